@@ -1,0 +1,67 @@
+"""What flows from data to model (torch). Boxes are *pixel boxes* of the clip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from evaluation.records import FrameKey
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ClipSample:
+    """One clip around one moment and the persons in it.
+
+    Attributes:
+        frames: (3, T, H, W) uint8, RGB.
+        boxes: (P, 4) float32 pixel boxes of this clip; (P, T, 4) where a head follows tracks.
+        labels: (P, C) float32, 1 where the person does the action; None when testing.
+        key: video and moment.
+    """
+
+    frames: Tensor
+    boxes: Tensor
+    labels: Tensor | None
+    key: FrameKey
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 4 or self.frames.shape[0] != 3:
+            raise ValueError(f"frames have shape {tuple(self.frames.shape)}, expected (3, T, H, W)")
+        if self.boxes.shape[-1] != 4 or self.boxes.ndim not in (2, 3):
+            raise ValueError(f"boxes have shape {tuple(self.boxes.shape)}, expected (P, 4) or (P, T, 4)")
+        if self.labels is not None and len(self.labels) != len(self.boxes):
+            raise ValueError(f"{len(self.labels)} rows of labels for {len(self.boxes)} boxes")
+
+    def __repr__(self) -> str:
+        return f"ClipSample({self.key.video}@{self.key.moment}, {tuple(self.frames.shape)}, {len(self.boxes)} boxes)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ClipBatch:
+    """Clips of one size, side by side.
+
+    Attributes:
+        clips: (B, 3, T, H, W) uint8.
+        boxes: B tensors (P_i, 4) of pixel boxes.
+        labels: B tensors (P_i, C), or None when testing.
+        keys: B keys.
+    """
+
+    clips: Tensor
+    boxes: Sequence[Tensor]
+    labels: Sequence[Tensor] | None
+    keys: Sequence[FrameKey]
+
+    def __post_init__(self) -> None:
+        if self.clips.ndim != 5:
+            raise ValueError(f"clips have shape {tuple(self.clips.shape)}, expected (B, 3, T, H, W)")
+        if not len(self.clips) == len(self.boxes) == len(self.keys):
+            raise ValueError(f"{len(self.clips)} clips, {len(self.boxes)} lists of boxes, {len(self.keys)} keys")
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __repr__(self) -> str:
+        return f"ClipBatch({tuple(self.clips.shape)}, {sum(map(len, self.boxes))} boxes)"

@@ -1,0 +1,77 @@
+"""Reading and writing files safely: whole or not at all, and never running what they hold."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from evaluation.errors import InputError
+
+
+@contextmanager
+def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `target`; it takes the target's place only if the block succeeds.
+
+    The temporary name keeps the suffix, because writers choose a format by it. Missing folders are made.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+# What a pickle of arrays and plain containers needs; everything else could run code.
+_ADMITTED = {
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "scalar"),
+    ("numpy.core.numeric", "_frombuffer"),
+    ("numpy._core.numeric", "_frombuffer"),
+    ("_codecs", "encode"),
+    ("collections", "OrderedDict"),
+    ("builtins", "set"),
+    ("builtins", "frozenset"),
+    ("builtins", "slice"),
+    ("builtins", "range"),
+    ("builtins", "complex"),
+    ("builtins", "bytearray"),
+    ("__builtin__", "set"),
+    ("__builtin__", "frozenset"),
+}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ADMITTED:
+            raise InputError(f"it tries to import {module}.{name}; only numpy arrays and plain containers are read")
+        return super().find_class(module, name)
+
+
+def load_pickle(path: str | os.PathLike[str]) -> Any:
+    """Read a pickle of numpy arrays and plain containers (python 2 pickles too); nothing in it is executed.
+
+    Raises:
+        InputError: no such file, not a pickle, or a pickle that tries to import anything else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: " + ("is a directory, not a pickle file" if path.is_dir() else "no such file"))
+    try:
+        with path.open("rb") as file:
+            # latin1 is how numpy arrays pickled by python 2 are read; ASCII text is the same in it.
+            return _ArrayUnpickler(file, encoding="latin1").load()
+    except InputError as fault:
+        raise InputError(f"{path}: refused, {fault}") from None
+    except Exception as fault:  # an unpickler raises nearly anything on a damaged file
+        raise InputError(f"{path}: not a readable pickle file ({type(fault).__name__}: {fault})") from None
