@@ -1,0 +1,23 @@
+"""Configuration: a typed schema, YAML files with `base:`, `key=value` arguments."""
+
+from actiondet.config.choice import Choice, Settings
+from actiondet.config.load import ConfigError, dump_config, json_schema, load_config, parse_config
+from actiondet.config.networks import BackboneConfig, DetectorConfig, HeadConfig, RecognizerConfig
+from actiondet.config.schema import DetectionConfig, DetectionDataConfig, PersonsConfig
+
+__all__ = [
+    "BackboneConfig",
+    "Choice",
+    "ConfigError",
+    "DetectionConfig",
+    "DetectionDataConfig",
+    "DetectorConfig",
+    "HeadConfig",
+    "PersonsConfig",
+    "RecognizerConfig",
+    "Settings",
+    "dump_config",
+    "json_schema",
+    "load_config",
+    "parse_config",
+]

@@ -1,0 +1,274 @@
+"""Every knob of a detection run, with unit and default."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SerializeAsAny,
+    model_validator,
+)
+
+from actiondet.config.choice import Choice, Settings, one_of
+from actiondet.config.networks import DetectorConfig, Share
+
+UnitFloat = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(gt=0, lt=1)]
+
+
+class ClipConfig(Settings):
+    """Which frames make a clip around a moment."""
+
+    frames: PositiveInt = 8
+    stride: PositiveInt = 8
+    """Distance of two frames of the clip, in frames of `clip_fps`."""
+    clip_fps: PositiveFloat | None = 30.0
+    """Strides are in time: 10 or 60 fps files give the same span. null counts the file's own frames."""
+
+
+class TransformConfig(Settings):
+    """Sizes in pixels. Resizing is bilinear without antialias, as the published weights expect."""
+
+    train_short_side: tuple[PositiveInt, PositiveInt] = (256, 320)
+    """The short side is drawn from this range, both ends included."""
+    train_crop: PositiveInt | tuple[PositiveInt, PositiveInt] = 256
+    """Side of the square, or (height, width), cut out at random."""
+    flip: UnitFloat = 0.5
+    """Probability of a mirror image; set 0 where actions know left and right."""
+    min_visible: UnitFloat = 0.3
+    """Boxes of which less than this share of the area stays in view after the crop are dropped."""
+    test_short_side: PositiveInt = 256
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> TransformConfig:
+        low, high = self.train_short_side
+        if low > high:
+            raise ValueError(f"train_short_side {low}..{high} is empty; expected the smaller number first")
+        side = self.train_crop if isinstance(self.train_crop, int) else min(self.train_crop)
+        if side > low:
+            raise ValueError(f"a crop of {side} pixels does not fit into a short side of {low}; make it at most {low}")
+        return self
+
+
+class SplitConfig(Settings):
+    """The annotation files of one part of a data set."""
+
+    truth: str
+    """AVA CSV: video, timestamp, x1, y1, x2, y2, action id, person id."""
+    proposals: str | None = None
+    """Person boxes (dense-proposal pkl, or PySlowFast's CSV); null uses the boxes of the truth."""
+    excluded: str | None = None
+    """CSV of (video, timestamp) that take no part."""
+
+
+class FrameFolderConfig(Settings):
+    """Videos that were extracted into one folder of pictures each."""
+
+    template: str = "img_{:05d}.jpg"
+    """Python format of a picture's name in its video's folder."""
+    first: NonNegativeInt = 1
+    """Number of the first picture."""
+    fps: PositiveFloat = 30.0
+    """Pictures a second."""
+
+
+class DetectionDataConfig(Choice):
+    """Open family: data sets of persons and what they do."""
+
+
+class AvaConfig(DetectionDataConfig):
+    """AVA, or any set of one's own in its format."""
+
+    name: Literal["ava"] = "ava"
+    videos: str
+    """Folder of the video files, or of one folder of pictures for each video (see `pictures`)."""
+    pictures: FrameFolderConfig | None = None
+    """null reads video files."""
+    start: float = 900.0
+    """Time on the annotations' clock, in seconds, at which every file begins (AVA is cut at 15 minutes)."""
+    actions: str
+    """Action list (pbtxt) of every id that the truth may hold; the largest id is `model.num_actions`."""
+    evaluated_actions: str | None = None
+    """Action list (pbtxt) of the ids that are scored; null scores all of `actions`."""
+    train: SplitConfig
+    val: SplitConfig
+    person_threshold: UnitFloat = 0.9
+    """Proposals with a lower score are dropped; where none reaches it, the best one is kept."""
+    max_persons: PositiveInt = 100
+    """At most so many proposals a moment, best first."""
+    match_iou: UnitFloat = 0.9
+    """A proposal trains with the labels of a true person that it overlaps at least so much."""
+    max_train_boxes: PositiveInt = 32
+    """At most so many boxes a clip in training, true boxes included, drawn at random."""
+    reader: Literal["auto", "decord", "pyav"] = "auto"
+    unreadable: Literal["stop", "skip"] = "stop"
+    """What training does with a video that cannot be read: end with its name, or skip and count it."""
+
+
+class AvaKineticsConfig(AvaConfig):
+    """AVA-Kinetics: AVA's videos, and Kinetics clips named `<id>_<start>_<end>` that begin at their own second."""
+
+    name: Literal["ava_kinetics"] = "ava_kinetics"  # type: ignore[assignment]
+
+
+class LossConfig(Settings):
+    """Binary cross-entropy (multi-label) or softmax cross-entropy, times alpha * (1 - exp(-loss)) ** gamma."""
+
+    focal_gamma: NonNegativeFloat = 0.0
+    focal_alpha: PositiveFloat = 1.0
+
+
+class OptimizerConfig(Choice):
+    """Open family: how a gradient changes the weights."""
+
+    weight_decay: NonNegativeFloat = 1e-5
+    norm_weight_decay: NonNegativeFloat | None = None
+    """Weight decay of batch norm's scale and shift; null: as `weight_decay`."""
+
+
+class SGDConfig(OptimizerConfig):
+    """Stochastic gradient descent."""
+
+    name: Literal["sgd"] = "sgd"
+    momentum: Share = 0.9
+    nesterov: bool = False
+
+
+class AdamWConfig(OptimizerConfig):
+    """AdamW (Loshchilov and Hutter 2019)."""
+
+    name: Literal["adamw"] = "adamw"
+    betas: tuple[float, float] = (0.9, 0.999)
+
+
+class ScheduleConfig(Settings):
+    """The learning rate over the epochs."""
+
+    policy: Literal["constant", "step", "cosine"] = "cosine"
+    steps: tuple[PositiveFloat, ...] = ()
+    """step: the epochs at which the rate is multiplied by `gamma`."""
+    gamma: PositiveFloat = 0.1
+    warmup_epochs: NonNegativeFloat = 0.0
+    """The rate rises linearly over so many epochs."""
+    warmup_start: UnitFloat = 0.1
+    """... from this share of the rate."""
+    warmup_by: Literal["iteration", "epoch"] = "iteration"
+    """epoch: the last warm-up epoch runs at the full rate already (MMAction2's LinearLR by epoch)."""
+    update_every: Literal["iteration", "epoch"] = "iteration"
+    """How often step and cosine move."""
+    cosine_from: Literal["warmup", "start"] = "warmup"
+    """warmup: the cosine begins where the warm-up ends; start: it spans the run and multiplies with the warm-up."""
+    final: UnitFloat = 0.0
+    """cosine: share of the rate at the end."""
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> ScheduleConfig:
+        if (self.policy == "step") != bool(self.steps):
+            raise ValueError("steps belong to policy 'step' and to no other; give at least one epoch there")
+        if list(self.steps) != sorted(set(self.steps)):
+            raise ValueError(f"steps {list(self.steps)} do not rise")
+        return self
+
+
+class TrainConfig(Settings):
+    """The training run."""
+
+    epochs: PositiveInt = 20
+    batch: PositiveInt = 8
+    """Clips a process and step."""
+    accumulate: PositiveInt = 1
+    """Steps whose gradients are added before the weights change."""
+    base_lr: PositiveFloat = 0.1
+    """Learning rate at a total batch of `base_batch` clips."""
+    base_batch: PositiveInt = 64
+    scale_lr: bool = True
+    """Multiply the rate by (batch x processes x accumulate) / base_batch."""
+    optimizer: Annotated[OptimizerConfig, one_of(OptimizerConfig), SerializeAsAny()] = SGDConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    loss: LossConfig = LossConfig()
+    clip_grad_norm: PositiveFloat | None = 40.0
+    """Global L2 norm that gradients are clipped to; null for none."""
+    freeze_norm: bool = False
+    """Keep batch norm in evaluation mode: its statistics stay as they were loaded."""
+    ema_decay: Decay | None = None
+    """Moving average of the weights, which is then what is validated and kept; null for none."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    weights: str | None = None
+    """Checkpoint of ours to start from."""
+    seed: NonNegativeInt = 0
+    deterministic: bool = False
+    """Only algorithms that repeat bit by bit, where torch has them."""
+    workers: NonNegativeInt = 2
+    """Processes that read videos, for each training process."""
+    validate_every: PositiveInt = 1
+    """Epochs."""
+    save_every: PositiveInt | None = None
+    """Keep the checkpoint of every n-th epoch beside best.pt and last.pt; null keeps none."""
+    save_minutes: PositiveFloat = 10.0
+    """last.pt is also written in mid-epoch, each time so many minutes have passed."""
+
+
+class TestConfig(Settings):
+    """Testing and validation."""
+
+    batch: PositiveInt = 8
+    """Clips a process and step."""
+
+
+class PersonsConfig(Choice):
+    """Open family: what finds persons in a frame."""
+
+    threshold: UnitFloat = 0.5
+    """Persons with a lower score are dropped."""
+
+
+class HogPersons(PersonsConfig):
+    """OpenCV's HOG detector: no weights to download, finds standing people only."""
+
+    name: Literal["hog"] = "hog"
+
+
+class TorchvisionPersons(PersonsConfig):
+    """A detector of torchvision, by its name there."""
+
+    name: Literal["torchvision"] = "torchvision"
+    model: str = "fasterrcnn_resnet50_fpn_v2"
+    weights: str = "DEFAULT"
+    """torchvision's weights by name (downloaded once), or a file."""
+
+
+class DetectronPersons(PersonsConfig):
+    """A detector of detectron2."""
+
+    name: Literal["detectron2"] = "detectron2"
+    config: str = "COCO-Detection/faster_rcnn_R_50_FPN_3x.yaml"
+    """Name in detectron2's model zoo, or a config file of one's own."""
+    weights: str | None = None
+    """File or URL; null takes the model zoo's weights for `config`."""
+
+
+class StoredPersons(PersonsConfig):
+    """Boxes that were found before."""
+
+    name: Literal["stored"] = "stored"
+    boxes: str
+    """Dense-proposal pkl, PySlowFast's CSV, or a MultiSports pickle."""
+
+
+class DetectionConfig(Settings):
+    """One detection run, whole."""
+
+    task: Literal["detection"] = "detection"
+    model: DetectorConfig
+    clip: ClipConfig = ClipConfig()
+    transform: TransformConfig = TransformConfig()
+    data: Annotated[DetectionDataConfig, one_of(DetectionDataConfig), SerializeAsAny()]
+    train: TrainConfig = TrainConfig()
+    test: TestConfig = TestConfig()
+    persons: Annotated[PersonsConfig, one_of(PersonsConfig), SerializeAsAny()] = HogPersons()
+    """Who finds the persons of a new video (the demo); training and testing read `data.*.proposals`."""
