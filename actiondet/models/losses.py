@@ -1,0 +1,50 @@
+"""How wrong the logits are: functions of tensors, with one count to divide by."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def action_loss(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    multi_label: bool,
+    focal_gamma: float = 0.0,
+    focal_alpha: float = 1.0,
+    normalizer: Tensor | float | None = None,
+) -> Tensor:
+    """Mean loss over the people who do something; people without any label do not count.
+
+    Args:
+        logits: (P, C).
+        labels: (P, C), 1 where the person does the action.
+        multi_label: binary cross-entropy of every action; else cross-entropy with the labels, scaled to the sum 1,
+            as the target.
+        focal_gamma, focal_alpha: turn each element l into alpha * (1 - exp(-l)) ** gamma * l, as MMAction2 does:
+            alpha is a plain factor. Gamma 0 and alpha 1 change nothing.
+        normalizer: divide by this instead of the number of elements; with `count_elements` summed over processes,
+            these share one mean.
+
+    Returns:
+        A scalar, at least in float32. Without any label it is 0 and still part of the graph.
+    """
+    counted = labels.sum(dim=1) > 0
+    logits = logits[counted].to(torch.promote_types(logits.dtype, torch.float32))
+    labels = labels[counted].to(logits.dtype)
+    if multi_label:
+        loss = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")  # (P', C)
+    else:
+        loss = F.cross_entropy(logits, labels / labels.sum(dim=1, keepdim=True), reduction="none")  # (P',)
+    if focal_gamma:
+        loss = (1 - torch.exp(-loss)) ** focal_gamma * loss
+    elements: Tensor | float = max(loss.numel(), 1) if normalizer is None else normalizer
+    return focal_alpha * loss.sum() / elements
+
+
+def count_elements(labels: Tensor, *, multi_label: bool) -> Tensor:
+    """The number that `action_loss` divides by: people with a label, times actions where `multi_label`."""
+    people = (labels.sum(dim=1) > 0).sum()
+    return people * labels.shape[1] if multi_label else people
