@@ -1,0 +1,116 @@
+"""The list of scored actions: .pbtxt files, layout `item { name id }` or `label { name label_id label_type }`."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from evaluation.errors import InputError
+from evaluation.files import atomic_path
+
+# An opening or closing brace, or a field with its value; comments and unknown fields match nothing.
+_TOKEN = re.compile(r"""(?:item|label)\s*\{|\}|(\w+)\s*:\s*("[^"]*"|'[^']*'|[^\s{}]+)|\#.*""")
+
+
+@dataclass(frozen=True)
+class ActionList:
+    """Which actions count, in the order of the file.
+
+    Attributes:
+        ids: labels as files write them; they may have holes (AVA scores 60 of 1..80).
+        names: what the actions are called.
+        types: the group of each action, such as "PERSON_MOVEMENT"; None where the file gives none.
+    """
+
+    ids: tuple[int, ...]
+    names: tuple[str, ...]
+    types: tuple[str | None, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.ids) == len(self.names) == len(self.types):
+            raise ValueError(f"{len(self.ids)} ids, {len(self.names)} names and {len(self.types)} types")
+        if len(set(self.ids)) != len(self.ids):
+            raise ValueError("ids of an action list must be different")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def _positions(self) -> dict[int, int]:
+        return {label: position for position, label in enumerate(self.ids)}
+
+    def name_of(self, label: int) -> str:
+        """Return the name of action `label`; a KeyError if it is not in the list."""
+        return self.names[self._positions[label]]
+
+    @property
+    def largest_id(self) -> int:
+        """The largest id: how many columns a network on this data set has."""
+        return max(self.ids)
+
+
+def read_action_list(path: str | os.PathLike[str]) -> ActionList:
+    """Read an action list (.pbtxt), either layout.
+
+    Raises:
+        InputError: an entry without name or id, an id that is no positive integer or comes twice, or no
+            entry at all. OSError: the file cannot be read.
+    """
+    ids: list[int] = []
+    names: list[str] = []
+    types: list[str | None] = []
+    fields: dict[str, str] | None = None
+    for number, line in enumerate(_lines(path), start=1):
+        where = f"{path}, line {number}"
+        for token in _TOKEN.finditer(line):
+            text = token.group(0)
+            if text == "}":
+                label, name, kind = _entry(fields, where)
+                if label in ids:
+                    raise InputError(f"{where}: id {label} stands twice in this action list; expected each id once")
+                ids.append(label)
+                names.append(name)
+                types.append(kind)
+                fields = None
+            elif text.endswith("{"):
+                fields = {}
+            elif fields is not None and token.group(1):
+                fields[token.group(1)] = token.group(2).strip("\"'")
+    if not ids:
+        raise InputError(
+            f'{path}: no actions found; expected entries like item {{ name: "stand" id: 12 }} (an AVA .pbtxt file)'
+        )
+    return ActionList(tuple(ids), tuple(names), tuple(types))
+
+
+def write_action_list(path: str | os.PathLike[str], actions: ActionList) -> None:
+    """Write an action list; the `label` layout if it has types, otherwise the `item` layout."""
+    typed = any(kind is not None for kind in actions.types)
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for label, name, kind in zip(actions.ids, actions.names, actions.types, strict=True):
+            opening, id_field = ("label", "label_id") if typed else ("item", "id")
+            file.write(f'{opening} {{\n  name: "{name}"\n  {id_field}: {label}\n')
+            file.write(f"  label_type: {kind}\n}}\n" if kind is not None else "}\n")
+
+
+def _lines(path: str | os.PathLike[str]) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file; expected an action list (.pbtxt)") from None
+
+
+def _entry(fields: dict[str, str] | None, where: str) -> tuple[int, str, str | None]:
+    """Return id, name and type of one closed block."""
+    if fields is None:
+        raise InputError(f'{where}: "}}" closes nothing; expected item {{ ... }} or label {{ ... }} around each action')
+    text = fields.get("id", fields.get("label_id"))
+    if text is None or "name" not in fields:
+        missing = "id (or label_id)" if text is None else "name"
+        raise InputError(f"{where}: the action that ends here has no {missing}; expected a name and an id each")
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"{where}: id {text} is not a positive integer")
+    return int(text), fields["name"], fields.get("label_type")

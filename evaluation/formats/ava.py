@@ -1,0 +1,206 @@
+"""AVA's CSV files: truth, results and excluded moments, in every dialect the field writes.
+
+Truth    video,time,x1,y1,x2,y2,action[,person]   a row of two columns says: annotated, nobody there
+Results  video,time,x1,y1,x2,y2,action[,score]
+Excluded video,time
+
+There is no header; boxes are unit boxes; times are seconds, padded with zeros, with decimals, or neither.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import warnings
+from collections.abc import Iterable
+from typing import TextIO
+
+import numpy as np
+import pandas as pd
+
+from evaluation.errors import InputError
+from evaluation.files import atomic_path
+from evaluation.formats import csv_columns as columns
+from evaluation.formats.action_list import ActionList, read_action_list, write_action_list
+from evaluation.records import DetectionRows, FrameKey, TruthRows
+
+__all__ = [
+    "ActionList",
+    "read_action_list",
+    "read_ava_csv",
+    "read_ava_results",
+    "read_excluded",
+    "write_action_list",
+    "write_ava_csv",
+    "write_ava_results",
+    "write_excluded",
+]
+
+
+def read_ava_csv(path: str | os.PathLike[str]) -> TruthRows:
+    """Read annotated boxes.
+
+    Column 8, where present, is the person's identity ("3" and "1.0000" are both read).
+
+    Raises:
+        InputError: an empty file, or the first row that is no annotation, with its line. OSError: no such file.
+    """
+    table = columns.read_columns(path, _truth_fault)
+    if len(table) == 0:
+        raise InputError(f"{path}: the truth file is empty; expected rows video,time,x1,y1,x2,y2,action,person")
+    without_box = table[[*columns.NUMBERS[1:]]].isna().all(axis=1).to_numpy()
+    persons_given = table["last"].to_numpy(dtype=np.float64)
+    persons = np.where(np.isnan(persons_given), -1.0, persons_given)
+    rows = table[~without_box] if without_box.any() else table
+    boxes = columns.boxes_of(rows)
+    labels = rows["label"].to_numpy(dtype=np.float64)
+    faulty = (
+        columns.bad_keys(table).any()
+        or columns.bad_boxes(boxes)
+        or columns.bad_labels(labels)
+        or not np.all(persons == np.rint(persons))
+        or not np.all((boxes[:, 0] <= boxes[:, 2]) & (boxes[:, 1] <= boxes[:, 3]))
+    )
+    if faulty:
+        raise columns.first_fault(path, _truth_fault, "some row is not an annotation")
+    moments = columns.moments_of(table["time"].to_numpy(dtype=np.float64))
+    videos = table["video"].array
+    empty = [FrameKey(str(videos[index]), int(moments[index])) for index in np.flatnonzero(without_box)]
+    return TruthRows(
+        video=_categorical(rows["video"]),
+        moment=moments[~without_box],
+        boxes=boxes,
+        labels=labels.astype(np.int64),
+        persons=persons[~without_box].astype(np.int64),
+        empty_moments=tuple(empty),
+    )
+
+
+def read_ava_results(path: str | os.PathLike[str]) -> DetectionRows:
+    """Read scored boxes, keeping the order of the file; an empty file gives no rows.
+
+    Rows without a score count 1.0, as in the official tool, and cause one warning. Rows of two columns
+    (a moment without detections) hold nothing and are passed over.
+
+    Raises:
+        InputError: the first row that is no detection, with its line. OSError: no such file.
+    """
+    table = columns.read_columns(path, _result_fault)
+    # The usual file has no such row, and asking one column is quick.
+    if bool(table["x1"].isna().any()):
+        table = table[~table[[*columns.NUMBERS[1:]]].isna().all(axis=1)]
+    scores = table["last"].to_numpy(dtype=np.float64, copy=True)
+    unscored = np.isnan(scores)
+    boxes = columns.boxes_of(table)
+    labels = table["label"].to_numpy(dtype=np.float64)
+    faulty = (
+        columns.bad_keys(table).any()
+        or columns.bad_boxes(boxes)
+        or columns.bad_labels(labels)
+        or bool(np.isinf(scores).any())
+    )
+    if faulty:
+        raise columns.first_fault(path, _result_fault, "some row is not a detection")
+    if unscored.any():
+        scores[unscored] = 1.0
+        warnings.warn(f"{path}: {unscored.sum()} rows have no score in column 8 and count 1.0", stacklevel=2)
+    return DetectionRows(
+        video=_categorical(table["video"]),
+        moment=columns.moments_of(table["time"].to_numpy(dtype=np.float64)),
+        boxes=boxes,
+        labels=labels.astype(np.int64),
+        scores=scores,
+    )
+
+
+def write_ava_csv(path: str | os.PathLike[str], truth: TruthRows) -> None:
+    """Write annotated boxes; numbers are written so that they read back the same."""
+    table = _table(truth)
+    if len(truth) == 0 or truth.persons.max() >= 0:
+        table["person"] = truth.persons
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        table.to_csv(file, header=False, index=False, lineterminator="\n")
+        _write_keys(file, truth.empty_moments)
+
+
+def write_ava_results(path: str | os.PathLike[str], rows: DetectionRows) -> None:
+    """Write scored boxes; numbers are written so that they read back the same."""
+    table = _table(rows)
+    table["score"] = rows.scores
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, header=False, index=False, lineterminator="\n")
+
+
+def read_excluded(path: str | os.PathLike[str]) -> frozenset[FrameKey]:
+    """Read the moments that do not count; an empty file excludes none.
+
+    Raises:
+        InputError: a row that is not video,time. OSError: no such file.
+    """
+    table = columns.read_columns(path, _excluded_fault)
+    if columns.bad_keys(table).any() or table[[*columns.NUMBERS[1:]]].notna().any(axis=None):
+        raise columns.first_fault(path, _excluded_fault, "some row is not video,time")
+    moments = columns.moments_of(table["time"].to_numpy(dtype=np.float64))
+    return frozenset(FrameKey(str(video), int(moment)) for video, moment in zip(table["video"], moments, strict=True))
+
+
+def write_excluded(path: str | os.PathLike[str], keys: Iterable[FrameKey]) -> None:
+    """Write the moments that do not count, sorted."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        _write_keys(file, sorted(keys))
+
+
+def _write_keys(file: TextIO, keys: Iterable[FrameKey]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerows((key.video, columns.time_of(key.moment)) for key in keys)
+
+
+def _table(rows: TruthRows | DetectionRows) -> pd.DataFrame:
+    times = pd.Categorical(columns.times_of(rows.moment))
+    table: pd.DataFrame = pd.DataFrame({"video": rows.video, "time": times})
+    table[["x1", "y1", "x2", "y2"]] = rows.boxes
+    table["label"] = rows.labels
+    return table
+
+
+def _categorical(column: pd.Series) -> pd.Categorical:
+    """Return a column's categorical with the categories as plain strings, without those that do not occur."""
+    used: pd.Categorical = pd.Categorical(column.array).remove_unused_categories()
+    return used
+
+
+def _truth_fault(row: list[str]) -> str | None:
+    if len(row) not in (2, 7, 8):
+        return f"{len(row)} columns; expected video,time,x1,y1,x2,y2,action[,person], or video,time where nobody is"
+    if complaint := columns.check_key(row):
+        return complaint
+    if len(row) == 2:
+        return None
+    if complaint := columns.check_box_and_label(row):
+        return complaint
+    x1, y1, x2, y2 = (float(text) for text in row[2:6])
+    if x1 > x2 or y1 > y2:
+        return f"box {','.join(row[2:6])} is inside out; expected x1 <= x2 and y1 <= y2"
+    if len(row) == 8 and not (columns.is_finite(row[7]) and float(row[7]).is_integer()):
+        return f'person "{row[7]}" in column 8 is not an integer (is this a file of detections?)'
+    return None
+
+
+def _result_fault(row: list[str]) -> str | None:
+    if len(row) not in (2, 7, 8):
+        return f"{len(row)} columns; expected video,time,x1,y1,x2,y2,action,score"
+    if complaint := columns.check_key(row):
+        return complaint
+    if len(row) == 2:
+        return None
+    if complaint := columns.check_box_and_label(row):
+        return complaint
+    if len(row) == 8 and not columns.is_finite(row[7]):
+        return f'score "{row[7]}" in column 8 is not a finite number'
+    return None
+
+
+def _excluded_fault(row: list[str]) -> str | None:
+    if len(row) != 2:
+        return f"{len(row)} columns; expected video,time"
+    return columns.check_key(row)

@@ -1,0 +1,128 @@
+"""Boxes of detected persons: dense-proposal pickles and PySlowFast's predicted-box CSV files."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.errors import InputError
+from evaluation.files import atomic_path, load_pickle
+from evaluation.formats import csv_columns as columns
+from evaluation.records import FloatArray, FrameKey, PersonBoxes
+
+
+def read_proposals(path: str | os.PathLike[str]) -> dict[FrameKey, PersonBoxes]:
+    """Read person boxes, every moment once.
+
+    A `.csv` file is PySlowFast's dialect: video,time,x1,y1,x2,y2,[action],score, one row per box and action
+    (the action may be missing); rows of one box are one person with its highest score. Anything else is
+    a pickle {"video,0902": (P, 5) or (P, 4)} of unit boxes with scores; without scores they are 1.
+
+    Raises:
+        InputError: what is not such a file, with the line or the key at fault. OSError: no such file.
+    """
+    return _read_csv(path) if Path(path).suffix == ".csv" else _read_pickle(path)
+
+
+def write_proposals(path: str | os.PathLike[str], persons: Iterable[PersonBoxes]) -> None:
+    """Write person boxes; the suffix `.csv` chooses PySlowFast's dialect, anything else the pickle.
+
+    Moments that are no whole seconds are written with decimals, which only readers like ours accept.
+    """
+    with atomic_path(path) as temporary:
+        if Path(path).suffix == ".csv":
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                for found in persons:
+                    time = columns.time_of(found.key.moment)
+                    for box, score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True):
+                        x1, y1, x2, y2 = box
+                        file.write(f"{found.key.video},{time},{x1!r},{y1!r},{x2!r},{y2!r},,{score!r}\n")
+        else:
+            content = {_text_key(found.key): np.column_stack([found.boxes, found.scores]) for found in persons}
+            with temporary.open("wb") as stream:
+                pickle.dump(content, stream, protocol=4)
+
+
+def _read_csv(path: str | os.PathLike[str]) -> dict[FrameKey, PersonBoxes]:
+    table = columns.read_columns(path, _fault)
+    boxes = columns.boxes_of(table)
+    scores = table["last"].to_numpy(dtype=np.float64)
+    if columns.bad_keys(table).any() or columns.bad_boxes(boxes) or not np.isfinite(scores).all():
+        raise columns.first_fault(path, _fault, "some row is not a person box")
+    table["moment"] = columns.moments_of(table["time"].to_numpy(dtype=np.float64))
+    same_box = ["video", "moment", "x1", "y1", "x2", "y2"]
+    table["last"] = table.groupby(same_box, observed=True, sort=False)["last"].transform("max")
+    table = table.drop_duplicates(same_box)
+    result: dict[FrameKey, PersonBoxes] = {}
+    for (video, moment), rows in table.groupby(["video", "moment"], observed=True, sort=False):
+        key = FrameKey(str(video), int(moment))
+        result[key] = _person_boxes(key, columns.boxes_of(rows), rows["last"].to_numpy(dtype=np.float64))
+    return result
+
+
+def _fault(row: list[str]) -> str | None:
+    if len(row) != 8:
+        return f"{len(row)} columns; expected video,time,x1,y1,x2,y2,action (may be empty),score"
+    label = row[6] if row[6].strip() else "0"
+    if complaint := columns.check_key(row) or columns.check_box_and_label([*row[:6], label]):
+        return complaint
+    return None if columns.is_finite(row[7]) else f'score "{row[7]}" in column 8 is not a finite number'
+
+
+def _read_pickle(path: str | os.PathLike[str]) -> dict[FrameKey, PersonBoxes]:
+    content = load_pickle(path)
+    if not isinstance(content, dict):
+        raise InputError(
+            f'{path}: holds a {type(content).__name__}; expected person boxes, a dict of "video,0902" to (P, 5) arrays'
+        )
+    result: dict[FrameKey, PersonBoxes] = {}
+    for text, rows in content.items():
+        key = _frame_key(text)
+        if key is None:
+            raise InputError(f'{path}: key {text!r} is not "video,seconds" such as "1j20qq1JyX4,0902"')
+        if key in result:
+            raise InputError(f"{path}: key {text!r} names a moment that is already there; expected each moment once")
+        result[key] = _checked(path, key, text, rows)
+    return result
+
+
+def _checked(path: str | os.PathLike[str], key: FrameKey, text: str, rows: object) -> PersonBoxes:
+    """Return the persons of one entry of a pickle, or an InputError that names it."""
+    try:
+        array = np.asarray(rows, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{path}: {text!r} holds no numbers; expected a (P, 5) array of x1, y1, x2, y2, score"
+        ) from None
+    if array.size == 0:
+        array = array.reshape(0, 5)
+    if array.ndim != 2 or array.shape[1] not in (4, 5):
+        raise InputError(f"{path}: {text!r} has shape {array.shape}; expected (P, 5): x1, y1, x2, y2, score")
+    boxes, scores = array[:, :4], array[:, 4] if array.shape[1] == 5 else np.ones(len(array))
+    if columns.bad_boxes(boxes) or not np.isfinite(scores).all():
+        raise InputError(
+            f"{path}: {text!r} has boxes that are not finite or look like pixels; expected unit boxes, fractions of "
+            "the frame (divide x by its width and y by its height)"
+        )
+    return _person_boxes(key, boxes, scores)
+
+
+def _person_boxes(key: FrameKey, boxes: FloatArray, scores: FloatArray) -> PersonBoxes:
+    return PersonBoxes(key=key, boxes=boxes.astype(np.float32), scores=scores.astype(np.float32))
+
+
+def _text_key(key: FrameKey) -> str:
+    return f"{key.video},{columns.time_of(key.moment)}"
+
+
+def _frame_key(text: object) -> FrameKey | None:
+    if not isinstance(text, str) or "," not in text:
+        return None
+    video, _, time = text.rpartition(",")
+    if not video or not columns.is_finite(time):
+        return None
+    return FrameKey(video, int(columns.moments_of(np.array([float(time)]))[0]))
