@@ -1,0 +1,154 @@
+"""MultiSports pickles: truth, frame detections and video detections (tubes), all in pixels.
+
+Truth has the ACT layout (evaluation.formats.act_tubes). Frame detections are (N, 8): place of the video in
+test_videos[0], frame from 1, label from 0, score, x1, y1, x2, y2; the official script wants an array, the
+official README says a list of such rows, and both are read. Video detections are
+{label: [(video, score, (T, 6) frame, x1, y1, x2, y2, box score)]}.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from typing import Any
+
+import numpy as np
+
+from evaluation.errors import InputError
+from evaluation.files import atomic_path, load_pickle
+from evaluation.formats.act_tubes import read_act_tubes
+from evaluation.formats.tube_arrays import Entry, check_pixels, tube_set
+from evaluation.tube_set import TubeSet
+from evaluation.tube_truth import FrameDetections, TubeTruth
+
+UNSCORED = (
+    "aerobic kick jump",
+    "aerobic off axis jump",
+    "aerobic butterfly jump",
+    "aerobic balance turn",
+    "basketball save",
+    "basketball jump ball",
+)
+"""The six of the 66 labels that the official script leaves out."""
+
+
+def read_multisports(path: str | os.PathLike[str], *, split: int = 1) -> TubeTruth:
+    """Read multisports_GT.pkl; other data sets in the ACT layout, too, as no other has the six unscored names.
+
+    Args:
+        path: the pickle.
+        split: which train/test split, from 1; MultiSports has one.
+
+    Raises:
+        InputError: not this layout, a missing key, a damaged tube.
+    """
+    return read_act_tubes(path, split=split, unscored=UNSCORED)
+
+
+def write_multisports(path: str | os.PathLike[str], truth: TubeTruth) -> None:
+    """Write `truth` in the official layout: float32 (T, 5) arrays, one split."""
+    gttubes: dict[str, dict[int, list[Any]]] = {video: {} for video in (*truth.train_videos, *truth.test_videos)}
+    for video, label, _, table in _tables(truth.tubes, box_scores=False):
+        gttubes.setdefault(video, {}).setdefault(label, []).append(table)
+    content = {
+        "labels": list(truth.labels),
+        "train_videos": [list(truth.train_videos)],
+        "test_videos": [list(truth.test_videos)],
+        "nframes": dict(truth.frame_counts),
+        "resolution": dict(truth.sizes),
+        "gttubes": gttubes,
+    }
+    _dump(path, content)
+
+
+def read_frame_detections(path: str | os.PathLike[str], truth: TubeTruth) -> FrameDetections:
+    """Read frame detections, an array or a list of rows. Rows of unknown videos are kept: they count as false.
+
+    Raises:
+        InputError: not (N, 8) numbers, a number that is not finite, a frame or label that is not whole, boxes
+            that are not in pixels.
+    """
+    rows = load_pickle(path)
+    layout = "expected an (N, 8) array: place of the video, frame, label, score, x1, y1, x2, y2"
+    try:
+        table = np.asarray(rows)
+        table = table.reshape(-1, 8) if table.size == 0 else table
+    except ValueError:
+        raise InputError(f"{path}: its rows differ in length; {layout}") from None
+    if table.ndim != 2 or table.shape[1] != 8 or table.dtype.kind not in "fiu":
+        hint = "; this looks like video detections" if isinstance(rows, dict) else ""
+        raise InputError(f"{path}: found {table.dtype} of shape {table.shape}; {layout}{hint}")
+    if table.dtype != np.float32:
+        table = table.astype(np.float64, copy=False)
+    if (bad := np.flatnonzero(~np.isfinite(table).all(axis=1))).size:
+        raise InputError(f"{path}: row {bad[0]} (of {len(table)}, from 0) has a number that is not finite")
+    if (bad := np.flatnonzero((table[:, :3] % 1 != 0).any(axis=1))).size:
+        raise InputError(f"{path}: row {bad[0]}: video, frame and label must be whole, found {table[bad[0], :3]}")
+    check_pixels(table[:, 4:], path)
+    return FrameDetections(
+        videos=truth.test_videos,
+        video=table[:, 0].astype(np.int64),
+        moments=table[:, 1].astype(np.int64),
+        boxes=np.ascontiguousarray(table[:, 4:]),
+        labels=table[:, 2].astype(np.int64),
+        scores=np.ascontiguousarray(table[:, 3]),
+    )
+
+
+def write_frame_detections(path: str | os.PathLike[str], detections: FrameDetections) -> None:
+    """Write frame detections as the official (N, 8) array."""
+    columns = (detections.video, detections.moments, detections.labels, detections.scores)
+    _dump(path, np.column_stack([*columns, detections.boxes]).astype(detections.boxes.dtype, copy=False))
+
+
+def read_video_detections(path: str | os.PathLike[str]) -> TubeSet:
+    """Read tubes; a label without an entry has none.
+
+    Raises:
+        InputError: not this layout, or a damaged tube.
+    """
+    by_label = load_pickle(path)
+    layout = "expected {label: [(video, score, (T, 6) array), ...]}"
+    if not isinstance(by_label, dict):
+        hint = "; this looks like frame detections" if isinstance(by_label, np.ndarray) else ""
+        raise InputError(f"{path}: found a {type(by_label).__name__}; {layout}{hint}")
+    entries: list[Entry] = []
+    for label, tubes in by_label.items():
+        if not isinstance(label, (int, np.integer)) or not isinstance(tubes, (list, tuple)):
+            raise InputError(f"{path}: the entry {label!r} holds a {type(tubes).__name__}; {layout}")
+        for place, tube in enumerate(tubes):
+            if not _is_tube(tube):
+                raise InputError(f"{path}: tube {place} of label {label} is not (video, score, array); {layout}")
+            entries.append((tube[0], int(label), float(tube[1]), tube[2]))
+    return tube_set(entries, scored=True, path=path)
+
+
+def write_video_detections(path: str | os.PathLike[str], tubes: TubeSet, truth: TubeTruth) -> None:
+    """Write tubes in the official layout: float32, every label of `truth` present."""
+    by_label: dict[int, list[Any]] = {label: [] for label in range(len(truth.labels))}
+    for video, label, score, table in _tables(tubes, box_scores=True):
+        by_label.setdefault(label, []).append((video, score, table))
+    _dump(path, by_label)
+
+
+def _is_tube(tube: Any) -> bool:
+    return (
+        isinstance(tube, (list, tuple))
+        and len(tube) == 3
+        and isinstance(tube[0], str)
+        and isinstance(tube[1], (int, float, np.number))
+    )
+
+
+def _tables(tubes: TubeSet, *, box_scores: bool) -> list[tuple[str, int, float, Any]]:
+    columns = [tubes.moments[:, None], tubes.boxes] + ([tubes.box_scores[:, None]] if box_scores else [])
+    table = np.concatenate(columns, axis=1, dtype=np.float32, casting="unsafe")
+    parts = [table[start:end] for start, end in zip(tubes.offsets[:-1], tubes.offsets[1:], strict=True)]
+    names = [tubes.videos[place] for place in tubes.video.tolist()]
+    return list(zip(names, tubes.labels.tolist(), tubes.scores.tolist(), parts, strict=True))
+
+
+def _dump(path: str | os.PathLike[str], content: Any) -> None:
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        # Protocol 4 is the newest that python 3.7, which the official tools were written for, still reads.
+        pickle.dump(content, file, protocol=4)

@@ -1,0 +1,90 @@
+"""Join the arrays of a tube file into checked columns: what every tube layout needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from evaluation.errors import InputError
+from evaluation.records import FloatArray
+from evaluation.tube_set import TubeSet
+
+Entry = tuple[str, int, float, Any]
+"""Video, label, score and the array of one tube, as read."""
+
+
+def tube_set(entries: Iterable[Entry], *, scored: bool, path: str | os.PathLike[str]) -> TubeSet:
+    """Join the arrays of a file into columns and check every number.
+
+    Args:
+        entries: video, label, score and (T, 5) array of every tube; (T, 6) when `scored`: the last column is
+            the score of the box.
+        scored: whether the arrays end in a column of box scores.
+        path: the file, for messages.
+
+    Raises:
+        InputError: naming the first tube that is not an array of that shape, has a number that is not finite,
+            or frames that are not consecutive whole numbers; or boxes that are not in pixels.
+    """
+    entries = list(entries)
+    columns = 6 if scored else 5
+    arrays = [_tube_array(entry, columns, path) for entry in entries]
+    kept = [array.dtype == np.float32 for array in arrays]
+    table = np.concatenate([*arrays, np.zeros((0, columns), np.float32)], dtype=np.float32 if all(kept) else np.float64)
+    offsets = np.cumsum([0, *map(len, arrays)], dtype=np.int64)
+    scores = np.array([entry[2] for entry in entries], dtype=np.float64)
+
+    def fault(row: int, what: str) -> InputError:
+        place = int(np.searchsorted(offsets, row, side="right")) - 1
+        return InputError(f"{path}: {_which(entries[place])}, row {row - int(offsets[place])}: {what}")
+
+    if (rows := np.flatnonzero(~np.isfinite(table).all(axis=1))).size:
+        raise fault(int(rows[0]), "a number is not finite")
+    if (tubes := np.flatnonzero(~np.isfinite(scores))).size:
+        raise InputError(f"{path}: {_which(entries[int(tubes[0])])}: its score is {scores[tubes[0]]}")
+    frames = table[:, 0]
+    if (rows := np.flatnonzero(frames % 1)).size:
+        raise fault(int(rows[0]), f"the frame number {frames[rows[0]]} is not whole")
+    steps = np.diff(frames)
+    steps[offsets[1:-1] - 1] = 1  # from the end of one tube to the start of the next
+    if (rows := np.flatnonzero(steps != 1)).size:
+        before, after = frames[rows[0] : rows[0] + 2]
+        raise fault(int(rows[0]) + 1, f"frame {after:g} follows {before:g}; a tube has all frames from first to last")
+    check_pixels(table[:, 1:5], path)
+    names = list(dict.fromkeys(entry[0] for entry in entries))
+    place = {name: index for index, name in enumerate(names)}
+    return TubeSet(
+        videos=tuple(names),
+        video=np.array([place[entry[0]] for entry in entries], dtype=np.int64),
+        labels=np.array([entry[1] for entry in entries], dtype=np.int64),
+        scores=scores,
+        offsets=offsets,
+        moments=frames.astype(np.int64),
+        boxes=np.ascontiguousarray(table[:, 1:5]),
+        box_scores=table[:, 5] if scored else np.ones(len(table), table.dtype),
+    )
+
+
+def check_pixels(boxes: FloatArray, path: str | os.PathLike[str]) -> None:
+    """Refuse (N, 4) boxes that are all within 0 and 1: unit boxes where the layout has pixels."""
+    if len(boxes) and np.abs(boxes).max() <= 1.0:
+        raise InputError(
+            f"{path}: all boxes lie within 0 and 1; this layout has pixels, so multiply by width and height"
+        )
+
+
+def _tube_array(entry: Entry, columns: int, path: str | os.PathLike[str]) -> FloatArray:
+    array = np.asarray(entry[3])
+    if array.ndim != 2 or array.shape[1] != columns or len(array) == 0 or array.dtype.kind not in "fiu":
+        names = "frame, x1, y1, x2, y2" + (", score" if columns == 6 else "")
+        raise InputError(
+            f"{path}: {_which(entry)} is {array.dtype} of shape {array.shape}; expected (T, {columns}): {names}"
+        )
+    return array
+
+
+def _which(entry: Entry) -> str:
+    return f"a tube of label {entry[1]} in video {entry[0]}"
