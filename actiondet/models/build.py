@@ -1,0 +1,114 @@
+"""From settings to networks: the only room here that knows configurations.
+
+A backbone or head of one's own is a class derived from `BackboneConfig` or `HeadConfig`, and a builder registered
+for it: `@build_backbone.register`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import singledispatch
+
+from actiondet.config.networks import (
+    BackboneConfig,
+    DetectorConfig,
+    HeadConfig,
+    NonLocalConfig,
+    RecognizerConfig,
+    RoIHeadConfig,
+    SlowFastConfig,
+    SlowOnlyConfig,
+)
+from actiondet.models.blocks import Backbone
+from actiondet.models.detector import ActionDetector
+from actiondet.models.heads import PersonHead, RecognitionHead, RoIHead
+from actiondet.models.nonlocal_block import NonLocalSpec
+from actiondet.models.recognizer import ActionRecognizer
+from actiondet.models.slowfast import SlowFast
+from actiondet.models.slowonly import SlowOnly
+
+
+def build_detector(config: DetectorConfig) -> ActionDetector:
+    """The detector that `config` describes, freshly initialised."""
+    backbone = build_backbone(config.backbone)
+    head = build_head(config.head, backbone.channels, stride=backbone.stride, num_actions=config.num_actions)
+    return ActionDetector(backbone, head, mean=config.mean, std=config.std)
+
+
+def build_recognizer(config: RecognizerConfig) -> ActionRecognizer:
+    """The recogniser that `config` describes, freshly initialised."""
+    backbone = build_backbone(config.backbone)
+    head = RecognitionHead(
+        channels=backbone.channels,
+        num_classes=config.num_classes,
+        average_positions=config.average_positions,
+        dropout=config.dropout,
+    )
+    return ActionRecognizer(backbone, head, mean=config.mean, std=config.std)
+
+
+@singledispatch
+def build_backbone(config: BackboneConfig) -> Backbone:
+    """The backbone that `config` describes; open to other classes through `build_backbone.register`."""
+    raise TypeError(f"no builder for the backbone settings {type(config).__name__}; register one with build_backbone")
+
+
+@singledispatch
+def build_head(config: HeadConfig, channels: Sequence[int], *, stride: int, num_actions: int) -> PersonHead:
+    """The head that `config` describes, for maps of these channels; open through `build_head.register`."""
+    raise TypeError(f"no builder for the head settings {type(config).__name__}; register one with build_head")
+
+
+@build_backbone.register
+def _(config: SlowOnlyConfig) -> Backbone:
+    return SlowOnly(
+        depth=config.depth,
+        width=config.width,
+        in_channels=config.in_channels,
+        temporal_blocks=config.temporal_blocks,
+        res5_stride=config.res5_stride,
+        res5_dilation=config.res5_dilation,
+        nonlocal_blocks=_nonlocal_spec(config.nonlocal_blocks),
+    )
+
+
+@build_backbone.register
+def _(config: SlowFastConfig) -> Backbone:
+    return SlowFast(
+        depth=config.depth,
+        fast_depth=config.fast_depth,
+        width=config.width,
+        beta_inv=config.beta_inv,
+        alpha=config.alpha,
+        slow_frames=config.slow_frames,
+        fusion_kernel=config.fusion_kernel,
+        fusion_ratio=config.fusion_ratio,
+        lateral_norm=config.lateral_norm,
+        temporal_blocks=config.temporal_blocks,
+        res5_stride=config.res5_stride,
+        res5_dilation=config.res5_dilation,
+        nonlocal_blocks=_nonlocal_spec(config.nonlocal_blocks),
+    )
+
+
+@build_head.register
+def _(config: RoIHeadConfig, channels: Sequence[int], *, stride: int, num_actions: int) -> PersonHead:
+    return RoIHead(
+        channels=channels,
+        num_actions=num_actions,
+        stride=stride,
+        roi_size=config.roi_size,
+        aligned=config.aligned,
+        sampling_ratio=config.sampling_ratio,
+        temporal_pool=config.temporal_pool,
+        context=config.context,
+        classifier=config.classifier,
+        dropout=config.dropout,
+        dropout_at=config.dropout_at,
+    )
+
+
+def _nonlocal_spec(config: NonLocalConfig | None) -> NonLocalSpec | None:
+    if config is None:
+        return None
+    return NonLocalSpec(after=config.after, attention=config.attention, pool=config.pool)
