@@ -1,6 +1,7 @@
 """Configuration: a typed schema, YAML files with `base:`, `key=value` arguments."""
 
 from actiondet.config.choice import Choice, Settings
+from actiondet.config.compare import differing_settings
 from actiondet.config.load import ConfigError, dump_config, json_schema, load_config, parse_config
 from actiondet.config.networks import BackboneConfig, DetectorConfig, HeadConfig, RecognizerConfig
 from actiondet.config.schema import DetectionConfig, DetectionDataConfig, PersonsConfig
@@ -16,6 +17,7 @@ __all__ = [
     "PersonsConfig",
     "RecognizerConfig",
     "Settings",
+    "differing_settings",
     "dump_config",
     "json_schema",
     "load_config",

@@ -1,0 +1,38 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both install into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check clean
+.DELETE_ON_ERROR:
+
+# --no-compile: Python compiles what it imports; compiling all of torch up front only costs time.
+.venv/installed: setup.py
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable .
+	touch $@
+
+.venv/installed-tests: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable ".[test]"
+	touch $@
+
+# Makes a small data set, trains on it, evaluates, and draws what the network finds in a video of it.
+demo: .venv/installed
+	$(BIN)/python -m data_tools.toy --out toy_data
+	$(BIN)/python tools/train_det.py configs/toy/slowonly_r18.yaml --out runs/demo --overwrite
+	$(BIN)/python tools/test_det.py configs/toy/slowonly_r18.yaml --weights runs/demo/best.pt --out runs/demo/test
+	$(BIN)/python tools/demo.py toy_data/videos/DEMO_VIDEO --weights runs/demo/best.pt \
+		--persons stored --boxes toy_data/ava/dense_proposals_val.pkl --out runs/demo/demo.mp4
+	$(BIN)/python tools/eval_ava.py --truth toy_data/ava/ava_val.csv --detections runs/demo/test/detections.csv \
+		--labels toy_data/ava/action_list_eval.pbtxt --plot runs/demo/per_class.png
+
+test: check
+	$(BIN)/python -m pytest
+
+check: .venv/installed-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv runs toy_data build *.egg-info

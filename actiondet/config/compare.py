@@ -1,0 +1,26 @@
+"""In which settings two configurations differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from actiondet.config.choice import Settings
+
+
+def differing_settings(before: Settings, now: Settings, *, ignored: tuple[str, ...] = ()) -> list[str]:
+    """Each differing setting as 'key: old -> new', but for keys that begin with one of `ignored`."""
+    old, new = dict(_leaves(before.model_dump())), dict(_leaves(now.model_dump()))
+    return [
+        f"{key}: {old.get(key)} -> {new.get(key)}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key) and not key.startswith(ignored)
+    ]
+
+
+def _leaves(tree: object, key: str = "") -> Iterator[tuple[str, object]]:
+    """Leaves of nested mappings with their dotted keys."""
+    if isinstance(tree, dict):
+        for name, child in tree.items():
+            yield from _leaves(child, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, tree

@@ -1,0 +1,49 @@
+"""Processes, devices and numerical precision: the one place that knows Lightning Fabric."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from actiondet.config.schema import TrainConfig
+
+
+def launch(*, precision: str = "32-true") -> Fabric:
+    """Join the processes that `torchrun` started, or run as one process; a GPU is used where there is one."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    fabric = Fabric(
+        accelerator="auto",
+        devices=local,
+        num_nodes=max(processes // local, 1),
+        strategy="ddp" if processes > 1 else "auto",
+        precision=precision,  # type: ignore[arg-type]
+    )
+    fabric.launch()
+    return fabric
+
+
+def leave() -> None:
+    """Part from the other processes; without it gloo aborts at the interpreter's end."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def seed_step(seed: int, *place: int) -> None:
+    """Seed torch's generators from the run's seed and a place in it (epoch, step, process).
+
+    Dropout then draws the same whether a run went through or was resumed, without saving generator states.
+    """
+    state = np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)[0]
+    torch.manual_seed(int(state))
+
+
+def prepare_determinism(config: TrainConfig) -> None:
+    """Choose algorithms that repeat bit by bit, where torch has them and the run asks for it."""
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False

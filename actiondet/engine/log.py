@@ -1,0 +1,187 @@
+"""What a run leaves behind to look at: log.csv, TensorBoard, a progress bar or sober lines, curves.png."""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from evaluation.files import atomic_path
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One line of log.csv.
+
+    Attributes:
+        epoch: from 1.
+        lr: learning rate at the epoch's end.
+        loss: mean training loss.
+        mean_ap: validation mAP@0.5 in [0, 1]; None where the epoch was not validated.
+        skipped: clips left out so far because their video could not be read.
+        seconds: wall time of the epoch.
+    """
+
+    epoch: int
+    lr: float
+    loss: float
+    mean_ap: float | None
+    skipped: int
+    seconds: float
+
+
+class RunLog:
+    """The records of one training run in its folder; made in the first process only."""
+
+    def __init__(self, folder: Path, *, epochs_done: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.folder = folder
+        self._csv = folder / "log.csv"
+        # A resumed run continues its own log; what an older run left beyond that point is dropped.
+        self._rows = [row for row in read_log(self._csv) if row.epoch <= epochs_done] if epochs_done else []
+        self._board: SummaryWriter = SummaryWriter(str(folder / "tensorboard"))
+
+    def step(self, number: int, *, loss: float, lr: float) -> None:
+        """Note one weight update, counted from the start of the run."""
+        self._board.add_scalar("train/loss", loss, number)
+        self._board.add_scalar("train/lr", lr, number)
+
+    def epoch(self, row: EpochRow) -> None:
+        """Note one finished epoch in log.csv and TensorBoard, and say it."""
+        self._rows.append(row)
+        with atomic_path(self._csv) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, [field.name for field in fields(EpochRow)])
+            writer.writeheader()
+            writer.writerows(asdict(each) for each in self._rows)
+        score = ""
+        if row.mean_ap is not None:
+            self._board.add_scalar("val/mAP", row.mean_ap, row.epoch)
+            score = f"  mAP@0.5 {row.mean_ap:.4f}"
+        skipped = f"  skipped clips {row.skipped}" if row.skipped else ""
+        say(f"epoch {row.epoch}  loss {row.loss:.4f}  lr {row.lr:.2e}{score}{skipped}  {row.seconds:.0f} s")
+
+    def close(self) -> None:
+        """Draw curves.png and close the files."""
+        self._board.close()
+        if self._rows:
+            draw_curves(self._rows, self.folder / "curves.png")
+
+
+def read_log(path: Path) -> list[EpochRow]:
+    """The rows of a log.csv; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return [
+            EpochRow(
+                epoch=int(row["epoch"]),
+                lr=float(row["lr"]),
+                loss=float(row["loss"]),
+                mean_ap=float(row["mean_ap"]) if row["mean_ap"] else None,
+                skipped=int(row["skipped"]),
+                seconds=float(row["seconds"]),
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def draw_curves(rows: Sequence[EpochRow], path: Path) -> None:
+    """Draw loss, validation mAP and learning rate over the epochs."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    left = figure.add_subplot()
+    epochs = [row.epoch for row in rows]
+    left.plot(epochs, [row.loss for row in rows], color="tab:blue", marker="o", markersize=3, label="training loss")
+    left.set_xlabel("epoch")
+    left.set_ylabel("loss", color="tab:blue")
+    right = left.twinx()
+    scored = [row for row in rows if row.mean_ap is not None]
+    right.plot(
+        [row.epoch for row in scored],
+        [row.mean_ap for row in scored],
+        color="tab:red",
+        marker="o",
+        markersize=3,
+        label="validation mAP@0.5",
+    )
+    peak = max((row.lr for row in rows), default=0.0) or 1.0
+    right.fill_between(epochs, [row.lr / peak for row in rows], color="0.5", alpha=0.12, label="learning rate (scaled)")
+    right.set_ylim(0, 1)
+    right.set_ylabel("mAP@0.5", color="tab:red")
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+def describe_environment(seed: int) -> dict[str, str | int]:
+    """Versions and seed that a run's numbers depend on."""
+    names = ["actiondet", "torch", "torchvision", "lightning-fabric", "numpy", "pandas", "av", "decord"]
+    found: dict[str, str | int] = {"seed": seed, "python": platform.python_version(), "machine": platform.machine()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def say(line: str) -> None:
+    """Print one line of a log, past a progress bar."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+class ProgressBar:
+    """A bar with ETA on a terminal; a line every half minute in a log; nothing in the other processes."""
+
+    def __init__(self, title: str, total: int, *, done: int = 0, shown: bool = True) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._title, self._total, self._done, self._shown = title, total, done, shown
+        self._began = self._told = time.monotonic()
+        self._start = done
+        self._bar: Progress | None = None
+        if shown and sys.stdout.isatty() and not os.environ.get("CI"):
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task(title, total=total, completed=done)
+
+    def advance(self, note: str = "") -> None:
+        """Count one more; `note` (the loss, say) stands beside the title."""
+        self._done += 1
+        if self._bar is not None:
+            self._bar.update(self._task, advance=1, description=f"{self._title}  {note}")
+        elif self._shown and time.monotonic() - self._told > 30:
+            self._told = time.monotonic()
+            rate = (self._told - self._began) / (self._done - self._start)
+            left = rate * (self._total - self._done)
+            say(f"{self._title}  {self._done}/{self._total}  {note}  about {left:.0f} s left")
+
+    def close(self) -> None:
+        """Take the bar off the terminal."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def over(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Count `items` as they pass."""
+        try:
+            for item in items:
+                yield item
+                self.advance()
+        finally:
+            self.close()

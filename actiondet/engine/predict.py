@@ -1,0 +1,128 @@
+"""From clips to what the network says of each person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from actiondet.data.loading import Loaded
+from actiondet.engine.log import say
+from actiondet.models.detector import ActionDetector
+from actiondet.records import ClipBatch
+from evaluation.errors import InputError
+from evaluation.files import atomic_path
+from evaluation.formats.ava import ActionList
+from evaluation.records import ActionDetections, DetectionRows, FrameKey, PersonBoxes
+
+Control = Literal["none", "still", "reversed"]
+
+
+def activate(logits: Tensor, *, multi_label: bool) -> Tensor:
+    """(R, C) logits to probabilities: any number of actions a person, or exactly one."""
+    logits = logits.float()
+    return logits.sigmoid() if multi_label else logits.softmax(dim=1)
+
+
+def apply_control(clips: Tensor, control: Control) -> Tensor:
+    """Take the motion out of (B, 3, T, H, W) `clips`, or turn time round: what a network that sees motion must notice."""
+    if control == "still":
+        return clips[:, :, clips.shape[2] // 2 : clips.shape[2] // 2 + 1].expand_as(clips)
+    if control == "reversed":
+        return clips.flip(2)
+    return clips
+
+
+@torch.inference_mode()
+def detect(
+    detector: ActionDetector,
+    loaded: Iterable[Loaded],
+    persons: Mapping[FrameKey, PersonBoxes],
+    *,
+    fabric: Fabric,
+    multi_label: bool,
+    control: Control = "none",
+) -> list[ActionDetections]:
+    """Score the given persons of every clip that this process reads.
+
+    Raises:
+        InputError: a video that cannot be read; scores with holes would be a wrong number.
+    """
+    detector.eval()
+    found: list[ActionDetections] = []
+    for each in loaded:
+        for fault in each.unreadable:
+            raise InputError(fault.message)
+        for batch in each.batches:
+            found.extend(
+                _detect_batch(detector, batch, persons, fabric=fabric, multi_label=multi_label, control=control)
+            )
+    return found
+
+
+def _detect_batch(
+    detector: ActionDetector,
+    batch: ClipBatch,
+    persons: Mapping[FrameKey, PersonBoxes],
+    *,
+    fabric: Fabric,
+    multi_label: bool,
+    control: Control,
+) -> list[ActionDetections]:
+    clips = detector.normalize(apply_control(batch.clips.to(fabric.device), control))
+    with fabric.autocast():
+        logits = detector(clips, [boxes.to(fabric.device) for boxes in batch.boxes])
+    scores = activate(logits, multi_label=multi_label).cpu().numpy()
+    per_clip = np.split(scores, np.cumsum([len(boxes) for boxes in batch.boxes])[:-1])
+    return [
+        ActionDetections(key, persons[key].boxes, persons[key].scores, clip_scores)
+        for key, clip_scores in zip(batch.keys, per_clip, strict=True)
+    ]
+
+
+def gather(detections: list[ActionDetections], fabric: Fabric) -> list[ActionDetections]:
+    """The detections of all processes, in every process, in the order of their keys."""
+    parts: list[list[ActionDetections] | None] = [detections]
+    if fabric.world_size > 1:
+        parts = [None] * fabric.world_size
+        torch.distributed.all_gather_object(parts, detections)
+    return sorted((each for part in parts for each in part or ()), key=lambda each: each.key)
+
+
+def to_rows(detections: Sequence[ActionDetections], *, actions: ActionList, first_label: int = 1) -> DetectionRows:
+    """One row for every person and listed action: what result files hold. Scores are the action's alone."""
+    columns = np.asarray(actions.ids, dtype=np.int64) - first_label
+    counts = [len(each) for each in detections]
+    videos = pd.Categorical([each.key.video for each in detections])
+    boxes = np.concatenate([each.boxes for each in detections] or [np.zeros((0, 4))]).astype(np.float64)
+    scores = [each.action_scores[:, columns] for each in detections]
+    return DetectionRows(
+        video=videos.take(np.repeat(np.arange(len(detections)), counts).repeat(len(columns))),
+        moment=np.repeat(np.asarray([each.key.moment for each in detections], dtype=np.int64), counts).repeat(
+            len(columns)
+        ),
+        boxes=boxes.repeat(len(columns), axis=0),
+        labels=np.tile(np.asarray(actions.ids, dtype=np.int64), len(boxes)),
+        scores=np.concatenate([each.ravel() for each in scores] or [np.zeros(0)]).astype(np.float64),
+    )
+
+
+def write_dense_scores(detections: Sequence[ActionDetections], path: Path) -> None:
+    """Write every score of every person as a .npz: video, moment, boxes (P, 4), person_scores, action_scores (P, C)."""
+    counts = [len(each) for each in detections]
+    with atomic_path(path) as temporary:
+        np.savez_compressed(
+            temporary,
+            video=np.repeat(np.asarray([each.key.video for each in detections], dtype=np.str_), counts),
+            moment=np.repeat(np.asarray([each.key.moment for each in detections], dtype=np.int64), counts),
+            boxes=np.concatenate([each.boxes for each in detections]),
+            person_scores=np.concatenate([each.person_scores for each in detections]),
+            action_scores=np.concatenate([each.action_scores for each in detections]),
+        )
+    say(f"wrote {path}")

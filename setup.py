@@ -1,0 +1,60 @@
+"""Packaging of actiondet; settings of the development tools are in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="actiondet",
+    version="0.1.0",
+    description="Spatio-temporal action detection: who does what, where and when in video",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["actiondet*", "evaluation*", "data_tools*"]),
+    package_data={"actiondet": ["py.typed"], "evaluation": ["py.typed"], "data_tools": ["py.typed"]},
+    install_requires=[
+        "av>=14",
+        # decord has wheels for x86-64 only; elsewhere the frame-exact PyAV reader does all the reading.
+        "decord>=0.6; platform_machine == 'x86_64'",
+        "lightning-fabric>=2.5",
+        "matplotlib>=3.8",
+        "numpy>=1.26",
+        # OpenCV 5 dropped the HOG person detector that the demo uses where nothing can be downloaded.
+        "opencv-python-headless>=4.10,<5",
+        "pandas>=2.1",
+        "pycocotools>=2.0.8",
+        "pydantic>=2.7",
+        "pyyaml>=6",
+        "rich>=13",
+        "scipy>=1.11",
+        "supervision>=0.25",
+        "tensorboard>=2.15",
+        "torch>=2.8",
+        "torchvision>=0.23",
+    ],
+    extras_require={
+        "test": [
+            "hypothesis>=6.100",
+            "import-linter>=2.1",
+            "mypy>=1.13",
+            "pandas-stubs",
+            "pytest>=8",
+            "ruff>=0.8",
+            "scipy-stubs; python_version >= '3.11'",
+            "types-PyYAML",
+        ],
+        # detectron2 is on no package index: install it as its own page says,
+        # https://detectron2.readthedocs.io/en/latest/tutorials/install.html
+        # These are what its installation needs beside torch.
+        "detectron2": ["setuptools<82", "wheel", "ninja"],
+    },
+    classifiers=[
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
+)
