@@ -80,6 +80,9 @@ class FrameFolderConfig(Settings):
 class DetectionDataConfig(Choice):
     """Open family: data sets of persons and what they do."""
 
+    unreadable: Literal["stop", "skip"] = "stop"
+    """What training does with a video that cannot be read: end with its name, or skip and count it."""
+
 
 class AvaConfig(DetectionDataConfig):
     """AVA, or any set of one's own in its format."""
@@ -106,8 +109,6 @@ class AvaConfig(DetectionDataConfig):
     max_train_boxes: PositiveInt = 32
     """At most so many boxes a clip in training, true boxes included, drawn at random."""
     reader: Literal["auto", "decord", "pyav"] = "auto"
-    unreadable: Literal["stop", "skip"] = "stop"
-    """What training does with a video that cannot be read: end with its name, or skip and count it."""
 
 
 class AvaKineticsConfig(AvaConfig):

@@ -109,10 +109,10 @@ def draw_curves(rows: Sequence[EpochRow], path: Path) -> None:
     left.set_xlabel("epoch")
     left.set_ylabel("loss", color="tab:blue")
     right = left.twinx()
-    scored = [row for row in rows if row.mean_ap is not None]
+    scores = {row.epoch: row.mean_ap for row in rows if row.mean_ap is not None}
     right.plot(
-        [row.epoch for row in scored],
-        [row.mean_ap for row in scored],
+        list(scores),
+        list(scores.values()),
         color="tab:red",
         marker="o",
         markersize=3,

@@ -1,0 +1,65 @@
+"""The house keeps its promises: what imports what, how fast programs answer, which files stand where."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TOOLS = sorted((ROOT / "tools").glob("*.py"))
+
+
+def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=120)
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["evaluation", "actiondet", "actiondet.config", "actiondet.video", "actiondet.tubes", "actiondet.drawing", "data_tools"],
+)
+def test_rooms_that_know_no_torch_do_not_load_it(module: str) -> None:
+    done = run_python("-c", f"import sys, {module}; print('torch' in sys.modules)")
+    assert done.stdout.strip() == "False", done.stderr
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_help_answers_in_under_a_second_of_cpu(tool: Path) -> None:
+    run_python(str(tool), "--help")  # the first run may compile modules
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = run_python(str(tool), "--help")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    assert "usage:" in done.stdout
+    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 1.0
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_a_wrong_argument_ends_with_exit_code_2_and_no_traceback(tool: Path) -> None:
+    done = run_python(str(tool), "--no-such-option")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_every_public_name_loads() -> None:
+    import actiondet
+
+    assert {name for name in actiondet.__all__ if getattr(actiondet, name) is None} == set()
+    assert set(dir(actiondet)) == set(actiondet.__all__)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = actiondet.no_such_name
+
+
+def test_imports_point_downward() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    assert done.returncode == 0, done.stdout
