@@ -24,8 +24,8 @@ def paired_iou(first: FloatArray, second: FloatArray) -> FloatArray:
     """
     width = np.minimum(first[:, 2], second[:, 2]) - np.maximum(first[:, 0], second[:, 0])
     height = np.minimum(first[:, 3], second[:, 3]) - np.maximum(first[:, 1], second[:, 1])
-    # float64 here even for float32 boxes: the scripts compare with an array of float64 zeros.
-    shared = np.maximum(width, np.float64(0)) * np.maximum(height, np.float64(0))
+    # float64 from here on even for float32 boxes: the scripts compare with an array of float64 zeros.
+    shared = np.maximum(width.astype(np.float64, copy=False), 0) * np.maximum(height.astype(np.float64, copy=False), 0)
     union = area(first) + area(second) - shared
     with np.errstate(divide="ignore", invalid="ignore"):
         result: FloatArray = shared / union

@@ -1,0 +1,176 @@
+"""AVA's frame-mAP@0.5: exact against the official script and, by name, against PySlowFast and MMAction2."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from evaluation.action_groups import group_means
+from evaluation.average_precision import PrecisionRecall, average_precision, precision_recall
+from evaluation.boxes import BoolArray
+from evaluation.formats.action_list import ActionList
+from evaluation.frame_rows import ListedTruth, RankedRows, listed_truth, ranked_rows
+from evaluation.matching import best_truths, first_claims
+from evaluation.moments import MomentCodes
+from evaluation.protocols import MMACTION2, Protocol, ProtocolName, Ties, find_protocol
+from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
+from evaluation.row_order import group_starts
+
+IOU_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FrameMapResult:
+    """What an evaluation found; `print` shows it as a table.
+
+    Attributes:
+        mean_ap: mean over the actions that have truth, in [0, 1].
+        per_class: one row per listed action: id, name, type, ap (NaN where it is not defined), truths,
+            detections (those that took part), recall.
+        curves: precision and recall of every action with an AP.
+        groups: mean AP per type of action (columns type, mean_ap, actions); empty where the list has no types.
+        protocol: how it was computed.
+        ties: how equal scores were ordered.
+        notes: what did not count and what looks wrong, one sentence each, with counts.
+    """
+
+    mean_ap: float
+    per_class: pd.DataFrame
+    curves: tuple[PrecisionRecall, ...]
+    groups: pd.DataFrame
+    protocol: Protocol
+    ties: Ties
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"FrameMapResult(mAP@0.5 {self.mean_ap:.4f}, {self.protocol.name}, {len(self.per_class)} actions)"
+
+    def __str__(self) -> str:
+        from evaluation.report import frame_map_text  # rich is loaded only for a report
+
+        return frame_map_text(self)
+
+
+def frame_map(
+    truth: TruthRows,
+    detections: DetectionRows,
+    *,
+    actions: ActionList,
+    excluded: Collection[FrameKey] = frozenset(),
+    protocol: ProtocolName | Protocol = "official",
+    ties: Ties = "stable",
+) -> FrameMapResult:
+    """Compute the frame-mAP at IoU 0.5.
+
+    The official tool concatenates, per action, the rows of all moments in the order of the file and takes
+    `np.argsort(scores)[::-1]`, whose order of equal scores depends on the version of numpy and on the
+    processor. So the official number is a function of the files only if no two scores of an action are equal.
+
+    Args:
+        truth: annotated boxes.
+        detections: scored boxes; their order matters between equal scores only.
+        actions: the actions that count.
+        excluded: moments that do not count.
+        protocol: whose rules: the challenge's ("official"), PySlowFast's or MMAction2's.
+        ties: "stable" sorts with a stable algorithm, so that of equal scores the moment that comes later in the
+            file ranks first, on every machine. "official" calls what the official tool calls, and agrees with
+            it bit for bit in the same numpy on the same processor.
+
+    Raises:
+        InputError: an unknown protocol, no truth for any listed action, or detections at which the protocol's
+            toolkit stops.
+    """
+    protocol = find_protocol(protocol)
+    codes = MomentCodes([truth, detections], [*truth.empty_moments, *excluded])
+    known = listed_truth(truth, actions, codes, excluded, protocol)
+    rows = ranked_rows(detections, actions, codes, known, protocol)
+    hits = _hits(rows, known, protocol)
+    notes = [*_notes_on_truth(truth, actions), *rows.notes, *_notes_on_rows(detections, rows)]
+
+    starts = group_starts(rows.column, len(actions))
+    curves: list[PrecisionRecall] = []
+    table: list[tuple[float, int, float]] = []
+    for column, truths in enumerate(known.counts.tolist()):
+        block = slice(starts[column], starts[column + 1])
+        detected = block.stop - block.start
+        ap = recall_reached = float("nan")
+        if truths and (detected or protocol.undetected_actions == "zero"):
+            curve = _curve(actions.ids[column], rows.scores[block], hits[block], truths, protocol, ties)
+            curves.append(curve)
+            ap = average_precision(curve.precision, curve.recall)
+            recall_reached = float(curve.recall[-1]) if detected else 0.0
+        table.append((ap, detected, recall_reached))
+    per_class = pd.DataFrame({"id": actions.ids, "name": actions.names, "type": actions.types})
+    per_class[["ap", "detections", "recall"]] = pd.DataFrame(table, dtype=object)
+    per_class = per_class.astype({"ap": float, "detections": int, "recall": float})
+    per_class.insert(4, "truths", known.counts)
+    mean_ap = _mean(per_class["ap"].to_numpy())
+    groups = group_means(per_class, ava_ids=protocol.name == MMACTION2.name)  # which prints them for any list
+    return FrameMapResult(mean_ap, per_class, tuple(curves), groups, protocol, ties, tuple(notes))
+
+
+def _hits(rows: RankedRows, truth: ListedTruth, protocol: Protocol) -> BoolArray:
+    """Return (K,) bool: which rows find a truth of their action at their moment."""
+    moments = len(rows.codes)
+    group = rows.column.astype(np.int64) * moments + rows.image
+    image_of_truth = pd.Index(rows.codes).get_indexer(pd.Index(truth.code))
+    detected = image_of_truth >= 0
+    truth_group = truth.column[detected].astype(np.int64) * moments + image_of_truth[detected]
+    # Nine of ten detections are of actions that nobody does at their moment: they need no overlaps.
+    candidates = np.flatnonzero(np.isin(group, truth_group))
+    kind = np.float64 if protocol.precision == "double" else np.float32
+    found, iou = best_truths(
+        rows.boxes[candidates].astype(kind, copy=False),
+        group[candidates],
+        truth.boxes[detected].astype(kind, copy=False),
+        truth_group,
+    )
+    hits = np.zeros(len(group), dtype=np.bool_)
+    hits[candidates] = first_claims(found, iou, IOU_THRESHOLD)
+    return hits
+
+
+def _curve(
+    label: int, scores: FloatArray, hits: BoolArray, truths: int, protocol: Protocol, ties: Ties
+) -> PrecisionRecall:
+    if protocol.precision == "single":
+        scores = scores.astype(np.float32)
+    order: IntArray = np.argsort(scores, kind="stable" if ties == "stable" else None)[::-1]
+    precision, recall = precision_recall(hits[order], truths)
+    return PrecisionRecall(label, scores[order], precision, recall)
+
+
+def _mean(values: FloatArray) -> float:
+    """Return the mean of those that are numbers; NaN of none."""
+    defined = values[~np.isnan(values)]
+    return float(np.mean(defined)) if len(defined) else float("nan")
+
+
+def _notes_on_truth(truth: TruthRows, actions: ActionList) -> list[str]:
+    """Say what looks wrong in the truth."""
+    notes = []
+    unlisted = ~np.isin(truth.labels, actions.ids)
+    if unlisted.any():
+        notes.append(f"{unlisted.sum()} truths have an action that is not in the action list and do not count.")
+    frame = pd.DataFrame({"video": truth.video.codes, "moment": truth.moment, "label": truth.labels})
+    frame[["x1", "y1", "x2", "y2"]] = truth.boxes
+    twins = frame.duplicated().sum()
+    if twins:
+        notes.append(f"{twins} truths repeat a box and action of their moment: no detection can find them.")
+    return notes
+
+
+def _notes_on_rows(detections: DetectionRows, rows: RankedRows) -> list[str]:
+    """Say what looks wrong in the detections that take part."""
+    if len(detections) == 0:
+        return ["There are no detections: every action scores 0."]
+    if len(rows.scores) == 0:
+        return ["No detection takes part: are video names, times and actions those of the truth?"]
+    same = (np.diff(rows.image) == 0) & (np.diff(rows.column) == 0) & (np.diff(rows.scores) == 0)
+    same[same] = np.all(rows.boxes[1:][same] == rows.boxes[:-1][same], axis=1)
+    if same.any():
+        return [f"{same.sum()} detections repeat box, action and score of another at their moment and count as false."]
+    return []
