@@ -1,0 +1,245 @@
+"""Where the AP is lost: every false detection gets one reason (localisation, label, duplicate, time, ...).
+
+`video_errors` is the error analysis of the official MultiSports script; `frame_errors` asks the same of boxes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from evaluation.average_precision import average_precision
+from evaluation.boxes import BoolArray, paired_iou
+from evaluation.errors import InputError
+from evaluation.matching import best_truths, first_claims
+from evaluation.records import FloatArray, IntArray
+from evaluation.threshold_map import Ties, claim_order, tolerated
+from evaluation.tube_iou import paired_tube_iou
+from evaluation.tube_set import TubeSet
+from evaluation.tube_truth import FrameDetections, TubeTruth
+from evaluation.video_map import best_of_pairs, frame_groups, group_pairs
+
+VIDEO_REASONS = (
+    "repeat",
+    "extra",
+    "localisation",
+    "class",
+    "time",
+    "class + time",
+    "class + localisation",
+    "time + localisation",
+    "class + time + localisation",
+)
+"""In the official order: Repeat, Extra, Loc., Cls., Time, Cls.+Time, Cls.+Loc., Time+Loc., C+T+L."""
+
+FRAME_REASONS = ("repeat", "extra", "localisation", "class", "time", "class + localisation")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LostAp:
+    """Why the AP is not 1, label by label; every share is in [0, 1].
+
+    The share of a reason is computed like AP, from the rate of that reason instead of the precision: how much
+    of the area above the recall axis it takes. Shares and AP need not add up to 1, because each curve is made
+    non-increasing on its own.
+
+    Attributes:
+        threshold: IoU that a hit needs.
+        reasons: (R) names of the reasons.
+        labels: (L,) the labels that count: scored by the benchmark, with truth.
+        names: (L) their names.
+        ap: (L,).
+        shares: (L, R).
+        missed: (L,) share of the truth that nothing found.
+        counts: (L, R + 1) number of detections per reason; the last column counts the hits.
+        notes: what was odd in the files but tolerated.
+    """
+
+    threshold: float
+    reasons: tuple[str, ...]
+    labels: IntArray
+    names: tuple[str, ...]
+    ap: FloatArray
+    shares: FloatArray
+    missed: FloatArray
+    counts: IntArray
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"LostAp(mean AP {self.mean_ap:.4f} at {self.threshold:g}, {len(self.labels)} labels)"
+
+    @property
+    def mean_ap(self) -> float:
+        """Mean AP over the labels, in [0, 1]."""
+        return float(np.mean(self.ap))
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Mean over the labels of every reason, and of "missed"."""
+        shares = {reason: float(np.mean(self.shares[:, r])) for r, reason in enumerate(self.reasons)}
+        return {**shares, "missed": float(np.mean(self.missed))}
+
+    @property
+    def per_class(self) -> pd.DataFrame:
+        """One row per label: label, name, ap, one column per reason, missed."""
+        shares = {reason: self.shares[:, r] for r, reason in enumerate(self.reasons)}
+        columns = {"label": self.labels, "name": self.names, "ap": self.ap, **shares, "missed": self.missed}
+        frame: pd.DataFrame = pd.DataFrame(columns)
+        return frame
+
+
+def video_errors(truth: TubeTruth, detections: TubeSet, threshold: float = 0.5, *, ties: Ties = "stable") -> LostAp:
+    """Find out why tubes are false, by the rules of the official script.
+
+    A tube that reaches the threshold with a claimed truth of its label is a repeat; with a truth of another
+    label, a class error. Otherwise the truth that it overlaps most, of any label, tells what is wrong: time, if
+    the spatial IoU reaches the square root of the threshold; localisation, if the temporal IoU does; else both.
+    A tube that overlaps nothing is extra.
+
+    Unlike the script, labels without truth are left out (it counts them as AP 0, missed 100%, or stops).
+
+    Args:
+        truth: the data set; its test videos are scored.
+        detections: scored tubes.
+        threshold: 3D IoU of a hit.
+        ties: how tubes of equal score are ordered.
+
+    Raises:
+        InputError: no truth to score.
+    """
+    tubes = truth.of_videos(truth.test_videos)
+    claims = detections.of_videos(truth.test_videos)
+    order, offsets = claim_order(claims.labels, claims.scores, len(truth.labels), ties)
+    rows, pairs = group_pairs(claims.video[order], tubes.video)
+    iou, temporal, spatial = (part.astype(np.float64) for part in paired_tube_iou(tubes, pairs, claims, order[rows]))
+    same = claims.labels[order][rows] == tubes.labels[pairs]
+    own, own_iou = best_of_pairs(rows[same], pairs[same], iou[same], len(order))
+    _, other_iou = best_of_pairs(rows[~same], pairs[~same], iou[~same], len(order))
+    nearest, any_iou = best_of_pairs(rows, np.arange(len(rows)), iou, len(order))
+
+    root = math.sqrt(threshold)
+    right_label = np.append(same, False)[nearest]
+    right_time = np.append(temporal, 0.0)[nearest] >= root
+    right_place = np.append(spatial, 0.0)[nearest] >= root
+    place = {name: r for r, name in enumerate(VIDEO_REASONS)}
+    # Later lines overrule earlier ones.
+    which = np.full(len(order), place["class + time + localisation"])
+    which[right_place] = place["class + time"]
+    which[right_time] = place["class + localisation"]
+    which[right_label] = place["time + localisation"]
+    which[right_label & right_place] = place["time"]
+    which[right_label & right_time] = place["localisation"]
+    which[~(any_iou > 0)] = place["extra"]
+    which[other_iou >= threshold] = place["class"]
+    which[own_iou >= threshold] = place["repeat"]
+    which[first_claims(own, own_iou, threshold)] = len(VIDEO_REASONS)
+    notes = tolerated(int(np.sum(claims.video[order] < 0)), len(claims) - len(order), "tubes")
+    return _lost(truth, tubes.labels, offsets, which, VIDEO_REASONS, threshold, notes)
+
+
+def frame_errors(
+    truth: TubeTruth, detections: FrameDetections, threshold: float = 0.5, *, ties: Ties = "stable"
+) -> LostAp:
+    """Find out why boxes of single frames are false, in the spirit of `video_errors`.
+
+    A box that reaches the threshold with a claimed truth of its label is a repeat; with a truth of another
+    label, a class error; with the nearest end of a tube of its label that is not on at that frame, a time
+    error (the action is over, or has not begun). Otherwise the truth of that frame that it overlaps most
+    tells: localisation if it has the label of the box, class + localisation if not. The rest is extra.
+
+    Args:
+        truth: the data set; its test videos are scored.
+        detections: scored boxes.
+        threshold: IoU of a hit.
+        ties: how boxes of equal score are ordered.
+
+    Raises:
+        InputError: no truth to score.
+    """
+    tubes = truth.of_videos(truth.test_videos)
+    labels = len(truth.labels)
+    order, offsets = claim_order(detections.labels, detections.scores, labels, ties)
+    boxes, box_labels = detections.boxes[order], detections.labels[order]
+    truth_boxes, truth_labels = tubes.boxes.astype(np.float64), np.repeat(tubes.labels, tubes.lengths)
+    frames, truth_frames = frame_groups(tubes, detections, order)
+    own_groups = np.where(frames >= 0, frames * labels + box_labels, -1)
+    own, own_iou = best_truths(boxes, own_groups, truth_boxes, truth_frames * labels + truth_labels)
+    rest = np.flatnonzero(own_iou < threshold)  # the others are hits and repeats
+    rows, pairs = group_pairs(frames[rest], truth_frames)
+    iou = paired_iou(boxes[rest[rows]], truth_boxes[pairs])
+    same = box_labels[rest[rows]] == truth_labels[pairs]
+    _, other_iou = best_of_pairs(rows[~same], pairs[~same], iou[~same], len(rest))
+    nearest, any_iou = best_of_pairs(rows, np.arange(len(rows)), iou, len(rest))
+    place = {name: r for r, name in enumerate(FRAME_REASONS)}
+    # Later lines overrule earlier ones.
+    which = np.full(len(order), place["extra"])
+    which[rest[any_iou > 0]] = place["class + localisation"]
+    which[rest[(any_iou > 0) & np.append(same, False)[nearest]]] = place["localisation"]
+    which[rest[_near_an_end(tubes, detections, order[rest], threshold)]] = place["time"]
+    which[rest[other_iou >= threshold]] = place["class"]
+    which[own_iou >= threshold] = place["repeat"]
+    which[first_claims(own, own_iou, threshold)] = len(FRAME_REASONS)
+    known = detections.known[order]
+    notes = tolerated(int(np.sum(~known)), len(detections) - len(order), "boxes")
+    return _lost(truth, truth_labels, offsets, which, FRAME_REASONS, threshold, notes)
+
+
+def _near_an_end(tubes: TubeSet, detections: FrameDetections, places: IntArray, threshold: float) -> BoolArray:
+    """Return which detections overlap the nearest end of a tube of their label that is not on at their frame."""
+    labels = int(max(tubes.labels.max(initial=0), detections.labels.max(initial=0))) + 1
+    known = detections.known[places]
+    groups = np.where(known, detections.video[places] * labels + detections.labels[places], -1)
+    rows, pairs = group_pairs(groups, tubes.video * labels + tubes.labels)
+    moments = detections.moments[places][rows]
+    before, after = moments < tubes.first[pairs], moments > tubes.last[pairs]
+    ends = np.where(before, tubes.offsets[:-1][pairs], tubes.offsets[1:][pairs] - 1)
+    iou = paired_iou(detections.boxes[places][rows], tubes.boxes[ends].astype(np.float64))
+    near = np.zeros(len(places), dtype=np.bool_)
+    near[rows[(before | after) & (iou >= threshold)]] = True
+    return near
+
+
+def _lost(
+    truth: TubeTruth,
+    truth_labels: IntArray,
+    offsets: IntArray,
+    which: IntArray,
+    reasons: Sequence[str],
+    threshold: float,
+    notes: tuple[str, ...],
+) -> LostAp:
+    """Turn the reason of every detection (in claim order; len(reasons) is a hit) into shares per label."""
+    truths = np.bincount(truth_labels, minlength=len(truth.labels))
+    labels = np.array([label for label in np.flatnonzero(truths) if label not in truth.unscored], dtype=np.int64)
+    if not len(labels):
+        raise InputError("the truth has no tube of a scored label in its test videos; is this the right split?")
+    shares = np.zeros((len(labels), len(reasons) + 1))
+    counts = np.zeros((len(labels), len(reasons) + 1), dtype=np.int64)
+    missed = np.ones(len(labels))
+    for row, label in enumerate(labels.tolist()):
+        reason = which[offsets[label] : offsets[label + 1]]
+        if len(reason) == 0:
+            continue
+        seen = np.arange(1, len(reason) + 1)
+        # float32, because the official script keeps these curves in it.
+        recall = (np.cumsum(reason == len(reasons)) / truths[label]).astype(np.float32)
+        for r in range(len(reasons) + 1):
+            rate = (np.cumsum(reason == r) / seen).astype(np.float32)
+            shares[row, r] = average_precision(rate, recall)
+        counts[row] = np.bincount(reason, minlength=len(reasons) + 1)
+        missed[row] = 1 - float(recall[-1])
+    return LostAp(
+        threshold=threshold,
+        reasons=tuple(reasons),
+        labels=labels,
+        names=tuple(truth.labels[label] for label in labels),
+        ap=shares[:, -1],
+        shares=shares[:, :-1],
+        missed=missed,
+        counts=counts,
+        notes=notes,
+    )

@@ -1,0 +1,178 @@
+"""Mean AP at several IoU thresholds: what frame-mAP and video-mAP of tube data sets have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from evaluation.average_precision import PrecisionRecall, average_precision, precision_recall
+from evaluation.boxes import BoolArray
+from evaluation.errors import InputError
+from evaluation.matching import first_claims
+from evaluation.records import FloatArray, IntArray
+from evaluation.tube_truth import TubeTruth
+
+Ties = Literal["stable", "official"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ThresholdMapResult:
+    """AP of every action at every threshold.
+
+    The N scored detections stand label by label, best score first.
+
+    Attributes:
+        names: (L) names of the actions; a label is a place in this tuple.
+        thresholds: (K) IoU thresholds.
+        ap: (K, L) float64 in [0, 1]; nan where an action has no truth or is not scored by the benchmark.
+        truths: (L,) number of truths.
+        offsets: (L + 1,) the detections of label l are offsets[l] to offsets[l + 1] - 1.
+        scores: (N,).
+        hits: (K, N) whether the detection found a truth.
+        notes: what was odd in the files but tolerated, as the official script does.
+    """
+
+    names: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    ap: FloatArray
+    truths: IntArray
+    offsets: IntArray
+    scores: FloatArray
+    hits: BoolArray
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        means = ", ".join(f"{self.mean_at(threshold):.4f} at {threshold:g}" for threshold in self.thresholds[:4])
+        return f"ThresholdMapResult({means}{', ...' if len(self.thresholds) > 4 else ''})"
+
+    @property
+    def labels(self) -> IntArray:
+        """Labels that count: scored by the benchmark, with truth."""
+        return np.flatnonzero(~np.isnan(self.ap[0]))
+
+    @property
+    def mean_ap(self) -> float:
+        """Mean over labels and thresholds, in [0, 1]."""
+        return float(np.mean([self.mean_at(threshold) for threshold in self.thresholds]))
+
+    def mean_at(self, threshold: float) -> float:
+        """Mean over labels at one of the thresholds, in [0, 1]."""
+        return float(np.mean(self.ap[self.thresholds.index(threshold), self.labels]))
+
+    def mean_over(self, thresholds: Sequence[float]) -> float:
+        """Mean over labels and some of the thresholds, in [0, 1]."""
+        return float(np.mean([self.mean_at(threshold) for threshold in thresholds]))
+
+    @property
+    def per_class(self) -> pd.DataFrame:
+        """One row per label that counts: label, name, truths, detections, then ap and recall per threshold."""
+        labels = self.labels
+        table = {
+            "label": labels,
+            "name": [self.names[label] for label in labels],
+            "truths": self.truths[labels],
+            "detections": np.diff(self.offsets)[labels],
+        }
+        for k, threshold in enumerate(self.thresholds):
+            found = np.add.reduceat(np.append(self.hits[k], False).astype(np.int64), self.offsets[:-1])
+            found[np.diff(self.offsets) == 0] = 0  # reduceat takes the next label's first value for an empty run
+            table[f"ap@{threshold}"] = self.ap[k, labels]
+            table[f"recall@{threshold}"] = found[labels] / self.truths[labels]
+        frame: pd.DataFrame = pd.DataFrame(table)
+        return frame
+
+    def curves(self, threshold: float) -> Iterator[PrecisionRecall]:
+        """Yield the precision-recall curve of every label that counts."""
+        hits = self.hits[self.thresholds.index(threshold)]
+        for label in self.labels.tolist():
+            rows = slice(int(self.offsets[label]), int(self.offsets[label + 1]))
+            precision, recall = precision_recall(hits[rows], int(self.truths[label]))
+            yield PrecisionRecall(label, self.scores[rows], precision, recall)
+
+
+def claim_order(labels: IntArray, scores: FloatArray, count: int, ties: Ties) -> tuple[IntArray, IntArray]:
+    """Return the order in which detections claim truths, label by label, and where each label starts.
+
+    Args:
+        labels: (N,); labels outside 0 to count - 1 are left out.
+        scores: (N,).
+        count: number of labels.
+        ties: "stable": of equal scores the first in the file claims first. "official": whatever
+            numpy.argsort makes of them, which is what the official script does in the same numpy.
+
+    Returns:
+        Places of the detections, and (count + 1,) offsets of the labels into them.
+    """
+    within = np.flatnonzero((labels >= 0) & (labels < count))
+    # Small integers are sorted by counting, which is stable and fast.
+    small = labels[within].astype(np.int16) if count < 2**15 else labels[within]
+    order = within[np.argsort(small, kind="stable")]
+    offsets = np.searchsorted(labels[order], np.arange(count + 1))
+    for label in range(count):
+        places = order[offsets[label] : offsets[label + 1]]
+        ranked = np.argsort(-scores[places], kind="stable" if ties == "stable" else None)
+        order[offsets[label] : offsets[label + 1]] = places[ranked]
+    return order, offsets
+
+
+def threshold_map(
+    truth: TubeTruth,
+    truth_labels: IntArray,
+    offsets: IntArray,
+    scores: FloatArray,
+    found: IntArray,
+    iou: FloatArray,
+    thresholds: Sequence[float],
+    notes: tuple[str, ...],
+) -> ThresholdMapResult:
+    """Turn the best truth of every detection into AP.
+
+    Args:
+        truth: names of the labels, and which are not scored.
+        truth_labels: (M,) label of every truth.
+        offsets: (L + 1,) of the labels into the N detections, which stand in claim order.
+        scores: (N,).
+        found: (N,) the truth each overlaps most, -1 for none.
+        iou: (N,) by how much.
+        thresholds: IoU thresholds.
+        notes: for the result.
+
+    Raises:
+        InputError: no truth is left to score.
+    """
+    if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
+        raise InputError(f"IoU thresholds must lie above 0 and up to 1, found {list(thresholds)}")
+    truths = np.bincount(truth_labels, minlength=len(truth.labels))
+    counted = [label for label in np.flatnonzero(truths).tolist() if label not in truth.unscored]
+    if not counted:
+        raise InputError("the truth has no tube of a scored label in its test videos; is this the right split?")
+    hits = np.stack([first_claims(found, iou, threshold) for threshold in thresholds])
+    ap = np.full((len(thresholds), len(truth.labels)), np.nan)
+    for k, at_threshold in enumerate(hits):
+        for label in counted:
+            at_label = at_threshold[offsets[label] : offsets[label + 1]]
+            ap[k, label] = average_precision(*precision_recall(at_label, int(truths[label])))
+    return ThresholdMapResult(
+        names=truth.labels,
+        thresholds=tuple(thresholds),
+        ap=ap,
+        truths=truths,
+        offsets=offsets,
+        scores=scores,
+        hits=hits,
+        notes=notes,
+    )
+
+
+def tolerated(unknown_videos: int, unknown_labels: int, what: str) -> tuple[str, ...]:
+    """Return notes on detections that cannot be right, but that the official script accepts."""
+    notes = []
+    if unknown_videos:
+        notes.append(f"{unknown_videos} {what} name a video that is not a test video; they count as false")
+    if unknown_labels:
+        notes.append(f"{unknown_labels} {what} have a label that the truth does not have; they are ignored")
+    return tuple(notes)

@@ -1,0 +1,121 @@
+"""Video-mAP and frame-mAP of tube data sets, by the rules of the official MultiSports script.
+
+The official rules, for both: the label alone decides what is compared; detections claim truths in the order
+of their scores; each looks at the one truth it overlaps most and is false if that is claimed already; labels
+without truth are left out of the mean, labels with truth and without detections count 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from evaluation.errors import InputError
+from evaluation.matching import best_truths
+from evaluation.records import FloatArray, IntArray
+from evaluation.threshold_map import ThresholdMapResult, Ties, claim_order, threshold_map, tolerated
+from evaluation.tube_iou import paired_tube_iou
+from evaluation.tube_set import TubeSet, row_ranges
+from evaluation.tube_truth import FrameDetections, TubeTruth
+
+VIDEO_RANGES: dict[str, tuple[float, ...]] = {
+    # Written as the official script computes them: its 0.7 is 0.7000000000000001.
+    "0.05:0.45": tuple(0.05 + 0.05 * i for i in range(9)),
+    "0.10:0.90": tuple(0.1 + 0.1 * i for i in range(9)),
+    "0.50:0.95": tuple(0.5 + 0.05 * i for i in range(10)),
+}
+"""The three means that the benchmark reports, by their official names."""
+
+
+def video_map(
+    truth: TubeTruth, detections: TubeSet, thresholds: Sequence[float] = (0.5,), *, ties: Ties = "stable"
+) -> ThresholdMapResult:
+    """Score tubes: mean AP at IoUs of tubes (`evaluation.tube_iou`).
+
+    Args:
+        truth: the data set; its test videos are scored.
+        detections: scored tubes; those of videos that are no test video count as false.
+        thresholds: 3D IoUs in (0, 1]. The overlaps are computed once for all.
+        ties: how tubes of equal score are ordered, see `claim_order`.
+
+    Raises:
+        InputError: no truth to score, or a threshold outside (0, 1].
+    """
+    tubes = truth.of_videos(truth.test_videos)
+    claims = detections.of_videos(truth.test_videos)
+    labels = len(truth.labels)
+    order, offsets = claim_order(claims.labels, claims.scores, labels, ties)
+    known = claims.video[order] >= 0
+    groups = np.where(known, claims.video[order] * labels + claims.labels[order], -1)
+    rows, pairs = group_pairs(groups, tubes.video * labels + tubes.labels)
+    iou = paired_tube_iou(tubes, pairs, claims, order[rows]).iou.astype(np.float64)
+    found, best = best_of_pairs(rows, pairs, iou, len(order))
+    notes = tolerated(int(np.sum(~known)), len(claims) - len(order), "tubes")
+    return threshold_map(truth, tubes.labels, offsets, claims.scores[order], found, best, thresholds, notes)
+
+
+def tube_frame_map(
+    truth: TubeTruth, detections: FrameDetections, thresholds: Sequence[float] = (0.5,), *, ties: Ties = "stable"
+) -> ThresholdMapResult:
+    """Score boxes of single frames: mean AP at IoUs of boxes.
+
+    Args:
+        truth: the data set; every frame of its test videos counts, also those without truth.
+        detections: scored boxes; those of unknown videos and frames count as false.
+        thresholds: IoUs in (0, 1].
+        ties: how boxes of equal score are ordered, see `claim_order`.
+
+    Raises:
+        InputError: no truth to score, or a threshold outside (0, 1].
+    """
+    if detections.videos != truth.test_videos:
+        raise InputError("these frame detections were read for another list of test videos than the truth has")
+    tubes = truth.of_videos(truth.test_videos)
+    labels = len(truth.labels)
+    order, offsets = claim_order(detections.labels, detections.scores, labels, ties)
+    frames, truth_frames = frame_groups(tubes, detections, order)
+    groups = np.where(frames >= 0, frames * labels + detections.labels[order], -1)
+    truth_labels = np.repeat(tubes.labels, tubes.lengths)
+    # float64 truth, as in the script; detections keep their own type, in which it takes their area.
+    truth_boxes = tubes.boxes.astype(np.float64)
+    found, best = best_truths(detections.boxes[order], groups, truth_boxes, truth_frames * labels + truth_labels)
+    notes = tolerated(int(np.sum(~detections.known[order])), len(detections) - len(order), "boxes")
+    return threshold_map(truth, truth_labels, offsets, detections.scores[order], found, best, thresholds, notes)
+
+
+def frame_groups(tubes: TubeSet, detections: FrameDetections, order: IntArray) -> tuple[IntArray, IntArray]:
+    """Number the frames of all videos through, for detections (in `order`) and for the boxes of truth tubes.
+
+    Detections of videos or frames beyond the truth get -1.
+    """
+    moments = int(tubes.moments.max(initial=0)) + 1
+    moment = detections.moments[order]
+    beyond = ~detections.known[order] | (moment < 0) | (moment >= moments)
+    frames = np.where(beyond, -1, detections.video[order] * moments + moment)
+    return frames, np.repeat(tubes.video * moments, tubes.lengths) + tubes.moments
+
+
+def group_pairs(groups: IntArray, truth_groups: IntArray) -> tuple[IntArray, IntArray]:
+    """Return all pairs (row, truth) of the same group, row by row, the truths of a row in their order."""
+    order = np.argsort(truth_groups, kind="stable")
+    ranked = truth_groups[order]
+    first = np.searchsorted(ranked, groups, side="left")
+    count = np.searchsorted(ranked, groups, side="right") - first
+    return np.repeat(np.arange(len(groups)), count), order[row_ranges(first, count)]
+
+
+def best_of_pairs(rows: IntArray, truths: IntArray, iou: FloatArray, count: int) -> tuple[IntArray, FloatArray]:
+    """Return for each of `count` rows the truth it overlaps most (-1 for none) and how much (0 for none).
+
+    Of equal overlaps the first wins; nan counts as the largest, as with numpy.argmax.
+    """
+    found, best = np.full(count, -1, dtype=np.int64), np.zeros(count)
+    if len(rows):
+        starts = np.flatnonzero(np.diff(rows, prepend=-1))
+        ranked = np.where(np.isnan(iou), np.inf, iou)
+        largest = np.repeat(np.maximum.reduceat(ranked, starts), np.diff(np.append(starts, len(rows))))
+        candidates = np.flatnonzero(ranked == largest)
+        chosen = candidates[np.searchsorted(candidates, starts)]
+        found[rows[starts]], best[rows[starts]] = truths[chosen], iou[chosen]
+    return found, best
