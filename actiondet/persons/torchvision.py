@@ -1,0 +1,90 @@
+"""Persons by a detector of torchvision (Faster R-CNN and its relatives, trained on COCO)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from torch import nn
+from torchvision.models import detection, get_model, get_model_weights, list_models  # type: ignore[attr-defined]
+
+from actiondet.persons.base import Frame, found_persons
+from evaluation.errors import InputError
+from evaluation.records import FrameKey, PersonBoxes
+
+_PERSON = 1  # COCO's label of a person in torchvision
+_FRAMES_AT_ONCE = 4
+
+
+class TorchvisionPersonDetector:
+    """Any network with torchvision's contract: a list of (3, H, W) RGB in [0, 1] in, boxes, labels, scores out."""
+
+    def __init__(self, model: nn.Module, *, threshold: float = 0.5, device: torch.device | str = "cpu") -> None:
+        """Take `model` into use: it is moved to `device` and set to evaluation.
+
+        Args:
+            model: the network; label 1 is a person.
+            threshold: persons with a lower score are dropped.
+            device: where it runs.
+        """
+        self._model = model.eval().to(device)
+        self._threshold = threshold
+        self._device = device
+
+    @torch.inference_mode()
+    def detect(self, frames: Sequence[Frame], keys: Sequence[FrameKey]) -> list[PersonBoxes]:
+        """Find the persons of each frame; see PersonDetector."""
+        persons: list[PersonBoxes] = []
+        for start in range(0, len(frames), _FRAMES_AT_ONCE):
+            some = frames[start : start + _FRAMES_AT_ONCE]
+            images = [torch.from_numpy(frame.copy()).to(self._device).permute(2, 0, 1) / 255 for frame in some]
+            answers = self._model(images)
+            for frame, key, answer in zip(some, keys[start : start + _FRAMES_AT_ONCE], answers, strict=True):
+                person = answer["labels"] == _PERSON
+                boxes, scores = answer["boxes"][person].cpu().numpy(), answer["scores"][person].cpu().numpy()
+                persons.append(found_persons(key, boxes, scores, frame=frame, threshold=self._threshold))
+        return persons
+
+
+def load_torchvision_model(name: str, weights: str) -> nn.Module:
+    """Build torchvision's detector `name`.
+
+    Args:
+        name: as torchvision.models.detection calls it, e.g. fasterrcnn_resnet50_fpn_v2.
+        weights: the name of weights that torchvision downloads once ("DEFAULT", "COCO_V1"), or a file holding
+            a state dict.
+
+    Raises:
+        InputError: no such detector or weights, no network to download them, or a file that does not fit.
+    """
+    known = list_models(module=detection)
+    if name not in known:
+        raise InputError(f"torchvision has no detector '{name}'; expected one of {', '.join(known)}")
+    downloadable = list(get_model_weights(name).__members__)
+    if weights in downloadable:
+        return _download(name, weights)
+    file = Path(weights)
+    if not file.is_file():
+        raise InputError(
+            f"weights of {name}: '{weights}' is neither a file nor one of torchvision's: {', '.join(downloadable)}"
+        )
+    model = get_model(name, weights=None, weights_backbone=None)
+    try:
+        model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    except Exception as fault:  # torch raises many kinds on files that are no state dict, or another network's
+        reason = str(fault).splitlines()[0]
+        raise InputError(f"{file}: not a state dict of torchvision's {name} ({reason})") from None
+    return model
+
+
+def _download(name: str, weights: str) -> nn.Module:
+    entry = get_model_weights(name)[weights]
+    try:
+        return get_model(name, weights=entry)
+    except (URLError, OSError) as fault:
+        raise InputError(
+            f"the weights of torchvision's {name} could not be downloaded ({fault}); fetch {entry.url} on another "
+            "machine and give the file as the detector's weights, or choose persons that need no download (hog)"
+        ) from None
