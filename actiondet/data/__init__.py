@@ -1,0 +1,23 @@
+"""Data sets, and how their samples become batches."""
+
+# Importing the data sets registers their builders.
+from actiondet.data import ava as _ava
+from actiondet.data.keyframes import KeyMomentDataset, TestSet, TrainingSet, build_test_set, build_training_set
+from actiondet.data.loading import Draw, Loaded, TestSampler, TrainSampler, Unreadable, build_loader, collate
+
+__all__ = [
+    "Draw",
+    "KeyMomentDataset",
+    "Loaded",
+    "TestSampler",
+    "TestSet",
+    "TrainSampler",
+    "TrainingSet",
+    "Unreadable",
+    "build_loader",
+    "build_test_set",
+    "build_training_set",
+    "collate",
+]
+
+del _ava

@@ -1,0 +1,254 @@
+"""AVA, AVA-Kinetics, and sets of one's own in AVA's files."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from actiondet.config.schema import AvaConfig, AvaKineticsConfig, ClipConfig, SplitConfig, TransformConfig
+from actiondet.data.keyframes import ClipWindow, TestSet, TrainingSet, build_test_set, build_training_set
+from actiondet.data.sources import Videos, find_videos, missing_videos
+from actiondet.data.tables import BoolArray, KeyTable, PersonTable, gather_persons, select_persons
+from actiondet.data.transforms import TestTransform, TrainTransform
+from actiondet.video import FrameFolder, open_video
+from evaluation.errors import InputError
+from evaluation.formats.ava import ActionList, read_action_list, read_ava_csv, read_excluded
+from evaluation.formats.person_boxes import read_proposals
+from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes, TruthRows
+
+# Rounding may carry a corner a little over the border of the frame; more is a fault of the file.
+BEYOND = 0.01
+
+
+@build_training_set.register
+def ava_training_set(
+    data: AvaConfig, *, clip: ClipConfig, transform: TransformConfig, num_actions: int, seed: int
+) -> TrainingSet:
+    """The training part of an AVA-format set; see `build_training_set`."""
+    split = data.train
+    actions = _read_actions(data, num_actions)
+    people = gather_persons(_read_truth(split, actions, data.actions))
+    people = people.take(_included(people.keys, _read_excluded(split), split))
+    paths, missing = _locate(data, people.keys)
+    people = people.take(_available(people.keys, paths))
+    proposals = None
+    if split.proposals is not None:
+        proposals = _select(data, people.keys, _read_proposals(split.proposals), split.proposals)
+    crop = transform.train_crop
+    return TrainingSet(
+        people=people,
+        proposals=proposals,
+        centers_us=_centers_us(data, people.keys),
+        videos=_open_lazily(data, paths),
+        window=_window(clip),
+        transform=TrainTransform(
+            short_side=transform.train_short_side,
+            crop=(crop, crop) if isinstance(crop, int) else crop,
+            flip=transform.flip,
+            min_visible=transform.min_visible,
+        ),
+        actions=actions,
+        num_actions=num_actions,
+        match_iou=data.match_iou,
+        max_boxes=data.max_train_boxes,
+        seed=seed,
+        missing=missing,
+    )
+
+
+@build_test_set.register
+def ava_test_set(
+    data: AvaConfig,
+    *,
+    clip: ClipConfig,
+    transform: TransformConfig,
+    num_actions: int,
+    moments: Literal["all", "annotated"] = "annotated",
+    split: Literal["train", "val"] = "val",
+) -> TestSet:
+    """The test data of an AVA-format set; see `build_test_set`."""
+    files = data.val if split == "val" else data.train
+    actions = _read_actions(data, num_actions)
+    truth = _read_truth(files, actions, data.actions)
+    excluded = _read_excluded(files)
+    if files.proposals is None:
+        persons = gather_persons(truth).as_persons()
+        persons = persons.take(_included(persons.keys_in_order, excluded, files))
+    else:
+        found = _read_proposals(files.proposals)
+        annotated = gather_persons(truth).keys
+        keys = KeyTable.of([*annotated, *truth.empty_moments] if moments == "annotated" else list(found))
+        keys = keys.take(_included(keys, excluded, files))
+        persons = _select(data, keys, found, files.proposals)
+    somebody = persons.counts > 0
+    persons = persons.take(somebody)
+    paths, missing = _locate(data, persons.keys_in_order)
+    persons = persons.take(_available(persons.keys_in_order, paths))
+    return TestSet(
+        persons=persons,
+        centers_us=_centers_us(data, persons.keys_in_order),
+        videos=_open_lazily(data, paths),
+        window=_window(clip),
+        transform=TestTransform(short_side=transform.test_short_side),
+        truth=truth,
+        actions=actions,
+        evaluated=_read_evaluated(data, actions),
+        excluded=excluded,
+        without_persons=int((~somebody).sum()),
+        missing=missing,
+    )
+
+
+def _window(clip: ClipConfig) -> ClipWindow:
+    return ClipWindow(frames=clip.frames, stride=clip.stride, clip_fps=clip.clip_fps)
+
+
+def _read_actions(data: AvaConfig, num_actions: int) -> ActionList:
+    """Read the list of all actions; the network must have just its columns."""
+    actions = read_action_list(data.actions)
+    if actions.largest_id != num_actions:
+        raise InputError(
+            f"model.num_actions is {num_actions}, but the largest id of {data.actions} is {actions.largest_id}; "
+            f"set model.num_actions={actions.largest_id}, or give the list that belongs to the model"
+        )
+    return actions
+
+
+def _read_evaluated(data: AvaConfig, actions: ActionList) -> ActionList:
+    if data.evaluated_actions is None:
+        return actions
+    evaluated = read_action_list(data.evaluated_actions)
+    strange = sorted(set(evaluated.ids) - set(actions.ids))
+    if strange:
+        raise InputError(
+            f"{data.evaluated_actions}: scores the ids {_some(strange)}, which {data.actions} (data.actions) lacks"
+        )
+    return evaluated
+
+
+def _read_truth(split: SplitConfig, actions: ActionList, list_path: str) -> TruthRows:
+    """Read annotations and refuse labels that are not in the list, and boxes that leave the frame."""
+    truth = read_ava_csv(split.truth)
+    strange = sorted(set(np.unique(truth.labels).tolist()) - set(actions.ids))
+    if strange:
+        line = _first_line(split.truth, lambda row: len(row) > 6 and float(row[6]) in strange)
+        raise InputError(
+            f"{split.truth}{line}: action {_some(strange)} is not in the action list {list_path}; "
+            "expected every id there (data.actions lists all ids of the truth, data.evaluated_actions the scored ones)"
+        )
+    if _leaves_frame(truth.boxes).any():
+        line = _first_line(
+            split.truth, lambda row: len(row) > 6 and bool(_leaves_frame(np.array([row[2:6]], dtype=float))[0])
+        )
+        raise InputError(f"{split.truth}{line}: the box leaves the frame; expected unit boxes, 0 to 1")
+    return truth
+
+
+def _read_proposals(path: str) -> dict[FrameKey, PersonBoxes]:
+    proposals = read_proposals(path)
+    if not proposals:
+        raise InputError(f"{path}: holds no person boxes; expected some for the key moments of its data set")
+    for persons in proposals.values():
+        if _leaves_frame(persons.boxes).any():
+            raise InputError(
+                f"{path}: a box of '{persons.key.video}' at {persons.key.moment / 1e6:g} s leaves the frame; "
+                "expected unit boxes, 0 to 1"
+            )
+    return proposals
+
+
+def _leaves_frame(boxes: FloatArray) -> BoolArray:
+    outside: BoolArray = np.any((boxes < -BEYOND) | (boxes > 1 + BEYOND), axis=1)
+    return outside
+
+
+def _read_excluded(split: SplitConfig) -> frozenset[FrameKey]:
+    return read_excluded(split.excluded) if split.excluded is not None else frozenset()
+
+
+def _included(keys: KeyTable, excluded: frozenset[FrameKey], split: SplitConfig) -> BoolArray:
+    """(K,) bool: which moments are not excluded; at least one must be left."""
+    included = np.fromiter((key not in excluded for key in keys), dtype=bool, count=len(keys))
+    if not included.any():
+        without = f" without those of {split.excluded}" if len(keys) else ""
+        raise InputError(f"{split.truth}: no key moment is left{without}; expected at least one with a person")
+    return included
+
+
+def _select(data: AvaConfig, keys: KeyTable, found: Mapping[FrameKey, PersonBoxes], path: str) -> PersonTable:
+    """The proposals of each moment that count."""
+    persons: list[PersonBoxes | None] = [found.get(key) for key in keys]
+    if isinstance(data, AvaKineticsConfig):
+        # Published proposals name Kinetics clips by their bare id.
+        bare = {name: _kinetics_parts(name) for name in keys.names}
+        for index, key in enumerate(keys):
+            parts = bare[key.video]
+            if persons[index] is None and parts is not None:
+                persons[index] = found.get(FrameKey(parts[0], key.moment))
+    if all(each is None for each in persons):
+        raise InputError(
+            f"{path}: has boxes for none of the {len(keys)} key moments, such as '{keys[0].video}' at "
+            f"{keys[0].moment / 1e6:g} s; are these the proposals of this part of the data set?"
+        )
+    return select_persons(keys, persons, threshold=data.person_threshold, at_most=data.max_persons)
+
+
+def _centers_us(data: AvaConfig, keys: KeyTable) -> IntArray:
+    """(K,) microseconds from the first frame of its video to each moment."""
+    starts = np.array([_start(data, name) for name in keys.names], dtype=np.float64)
+    centers: IntArray = keys.moment - np.rint(starts * 1e6).astype(np.int64)[keys.video]
+    return centers
+
+
+def _start(data: AvaConfig, video: str) -> float:
+    """When `video` begins, in seconds on the annotations' clock."""
+    parts = _kinetics_parts(video) if isinstance(data, AvaKineticsConfig) else None
+    return data.start if parts is None else float(parts[1])
+
+
+def _kinetics_parts(video: str) -> tuple[str, int] | None:
+    """Id and first second of a Kinetics clip `<id>_<start>_<end>`; None for AVA's videos, whose ids have 11 letters."""
+    found = re.fullmatch(r"(.+)_(\d+)_(\d+)", video) if len(video) != 11 else None
+    return (found[1], int(found[2])) if found else None
+
+
+def _locate(data: AvaConfig, keys: KeyTable) -> tuple[dict[str, Path], Sequence[str]]:
+    """Where the videos of `keys` lie, and which of them are missing (if the settings allow that)."""
+    names = [keys.names[video] for video in dict.fromkeys(keys.video.tolist())]
+    pictures = data.pictures is not None
+    paths = find_videos(data.videos, names, pictures=pictures)
+    complaint = missing_videos(data.videos, names, paths, pictures=pictures)
+    if complaint and (data.unreadable == "stop" or not paths):
+        hint = ", or set data.unreadable=skip to leave them out" if paths else ""
+        raise InputError(f"{complaint}{hint}")
+    return paths, [name for name in names if name not in paths]
+
+
+def _available(keys: KeyTable, paths: Mapping[str, Path]) -> BoolArray:
+    """(K,) bool: of which moments the video is there."""
+    available: BoolArray = np.array([name in paths for name in keys.names], dtype=bool)[keys.video]
+    return available
+
+
+def _open_lazily(data: AvaConfig, paths: Mapping[str, Path]) -> Videos:
+    if data.pictures is None:
+        return Videos(paths, partial(open_video, reader=data.reader))
+    layout = data.pictures
+    return Videos(paths, partial(FrameFolder, template=layout.template, first=layout.first, fps=layout.fps))
+
+
+def _first_line(path: str, is_wrong: Callable[[list[str]], bool]) -> str:
+    """Name the line of the first row that is wrong."""
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.reader(file)
+        return next((f", line {reader.line_num}" for row in reader if is_wrong(row)), "")
+
+
+def _some(ids: Sequence[int]) -> str:
+    return ", ".join(map(str, ids[:5])) + (", ..." if len(ids) > 5 else "")

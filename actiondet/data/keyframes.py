@@ -1,0 +1,289 @@
+"""Data sets of key moments: a clip around each, and the persons in it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from actiondet.config.schema import ClipConfig, DetectionDataConfig, TransformConfig
+from actiondet.data.assign import match_proposals
+from actiondet.data.loading import Draw, Unreadable
+from actiondet.data.sources import Videos
+from actiondet.data.tables import PersonTable, TruePersons
+from actiondet.data.transforms import BoxedClip, Frames, TestTransform, TrainTransform
+from actiondet.records import ClipSample
+from actiondet.video import clip_frames
+from evaluation.errors import InputError
+from evaluation.formats.ava import ActionList
+from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes, TruthRows
+
+# How far outside of its video, in microseconds, a key moment may lie: real files end a little early.
+OUTSIDE_US = 1_000_000
+
+
+@functools.singledispatch
+def build_training_set(
+    data: DetectionDataConfig, *, clip: ClipConfig, transform: TransformConfig, num_actions: int, seed: int
+) -> TrainingSet:
+    """Build the training part of the data set that `data` describes; each member of the family registers its own.
+
+    Raises:
+        InputError: files that are missing, faulty or do not fit together.
+    """
+    raise InputError(_no_builder(data, "build_training_set"))
+
+
+@functools.singledispatch
+def build_test_set(
+    data: DetectionDataConfig,
+    *,
+    clip: ClipConfig,
+    transform: TransformConfig,
+    num_actions: int,
+    moments: Literal["all", "annotated"] = "annotated",
+    split: Literal["train", "val"] = "val",
+) -> TestSet:
+    """Build the test data of the data set that `data` describes; each member of the family registers its own.
+
+    Args:
+        data: the data set.
+        clip, transform: how clips are cut.
+        num_actions: columns of the network.
+        moments: "annotated" takes the key moments that the truth file names, "all" every one that has proposals.
+            Excluded moments take no part in either.
+        split: which part of the data set.
+
+    Raises:
+        InputError: files that are missing, faulty or do not fit together.
+    """
+    raise InputError(_no_builder(data, "build_test_set"))
+
+
+def _no_builder(data: DetectionDataConfig, function: str) -> str:
+    return (
+        f"data.name: nothing builds the data set '{data.name}'; "
+        f"register a function for {type(data).__name__} with @actiondet.data.{function}.register"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipWindow:
+    """Which frames make a clip; the arguments of `clip_frames` that do not change from clip to clip."""
+
+    frames: int
+    stride: int
+    clip_fps: float | None
+
+    def jitter(self, random: np.random.Generator) -> IntArray:
+        """Shift every frame on its own, by up to half a stride."""
+        shifts: IntArray = random.integers(
+            -(self.stride // 2), (self.stride + 1) // 2, size=self.frames, dtype=np.int64
+        )
+        return shifts
+
+    def choose(self, frame_times: IntArray, center_us: int, jitter: IntArray | None) -> IntArray:
+        """(frames,) numbers of the frames of a clip around `center_us`."""
+        return clip_frames(
+            frame_times,
+            center_us=center_us,
+            frames=self.frames,
+            stride=self.stride,
+            clip_fps=self.clip_fps,
+            jitter=jitter,
+        )
+
+
+class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
+    """Clips around key moments.
+
+    Attributes:
+        keys: the moments.
+        actions: every action that the truth may hold.
+        missing: videos that are not there and take no part (only where the settings allow it).
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: Sequence[FrameKey],
+        centers_us: IntArray,
+        videos: Videos,
+        window: ClipWindow,
+        actions: ActionList,
+        missing: Sequence[str],
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            keys: K moments.
+            centers_us: (K,) when they are, in microseconds from the first frame of their video file.
+            videos: where the frames come from.
+            window: which frames make a clip.
+            actions: see the class.
+            missing: see the class.
+        """
+        self.keys = keys
+        self.actions = actions
+        self.missing = tuple(missing)
+        self._centers_us = centers_us
+        self._videos = videos
+        self._window = window
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, draw: Draw) -> ClipSample | Unreadable:
+        """The sample that `draw` asks for; an Unreadable where its video fails."""
+        key = self.keys[draw.index]
+        random = self._random(draw)
+        try:
+            frames = self._read(draw.index, None if random is None else self._window.jitter(random))
+        except (InputError, OSError) as fault:
+            self._videos.forget(key.video)
+            return Unreadable(key, str(fault))
+        return self._sample(draw.index, frames, random)
+
+    def _random(self, draw: Draw) -> np.random.Generator | None:
+        raise NotImplementedError
+
+    def _sample(self, index: int, frames: Frames, random: np.random.Generator | None) -> ClipSample:
+        raise NotImplementedError
+
+    def _read(self, index: int, jitter: IntArray | None) -> Frames:
+        """(T, H, W, 3) frames around moment number `index`."""
+        video = self.keys[index].video
+        reader = self._videos.reader(video)
+        times, center = reader.index.frame_times, int(self._centers_us[index])
+        if not times[0] - OUTSIDE_US <= center <= times[-1] + OUTSIDE_US:
+            raise InputError(
+                f"video '{video}': its moment {self.keys[index].moment} lies {center / 1e6:.3f} s after the beginning "
+                f"of the file, which lasts {times[-1] / 1e6:.3f} s; expected it inside (is the start of the "
+                "annotations' clock right, is the file whole?)"
+            )
+        return reader.read(self._window.choose(times, center, jitter))
+
+
+class TrainingSet(KeyMomentDataset):
+    """Random clips with the true persons, the proposals that show them, and what they do."""
+
+    def __init__(
+        self,
+        *,
+        people: TruePersons,
+        proposals: PersonTable | None,
+        centers_us: IntArray,
+        videos: Videos,
+        window: ClipWindow,
+        transform: TrainTransform,
+        actions: ActionList,
+        num_actions: int,
+        match_iou: float,
+        max_boxes: int,
+        seed: int,
+        missing: Sequence[str] = (),
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            people: truth of K moments.
+            proposals: detected persons of the same moments; None trains on the truth alone.
+            centers_us, videos, window, actions, missing: as in KeyMomentDataset.
+            transform: what happens to clips and boxes.
+            num_actions: columns of the labels; column c is the label c + 1.
+            match_iou: a proposal takes the labels of a true person that it overlaps at least so much.
+            max_boxes: boxes a clip.
+            seed: with epoch and index, it decides everything random about a sample.
+        """
+        super().__init__(
+            keys=people.keys, centers_us=centers_us, videos=videos, window=window, actions=actions, missing=missing
+        )
+        self._people, self._proposals = people, proposals
+        self._transform = transform
+        self._num_actions, self._match_iou, self._max_boxes, self._seed = num_actions, match_iou, max_boxes, seed
+
+    def _random(self, draw: Draw) -> np.random.Generator:
+        return np.random.default_rng((self._seed, draw.epoch, draw.index))
+
+    def _sample(self, index: int, frames: Frames, random: np.random.Generator | None) -> ClipSample:
+        assert random is not None
+        unit_boxes, labels = self._boxes_and_labels(index)
+        clip, in_view = self._transform(BoxedClip.of(frames, unit_boxes), random)
+        kept = np.flatnonzero(in_view.numpy())
+        if len(kept) > self._max_boxes:
+            kept = np.sort(random.choice(kept, self._max_boxes, replace=False))
+        clip_frames_, boxes = clip.tensors()
+        return ClipSample(frames=clip_frames_, boxes=boxes[kept], labels=labels[kept], key=self.keys[index])
+
+    def _boxes_and_labels(self, index: int) -> tuple[FloatArray, Tensor]:
+        """Unit boxes and labels of all that may train: true persons, then proposals that show one.
+
+        Other proposals would never enter the loss.
+        """
+        boxes = self._people.boxes_at(index)
+        labels = self._people.labels_at(index, columns=self._num_actions, first_label=1)
+        if self._proposals is not None:
+            proposals = self._proposals.at(index).boxes
+            matched = match_proposals(proposals, boxes, min_iou=self._match_iou)
+            shown = matched >= 0
+            boxes = np.concatenate([boxes, proposals[shown]])
+            labels = np.concatenate([labels, labels[matched[shown]]])
+        return boxes, torch.from_numpy(labels)
+
+
+class TestSet(KeyMomentDataset):
+    """Whole-frame clips with the persons to score.
+
+    Attributes:
+        persons: the boxes of every moment, best first, with the very numbers of the file.
+        truth: the annotations, whole.
+        evaluated: the actions that are scored.
+        excluded: moments that take no part.
+        without_persons: how many key moments have no proposals; nobody is found there, no clip is read.
+    """
+
+    __test__ = False  # pytest: not a test
+
+    def __init__(
+        self,
+        *,
+        persons: PersonTable,
+        centers_us: IntArray,
+        videos: Videos,
+        window: ClipWindow,
+        transform: TestTransform,
+        truth: TruthRows,
+        actions: ActionList,
+        evaluated: ActionList,
+        excluded: frozenset[FrameKey],
+        without_persons: int,
+        missing: Sequence[str] = (),
+    ) -> None:
+        """Keep the parts; those of KeyMomentDataset as there, `persons` at least one a moment."""
+        super().__init__(
+            keys=persons.keys_in_order,
+            centers_us=centers_us,
+            videos=videos,
+            window=window,
+            actions=actions,
+            missing=missing,
+        )
+        self.persons: Mapping[FrameKey, PersonBoxes] = persons
+        self.truth, self.evaluated, self.excluded = truth, evaluated, excluded
+        self.without_persons = without_persons
+        self._table = persons
+        self._transform = transform
+
+    def _random(self, draw: Draw) -> None:
+        return None
+
+    def _sample(self, index: int, frames: Frames, random: np.random.Generator | None) -> ClipSample:
+        clip = self._transform(BoxedClip.of(frames, self._table.at(index).boxes))
+        clip_frames_, boxes = clip.tensors()
+        return ClipSample(frames=clip_frames_, boxes=boxes, labels=None, key=self.keys[index])

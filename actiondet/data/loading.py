@@ -1,0 +1,161 @@
+"""From samples to batches: who sees which sample when, in how many processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from actiondet.records import ClipBatch, ClipSample
+from evaluation.records import FrameKey, IntArray
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a sampler asks a data set for: everything random about a sample follows from (seed, epoch, index)."""
+
+    epoch: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Takes the place of a sample whose video cannot be read, so that a worker never dies of it."""
+
+    key: FrameKey
+    message: str
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """What a loader yields for one batch of draws.
+
+    Attributes:
+        batches: one for each size of clip, in the order of the draws; none if nothing could be read. Training crops
+            have one size.
+        unreadable: the moments whose video could not be read.
+    """
+
+    batches: tuple[ClipBatch, ...]
+    unreadable: tuple[Unreadable, ...]
+
+    def pin_memory(self) -> Loaded:
+        """The same with clips in page-locked memory (called by DataLoader)."""
+        pinned = tuple(
+            ClipBatch(clips=batch.clips.pin_memory(), boxes=batch.boxes, labels=batch.labels, keys=batch.keys)
+            for batch in self.batches
+        )
+        return Loaded(pinned, self.unreadable)
+
+
+def collate(samples: Sequence[ClipSample | Unreadable]) -> Loaded:
+    """Put clips of one size side by side."""
+    groups: dict[torch.Size, list[ClipSample]] = {}
+    for sample in samples:
+        if isinstance(sample, ClipSample):
+            groups.setdefault(sample.frames.shape, []).append(sample)
+    unreadable = tuple(sample for sample in samples if isinstance(sample, Unreadable))
+    return Loaded(tuple(_batch(group) for group in groups.values()), unreadable)
+
+
+def _batch(samples: Sequence[ClipSample]) -> ClipBatch:
+    labels = [sample.labels for sample in samples if sample.labels is not None]
+    if labels and len(labels) != len(samples):
+        raise ValueError(f"{len(labels)} of {len(samples)} samples have labels; expected all or none")
+    return ClipBatch(
+        clips=torch.stack([sample.frames for sample in samples]),
+        boxes=_joined([sample.boxes for sample in samples]),
+        labels=_joined(labels) if labels else None,
+        keys=[sample.key for sample in samples],
+    )
+
+
+def _joined(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    """The same tensors on one storage: a worker hands over one file descriptor instead of one for each clip."""
+    return torch.split(torch.cat(list(tensors)), [len(tensor) for tensor in tensors])
+
+
+class TrainSampler(Sampler[Draw]):
+    """Every sample once an epoch in random order, spread over processes.
+
+    Together the processes go through one order, whatever their number; where it does not share out evenly, the last
+    turn is filled from its beginning. Nothing depends on the number of workers.
+    """
+
+    def __init__(self, length: int, *, seed: int, rank: int = 0, world_size: int = 1) -> None:
+        """Stand at the beginning of epoch 0.
+
+        Args:
+            length: samples of the data set.
+            seed: with the epoch, it decides the order.
+            rank, world_size: which process this is, and of how many.
+        """
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank {rank} of {world_size} processes; expected 0 <= rank < world_size")
+        self._length, self._seed, self._rank, self._world_size = length, seed, rank, world_size
+        self._samples = -(-length // world_size)
+        self._epoch = self._start = 0
+
+    def set_position(self, *, epoch: int, start: int = 0) -> None:
+        """Choose the epoch, and how many samples of this process to leave out at its beginning (to resume there)."""
+        if not 0 <= start <= self._samples:
+            raise ValueError(f"start {start} lies outside an epoch of {self._samples} samples")
+        self._epoch, self._start = epoch, start
+
+    def __iter__(self) -> Iterator[Draw]:
+        order: IntArray = np.random.default_rng((self._seed, self._epoch)).permutation(self._length)
+        mine = np.resize(order, self._samples * self._world_size)[self._rank :: self._world_size][self._start :]
+        return (Draw(self._epoch, int(index)) for index in mine)
+
+    def __len__(self) -> int:
+        """Samples that this process has left in the epoch."""
+        return self._samples - self._start
+
+
+class TestSampler(Sampler[Draw]):
+    """Every sample once over all processes; each takes one run of neighbours, which share videos."""
+
+    __test__ = False  # pytest: not a test
+
+    def __init__(self, length: int, *, rank: int = 0, world_size: int = 1) -> None:
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank {rank} of {world_size} processes; expected 0 <= rank < world_size")
+        self._indices = range(length * rank // world_size, length * (rank + 1) // world_size)
+
+    def __iter__(self) -> Iterator[Draw]:
+        return (Draw(0, index) for index in self._indices)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+
+def build_loader(
+    dataset: Dataset[ClipSample | Unreadable], sampler: Sampler[Draw], *, batch: int, workers: int
+) -> DataLoader[Loaded]:
+    """Load batches.
+
+    Args:
+        dataset: answers draws.
+        sampler: says in which order; change its epoch before each pass over the loader.
+        batch: clips a batch.
+        workers: processes that read videos; 0 reads in this one. They stay for the next epoch.
+    """
+    return DataLoader(
+        dataset,  # type: ignore[arg-type]  # the stub takes batches to be of the samples' type
+        batch_size=batch,
+        sampler=sampler,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=workers > 0,
+        worker_init_fn=_prepare_worker,
+    )
+
+
+def _prepare_worker(_worker: int) -> None:
+    # Workers are the parallelism; threads inside of them would only wait for each other.
+    torch.set_num_threads(1)

@@ -1,0 +1,111 @@
+"""Where the frames of a data set's videos come from: one folder of files, or of folders of pictures."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from actiondet.video import VideoReader
+from evaluation.errors import InputError
+
+VIDEO_SUFFIXES = {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
+VIDEO_SUFFIXES |= {".ogv", ".ts", ".vob", ".webm", ".wmv"}
+
+# Files that one worker holds open at once. Once the index is known, opening is cheap beside decoding, but the decoder
+# of a long HD video holds up to 200 MB.
+OPEN_READERS = 4
+
+
+class Videos:
+    """The readers of a data set's videos, each made when it is first asked for.
+
+    A reader keeps the index of its video. Its file is opened by the process that reads from it, and only the files
+    read last stay open.
+    """
+
+    def __init__(
+        self, paths: Mapping[str, Path], make_reader: Callable[[Path], VideoReader], *, at_once: int = OPEN_READERS
+    ) -> None:
+        """Remember where the videos lie.
+
+        Args:
+            paths: file or folder of each video.
+            make_reader: turns it into a reader; a module-level function or a `partial` of one, so that it can be
+                pickled.
+            at_once: files that stay open.
+        """
+        self._paths = dict(paths)
+        self._make_reader = make_reader
+        self._at_once = at_once
+        self._readers: dict[str, VideoReader] = {}
+        self._recent: OrderedDict[str, None] = OrderedDict()
+
+    def reader(self, video: str) -> VideoReader:
+        """The reader of `video`.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        if video not in self._readers:
+            self._readers[video] = self._make_reader(self._paths[video])
+        self._recent[video] = None
+        self._recent.move_to_end(video)
+        if len(self._recent) > self._at_once:
+            oldest, _ = self._recent.popitem(last=False)
+            self._readers[oldest].close()
+        return self._readers[video]
+
+    def forget(self, video: str) -> None:
+        """Close `video` and drop its index, so that the next call looks at the file anew."""
+        self._recent.pop(video, None)
+        reader = self._readers.pop(video, None)
+        if reader is not None:
+            reader.close()
+
+
+def find_videos(folder: str | Path, names: Iterable[str], *, pictures: bool) -> dict[str, Path]:
+    """Find the videos `names` in `folder`; those that are missing are absent from the result.
+
+    A video file is known by its name without suffix, whatever its container; a name with slashes lies in a
+    subfolder. With `pictures`, a video is a folder of its name.
+
+    Raises:
+        InputError: no such folder, or two files for one name.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"data.videos: {folder} is {'not a folder' if folder.exists() else 'no folder that exists'}")
+    names = list(dict.fromkeys(names))
+    if pictures:
+        return {name: folder / name for name in names if (folder / name).is_dir()}
+    known: dict[str, Path] = {}
+    for parent in dict.fromkeys(name.rpartition("/")[0] for name in names):
+        if (folder / parent).is_dir():
+            known.update(_files_by_name(folder, parent, set(names)))
+    return {name: known[name] for name in names if name in known}
+
+
+def _files_by_name(folder: Path, parent: str, wanted: set[str]) -> dict[str, Path]:
+    """The video files in one subfolder that `wanted` asks for."""
+    found: dict[str, Path] = {}
+    for path in sorted((folder / parent).iterdir()):
+        name = f"{parent}/{path.stem}" if parent else path.stem
+        if path.suffix.lower() not in VIDEO_SUFFIXES or name not in wanted:
+            continue
+        if name in found:
+            raise InputError(
+                f"{folder}: video '{name}' is there twice, as {found[name].name} and {path.name}; keep one of them"
+            )
+        found[name] = path
+    return found
+
+
+def missing_videos(folder: str | Path, names: Sequence[str], found: Mapping[str, Path], *, pictures: bool) -> str:
+    """Say in one sentence which of `names` are not among `found`; empty if all are."""
+    missing = [name for name in names if name not in found]
+    if not missing:
+        return ""
+    shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+    what = "folders <video> of pictures" if pictures else "files <video>.mp4 (or .mkv, .avi, .webm, ...)"
+    return f"{folder}: {len(missing)} of {len(names)} videos are missing: {shown}; expected {what} there"

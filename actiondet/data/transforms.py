@@ -1,0 +1,131 @@
+"""Resizing, cropping and mirroring clips together with their boxes (torchvision v2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torchvision.transforms.v2.functional import crop, horizontal_flip, resize  # type: ignore[attr-defined]
+from torchvision.tv_tensors import BoundingBoxes, Video  # type: ignore[attr-defined]
+
+from evaluation.boxes import unit_to_pixel
+from evaluation.records import FloatArray
+
+Frames = npt.NDArray[np.uint8]
+"""(T, H, W, 3) RGB, as readers give them."""
+
+
+@dataclass(frozen=True, eq=False)
+class BoxedClip:
+    """A clip and boxes that move together.
+
+    Attributes:
+        video: (T, 3, H, W) uint8, a tv_tensors.Video.
+        boxes: (P, 4) float32 pixel boxes, a tv_tensors.BoundingBoxes.
+    """
+
+    video: Tensor
+    boxes: Tensor
+
+    @classmethod
+    def of(cls, frames: Frames, unit_boxes: FloatArray) -> BoxedClip:
+        """Wrap (T, H, W, 3) frames and (P, 4) unit boxes."""
+        height, width = frames.shape[1:3]
+        pixel_boxes = unit_to_pixel(np.asarray(unit_boxes, dtype=np.float32), width, height)
+        # Permuted, not copied: torch resizes uint8 five times faster when the channels lie last.
+        video = Video(torch.from_numpy(frames).permute(0, 3, 1, 2))
+        return cls(video, BoundingBoxes(pixel_boxes, format="XYXY", canvas_size=(height, width)))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return int(self.video.shape[-2]), int(self.video.shape[-1])
+
+    def resized(self, height: int, width: int) -> BoxedClip:
+        """Bilinear without antialias, which is what the published weights were trained on."""
+        video = resize(self.video, [height, width], antialias=False)
+        return BoxedClip(video, resize(self.boxes, [height, width]))
+
+    def cropped(self, top: int, left: int, height: int, width: int) -> BoxedClip:
+        """Cut a window out; boxes end at its border."""
+        window = (top, left, height, width)
+        return BoxedClip(crop(self.video, *window), crop(self.boxes, *window))
+
+    def mirrored(self) -> BoxedClip:
+        """Swap left and right."""
+        return BoxedClip(horizontal_flip(self.video), horizontal_flip(self.boxes))
+
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """The clip as (3, T, H, W) uint8 and the boxes as (P, 4) float32, both contiguous and plain."""
+        frames = self.video.as_subclass(Tensor).permute(1, 0, 2, 3).contiguous()
+        return frames, self.boxes.as_subclass(Tensor).contiguous()
+
+
+def scaled_size(height: int, width: int, short_side: int, at_least: tuple[int, int] = (1, 1)) -> tuple[int, int]:
+    """Height and width after scaling the short side to `short_side`, keeping the aspect.
+
+    Args:
+        height, width: pixels of the frame.
+        short_side: pixels.
+        at_least: height and width that the result must hold; the scale grows where it would not.
+    """
+    scale = max(short_side / min(height, width), at_least[0] / height, at_least[1] / width)
+    return max(int(height * scale + 0.5), at_least[0]), max(int(width * scale + 0.5), at_least[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTransform:
+    """Random scale, random crop, random mirror image.
+
+    Attributes:
+        short_side: smallest and largest short side in pixels, both may be drawn.
+        crop: height and width of the window in pixels.
+        flip: probability of a mirror image.
+        min_visible: boxes of which less than this share of the area stays in the window are dropped.
+    """
+
+    short_side: tuple[int, int]
+    crop: tuple[int, int]
+    flip: float
+    min_visible: float
+
+    def __call__(self, clip: BoxedClip, random: np.random.Generator) -> tuple[BoxedClip, Tensor]:
+        """Transform `clip`.
+
+        Returns:
+            The clip with all of its boxes, and (P,) bool: the boxes that stay in view.
+        """
+        short_side = int(random.integers(*self.short_side, endpoint=True))
+        clip = clip.resized(*scaled_size(*clip.size, short_side, at_least=self.crop))
+        top, left = (
+            int(random.integers(0, size - window, endpoint=True))
+            for size, window in zip(clip.size, self.crop, strict=True)
+        )
+        whole = _areas(clip.boxes)
+        clip = clip.cropped(top, left, *self.crop)
+        in_view = _areas(clip.boxes)
+        kept = (in_view > 0) & (in_view >= self.min_visible * whole)
+        return (clip.mirrored() if random.random() < self.flip else clip), kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestTransform:
+    """The whole frame, its short side scaled to `short_side` pixels."""
+
+    __test__ = False  # pytest: not a test
+
+    short_side: int
+
+    def __call__(self, clip: BoxedClip) -> BoxedClip:
+        """Transform `clip`; every box stays."""
+        return clip.resized(*scaled_size(*clip.size, self.short_side))
+
+
+def _areas(boxes: Tensor) -> Tensor:
+    """(P,) areas of (P, 4) pixel boxes; inverted boxes have none."""
+    sides = (boxes.as_subclass(Tensor)[:, 2:] - boxes.as_subclass(Tensor)[:, :2]).clamp(min=0)
+    areas: Tensor = sides[:, 0] * sides[:, 1]
+    return areas
