@@ -41,10 +41,10 @@ def main() -> None:
     config = load_config(arguments.config, arguments.settings, modules=arguments.modules)
 
     from actiondet.engine.devices import launch, leave
-    from actiondet.engine.test import test
+    from actiondet.engine.test import run_test
 
     fabric = launch(precision=config.train.precision)
-    result = test(
+    result = run_test(
         config,
         weights=arguments.weights,
         folder=Path(arguments.out),

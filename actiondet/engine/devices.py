@@ -7,6 +7,7 @@ import os
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from actiondet.config.schema import TrainConfig
 
@@ -24,6 +25,14 @@ def launch(*, precision: str = "32-true") -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def total(fabric: Fabric, value: Tensor | float) -> float:
+    """Sum of a number over all processes."""
+    number = torch.as_tensor(value, dtype=torch.float64, device="cpu").to(fabric.device)
+    summed = fabric.all_reduce(number, reduce_op="sum")
+    assert isinstance(summed, Tensor)
+    return float(summed)
 
 
 def leave() -> None:

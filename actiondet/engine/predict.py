@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from actiondet.data.loading import Loaded
+from actiondet.data import Loaded
 from actiondet.engine.log import say
 from actiondet.models.detector import ActionDetector
 from actiondet.records import ClipBatch
@@ -31,7 +31,7 @@ def activate(logits: Tensor, *, multi_label: bool) -> Tensor:
 
 
 def apply_control(clips: Tensor, control: Control) -> Tensor:
-    """Take the motion out of (B, 3, T, H, W) `clips`, or turn time round: what a network that sees motion must notice."""
+    """Take the motion out of (B, 3, T, H, W) `clips`, or turn time round; a network that sees motion notices."""
     if control == "still":
         return clips[:, :, clips.shape[2] // 2 : clips.shape[2] // 2 + 1].expand_as(clips)
     if control == "reversed":

@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
-from evaluation.frame_map import FrameMapResult
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from actiondet.config import DetectionConfig
-from actiondet.data.keyframes import build_test_set, build_training_set
-from actiondet.data.loading import Loaded, TrainSampler, build_loader
-from actiondet.engine.test import score
+from actiondet.data import Loaded, TrainSampler, build_loader, build_test_set, build_training_set
+from actiondet.engine.test import build_test_loader, evaluate, run
 from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
 from actiondet.models.losses import action_loss, count_elements
@@ -26,16 +24,22 @@ Forward = Callable[[Tensor, Sequence[Tensor]], Tensor]
 
 
 class Task(Protocol):
-    """A kind of training; the loop knows nothing else of it."""
+    """A kind of training; the loop knows nothing else of it.
 
-    network: nn.Module
+    Attributes:
+        actions: what its output columns stand for.
+        batches_per_epoch: batches that every process reads in an epoch.
+    """
+
     actions: ActionList
+    batches_per_epoch: int
 
-    def loader(self, *, start: int, epoch: int) -> DataLoader[Loaded]:
+    @property
+    def network(self) -> nn.Module:
+        """What is trained."""
+
+    def loader(self, *, epoch: int, start: int) -> DataLoader[Loaded]:
         """This process's training batches of `epoch`, leaving out the first `start` of them."""
-
-    def batches_per_epoch(self) -> int:
-        """Batches that every process reads in an epoch."""
 
     def count_terms(self, loaded: Loaded) -> int:
         """How many terms the loss of `loaded` sums over."""
@@ -53,7 +57,7 @@ class DetectionTask:
     def __init__(self, config: DetectionConfig, fabric: Fabric) -> None:
         self.config = config
         self.fabric = fabric
-        self.network: ActionDetector = build_detector(config.model)
+        self._network = build_detector(config.model)
         self._train = build_training_set(
             config.data,
             clip=config.clip,
@@ -61,29 +65,32 @@ class DetectionTask:
             num_actions=config.model.num_actions,
             seed=config.train.seed,
         )
+        self._sampler = TrainSampler(
+            len(self._train),
+            seed=config.train.seed,
+            rank=fabric.global_rank,
+            world_size=fabric.world_size,
+        )
+        self.batches_per_epoch = -(-len(self._sampler) // config.train.batch)
+        self._loader = build_loader(self._train, self._sampler, batch=config.train.batch, workers=config.train.workers)
         self._val = build_test_set(
             config.data, clip=config.clip, transform=config.transform, num_actions=config.model.num_actions
         )
+        self._val_loader = build_test_loader(self._val, config, fabric)
         self.actions = self._train.actions
-        self.result: FrameMapResult | None = None
 
-    def _sampler(self) -> TrainSampler:
-        return TrainSampler(
-            len(self._train),
-            seed=self.config.train.seed,
-            rank=self.fabric.global_rank,
-            world_size=self.fabric.world_size,
-        )
+    @property
+    def network(self) -> ActionDetector:
+        """The detector."""
+        return self._network
 
-    def batches_per_epoch(self) -> int:
-        return -(-len(self._sampler()) // self.config.train.batch)
-
-    def loader(self, *, start: int, epoch: int) -> DataLoader[Loaded]:
-        sampler = self._sampler()
-        sampler.set_position(epoch=epoch, start=start * self.config.train.batch)
-        return build_loader(self._train, sampler, batch=self.config.train.batch, workers=self.config.train.workers)
+    def loader(self, *, epoch: int, start: int) -> DataLoader[Loaded]:
+        """Key moments in the epoch's random order."""
+        self._sampler.set_position(epoch=epoch, start=start * self.config.train.batch)
+        return self._loader
 
     def count_terms(self, loaded: Loaded) -> int:
+        """Persons who do something, times actions unless each person does exactly one."""
         if loaded.unreadable and self.config.data.unreadable == "stop":
             raise InputError(loaded.unreadable[0].message + "; data.unreadable=skip leaves such clips out")
         multi_label = self.config.model.multi_label
@@ -91,6 +98,7 @@ class DetectionTask:
         return sum(int(count_elements(each, multi_label=multi_label)) for each in labels)
 
     def loss(self, forward: Forward, loaded: Loaded, *, normalizer: Tensor) -> Tensor:
+        """Cross-entropy, focal if the settings say so."""
         batch = loaded.batches[0] if loaded.batches else self._empty_batch()
         device = self.fabric.device
         assert batch.labels is not None
@@ -113,6 +121,7 @@ class DetectionTask:
         return ClipBatch(clips, [torch.zeros(0, 4)], [labels], [self._train.keys[0]])
 
     def validate(self, network: nn.Module) -> float:
+        """Official frame-mAP@0.5 on the annotated validation moments."""
         assert isinstance(network, ActionDetector)
-        self.result = score(network, self._val, self.config, self.fabric)
-        return self.result.mean_ap
+        detections = run(network, self._val, self._val_loader, self.config, self.fabric)
+        return evaluate(detections, self._val).mean_ap

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from evaluation.frame_map import FrameMapResult, frame_map
+import numpy as np
 from lightning_fabric import Fabric
+from torch.utils.data import DataLoader
 
 from actiondet.config import DetectionConfig
-from actiondet.data.keyframes import KeyMomentDataset, build_test_set
-from actiondet.data.loading import Loaded, TestSampler, build_loader
+from actiondet.data import Loaded, TestSampler, TestSet, build_loader, build_test_set
 from actiondet.engine.log import ProgressBar, say
 from actiondet.engine.predict import Control, detect, gather, to_rows, write_dense_scores
 from actiondet.models.build import build_detector
@@ -20,10 +19,11 @@ from actiondet.models.detector import ActionDetector
 from actiondet.models.weights import load_weights
 from evaluation.files import atomic_path
 from evaluation.formats.ava import write_ava_results
+from evaluation.frame_map import FrameMapResult, frame_map
 from evaluation.records import ActionDetections
 
 
-def test(
+def run_test(
     config: DetectionConfig,
     *,
     weights: str | Path,
@@ -56,52 +56,55 @@ def test(
         num_actions=config.model.num_actions,
         moments=moments,
     )
-    detections = run(detector, dataset, config, fabric, control=control)
+    loader = build_test_loader(dataset, config, fabric)
+    detections = run(detector, dataset, loader, config, fabric, control=control)
     result = evaluate(detections, dataset)
     if fabric.is_global_zero:
         write_ava_results(folder / "detections.csv", to_rows(detections, actions=dataset.evaluated))
         if dump:
             write_dense_scores(detections, folder / "dense_scores.npz")
-        summary = {"mean_ap": result.mean_ap, "moments": moments, "control": control, "weights": str(weights)}
         per_class = result.per_class.set_index("id")["ap"]
-        summary["per_class"] = {str(label): None if ap != ap else float(ap) for label, ap in per_class.items()}
+        summary = {
+            "mean_ap": result.mean_ap,
+            "moments": moments,
+            "control": control,
+            "weights": str(weights),
+            "per_class": {str(label): None if np.isnan(ap) else float(ap) for label, ap in per_class.items()},
+        }
         with atomic_path(folder / "results.json") as temporary:
             temporary.write_text(json.dumps(summary, indent=2))
         say(f"wrote {folder / 'detections.csv'} and {folder / 'results.json'}")
     return result
 
 
-def score(
-    detector: ActionDetector, dataset: KeyMomentDataset, config: DetectionConfig, fabric: Fabric
-) -> FrameMapResult:
-    """Frame-mAP of `detector` on `dataset`; the same in every process."""
-    return evaluate(run(detector, dataset, config, fabric), dataset)
+def build_test_loader(dataset: TestSet, config: DetectionConfig, fabric: Fabric) -> DataLoader[Loaded]:
+    """Load this process's share of `dataset`."""
+    sampler = TestSampler(len(dataset), rank=fabric.global_rank, world_size=fabric.world_size)
+    return build_loader(dataset, sampler, batch=config.test.batch, workers=config.train.workers)
 
 
 def run(
     detector: ActionDetector,
-    dataset: KeyMomentDataset,
+    dataset: TestSet,
+    loader: DataLoader[Loaded],
     config: DetectionConfig,
     fabric: Fabric,
     *,
     control: Control = "none",
 ) -> list[ActionDetections]:
-    """The detections of all processes on `dataset`, in order."""
-    loaded = share(dataset, config, fabric)
-    multi_label = config.model.multi_label
-    return gather(
-        detect(detector, loaded, dataset.persons, fabric=fabric, multi_label=multi_label, control=control), fabric
+    """The detections of all processes on `dataset`, in the order of their keys, in every process."""
+    found = detect(
+        detector,
+        ProgressBar("testing", len(loader), shown=fabric.is_global_zero).over(loader),
+        dataset.persons,
+        fabric=fabric,
+        multi_label=config.model.multi_label,
+        control=control,
     )
+    return gather(found, fabric)
 
 
-def share(dataset: KeyMomentDataset, config: DetectionConfig, fabric: Fabric) -> Iterable[Loaded]:
-    """This process's share of `dataset`, with a progress bar in the first process."""
-    sampler = TestSampler(len(dataset), rank=fabric.global_rank, world_size=fabric.world_size)
-    loader = build_loader(dataset, sampler, batch=config.test.batch, workers=config.train.workers)
-    return ProgressBar("testing", len(loader), shown=fabric.is_global_zero).over(loader)
-
-
-def evaluate(detections: list[ActionDetections], dataset: KeyMomentDataset) -> FrameMapResult:
+def evaluate(detections: list[ActionDetections], dataset: TestSet) -> FrameMapResult:
     """Official frame-mAP@0.5 of `detections`."""
     rows = to_rows(detections, actions=dataset.evaluated)
     return frame_map(dataset.truth, rows, actions=dataset.evaluated, excluded=dataset.excluded)

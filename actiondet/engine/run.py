@@ -1,0 +1,174 @@
+"""A training run: what it consists of, how it starts, how it is saved and taken up again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from actiondet.config import DetectionConfig, differing_settings, dump_config
+from actiondet.engine.checkpoint import Checkpoint, Progress, TrainingState, load_checkpoint, save_checkpoint
+from actiondet.engine.devices import seed_step
+from actiondet.engine.log import RunLog, describe_environment, say
+from actiondet.engine.optim import build_optimizer, parameter_groups, scaled_learning_rate
+from actiondet.engine.task import DetectionTask, Task
+from evaluation.errors import InputError
+from evaluation.files import atomic_path
+
+# Settings that a resumed run may change: they do not touch its weights.
+FREE_ON_RESUME = (
+    "train.workers",
+    "train.save_minutes",
+    "train.save_every",
+    "train.validate_every",
+    "test.",
+    "persons.",
+)
+
+
+@dataclass
+class Run:
+    """A training run under way.
+
+    Attributes:
+        model: the network as Fabric wraps it; `task.network` is the network itself.
+        average: moving average of the weights, or None.
+        lr: the full learning rate, before the schedule.
+        log: in the first process only.
+    """
+
+    config: DetectionConfig
+    fabric: Fabric
+    task: Task
+    model: _FabricModule
+    optimizer: Optimizer
+    average: AveragedModel | None
+    lr: float
+    steps_per_epoch: int
+    folder: Path
+    log: RunLog | None
+    progress: Progress
+
+    @property
+    def best_network(self) -> nn.Module:
+        """What is validated and kept: the moving average where there is one."""
+        return self.average.module if self.average is not None else self.task.network
+
+
+def start(config: DetectionConfig, *, folder: Path, fabric: Fabric, resume: bool, overwrite: bool) -> Run:
+    """Build everything that a run needs, or take a run up where its last.pt stands."""
+    last = folder / "last.pt"
+    if last.exists() and not (resume or overwrite):
+        raise InputError(f"{folder} holds a run already; --resume continues it, --overwrite replaces it")
+    seed_step(config.train.seed)
+    task = DetectionTask(config, fabric)
+    settings = config.train
+    lr = settings.base_lr
+    if settings.scale_lr:
+        lr = scaled_learning_rate(
+            lr,
+            batch=settings.batch,
+            processes=fabric.world_size,
+            accumulate=settings.accumulate,
+            base_batch=settings.base_batch,
+        )
+    groups = parameter_groups(
+        task.network,
+        weight_decay=settings.optimizer.weight_decay,
+        norm_weight_decay=settings.optimizer.norm_weight_decay,
+    )
+    optimizer = build_optimizer(settings.optimizer, groups, lr=lr)
+    average = None
+    if settings.ema_decay is not None:
+        averaging = get_ema_multi_avg_fn(settings.ema_decay)  # type: ignore[no-untyped-call]
+        average = AveragedModel(task.network, multi_avg_fn=averaging, use_buffers=False)
+        average.to(fabric.device)
+    model, wrapped_optimizer = fabric.setup(task.network, optimizer)
+    run = Run(
+        config=config,
+        fabric=fabric,
+        task=task,
+        model=model,
+        optimizer=wrapped_optimizer,
+        average=average,
+        lr=lr,
+        steps_per_epoch=-(-task.batches_per_epoch // settings.accumulate),
+        folder=folder,
+        log=None,
+        progress=Progress(),
+    )
+    if resume and last.exists():
+        take_up(run, load_checkpoint(last))
+    elif fabric.is_global_zero and resume:
+        say(f"{last} does not exist: starting from the beginning")
+    if fabric.is_global_zero:
+        folder.mkdir(parents=True, exist_ok=True)
+        run.log = RunLog(folder, epochs_done=run.progress.epoch)
+        announce(run)
+    return run
+
+
+def announce(run: Run) -> None:
+    """Write the resolved configuration and versions into the run's folder, and say how the rate was scaled."""
+    settings = run.config.train
+    with atomic_path(run.folder / "config.yaml") as temporary:
+        temporary.write_text(dump_config(run.config))
+    with atomic_path(run.folder / "environment.json") as temporary:
+        temporary.write_text(json.dumps(describe_environment(settings.seed), indent=2))
+    total_batch = settings.batch * run.fabric.world_size * settings.accumulate
+    reason = "as given (train.scale_lr is off)"
+    if settings.scale_lr:
+        reason = f"base_lr {settings.base_lr:g} x {total_batch} / base_batch {settings.base_batch}"
+    say(
+        f"total batch {total_batch}: {settings.batch} clips x {run.fabric.world_size} processes "
+        f"x {settings.accumulate} accumulated"
+    )
+    say(f"learning rate {run.lr:g}: {reason}")
+
+
+def finished(run: Run, mean_ap: float | None) -> Checkpoint:
+    """The network as it is tested, without what only training needs."""
+    return Checkpoint(run.config, run.best_network.state_dict(), run.task.actions, mean_ap)
+
+
+def save_last(run: Run) -> None:
+    """Write last.pt, from which the run resumes exactly here."""
+    if not run.fabric.is_global_zero:
+        return
+    state = TrainingState(
+        progress=run.progress,
+        optimizer=run.optimizer.state_dict(),
+        average=run.average.state_dict() if run.average is not None else None,
+        precision=run.fabric.strategy.precision.state_dict(),
+    )
+    weights = run.task.network.state_dict()
+    save_checkpoint(Checkpoint(run.config, weights, run.task.actions, training=state), run.folder / "last.pt")
+
+
+def take_up(run: Run, checkpoint: Checkpoint) -> None:
+    """Put `run` where `checkpoint` was written.
+
+    Raises:
+        InputError: the checkpoint was made with other settings.
+    """
+    state = checkpoint.training
+    changed = differing_settings(checkpoint.config, run.config, ignored=FREE_ON_RESUME)
+    if state is None or changed:
+        raise InputError(
+            f"{run.folder / 'last.pt'} was made with other settings ({'; '.join(changed)}); "
+            "resume with the run's own config.yaml, or choose another --out"
+        )
+    run.task.network.load_state_dict(dict(checkpoint.weights))
+    run.optimizer.load_state_dict(state.optimizer)
+    if run.average is not None and state.average is not None:
+        run.average.load_state_dict(state.average)
+    run.fabric.strategy.precision.load_state_dict(state.precision)
+    run.progress = state.progress
+    if run.fabric.is_global_zero:
+        say(f"resuming at epoch {run.progress.epoch + 1}, step {run.progress.step + 1} of {run.steps_per_epoch}")
