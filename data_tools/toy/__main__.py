@@ -1,0 +1,35 @@
+"""Make the toy data set: `python -m data_tools.toy --out DIR [--seed N] [--size small|medium]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from data_tools.toy.ava_files import summary
+from data_tools.toy.making import SIZES, make
+from evaluation.command_line import run_tool
+from evaluation.errors import InputError
+
+
+def main() -> None:
+    """Parse the command line and make the set."""
+    parser = argparse.ArgumentParser(
+        prog="python -m data_tools.toy",
+        description="Make a small data set of cartoon people in AVA, MultiSports, Kinetics and UCF101 formats.",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made if missing")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same set (default 0)")
+    parser.add_argument("--size", choices=list(SIZES), default="small", help="default small: about 80 videos")
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="default: one for each CPU core"
+    )
+    arguments = parser.parse_args()
+    if arguments.seed < 0 or arguments.processes < 1:
+        raise InputError("--seed must be 0 or more and --processes 1 or more")
+    films = make(arguments.out, seed=arguments.seed, size=arguments.size, processes=arguments.processes)
+    print(f"{arguments.out}: {summary(films)}")
+
+
+if __name__ == "__main__":
+    run_tool(main)

@@ -1,0 +1,41 @@
+"""The actions of the toy set, and which of them a person does."""
+
+from __future__ import annotations
+
+from data_tools.toy.motions import Stretch
+from evaluation.formats.action_list import ActionList
+
+_MOVES, _MEETS = "PERSON_MOVEMENT", "PERSON_INTERACTION"
+
+TRAINED = ActionList(
+    ids=(1, 3, 4, 5, 6, 7, 9, 10, 11, 12, 14),
+    names=(
+        "stand", "walk left", "walk right", "stay low", "jump", "crouch and rise", "spin",
+        "hold an arm up", "wave", "approach a person", "follow a person",
+    ),
+    types=(_MOVES,) * 9 + (_MEETS,) * 2,
+)  # fmt: skip
+"""Every annotated action; the ids have holes, as AVA's have."""
+
+# Holding still in some pose can be told from one picture, so it is annotated but not evaluated.
+_UNSCORED = (5, 10)
+EVALUATED = ActionList(
+    ids=tuple(label for label in TRAINED.ids if label not in _UNSCORED),
+    names=tuple(name for label, name in zip(TRAINED.ids, TRAINED.names, strict=True) if label not in _UNSCORED),
+    types=(None,) * (len(TRAINED) - len(_UNSCORED)),
+)
+"""The actions that only their movement tells."""
+
+_OF_ACTIVITY = {"stand": 1, "stay_low": 5, "jump": 6, "crouch": 7, "spin": 9}
+_OF_ARMS = {"up": 10, "both_up": 10, "wave": 11}
+_OF_RELATION = {"approach": 12, "follow": 14}
+
+
+def labels_of(stretch: Stretch, relation: str | None) -> list[int]:
+    """Return the ids of what a person does who performs `stretch`, in rising order."""
+    labels = [_OF_ACTIVITY[stretch.activity] if stretch.direction == 0 else 3 if stretch.direction < 0 else 4]
+    if stretch.arms in _OF_ARMS:
+        labels.append(_OF_ARMS[stretch.arms])
+    if relation is not None:
+        labels.append(_OF_RELATION[relation])
+    return sorted(labels)

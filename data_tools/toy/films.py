@@ -1,0 +1,117 @@
+"""Film a scene: render it, encode it, and keep what is true of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from data_tools.toy.actions import TRAINED, labels_of
+from data_tools.toy.people import Image
+from data_tools.toy.render import SEEN, Stage, Track
+from data_tools.toy.scenes import RATE, Scene, plan_scene
+from evaluation.files import atomic_path
+from evaluation.records import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Order:
+    """A film to be made.
+
+    Attributes:
+        name: of the video, without suffix.
+        split: "train" or "val".
+        seed: all that is random in the film follows from it.
+        seconds: length.
+        size: (width, height) in pixels.
+    """
+
+    name: str
+    split: str
+    seed: tuple[int, ...]
+    seconds: int
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Film:
+    """What is true of a video of F frames and P persons.
+
+    Attributes:
+        order: what was asked for.
+        persons: (P,) identities.
+        boxes: (P, F, 4) unit boxes around what is seen of each person.
+        seen: (P, F) share of each person that is inside the frame and not hidden.
+        does: (P, F, C) which of the C trained actions goes on; in the order of `TRAINED`.
+        doubtful: seconds at which somebody's action could be argued about.
+    """
+
+    order: Order
+    persons: IntArray
+    boxes: FloatArray
+    seen: FloatArray
+    does: npt.NDArray[np.bool_]
+    doubtful: frozenset[int]
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return int(self.boxes.shape[1])
+
+    def annotated(self, frame: int) -> IntArray:
+        """Return the places of the persons who are visible enough at `frame` to be annotated."""
+        return np.flatnonzero((self.seen[:, frame] >= SEEN) & self.does[:, frame].any(axis=1))
+
+
+def make_film(order: Order, folder: Path) -> Film:
+    """Plan, draw and write one video; the same order gives the same film."""
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng(order.seed)
+    width, height = order.size
+    scene = plan_scene(rng, order.seconds, width / height, people=int(rng.integers(2, 5)))
+    stage = Stage(scene, rng, width, height)
+    with atomic_path(folder / f"{order.name}.mp4") as temporary:
+        encode(temporary, stage, order.size)
+    tracks = [track for track in stage.tracks if (track.seen >= SEEN).any()]
+    tracks.sort(key=lambda track: track.actor.person)
+    return Film(
+        order=order,
+        persons=np.arange(len(tracks)),
+        boxes=np.stack([track.boxes for track in tracks]),
+        seen=np.stack([track.seen for track in tracks]),
+        does=np.stack([_does(track, scene) for track in tracks]),
+        doubtful=scene.doubtful,
+    )
+
+
+def _does(track: Track, scene: Scene) -> npt.NDArray[np.bool_]:
+    """Return (F, C): the actions of one person, frame by frame."""
+    does = np.zeros((len(track.stretch), len(TRAINED)), np.bool_)
+    for number, stretch in enumerate(track.actor.stretches):
+        relation = scene.relations[track.actor.first + number].get(track.actor.person)
+        columns = [TRAINED.ids.index(label) for label in labels_of(stretch, relation)]
+        does[np.ix_(track.stretch == number, columns)] = True
+    return does
+
+
+def encode(path: Path, frames: Iterable[Image], size: tuple[int, int]) -> None:
+    """Write frames (H, W, 3) uint8 RGB as H.264 in mp4, or as MPEG-4 in AVI, by the suffix of `path`."""
+    avi = path.suffix == ".avi"
+    with av.open(str(path), "w", options={} if avi else {"movflags": "+faststart"}) as container:
+        stream = container.add_stream("mpeg4" if avi else "libx264", rate=RATE)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.gop_size = RATE // 2
+        # One thread: the films are made side by side, and the same film is the same file.
+        stream.codec_context.thread_count = 1
+        stream.options = {"qscale": "3"} if avi else {"crf": "21", "preset": "veryfast"}
+        if avi:
+            stream.bit_rate = 1_200_000
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())

@@ -1,0 +1,129 @@
+"""Make the whole toy set: every video in some process, then the annotations."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from data_tools.toy.ava_files import write_ava
+from data_tools.toy.films import Film, Order, make_film
+from data_tools.toy.multisports_files import write_multisports_set
+from data_tools.toy.recognition_files import make_clip, plan_clips, write_kinetics, write_ucf101
+from evaluation.errors import InputError
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a toy set is.
+
+    Attributes:
+        frame: (width, height) of the videos in pixels.
+        poster: (width, height) of the first validation video, which the demo draws.
+        train: number of training videos.
+        val: number of validation videos.
+        seconds: length of each.
+        groups: (train, val) groups of recognition clips per action.
+        clips: recognition clips per group.
+    """
+
+    frame: tuple[int, int]
+    poster: tuple[int, int]
+    train: int
+    val: int
+    seconds: int
+    groups: tuple[int, int]
+    clips: int
+
+    def orders(self, seed: int) -> list[Order]:
+        """List the videos to be made."""
+        orders = []
+        for place, (split, count) in enumerate((("train", self.train), ("val", self.val))):
+            for number in range(count):
+                frame = self.poster if split == "val" and number == 0 else self.frame
+                orders.append(Order(f"toy_{split}_{number:03d}", split, (seed, place, number), self.seconds, frame))
+        return orders
+
+
+SIZES = {
+    "tiny": Size((160, 120), (240, 180), 2, 1, 4, (1, 1), 1),
+    "small": Size((160, 120), (480, 360), 60, 16, 11, (5, 2), 2),
+    "medium": Size((320, 240), (640, 480), 240, 64, 11, (12, 4), 4),
+}
+"""tiny is for tests."""
+
+
+def make(out: Path, *, seed: int, size: str, processes: int) -> list[Film]:
+    """Make the set: videos first, annotations when all videos are there.
+
+    Args:
+        out: where to; made if it does not exist.
+        seed: the same seed gives the same set, whatever `processes`.
+        size: a key of SIZES.
+        processes: how many work side by side.
+
+    Raises:
+        InputError: `out` cannot be written to.
+    """
+    _check_writable(out)
+    plan = SIZES[size]
+    videos, kinetics, ucf101 = out / "videos", out / "kinetics", out / "ucf101"
+    clips = plan_clips(seed, plan.frame, *plan.groups, plan.clips)
+    # Large pictures first: what takes longest must not be begun last.
+    orders = sorted(plan.orders(seed), key=lambda order: -order.size[0])
+    jobs: list[Callable[[], Film | None]] = [partial(make_film, order, videos) for order in orders]
+    jobs += [partial(make_clip, clip, kinetics, ucf101) for clip in clips]
+    films = [film for film in _side_by_side(jobs, processes) if film is not None]
+    films.sort(key=lambda film: film.order.name)
+    write_ava(out / "ava", films, seed)
+    write_multisports_set(out / "multisports", videos, films, seed)
+    write_kinetics(kinetics, clips)
+    write_ucf101(ucf101 / "ucfTrainTestlist", clips)
+    return films
+
+
+def _check_writable(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as fault:
+        raise InputError(f"--out {out}: cannot write there ({fault.strerror}); name a folder of your own") from None
+
+
+def _side_by_side(jobs: Sequence[Callable[[], Item]], processes: int) -> list[Item]:
+    """Run `jobs` in several processes; return their results in order."""
+    if processes == 1:
+        return [job() for job in _with_progress(jobs, len(jobs))]
+    # spawn: forking a process that draws a progress bar from a thread is not safe.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_leave_interrupts_to_parent) as pool:
+        futures = [pool.submit(job) for job in jobs]
+        try:
+            for future in _with_progress(as_completed(futures), len(jobs)):
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [future.result() for future in futures]
+
+
+def _leave_interrupts_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _with_progress(items: Iterable[Item], total: int) -> Iterator[Item]:
+    """Yield `items`; show a progress bar where somebody is watching."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return iter(track(items, "filming", total, console=console, disable=not console.is_terminal))

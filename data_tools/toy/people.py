@@ -1,0 +1,272 @@
+"""What a toy person looks like: build, clothes, and the drawing of one pose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from data_tools.toy.motions import DEEPEST, Motion
+from evaluation.records import FloatArray
+
+Image = npt.NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+SKINS: tuple[Colour, ...] = ((255, 219, 190), (236, 188, 150), (202, 145, 105), (150, 100, 70), (104, 70, 52))
+HAIRS: tuple[Colour, ...] = ((44, 34, 32), (92, 58, 36), (160, 104, 52), (216, 172, 98), (150, 62, 40), (196, 196, 200))
+SHIRTS: tuple[Colour, ...] = (
+    (226, 88, 74), (242, 165, 65), (248, 211, 94), (106, 176, 112), (60, 150, 160),
+    (82, 120, 200), (140, 104, 186), (222, 120, 164), (240, 236, 226), (70, 84, 104),
+)  # fmt: skip
+TROUSERS: tuple[Colour, ...] = ((52, 62, 92), (84, 74, 70), (44, 48, 54), (118, 96, 74), (92, 110, 134), (148, 74, 74))
+PATTERNS = ("stripes", "checks", "dots", "emblem", "diagonal")
+
+# Joints, in the order of `joints`: head, neck, hips, then left and right of shoulder, elbow, hand, hip, knee, foot.
+HEAD, NECK, HIPS = 0, 1, 2
+SHOULDER, ELBOW, HAND, HIP, KNEE, FOOT = 3, 5, 7, 9, 11, 13
+
+
+@dataclass(frozen=True)
+class Look:
+    """Build and clothes of one person.
+
+    Attributes:
+        girth: thickness of limbs and trunk relative to the mean.
+        shirt: (64, 64, 4) RGBA texture, repeated around the trunk.
+        long_sleeves: whether the shirt covers the forearms.
+        skirt: whether the legs show below a skirt.
+        long_hair: whether the hair reaches the shoulders.
+    """
+
+    girth: float
+    skin: Colour
+    hair: Colour
+    shirt: Image
+    sleeve: Colour
+    trousers: Colour
+    shoes: Colour
+    long_sleeves: bool
+    skirt: bool
+    long_hair: bool
+
+
+def random_look(rng: np.random.Generator) -> Look:
+    """Dress somebody."""
+    base, other = (SHIRTS[i] for i in rng.choice(len(SHIRTS), 2, replace=False))
+
+    def pick(colours: tuple[Colour, ...]) -> Colour:
+        return colours[int(rng.integers(len(colours)))]
+
+    return Look(
+        girth=float(rng.uniform(0.88, 1.18)),
+        skin=pick(SKINS),
+        hair=pick(HAIRS),
+        shirt=_texture(PATTERNS[int(rng.integers(len(PATTERNS)))], base, other, int(rng.integers(2, 4))),
+        sleeve=base,
+        trousers=pick(TROUSERS),
+        shoes=pick(((240, 240, 240), (40, 36, 40), (190, 60, 56))),
+        long_sleeves=bool(rng.random() < 0.5),
+        skirt=bool(rng.random() < 0.25),
+        long_hair=bool(rng.random() < 0.4),
+    )
+
+
+def _texture(pattern: str, base: Colour, other: Colour, count: int) -> Image:
+    y, x = np.mgrid[0:64, 0:64] / 64.0
+    if pattern == "stripes":
+        mask = (y * (count + 2)) % 1 < 0.45
+    elif pattern == "checks":
+        mask = ((x * 2 * count).astype(int) + (y * (count + 2)).astype(int)) % 2 == 0
+    elif pattern == "dots":
+        mask = ((x * 2 * count) % 1 - 0.5) ** 2 + ((y * (count + 2)) % 1 - 0.5) ** 2 < 0.09
+    elif pattern == "diagonal":
+        mask = ((x * 2 + y * 2) * count / 2) % 1 < 0.4
+    else:
+        mask = ((x - 0.5) / 0.16) ** 2 + ((y - 0.42) / 0.22) ** 2 < 1
+    # The back of every shirt has a bar across the shoulders, so that a turn shows.
+    mask = mask ^ ((np.abs((x + 0.5) % 1 - 0.5) < 0.2) & (np.abs(y - 0.2) < 0.1))
+    return np.where(mask[..., None], np.array([*other, 255]), np.array([*base, 255])).astype(np.uint8)
+
+
+def joints(motion: Motion) -> FloatArray:
+    """Return (F, 15, 2): where the joints are, from the point between the feet, in heights, y upward."""
+    frames = len(motion.x)
+    side = np.array([-1.0, 1.0])
+    across = np.cos(motion.yaw)[:, None] * side  # (F, 2): how much of a sideways offset is seen
+    sink = DEEPEST * motion.squat
+    place = np.zeros((frames, 15, 2))
+    place[:, HIPS, 1] = 0.47 - sink
+    place[:, NECK, 1] = 0.80 - sink * 1.05
+    place[:, HEAD, 1] = 0.905 - sink * 1.08
+    place[:, SHOULDER : SHOULDER + 2, 0] = 0.125 * across
+    place[:, SHOULDER : SHOULDER + 2, 1] = place[:, NECK, 1:2] - 0.035
+    place[:, HIP : HIP + 2, 0] = 0.06 * across
+    place[:, HIP : HIP + 2, 1] = place[:, HIPS, 1:2]
+    place[:, FOOT : FOOT + 2, 0] = 0.075 * across + motion.feet[:, :, 0]
+    place[:, FOOT : FOOT + 2, 1] = 0.03 + motion.feet[:, :, 1]
+    place[:, KNEE : KNEE + 2] = _knees(place[:, HIP : HIP + 2], place[:, FOOT : FOOT + 2], across)
+    for start, end, length, part in ((SHOULDER, ELBOW, 0.155, 0), (ELBOW, HAND, 0.155, 1)):
+        raised, swing = motion.arms[:, :, part], motion.arms[:, :, 2]
+        along = np.sin(raised) * across + np.sin(swing) * np.maximum(np.cos(raised), 0)
+        up = -np.cos(raised) * np.cos(swing)
+        place[:, end : end + 2] = place[:, start : start + 2] + length * np.stack([along, up], axis=-1)
+    place[:, :, 1] += motion.lift[:, None]
+    return place
+
+
+def _knees(hip: FloatArray, foot: FloatArray, across: FloatArray) -> FloatArray:
+    """Bend each leg outward, as seen from the front, so that thigh and shin keep their length."""
+    reach = foot - hip
+    distance = np.linalg.norm(reach, axis=-1)
+    bend = np.sqrt(np.maximum(0.224**2 - (distance / 2) ** 2, 0.0))
+    outward = np.where(np.abs(across) < 0.35, np.sign(across + 1e-9) * 0.35, across)
+    normal = np.stack([-reach[..., 1], reach[..., 0]], axis=-1) / np.maximum(distance, 1e-6)[..., None]
+    return np.asarray((hip + foot) / 2 + normal * (bend * outward)[..., None])
+
+
+class Canvas:
+    """An RGBA image just large enough for one pose, drawn too large and without smoothing.
+
+    Shrinking it by area then gives smooth edges, with colours already multiplied by their coverage.
+
+    Attributes:
+        left: x of the left edge in the picture, in pixels.
+        top: y of the upper edge in the picture, in pixels.
+    """
+
+    ZOOM = 2
+    ROOM = 0.12
+    """What limbs, hair and shoes need around the joints, in heights."""
+
+    def __init__(self, place: FloatArray, pixels: float, feet: tuple[float, float]) -> None:
+        """Make room for a pose.
+
+        Args:
+            place: (15, 2) joints.
+            pixels: height of the person in pixels of the picture.
+            feet: where the point between the feet lies in the picture, in pixels.
+        """
+        low, high = place.min(axis=0) - self.ROOM, place.max(axis=0) + self.ROOM
+        self.left, right = int(feet[0] + low[0] * pixels) - 1, int(feet[0] + high[0] * pixels) + 2
+        self.top, bottom = int(feet[1] - high[1] * pixels) - 1, int(feet[1] - low[1] * pixels) + 2
+        self.unit = pixels * self.ZOOM
+        self.image: Image = np.zeros(((bottom - self.top) * self.ZOOM, (right - self.left) * self.ZOOM, 4), np.uint8)
+        self._origin = (feet[0] - self.left) * self.ZOOM * 16, (feet[1] - self.top) * self.ZOOM * 16
+        self._scale = 16 * self.unit
+
+    def point(self, place: FloatArray) -> tuple[int, int]:
+        """Return where a joint lies, in sixteenths of a canvas pixel."""
+        return int(self._origin[0] + place[0] * self._scale), int(self._origin[1] - place[1] * self._scale)
+
+    def limb(self, start: FloatArray, end: FloatArray, width: float, colour: Colour) -> None:
+        """Draw a thick line with round ends and a dark rim; `width` in heights."""
+        ends = self.point(start), self.point(end)
+        for grow, paint in ((0.018, _dark(colour)), (0.0, colour)):
+            thick = max(1, int((width + grow) * self.unit + 0.5))
+            cv2.line(self.image, *ends, (*paint, 255), thick, shift=4)
+
+    def blob(self, centre: FloatArray, radii: tuple[float, float], colour: Colour, rim: bool = True) -> None:
+        """Draw a filled ellipse; `radii` in heights."""
+        middle = self.point(centre)
+        for grow, paint in ((0.009, _dark(colour)), (0.0, colour))[0 if rim else 1 :]:
+            axes = max(16, int((radii[0] + grow) * self._scale)), max(16, int((radii[1] + grow) * self._scale))
+            cv2.ellipse(self.image, middle, axes, 0, 0, 360, (*paint, 255), -1, shift=4)
+
+    def shrunk(self) -> Image:
+        """Return the canvas at the size of the video."""
+        height, width = self.image.shape[0] // self.ZOOM, self.image.shape[1] // self.ZOOM
+        return np.asarray(cv2.resize(self.image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@cache
+def _dark(colour: Colour, share: float = 0.55) -> Colour:
+    red, green, blue = (int(share * value) for value in colour)
+    return red, green, blue
+
+
+def draw(look: Look, place: FloatArray, yaw: float, canvas: Canvas) -> None:
+    """Draw one person.
+
+    Args:
+        look: clothes and build.
+        place: (15, 2) joints as `joints` gives them.
+        yaw: turn of the body.
+        canvas: where to draw.
+    """
+    # The arm and leg that the turn has moved away from us are drawn first.
+    far = 0 if np.sin(yaw) > 0 else 1
+    if look.long_hair and np.cos(yaw) > 0:
+        _long_hair(look, place, yaw, canvas)
+    _arm(look, place, far, canvas)
+    for leg in (far, 1 - far):
+        colour = look.skin if look.skirt else look.trousers
+        canvas.limb(place[HIP + leg], place[KNEE + leg], 0.085 * look.girth, look.trousers)
+        canvas.limb(place[KNEE + leg], place[FOOT + leg], 0.068 * look.girth, colour)
+        canvas.blob(place[FOOT + leg] - (0.0, 0.005), (0.05, 0.028), look.shoes)
+    _trunk(look, place, yaw, canvas)
+    _head(look, place, yaw, canvas)
+    _arm(look, place, 1 - far, canvas)
+
+
+def _arm(look: Look, place: FloatArray, arm: int, canvas: Canvas) -> None:
+    lower = look.sleeve if look.long_sleeves else look.skin
+    canvas.limb(place[ELBOW + arm], place[HAND + arm], 0.05 * look.girth, lower)
+    canvas.limb(place[SHOULDER + arm], place[ELBOW + arm], 0.062 * look.girth, look.sleeve)
+    canvas.blob(place[HAND + arm], (0.032, 0.032), look.skin)
+
+
+def _trunk(look: Look, place: FloatArray, yaw: float, canvas: Canvas) -> None:
+    """Draw the shirt: its texture slides around the trunk as the person turns."""
+    turn = abs(float(np.cos(yaw)))
+    wide, narrow = 0.075 + 0.06 * turn, 0.07 + 0.03 * turn
+    if look.skirt:
+        hem = 0.12 + 0.05 * turn
+        _polygon(canvas, place[HIPS], [(-narrow, 0.06), (narrow, 0.06), (hem, -0.19), (-hem, -0.19)], look.trousers)
+    corners = [
+        (-wide * look.girth, place[NECK, 1] - 0.02), (wide * look.girth, place[NECK, 1] - 0.02),
+        (narrow * look.girth, place[HIPS, 1] - 0.02), (-narrow * look.girth, place[HIPS, 1] - 0.02),
+    ]  # fmt: skip
+    outline = np.array([canvas.point(np.array([place[HIPS, 0] + x, y])) for x, y in corners], np.int32)
+    cv2.polylines(canvas.image, [outline], True, (*_dark(look.sleeve), 255), max(1, int(0.05 * canvas.unit)), shift=4)
+    box = cv2.boundingRect(outline // 16)
+    grow = int(0.03 * canvas.unit)
+    left, top, width, height = box[0] - grow, box[1] - grow, box[2] + 2 * grow, box[3] + 2 * grow
+    mask = np.zeros((height, width), np.uint8)
+    local = outline - np.array([left, top]) * 16
+    cv2.fillConvexPoly(mask, local, 1, shift=4)
+    cv2.polylines(mask, [local], True, 1, max(1, int(0.032 * canvas.unit)), shift=4)
+    # An upright cylinder: the column seen at x shows the texture at angle asin(x) + yaw.
+    angle = np.arcsin((np.arange(width) + 0.5) / width * 2 - 1) - yaw
+    columns = (angle * (64 / (2 * np.pi)) + 32).astype(np.int64) % 64
+    rows = np.arange(height) * 64 // height
+    cv2.copyTo(look.shirt[rows][:, columns], mask, canvas.image[top : top + height, left : left + width])
+
+
+def _polygon(canvas: Canvas, centre: FloatArray, corners: list[tuple[float, float]], colour: Colour) -> None:
+    points = np.array([canvas.point(centre + np.array(corner)) for corner in corners], np.int32)
+    cv2.polylines(canvas.image, [points], True, (*_dark(colour), 255), max(1, int(0.03 * canvas.unit)), shift=4)
+    cv2.fillConvexPoly(canvas.image, points, (*colour, 255), shift=4)
+
+
+def _head(look: Look, place: FloatArray, yaw: float, canvas: Canvas) -> None:
+    """Draw hair, and the face where it can be seen."""
+    head, facing, aside = place[HEAD], float(np.cos(yaw)), float(np.sin(yaw))
+    canvas.limb(place[NECK] - (0.0, 0.02), head, 0.06, look.skin)
+    if look.long_hair and facing <= 0:
+        _long_hair(look, place, yaw, canvas)
+    canvas.blob(head + np.array([0.0, 0.008]), (0.078, 0.085), look.hair)
+    if facing > -0.35:
+        width = 0.066 * min(1.0, 0.55 + 0.5 * facing) if facing < 0.9 else 0.066
+        centre = head + np.array([0.03 * aside, -0.014])
+        canvas.blob(centre, (width, 0.066), look.skin, rim=False)
+        if facing > 0.1:
+            for eye in (-1, 1):
+                spot = centre + np.array([eye * 0.026 * facing + 0.02 * aside, 0.002])
+                canvas.blob(spot, (0.010, 0.013), (40, 34, 40), rim=False)
+
+
+def _long_hair(look: Look, place: FloatArray, yaw: float, canvas: Canvas) -> None:
+    canvas.blob(place[HEAD] - (0.03 * float(np.sin(yaw)), 0.045), (0.085, 0.1), look.hair)

@@ -1,0 +1,255 @@
+"""Who does what when: plans of whole videos, second by second.
+
+Every second of a video is one slot from half a second before it to half a second after, in which each person
+does one thing; so a clip of one second around a key moment shows one activity of each. Who approaches or
+follows whom is read off the geometry, and plans in which it would be doubtful are drawn again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from data_tools.toy.motions import Activity, Motion, Stretch, perform, random_stretch
+from data_tools.toy.people import Look, random_look
+from evaluation.records import IntArray
+
+RATE = 30
+"""Frames per second of every toy video."""
+TRIES = 150
+ON_THE_SPOT: tuple[Activity, ...] = ("stand", "jump", "crouch", "spin", "stay_low")
+SPOT_ODDS = (0.30, 0.22, 0.22, 0.22, 0.04)
+
+
+@dataclass
+class Actor:
+    """One person of a scene.
+
+    Attributes:
+        person: identity within the video.
+        height: in frame heights.
+        ground: where the feet stand, in frame heights from the top.
+        start: x before the first slot, in frame heights.
+        first: the first slot in which the person is there.
+        stretches: what the person does, slot by slot from `first` on.
+        positions: x at the end of each of these slots.
+    """
+
+    person: int
+    look: Look
+    height: float
+    ground: float
+    start: float
+    first: int
+    stretches: list[Stretch] = field(default_factory=list)
+    positions: list[float] = field(default_factory=list)
+
+    @property
+    def x(self) -> float:
+        """Where the person stands after the last planned slot."""
+        return self.positions[-1] if self.positions else self.start
+
+    def step(self, stretch: Stretch) -> float:
+        """Return how far `stretch` carries the person in one slot."""
+        return stretch.direction * stretch.speed * self.height
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A planned video.
+
+    Attributes:
+        seconds: length.
+        aspect: width over height of the frame.
+        actors: everybody who ever appears.
+        relations: for each slot, person -> "approach" or "follow".
+        doubtful: slots in which somebody's relation to another could be argued about.
+    """
+
+    seconds: int
+    aspect: float
+    actors: list[Actor]
+    relations: list[dict[int, str]]
+    doubtful: frozenset[int]
+
+
+def plan_scene(rng: np.random.Generator, seconds: int, aspect: float, people: int) -> Scene:
+    """Draw a scene with about `people` persons at a time."""
+    cast = [_newcomer(rng, number, aspect, 0, inside=True, like=None) for number in range(people)]
+    cast[1].height, cast[1].ground = _depth(rng, near=cast[0])
+    everybody, theme = list(cast), "none"
+    relations: list[dict[int, str]] = []
+    doubtful = set()
+    for slot in range(seconds + 1):
+        if rng.random() < 0.55:
+            theme = ("approach", "follow", "none")[int(rng.choice(3, p=(0.38, 0.38, 0.24)))]
+        chosen, related = _choose(rng, cast, theme, aspect)
+        for actor, stretch in zip(cast, chosen, strict=True):
+            actor.positions.append(actor.x + actor.step(stretch))
+            actor.stretches.append(stretch)
+        relations.append({person: name for person, name in related.items() if name != "doubtful"})
+        if "doubtful" in related.values():
+            doubtful.add(slot)
+        for seat, actor in enumerate(cast):
+            if not _within(actor.x, actor.height, aspect):
+                cast[seat] = _newcomer(rng, len(everybody), aspect, slot + 1, inside=False, like=actor)
+                everybody.append(cast[seat])
+    return Scene(seconds, aspect, everybody, relations, frozenset(doubtful))
+
+
+def _depth(rng: np.random.Generator, near: Actor | None) -> tuple[float, float]:
+    """Return height and ground; people further down the frame stand nearer and are larger."""
+    if near is not None:
+        factor = rng.uniform(0.93, 1.07)
+        return near.height * factor, near.ground + rng.uniform(-0.02, 0.02)
+    depth = rng.uniform(0, 1)
+    return (0.38 + 0.34 * depth) * rng.uniform(0.94, 1.06), 0.74 + 0.22 * depth
+
+
+def _newcomer(
+    rng: np.random.Generator, person: int, aspect: float, first: int, inside: bool, like: Actor | None
+) -> Actor:
+    height, ground = _depth(rng, like)
+    edge = -0.22 * height if rng.random() < 0.5 else aspect + 0.22 * height
+    start = rng.uniform(0.15, aspect - 0.15) if inside else edge
+    return Actor(person, random_look(rng), height, ground, start, first)
+
+
+def _within(x: float, height: float, aspect: float, margin: float = 0.2) -> bool:
+    return -margin * height < x < aspect + margin * height
+
+
+def _choose(
+    rng: np.random.Generator, cast: list[Actor], theme: str, aspect: float
+) -> tuple[list[Stretch], dict[int, str]]:
+    """Draw what everybody does next until it fits the theme and nothing about it is doubtful."""
+    for attempt in range(TRIES):
+        chosen = [_propose(rng, actor, aspect) for actor in cast]
+        if attempt < TRIES * 2 // 3 and theme != "none":
+            _follow_theme(rng, cast, chosen, theme)
+        related = relate(cast, chosen, aspect)
+        fits = attempt >= TRIES * 2 // 3 or theme == "none" or theme in related.values()
+        if fits and "doubtful" not in related.values() and not _collide(cast, chosen):
+            break
+    return chosen, related
+
+
+def _propose(rng: np.random.Generator, actor: Actor, aspect: float) -> Stretch:
+    """Draw what one person does next, whatever the others do."""
+    outside = not _within(actor.x, actor.height, aspect, margin=-0.25)
+    last = actor.stretches[-1] if actor.stretches else None
+    if last is not None and rng.random() < 0.4 and not (outside and last.direction == 0):
+        return last
+    if outside and rng.random() < 0.8:
+        direction = 1 if actor.x < aspect / 2 else -1
+        return random_stretch(rng, "walk", direction, rng.random() < 0.3)
+    if rng.random() < 0.36:
+        return random_stretch(rng, "walk", int(rng.choice([-1, 1])), rng.random() < 0.3)
+    activity = ON_THE_SPOT[int(rng.choice(len(ON_THE_SPOT), p=SPOT_ODDS))]
+    return random_stretch(rng, activity, 0, activity == "stand" and rng.random() < 0.4)
+
+
+def _follow_theme(rng: np.random.Generator, cast: list[Actor], chosen: list[Stretch], theme: str) -> None:
+    """Send one person towards or after another."""
+    goer, other = rng.choice(len(cast), 2, replace=False)
+    direction = 1 if cast[other].x > cast[goer].x else -1
+    chosen[goer] = random_stretch(rng, "walk", direction, rng.random() < 0.3)
+    if theme == "follow":
+        chosen[other] = random_stretch(rng, "walk", direction, rng.random() < 0.3)
+
+
+def relate(cast: list[Actor], chosen: list[Stretch], aspect: float) -> dict[int, str]:
+    """Tell who approaches or follows somebody in the middle of the slot.
+
+    Somebody who walks approaches a person ahead who stays in place, and follows a person ahead who walks the
+    same way, if that person is of similar size (at a similar depth) and near, but not yet reached.
+
+    Returns:
+        person -> "approach", "follow" or "doubtful"; nothing for others.
+    """
+    related: dict[int, str] = {}
+    middle = [actor.x + actor.step(stretch) / 2 for actor, stretch in zip(cast, chosen, strict=True)]
+    for goer, stretch in enumerate(chosen):
+        if stretch.direction == 0 or not _within(middle[goer], cast[goer].height, aspect):
+            continue
+        found = set()
+        for other, theirs in enumerate(chosen):
+            if other != goer:
+                ahead = stretch.direction * (middle[other] - middle[goer]) / cast[goer].height
+                found.add(
+                    _relation(ahead, cast[other], cast[goer], theirs.direction * stretch.direction, stretch, theirs)
+                )
+        found.discard("none")
+        if len(found) == 1:
+            related[cast[goer].person] = found.pop()
+        elif found:
+            related[cast[goer].person] = "doubtful"
+    return related
+
+
+def _relation(ahead: float, other: Actor, goer: Actor, sense: int, ours: Stretch, theirs: Stretch) -> str:
+    """Return the relation to one other person; `sense` is 1 for the same way, 0 in place, -1 against."""
+    low, near, far, high = (0.12, 0.45, 1.15, 1.5) if sense == 0 else (0.05, 0.33, 1.0, 1.4)
+    if ahead < low or ahead > high:
+        return "none"
+    ratio = other.height / goer.height
+    similar = 0.8 < ratio < 1.25
+    if sense < 0 or not similar:
+        # Two who meet, or pass at different depths, are left out unless they are plainly apart.
+        return "doubtful" if 0.65 < ratio < 1.5 else "none"
+    if not near < ahead < far:
+        return "doubtful"
+    return "approach" if sense == 0 else "follow"
+
+
+def _collide(cast: list[Actor], chosen: list[Stretch]) -> bool:
+    """Tell whether two people of about the same depth would stand in each other."""
+    after = [actor.x + actor.step(stretch) for actor, stretch in zip(cast, chosen, strict=True)]
+    for one in range(len(cast)):
+        for two in range(one):
+            room = 0.3 * min(cast[one].height, cast[two].height)
+            if abs(cast[one].ground - cast[two].ground) < 0.06 and abs(after[one] - after[two]) < room:
+                return True
+    return False
+
+
+def act(actor: Actor, seconds: int, rng: np.random.Generator) -> tuple[Motion, IntArray]:
+    """Turn the plan of one person into curves over all frames of the video.
+
+    Returns:
+        The motion, and (F,) which of the actor's stretches a frame shows; -1 where the person is absent.
+    """
+    frames = seconds * RATE
+    motion = Motion.at_rest(frames)
+    shown = np.full(frames, -1, np.int64)
+    start = max(0, _border(actor.first))
+    for first, last, stretch in _runs(actor.stretches):
+        stop = _border(actor.first + last + 1)
+        if last + 1 < len(actor.stretches):
+            stop += int(rng.integers(-2, 3))  # people do not change what they do on the beat
+        stop = min(stop, frames)
+        perform(motion, stretch, start, stop, RATE)
+        slots = (np.arange(start, stop) + RATE // 2) // RATE - actor.first
+        shown[start:stop] = np.clip(slots, first, last)
+        start = stop
+    borders = [_border(actor.first + slot) for slot in range(len(actor.positions) + 1)]
+    motion.x[:] = np.interp(np.arange(frames), borders, [actor.start, *actor.positions])
+    motion.soften(5)
+    return motion, shown
+
+
+def _border(slot: int) -> int:
+    """Return the frame at which `slot` begins: half a second before the slot's full second."""
+    return slot * RATE - RATE // 2
+
+
+def _runs(stretches: list[Stretch]) -> list[tuple[int, int, Stretch]]:
+    """Join equal neighbours into (first, last, stretch)."""
+    runs: list[tuple[int, int, Stretch]] = []
+    for number, stretch in enumerate(stretches):
+        if runs and runs[-1][2] is stretch:
+            runs[-1] = (runs[-1][0], number, stretch)
+        else:
+            runs.append((number, number, stretch))
+    return runs
