@@ -188,6 +188,8 @@ class Pathway(nn.Module):
         block, blocks = design_of(depth)
         _check_positions(blocks, temporal_blocks, nonlocal_blocks, depth)
         self.out_channels = 8 * width * block.expansion
+        self.res5_dilation = res5_dilation
+        self.nonlocal_blocks = nonlocal_blocks
         self.stem = Stem(in_channels=in_channels, width=width, frames=stem_frames)
 
         def stage(index: int, stride: int, dilation: int = 1) -> nn.Sequential:

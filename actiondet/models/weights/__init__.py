@@ -1,0 +1,6 @@
+"""Weights of every supported toolkit: one file per origin, one call for all."""
+
+from actiondet.models.weights.load import OriginName, load_weights
+from actiondet.models.weights.report import Report
+
+__all__ = ["OriginName", "Report", "load_weights"]

@@ -1,0 +1,107 @@
+"""Weights of a file beside the network that is to take them: what fits, what does not, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from torch import Tensor
+
+from actiondet.models.weights.conversion import Conversion, Origin, change
+from actiondet.models.weights.files import CheckpointFile
+from actiondet.models.weights.report import Mismatch, Report, abbreviate
+from actiondet.models.weights.settings import Kind, Settings
+
+
+def is_named(name: str, allow: Sequence[str]) -> bool:
+    """Whether `allow` names it, or a part of the network that it is in."""
+    return any(name == each or name.startswith(f"{each}.") or fnmatchcase(name, each) for each in allow)
+
+
+def fit_head(conversion: Conversion, target: Mapping[str, Tensor], kind: Kind, allow: Sequence[str]) -> None:
+    """Drop an unused class 0; leave out a head of the other kind, or one that does not fit where that is allowed."""
+    if conversion.kind not in (None, kind):
+        conversion.leave_head(f"the file holds a network for {conversion.kind}")
+        return
+    last = "head.fc.2" if "head.fc.2.bias" in target else "head.fc"
+    for name in (f"{last}.weight", f"{last}.bias"):
+        weight, wanted = conversion.weights.get(name), target.get(name)
+        if conversion.background and weight is not None and wanted is not None and len(weight) == len(wanted) + 1:
+            change(conversion, name, weight[1:], "without class 0, which has no meaning")
+    ours = {name: weight.shape for name, weight in target.items() if name.startswith("head.")}
+    theirs = {name: weight.shape for name, weight in conversion.weights.items() if name.startswith("head.")}
+    if ours != theirs and is_named("head", allow):
+        conversion.leave_head("it does not fit, as was allowed")
+
+
+def compare_weights(
+    file: CheckpointFile, source: Origin, conversion: Conversion, target: Mapping[str, Tensor], allow: Sequence[str]
+) -> tuple[Report, list[str]]:
+    """The account of all weights, and what in it is neither explained nor allowed."""
+    weights = conversion.weights
+    shared = [name for name in weights if name in target]
+    mismatched = [
+        Mismatch(name, tuple(weights[name].shape), tuple(target[name].shape))
+        for name in shared
+        if weights[name].shape != target[name].shape
+    ]
+    unfit = {mismatch.name for mismatch in mismatched}
+    taken = [name for name in shared if name not in unfit]
+    missing = {name: conversion.why_absent(name) for name in target if name not in weights}
+    surplus = {conversion.sources[name]: name for name in weights if name not in target}
+    surplus |= {name: name for name in conversion.unknown}
+
+    faults = [str(mismatch) for mismatch in mismatched if not is_named(mismatch.name, allow)]
+    lacking = [name for name, why in missing.items() if not why and not is_named(name, allow)]
+    if lacking:
+        faults.append(f"the file lacks {abbreviate(lacking)}")
+    strange = [theirs for theirs, ours in surplus.items() if not is_named(theirs, allow) and not is_named(ours, allow)]
+    if strange:
+        faults.append(f"the network has no place for {abbreviate(strange)}")
+
+    report = Report(
+        path=file.path,
+        origin=source.name,
+        matched=tuple(name for name in taken if name not in conversion.changed),
+        converted={name: conversion.changed[name] for name in taken if name in conversion.changed},
+        left_alone={name: why or "not in the file" for name, why in missing.items()}
+        | dict.fromkeys(unfit, "the shapes differ"),
+        skipped=conversion.skipped | dict.fromkeys(surplus, "the network has no place for it"),
+        mismatched=tuple(mismatched),
+    )
+    return report, faults
+
+
+def compare_behaviour(conversion: Conversion, ours: Settings) -> dict[str, str]:
+    """Settings, beyond shapes, that these weights were trained with and the network does not have."""
+    theirs = conversion.settings
+    if conversion.leaves_head:
+        # A network that is to learn another task may well have another map: only its input should be the same.
+        theirs = {key: value for key, value in theirs.items() if not key.startswith("backbone.res5")}
+    return differences(theirs, ours)
+
+
+def differences(theirs: Settings, ours: Settings) -> dict[str, str]:
+    """The settings that both have and that differ, each told as a sentence."""
+    return {
+        key: f"{key} is {_show(theirs[key])} in the file's network, {_show(ours[key])} in yours"
+        for key in theirs
+        if key in ours and not _equal(theirs[key], ours[key])
+    }
+
+
+def _equal(a: object, b: object) -> bool:
+    if isinstance(a, tuple) and isinstance(b, tuple) and _are_numbers(a) and _are_numbers(b):
+        return len(a) == len(b) and all(math.isclose(x, y, rel_tol=1e-4) for x, y in zip(a, b, strict=True))
+    return a == b
+
+
+def _are_numbers(values: tuple[object, ...]) -> bool:
+    return all(isinstance(value, int | float) for value in values)
+
+
+def _show(value: object) -> str:
+    if isinstance(value, tuple) and _are_numbers(value):
+        return f"({', '.join(f'{each:g}' for each in value)})"
+    return str(value)

@@ -1,0 +1,107 @@
+"""Weights of MMAction2: recognisers, and detectors built with MMDetection."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from actiondet.models.weights.conversion import Conversion, Origin, Target, change, rename_all
+from actiondet.models.weights.files import CheckpointFile
+from actiondet.models.weights.settings import Settings
+
+_PATHWAY = {None: "", "slow_path.": "slow.", "fast_path.": "fast."}
+_UNIT = {"conv": "conv", "bn": "norm"}
+
+
+def convert(file: CheckpointFile, target: Target) -> Conversion:
+    """Weights of `file` by our names."""
+    tensors = {name.removeprefix("module."): tensor for name, tensor in file.tensors.items()}
+    conversion = rename_all(tensors, rename, _skip)
+    if any(name.startswith("roi_head.") for name in tensors):
+        conversion.kind = "detection"
+        conversion.background = True
+    elif any(name.startswith("cls_head.") for name in tensors):
+        conversion.kind = "recognition"
+        _reorder_head(conversion)
+    conversion.settings = _settings(conversion)
+    return conversion
+
+
+def rename(name: str) -> str | None:
+    """Our name of one of theirs; None where it is none of theirs."""
+    pathway = r"(slow_path\.|fast_path\.)?"
+    if match := re.fullmatch(rf"backbone\.{pathway}conv1\.(conv|bn)\.(.+)", name):
+        path, unit, leaf = match.groups()
+        return f"backbone.{_PATHWAY[path]}stem.{_UNIT[unit]}.{leaf}"
+    if match := re.fullmatch(r"backbone\.slow_path\.(?:conv1|layer(\d))_lateral\.(conv|bn)\.(.+)", name):
+        stage, unit, leaf = match.groups()
+        return f"backbone.fuse{int(stage or 0) + 1}.{_UNIT[unit]}.{leaf}"
+    if match := re.fullmatch(rf"backbone\.{pathway}layer(\d)\.(\d+)\.(.+)", name):
+        path, layer, block, rest = match.groups()
+        inner = _rename_in_block(rest)
+        return inner and f"backbone.{_PATHWAY[path]}res{int(layer) + 1}.{block}.{inner}"
+    if match := re.fullmatch(r"(?:cls_head|roi_head\.bbox_head)\.fc_cls\.(.+)", name):
+        return f"head.fc.{match[1]}"
+    return None
+
+
+def _rename_in_block(rest: str) -> str | None:
+    if match := re.fullmatch(r"conv([123])\.(conv|bn)\.(.+)", rest):
+        number, unit, leaf = match.groups()
+        return f"{_UNIT[unit]}_{'abc'[int(number) - 1]}.{leaf}"
+    if match := re.fullmatch(r"downsample\.(conv|bn)\.(.+)", rest):
+        return f"shortcut_{_UNIT[match[1]]}.{match[2]}"
+    # g and phi stand in a Sequential with their pooling where they are sub-sampled: hence the optional "0".
+    if match := re.fullmatch(r"non_local_block\.(theta|phi|g)\.(?:0\.)?conv\.(.+)", rest):
+        return f"nonlocal_block.{match[1]}.{match[2]}"
+    if match := re.fullmatch(r"non_local_block\.conv_out\.(conv|bn)\.(.+)", rest):
+        return f"nonlocal_block.{'out' if match[1] == 'conv' else 'norm'}.{match[2]}"
+    return None
+
+
+def _skip(name: str) -> str | None:
+    return "input normalisation, which the configuration holds" if name.startswith("data_preprocessor.") else None
+
+
+def _reorder_head(conversion: Conversion) -> None:
+    """Their recogniser sees the fast pathway's features first, ours the slow one's."""
+    fast_norm = conversion.weights.get("backbone.fast.res5.0.norm_c.weight")
+    weight = conversion.weights.get("head.fc.weight")
+    if fast_norm is not None and weight is not None:
+        fast, slow = weight[:, : len(fast_norm)], weight[:, len(fast_norm) :]
+        change(conversion, "head.fc.weight", torch.cat([slow, fast], dim=1), "reordered from [fast, slow]")
+
+
+def _settings(conversion: Conversion) -> Settings:
+    """What their configurations have in common."""
+    stem = conversion.weights.get("backbone.stem.conv.weight")
+    flow = stem is not None and stem.shape[1] == 2
+    found: Settings = {
+        "backbone.slow_frames": "strided",
+        "backbone.res5_dilation": 1,
+        "mean": (128.0, 128.0) if flow else (123.675, 116.28, 103.53),
+        "std": (128.0, 128.0) if flow else (58.395, 57.12, 57.375),
+    }
+    values = [name for ours, name in conversion.sources.items() if ours.endswith("nonlocal_block.g.weight")]
+    if values:
+        found["backbone.nonlocal_blocks.attention"] = "softmax"
+        found["backbone.nonlocal_blocks.pool"] = (1, 2, 2) if ".g.0." in values[0] else None
+        found["backbone.nonlocal_blocks.pool_first"] = False
+    if conversion.kind == "detection":
+        found |= {"backbone.res5_stride": 1, "head.roi_size": 8, "head.aligned": True}
+    elif conversion.kind == "recognition":
+        found |= {"backbone.res5_stride": 2, "window": None}
+    return found
+
+
+MMACTION2 = Origin(
+    "mmaction2",
+    (
+        "backbone.conv1.conv.weight",
+        "backbone.slow_path.conv1.conv.weight",
+        "module.backbone.conv1.conv.weight",
+        "module.backbone.slow_path.conv1.conv.weight",
+    ),
+    convert,
+)

@@ -1,0 +1,94 @@
+"""Weights of PySlowFast (.pyth). A network of one pathway calls it pathway0."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from actiondet.models.weights.conversion import Conversion, Origin, Target, fold_nonlocal_bias, rename_all
+from actiondet.models.weights.files import CheckpointFile
+from actiondet.models.weights.settings import Kind, Settings
+
+GREY_MEAN = (114.75, 114.75, 114.75)  # 0.45 of 255
+GREY_STD = (57.375, 57.375, 57.375)  # 0.225 of 255
+
+
+def convert(file: CheckpointFile, target: Target) -> Conversion:
+    """Weights of `file` by our names."""
+    two_pathways = any(name.startswith("s1.pathway1_") for name in file.tensors)
+    conversion = rename_all(file.tensors, lambda name: rename(name, two_pathways=two_pathways), lambda name: None)
+    fold_nonlocal_bias(conversion)
+    conversion.kind = kind_of(file.settings)
+    conversion.settings = settings_of(conversion.kind or target.kind, file.settings, aligned=True)
+    return conversion
+
+
+def rename(name: str, *, two_pathways: bool) -> str | None:
+    """Our name of one of theirs; None where it is none of theirs."""
+    slow, fast = ("slow.", "fast.") if two_pathways else ("", "")
+    path = {"0": slow, "1": fast}
+    if match := re.fullmatch(r"s1\.pathway([01])_stem\.(conv|bn)\.(.+)", name):
+        pathway, unit, leaf = match.groups()
+        return f"backbone.{path[pathway]}stem.{'conv' if unit == 'conv' else 'norm'}.{leaf}"
+    if match := re.fullmatch(r"s([1-4])_fuse\.(conv_f2s|bn)\.(.+)", name):
+        stage, unit, leaf = match.groups()
+        return f"backbone.fuse{stage}.{'norm' if unit == 'bn' else 'conv'}.{leaf}"
+    if match := re.fullmatch(r"s([2-5])\.pathway([01])_res(\d+)\.(.+)", name):
+        stage, pathway, block, rest = match.groups()
+        inner = _rename_in_block(rest)
+        return inner and f"backbone.{path[pathway]}res{stage}.{block}.{inner}"
+    if match := re.fullmatch(r"s([2-5])\.pathway0_nonlocal(\d+)\.(?:conv_(theta|phi|g|out)|bn)\.(.+)", name):
+        stage, block, conv, leaf = match.groups()
+        return f"backbone.{slow}res{stage}.{block}.nonlocal_block.{conv or 'norm'}.{leaf}"
+    if match := re.fullmatch(r"head\.projection\.(.+)", name):
+        return f"head.fc.{match[1]}"
+    return None
+
+
+def _rename_in_block(rest: str) -> str | None:
+    if match := re.fullmatch(r"branch1(_bn)?\.(.+)", rest):
+        return f"shortcut_{'norm' if match[1] else 'conv'}.{match[2]}"
+    if match := re.fullmatch(r"branch2\.([abc])(_bn)?\.(.+)", rest):
+        return f"{'norm' if match[2] else 'conv'}_{match[1]}.{match[3]}"
+    return None
+
+
+def kind_of(settings: Mapping[str, Any]) -> Kind | None:
+    """Whether PySlowFast's own settings, stored in its files, describe a detector."""
+    if "DETECTION" not in settings:
+        return None
+    return "detection" if settings["DETECTION"].get("ENABLE") else "recognition"
+
+
+def settings_of(kind: Kind, theirs: Mapping[str, Any], *, aligned: bool) -> Settings:
+    """Our settings: from theirs where the file holds them, else what their configurations have in common."""
+    data, detection, resnet = (theirs.get(name, {}) for name in ("DATA", "DETECTION", "RESNET"))
+    found: Settings = {
+        "backbone.slow_frames": "spread",
+        "backbone.nonlocal_blocks.pool_first": True,
+        "mean": tuple(255 * value for value in data["MEAN"]) if "MEAN" in data else GREY_MEAN,
+        "std": tuple(255 * value for value in data["STD"]) if "STD" in data else GREY_STD,
+    }
+    if "ALPHA" in theirs.get("SLOWFAST", {}):
+        found["backbone.alpha"] = theirs["SLOWFAST"]["ALPHA"]
+    if "INSTANTIATION" in theirs.get("NONLOCAL", {}):
+        found["backbone.nonlocal_blocks.attention"] = theirs["NONLOCAL"]["INSTANTIATION"]
+        found["backbone.nonlocal_blocks.pool"] = tuple(theirs["NONLOCAL"]["POOL"][2][0])  # of res4's slow pathway
+    if "SPATIAL_STRIDES" in resnet:
+        found["backbone.res5_stride"] = resnet["SPATIAL_STRIDES"][3][0]
+        found["backbone.res5_dilation"] = resnet["SPATIAL_DILATIONS"][3][0]
+    else:
+        found["backbone.res5_stride"], found["backbone.res5_dilation"] = (1, 2) if kind == "detection" else (2, 1)
+    if kind == "detection":
+        found["head.roi_size"] = detection.get("ROI_XFORM_RESOLUTION", 7)
+        found["head.aligned"] = detection.get("ALIGNED", aligned)
+        found["head.temporal_pool"] = "avg"
+    else:
+        found["average_positions"] = "softmax"
+        short_cycle = theirs.get("MULTIGRID", {}).get("SHORT_CYCLE")  # then the head averages over any size
+        found["window"] = None if short_cycle else data.get("TRAIN_CROP_SIZE", 224) // 32
+    return found
+
+
+PYSLOWFAST = Origin("pyslowfast", ("s1.pathway0_stem.conv.weight",), convert)

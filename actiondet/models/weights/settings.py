@@ -1,0 +1,131 @@
+"""Settings of the configuration, read off weights and off networks, so that the two can be compared.
+
+Keys are those of the configuration below `model.`, for instance "backbone.width" or "head.aligned".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from torch import Tensor
+
+from actiondet.models.blocks import DESIGNS, Bottleneck, Pathway
+from actiondet.models.detector import ActionDetector
+from actiondet.models.heads import RecognitionHead, RoIHead
+from actiondet.models.nonlocal_block import NonLocalSpec
+from actiondet.models.recognizer import ActionRecognizer
+from actiondet.models.slowfast import SlowFast
+
+Settings = dict[str, Any]
+Kind = Literal["detection", "recognition"]
+STAGES = ("res2", "res3", "res4", "res5")
+
+
+def settings_of_weights(weights: Mapping[str, Tensor], kind: Kind | None) -> Settings:
+    """What the shapes of a SlowOnly or SlowFast network (by our names) say about it; {} for another network."""
+    if "backbone.slow.stem.conv.weight" in weights:
+        found: Settings = {"backbone.name": "slowfast"} | _settings_of_pathway(weights, "backbone.slow.")
+        fast = _settings_of_pathway(weights, "backbone.fast.")
+        lateral = weights.get("backbone.fuse1.conv.weight")
+        found["backbone.fast_depth"] = fast["backbone.depth"]
+        found["backbone.fast_temporal_blocks"] = fast["backbone.temporal_blocks"]
+        found["backbone.beta_inv"] = found["backbone.width"] // fast["backbone.width"]
+        if lateral is not None:
+            found["backbone.fusion_kernel"] = lateral.shape[2]
+            found["backbone.fusion_ratio"] = lateral.shape[0] // lateral.shape[1]
+            found["backbone.lateral_norm"] = "backbone.fuse1.norm.weight" in weights
+    elif "backbone.stem.conv.weight" in weights:
+        found = {"backbone.name": "slowonly"} | _settings_of_pathway(weights, "backbone.")
+    else:
+        return {}
+    return found | _settings_of_head(weights, found, kind)
+
+
+def _settings_of_pathway(weights: Mapping[str, Tensor], prefix: str) -> Settings:
+    width, in_channels = weights[f"{prefix}stem.conv.weight"].shape[:2]
+    stages = [_blocks_of_stage(weights, f"{prefix}{stage}.") for stage in STAGES]
+    counts = tuple(len(blocks) for blocks in stages)
+    bottleneck = f"{prefix}res2.0.conv_c.weight" in weights
+    depths = [
+        d for d, design in DESIGNS.items() if design.blocks == counts and (design.block is Bottleneck) == bottleneck
+    ]
+    nonlocal_after = tuple(
+        tuple(i for i, block in enumerate(blocks) if "nonlocal_block.theta.weight" in block) for blocks in stages
+    )
+    found: Settings = {
+        "backbone.depth": depths[0] if depths else f"{counts} blocks",
+        "backbone.width": width,
+        "backbone.in_channels": in_channels,
+        "backbone.temporal_blocks": tuple(
+            # 2D weights have no time axis, so nothing is said about it.
+            sum(block["conv_a.weight"].ndim == 5 and block["conv_a.weight"].shape[2] > 1 for block in blocks)
+            for blocks in stages
+        ),
+    }
+    if prefix != "backbone.fast.":
+        found["backbone.nonlocal_blocks.after"] = nonlocal_after if any(nonlocal_after) else None
+    return found
+
+
+def _blocks_of_stage(weights: Mapping[str, Tensor], prefix: str) -> list[dict[str, Tensor]]:
+    """The weights of each residual block of a stage."""
+    blocks: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in weights.items():
+        if name.startswith(prefix):
+            number, _, rest = name[len(prefix) :].partition(".")
+            blocks.setdefault(int(number), {})[rest] = tensor
+    return [blocks[number] for number in sorted(blocks)]
+
+
+def _settings_of_head(weights: Mapping[str, Tensor], backbone: Settings, kind: Kind | None) -> Settings:
+    last = weights.get("head.fc.2.bias", weights.get("head.fc.bias"))
+    first = weights.get("head.fc.0.weight", weights.get("head.fc.weight"))
+    if last is None or first is None:
+        return {}
+    if kind == "recognition":
+        return {"num_classes": len(last)}
+    pathways = ("slow.", "fast.") if backbone["backbone.name"] == "slowfast" else ("",)
+    channels = sum(_out_channels(weights, f"backbone.{pathway}res5.0.") for pathway in pathways)
+    return {
+        "num_actions": len(last),
+        "head.classifier": "mlp" if "head.fc.2.bias" in weights else "linear",
+        "head.context": first.shape[1] == 2 * channels,
+    }
+
+
+def _out_channels(weights: Mapping[str, Tensor], block: str) -> int:
+    return len(weights.get(f"{block}conv_c.weight", weights[f"{block}conv_b.weight"]))
+
+
+def settings_of_network(network: ActionDetector | ActionRecognizer) -> Settings:
+    """Everything that can be told about a network: its shapes, and what its modules do beyond them."""
+    found = settings_of_weights(network.state_dict(), kind_of_network(network))
+    found |= {"mean": network.mean, "std": network.std}
+    backbone, head = network.backbone, network.head
+    if isinstance(backbone, SlowFast):
+        found |= {"backbone.slow_frames": backbone.slow_frames, "backbone.alpha": backbone.alpha}
+    pathway = backbone.slow if isinstance(backbone, SlowFast) else backbone
+    if isinstance(pathway, Pathway):
+        found["backbone.res5_stride"] = backbone.stride // 16
+        found["backbone.res5_dilation"] = pathway.res5_dilation
+        found |= settings_of_nonlocal(pathway.nonlocal_blocks)
+    if isinstance(head, RoIHead):
+        found |= {f"head.{name}": getattr(head, name) for name in ("roi_size", "aligned", "temporal_pool")}
+    if isinstance(head, RecognitionHead):
+        found["window"] = head.window
+        if head.window is not None:  # else there is but one position
+            found["average_positions"] = head.average_positions
+    return found
+
+
+def kind_of_network(network: ActionDetector | ActionRecognizer) -> Kind:
+    """What the network is for."""
+    return "detection" if isinstance(network, ActionDetector) else "recognition"
+
+
+def settings_of_nonlocal(spec: NonLocalSpec | None) -> Settings:
+    """The kind of non-local blocks; {} without any."""
+    if spec is None:
+        return {}
+    return {f"backbone.nonlocal_blocks.{name}": getattr(spec, name) for name in ("attention", "pool", "pool_first")}
