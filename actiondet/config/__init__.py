@@ -2,8 +2,9 @@
 
 from actiondet.config.choice import Choice, Settings
 from actiondet.config.compare import differing_settings
-from actiondet.config.load import ConfigError, dump_config, json_schema, load_config, parse_config
+from actiondet.config.load import dump_config, json_schema, load_config, parse_config
 from actiondet.config.networks import BackboneConfig, DetectorConfig, HeadConfig, RecognizerConfig
+from actiondet.config.plain_yaml import ConfigError
 from actiondet.config.schema import DetectionConfig, DetectionDataConfig, PersonsConfig
 
 __all__ = [

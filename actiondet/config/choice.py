@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidatorFunctionWrapHandler, WrapValidator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
 class Settings(BaseModel):
     """A frozen group of settings that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Choice(Settings):
@@ -59,11 +62,20 @@ def _choose(family: type[Choice], value: Any) -> Choice:
     return known[name].model_validate(value)
 
 
-def one_of(family: type[Choice]) -> WrapValidator:
-    """Make a field hold a member of `family`: `Annotated[Family, one_of(Family), SerializeAsAny()]`."""
+@dataclass(frozen=True)
+class _OneOf:
+    """What `one_of` puts into an annotation: how pydantic checks the field and describes it."""
 
-    def validate(value: Any, _handler: ValidatorFunctionWrapHandler) -> Choice:
+    family: type[Choice]
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         # A ValidationError of the member passes through as nested errors of this field.
-        return _choose(family, value)
+        return core_schema.no_info_plain_validator_function(partial(_choose, self.family))
 
-    return WrapValidator(validate)
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [handler(member.__pydantic_core_schema__) for member in members(self.family).values()]}
+
+
+def one_of(family: type[Choice]) -> _OneOf:
+    """Make a field hold a member of `family`: `Annotated[Family, one_of(Family), SerializeAsAny()]`."""
+    return _OneOf(family)

@@ -8,11 +8,11 @@ command line wins over all.
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,34 +21,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from actiondet.config.choice import Choice, Settings, members
+from actiondet.config.plain_yaml import ConfigError, Value, parse_mapping, parse_value, plain
 from actiondet.config.schema import DetectionConfig
-from evaluation.errors import InputError
 
 COMMAND_LINE = "command line"
 Config = TypeVar("Config", bound=Settings)
-
-
-class ConfigError(InputError):
-    """A configuration that cannot be used; the message lists every fault with its file and key."""
-
-
-@dataclass(frozen=True)
-class _Value:
-    """A value and the place it was written at."""
-
-    value: Any  # a scalar, a list of plain values, or dict[str, _Value]
-    place: str
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without PyYAML's traps: `1e-5` is a number, and a key may stand only once in a mapping."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = (), *, modules: Sequence[str] = ()) -> DetectionConfig:
@@ -67,37 +44,49 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), *, modules: Seq
             importlib.import_module(module)
         except ImportError as fault:
             raise ConfigError(f"--import {module}: {fault}; expected a module that Python finds on its path") from fault
+    # The arguments are merged with each other first, so that `persons.threshold=0.3 persons.name=hog` means the same in
+    # either order.
+    arguments = functools.reduce(_merge, map(_parse_override, overrides), Value({}, COMMAND_LINE))
     tree = _read(Path(path), ())
-    for override in overrides:
-        tree = _merge(tree, _parse_override(override))
-    return validate_config(DetectionConfig, tree)
+    return validate_config(DetectionConfig, _merge(tree, arguments) if overrides else tree)
 
 
 def parse_config(text: str, *, source: str) -> DetectionConfig:
     """Read a resolved configuration from the YAML `text` that a checkpoint or run folder holds."""
-    return validate_config(DetectionConfig, _compose(text, source))
+    return validate_config(DetectionConfig, parse_mapping(text, source))
 
 
 def dump_config(config: Settings) -> str:
     """The resolved configuration as YAML."""
-    return yaml.safe_dump(json.loads(config.model_dump_json()), sort_keys=False, width=110)
+    return str(yaml.safe_dump(json.loads(config.model_dump_json()), sort_keys=False, width=110))
 
 
 def json_schema() -> str:
-    """JSON schema of a configuration file, for editors."""
-    return json.dumps(DetectionConfig.model_json_schema(), indent=2)
+    """JSON schema of a configuration file, for editors; a file may leave to its bases what the whole requires."""
+    schema = _all_optional(DetectionConfig.model_json_schema())
+    path = {"type": "string"}
+    schema["properties"]["base"] = {"anyOf": [path, {"type": "array", "items": path}]}
+    return json.dumps(schema, indent=2)
 
 
-def validate_config(kind: type[Config], tree: _Value) -> Config:
+def _all_optional(schema: Any) -> Any:
+    """A JSON schema without its lists of required keys."""
+    if isinstance(schema, dict):
+        return {
+            key: _all_optional(part) for key, part in schema.items() if key != "required" or not isinstance(part, list)
+        }
+    return [_all_optional(part) for part in schema] if isinstance(schema, list) else schema
+
+
+def validate_config(kind: type[Config], tree: Value) -> Config:
     """Check `tree` against `kind` and raise every fault at once."""
     try:
-        return kind.model_validate(_plain(tree))
+        return kind.model_validate(plain(tree))
     except ValidationError as error:
-        faults = [_describe(kind, tree, fault) for fault in error.errors()]
-        raise ConfigError("\n".join(faults)) from None
+        raise ConfigError("\n".join(_describe(kind, tree, error.errors()))) from None
 
 
-def _read(path: Path, above: tuple[Path, ...]) -> _Value:
+def _read(path: Path, above: tuple[Path, ...]) -> Value:
     """Read `path` and, under it, the files that its `base:` names."""
     path = path.resolve()
     shown = _shown(path)
@@ -110,13 +99,13 @@ def _read(path: Path, above: tuple[Path, ...]) -> _Value:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise ConfigError(f"{shown}: not a text file; expected YAML in UTF-8") from None
-    tree = _compose(text, shown)
+    tree = parse_mapping(text, shown)
     keys = dict(tree.value)
     base = keys.pop("base", None)
-    merged = _Value({}, shown)
+    merged = Value({}, shown)
     for parent in _base_names(base):
         merged = _merge(merged, _read(path.parent / parent, (*above, path)))
-    return _merge(merged, _Value(keys, shown))
+    return _merge(merged, Value(keys, shown))
 
 
 def _shown(path: Path) -> str:
@@ -127,7 +116,7 @@ def _shown(path: Path) -> str:
         return str(path)
 
 
-def _base_names(base: _Value | None) -> list[str]:
+def _base_names(base: Value | None) -> list[str]:
     if base is None:
         return []
     names = base.value if isinstance(base.value, list) else [base.value]
@@ -136,58 +125,17 @@ def _base_names(base: _Value | None) -> list[str]:
     return names
 
 
-def _compose(text: str, source: str) -> _Value:
-    """Parse YAML and keep the line of every key."""
-    try:
-        node = yaml.compose(text, Loader=_Loader)
-        tree = _Value({}, source) if node is None else _convert(node, source, "")
-    except yaml.YAMLError as fault:
-        mark = getattr(fault, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{source}{line}: not valid YAML: {getattr(fault, 'problem', None) or fault}") from None
-    if not isinstance(tree.value, dict):
-        raise ConfigError(f"{source}: expected a mapping of settings, found {type(tree.value).__name__}")
-    return tree
-
-
-def _convert(node: yaml.Node, source: str, key: str) -> _Value:
-    """A YAML node as `_Value`; only mappings, lists and plain scalars are accepted."""
-    place = f"{source}:{node.start_mark.line + 1}"
-    if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.startswith("tag:yaml.org,2002:python"):
-        raise ConfigError(
-            f"{place}: {key or 'file'}: the tag {node.tag} is refused; a configuration holds plain values"
-        )
-    if not isinstance(node, yaml.MappingNode):
-        loader = _Loader("")
-        return _Value(loader.construct_object(node, deep=True), place)
-    children: dict[str, _Value] = {}
-    for key_node, value_node in node.value:
-        name = str(key_node.value)
-        if name in children:
-            raise ConfigError(
-                f"{source}:{key_node.start_mark.line + 1}: {_join(key, name)}: stands twice, "
-                f"first at {children[name].place}; keep one"
-            )
-        children[name] = _convert(value_node, source, _join(key, name))
-    return _Value(children, place)
-
-
-def _parse_override(argument: str) -> _Value:
+def _parse_override(argument: str) -> Value:
     key, equals, text = argument.partition("=")
     if not equals or not re.fullmatch(r"\w+(\.\w+)*", key):
         raise ConfigError(f"{COMMAND_LINE}: '{argument}' is no setting; expected key.sub=value")
-    try:
-        value = _Value(yaml.load(text, Loader=_Loader), COMMAND_LINE)
-        if isinstance(value.value, dict):
-            value = _compose(text, COMMAND_LINE)
-    except yaml.YAMLError:
-        raise ConfigError(f"{COMMAND_LINE}: {key}: '{text}' is not a YAML value; quote it") from None
+    value = parse_value(text, COMMAND_LINE, key)
     for part in reversed(key.split(".")):
-        value = _Value({part: value}, COMMAND_LINE)
+        value = Value({part: value}, COMMAND_LINE)
     return value
 
 
-def _merge(below: _Value, above: _Value) -> _Value:
+def _merge(below: Value, above: Value) -> Value:
     """`above` laid over `below`."""
     if not (isinstance(below.value, dict) and isinstance(above.value, dict)):
         return above
@@ -196,29 +144,52 @@ def _merge(below: _Value, above: _Value) -> _Value:
     merged = dict(below.value)
     for key, value in above.value.items():
         merged[key] = _merge(merged[key], value) if key in merged else value
-    return _Value(merged, above.place)
+    # What a mapping lacks is to be added in a file.
+    return Value(merged, below.place if above.place == COMMAND_LINE else above.place)
 
 
-def _plain(tree: _Value) -> Any:
-    if isinstance(tree.value, dict):
-        return {key: _plain(child) for key, child in tree.value.items()}
-    return tree.value
+def _describe(kind: type[Settings], tree: Value, faults: Iterable[ErrorDetails]) -> list[str]:
+    """One line for each faulty key: file, key, what is wrong, hint."""
+    messages: dict[str, list[str]] = {}
+    for fault in faults:
+        parts = _key_parts(tree, fault)
+        where = f"{_place(tree, parts)}: {'.'.join(parts) or 'file'}"
+        messages.setdefault(where, []).append(_message(kind, tree, parts, fault))
+    # A setting of several types has one fault for each.
+    return [f"{where}: {'; or: '.join(dict.fromkeys(said))}" for where, said in messages.items()]
 
 
-def _describe(kind: type[Settings], tree: _Value, fault: ErrorDetails) -> str:
-    """One fault in one line: file, key, what is wrong, hint."""
-    parts = [str(part) for part in fault["loc"] if not str(part).startswith("function-")]
-    message = fault["msg"].removeprefix("Value error, ")
+def _key_parts(tree: Value, fault: ErrorDetails) -> list[str]:
+    """The key of a fault, without the names that pydantic gives to validators and to the types of a union."""
+    parts: list[str] = []
+    last = len(fault["loc"]) - 1
+    for position, part in enumerate(fault["loc"]):
+        if isinstance(part, int):
+            missing_item = fault["type"] == "missing" and position == last
+            parts.extend([] if missing_item else [str(part)])
+        elif isinstance(tree.value, dict) and part in tree.value:
+            parts.append(part)
+            tree = tree.value[part]
+        elif isinstance(tree.value, dict) and fault["type"] == "missing" and position == last:
+            parts.append(part)
+    return parts
+
+
+def _message(kind: type[Settings], tree: Value, parts: Sequence[str], fault: ErrorDetails) -> str:
     if fault["type"] == "extra_forbidden":
-        message = "unknown setting" + _near_miss(parts[-1], _siblings(kind, tree, parts))
-    elif fault["type"] == "missing":
-        message = "is missing; it has no default"
-    elif not isinstance(fault["input"], (dict, list, Settings)):
-        message += f", found {fault['input']!r}"
-    return f"{_place(tree, parts)}: {'.'.join(parts) or 'file'}: {message}"
+        return "unknown setting" + _near_miss(parts[-1], _siblings(kind, tree, parts))
+    if fault["type"] == "missing" and isinstance(fault["loc"][-1], str):
+        return "is missing; it has no default"
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "missing":
+        message = "expected more values"
+    elif fault["type"] in ("model_type", "model_attributes_type"):
+        message = "expected a mapping of settings"
+    shown = not isinstance(fault["input"], (dict, Settings))
+    return message + (f", found {fault['input']!r}" if shown else "")
 
 
-def _place(tree: _Value, parts: Iterable[str]) -> str:
+def _place(tree: Value, parts: Iterable[str]) -> str:
     """Where the value at `parts`, or the nearest one around it, was written."""
     place = tree.place
     for part in parts:
@@ -229,16 +200,16 @@ def _place(tree: _Value, parts: Iterable[str]) -> str:
     return place
 
 
-def _siblings(kind: type[Settings], tree: _Value, parts: Sequence[str]) -> list[str]:
+def _siblings(kind: type[Settings], tree: Value, parts: Sequence[str]) -> list[str]:
     """Names that would be valid beside the unknown last part."""
     settings: type[Settings] | None = kind
     for part in parts[:-1]:
-        tree = tree.value.get(part, _Value({}, "")) if isinstance(tree.value, dict) else _Value({}, "")
+        tree = tree.value.get(part, Value({}, "")) if isinstance(tree.value, dict) else Value({}, "")
         settings = _settings_of(settings, part, tree) if settings else None
     return list(settings.model_fields) if settings else []
 
 
-def _settings_of(kind: type[Settings], field: str, tree: _Value) -> type[Settings] | None:
+def _settings_of(kind: type[Settings], field: str, tree: Value) -> type[Settings] | None:
     """The class behind `field` of `kind`; in an open family, the one that `name:` chooses."""
     if field not in kind.model_fields:
         return None
@@ -258,7 +229,3 @@ def _near_miss(word: str, known: Sequence[str]) -> str:
     if near:
         return f"; did you mean '{near[0]}'?"
     return f"; known here: {', '.join(known)}" if known else ""
-
-
-def _join(key: str, name: str) -> str:
-    return f"{key}.{name}" if key else name
