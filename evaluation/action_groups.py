@@ -1,34 +1,42 @@
-"""Mean AP per type of action: person movement, object manipulation, person interaction."""
+"""Types of actions (person movement, object manipulation, person interaction) and the mean AP of each."""
 
 from __future__ import annotations
 
-import numpy as np
+from bisect import bisect_left
+
 import pandas as pd
 
-# AVA's list of scored actions has no types; its full list has, and they are ranges of ids.
-_AVA_TYPES = ((14, "PERSON_MOVEMENT"), (63, "OBJECT_MANIPULATION"), (80, "PERSON_INTERACTION"))
+from evaluation.formats.action_list import ActionList
+
+# AVA's list of scored actions has no types; its full list has, and they are ranges of ids: 1-14, 15-63, 64-80.
+_LAST_IDS = (14, 63, 80)
+_AVA_TYPES = ("PERSON_MOVEMENT", "OBJECT_MANIPULATION", "PERSON_INTERACTION")
 
 
-def group_means(per_class: pd.DataFrame, *, ava_ids: bool) -> pd.DataFrame:
+def action_types(actions: ActionList, *, by_id: bool) -> tuple[str | None, ...]:
+    """Return the type of every action: what the list says, or what AVA says of its own list.
+
+    Args:
+        actions: the listed actions.
+        by_id: whether to take AVA's ranges of ids for types even if the list is not AVA's.
+    """
+    typed = any(kind is not None for kind in actions.types)
+    if typed or not (by_id or _is_ava(actions)):
+        return actions.types
+    return tuple(_AVA_TYPES[bisect_left(_LAST_IDS, label)] if label <= _LAST_IDS[-1] else None for label in actions.ids)
+
+
+def group_means(per_class: pd.DataFrame) -> pd.DataFrame:
     """Return one row per type: type, mean_ap (of the actions that have an AP), actions (how many these are).
 
     Args:
-        per_class: columns id, name, type, ap.
-        ava_ids: whether to take AVA's ranges of ids for types even if the list does not look like AVA's.
+        per_class: with columns type and ap; actions without a type belong to no group.
     """
-    types = per_class["type"]
-    if types.isna().all() and (ava_ids or _is_ava(per_class)):
-        types = per_class["id"].map(_ava_type)
-    scored = pd.DataFrame({"type": types, "ap": per_class["ap"]}).dropna(subset=["type"])
-    means: pd.DataFrame = scored.groupby("type", sort=False)["ap"].agg(mean_ap="mean", actions="count").reset_index()
+    typed = per_class.dropna(subset=["type"])
+    means: pd.DataFrame = typed.groupby("type", sort=False)["ap"].agg(mean_ap="mean", actions="count").reset_index()
     return means
 
 
-def _is_ava(per_class: pd.DataFrame) -> bool:
-    named = dict(zip(per_class["id"], per_class["name"], strict=True))
-    return named.get(12) == "stand" and named.get(80, "").startswith("watch") and max(named) == 80
-
-
-def _ava_type(label: int) -> str | None:
-    position = int(np.searchsorted([last for last, _ in _AVA_TYPES], label))
-    return _AVA_TYPES[position][1] if position < len(_AVA_TYPES) else None
+def _is_ava(actions: ActionList) -> bool:
+    named = dict(zip(actions.ids, actions.names, strict=True))
+    return actions.largest_id == 80 and named.get(12) == "stand" and named[80].startswith("watch")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from evaluation.action_groups import group_means
+from evaluation.action_groups import action_types, group_means
 from evaluation.average_precision import PrecisionRecall, average_precision, precision_recall
 from evaluation.boxes import BoolArray
 from evaluation.formats.action_list import ActionList
@@ -103,12 +103,13 @@ def frame_map(
             ap = average_precision(curve.precision, curve.recall)
             recall_reached = float(curve.recall[-1]) if detected else 0.0
         table.append((ap, detected, recall_reached))
-    per_class = pd.DataFrame({"id": actions.ids, "name": actions.names, "type": actions.types})
+    types = action_types(actions, by_id=protocol.name == MMACTION2.name)  # which prints AVA's groups for any list
+    per_class = pd.DataFrame({"id": actions.ids, "name": actions.names, "type": types})
     per_class[["ap", "detections", "recall"]] = pd.DataFrame(table, dtype=object)
     per_class = per_class.astype({"ap": float, "detections": int, "recall": float})
     per_class.insert(4, "truths", known.counts)
     mean_ap = _mean(per_class["ap"].to_numpy())
-    groups = group_means(per_class, ava_ids=protocol.name == MMACTION2.name)  # which prints them for any list
+    groups = group_means(per_class)
     return FrameMapResult(mean_ap, per_class, tuple(curves), groups, protocol, ties, tuple(notes))
 
 

@@ -1,0 +1,104 @@
+"""Why two toolkits print different mAPs for the same files: from one protocol to the next, a step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from evaluation.errors import InputError
+from evaluation.formats.action_list import ActionList
+from evaluation.frame_map import frame_map
+from evaluation.protocols import MMACTION2, OFFICIAL, PYSLOWFAST, Protocol, Ties
+from evaluation.records import DetectionRows, FrameKey, TruthRows
+
+
+@dataclass(frozen=True)
+class ExplainedStep:
+    """One row of an explanation.
+
+    Attributes:
+        what: the difference in words; the first row of a chain names where it begins.
+        mean_ap: mAP once this and all steps before are taken; None where the toolkit would stop with an error.
+        change: against the step before; None for a first row and where either mAP is missing.
+        toolkit: the toolkit whose number is reached by this step; None in between.
+    """
+
+    what: str
+    mean_ap: float | None
+    change: float | None
+    toolkit: str | None
+
+
+# Every chain begins at the official protocol; each step sets some fields of the protocol as the goal has them.
+_TO_PYSLOWFAST = (
+    (("best_rows",), "all rows of a moment count, not its 50 best"),
+    (("moments",), "detections at moments without truth are false, not ignored"),
+    (("row_order",), "rows claim truths in the order of the file, not sorted by score"),
+)
+_TO_MMACTION2 = (
+    (("best_rows",), "all rows of a moment count, not its 50 best"),
+    (("moments",), "detections at moments named only by unlisted actions or empty rows are ignored, not false"),
+    (("empty_boxes",), "detections without area are false, not dropped"),
+    (("undetected_actions",), "actions without detections are left out of the mean, not 0"),
+    (("excluded_truth",), "truth at excluded moments counts as missed"),
+    (("precision",), "boxes and scores in single precision"),
+    (("row_order", "moment_order"), "equal scores in the order of the truth file's moments"),
+)
+
+
+def explain(
+    truth: TruthRows,
+    detections: DetectionRows,
+    *,
+    actions: ActionList,
+    excluded: Collection[FrameKey] = frozenset(),
+    ties: Ties = "stable",
+) -> tuple[ExplainedStep, ...]:
+    """Follow the mAP from the official protocol to PySlowFast's and to MMAction2's.
+
+    Args:
+        truth: annotated boxes.
+        detections: scored boxes.
+        actions: the actions that count.
+        excluded: moments that do not count.
+        ties: how equal scores are ordered, see `frame_map`.
+
+    Raises:
+        InputError: as `frame_map` under the official protocol.
+    """
+
+    def mean_ap(protocol: Protocol, without: Collection[FrameKey]) -> float | None:
+        try:
+            return frame_map(truth, detections, actions=actions, excluded=without, protocol=protocol, ties=ties).mean_ap
+        except InputError:
+            if protocol == OFFICIAL:
+                raise
+            return None
+
+    start = mean_ap(OFFICIAL, excluded)
+    steps = [ExplainedStep("the official tool", start, None, OFFICIAL.name)]
+    if excluded:
+        everywhere = mean_ap(OFFICIAL, frozenset())
+        steps = [
+            ExplainedStep("the official tool on the files as they are", everywhere, None, None),
+            ExplainedStep(
+                f"{len(excluded)} excluded moments are taken out first", start, _change(everywhere, start), "official"
+            ),
+        ]
+    for goal, chain in ((PYSLOWFAST, _TO_PYSLOWFAST), (MMACTION2, _TO_MMACTION2)):
+        protocol, before = OFFICIAL, start
+        if goal is not PYSLOWFAST:
+            steps.append(ExplainedStep("the official tool", start, None, OFFICIAL.name))
+        for fields, what in chain:
+            if fields == ("excluded_truth",) and not excluded:
+                continue
+            protocol = replace(protocol, **{name: getattr(goal, name) for name in fields}, name=goal.name)
+            after = mean_ap(protocol, excluded)
+            toolkit = goal.name if (fields, what) == chain[-1] else None
+            steps.append(ExplainedStep(what, after, _change(before, after), toolkit))
+            before = after
+    return tuple(steps)
+
+
+def _change(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before

@@ -1,0 +1,73 @@
+"""Score AVA-style detections: frame-mAP at IoU 0.5, exactly as the official tool computes it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from evaluation.command_line import run_tool
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--truth", required=True, metavar="T.csv", help="annotated boxes, AVA format")
+    parser.add_argument("--detections", required=True, metavar="D.csv", help="scored boxes, AVA format")
+    parser.add_argument("--labels", required=True, metavar="L.pbtxt", help="the actions that count")
+    parser.add_argument("--excluded", metavar="E.csv", help="moments that do not count")
+    parser.add_argument(
+        "--protocol",
+        default="official",
+        choices=["official", "pyslowfast", "mmaction2"],
+        help="whose rules to follow (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--ties",
+        default="stable",
+        choices=["stable", "official"],
+        help="order of equal scores: the same on every machine, or that of the official tool in this numpy "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--explain", action="store_true", help="show how the mAP moves from protocol to protocol")
+    parser.add_argument("--json", metavar="J.json", help="write the result for programs")
+    parser.add_argument("--csv", metavar="C.csv", help="write the table of actions")
+    parser.add_argument("--plot", metavar="P.png", help="draw AP per action and precision-recall curves")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    # What follows loads pandas; --help does not wait for it.
+    from evaluation import explain, frame_map, read_action_list, read_ava_csv, read_ava_results, read_excluded, report
+
+    with warnings.catch_warnings(record=True) as odd:
+        warnings.simplefilter("always", UserWarning)
+        actions = read_action_list(arguments.labels)
+        truth = read_ava_csv(arguments.truth)
+        excluded = read_excluded(arguments.excluded) if arguments.excluded else frozenset()
+        detections = read_ava_results(arguments.detections)
+    for warning in odd:
+        print(f"warning: {warning.message}", file=sys.stderr)
+    result = frame_map(
+        truth, detections, actions=actions, excluded=excluded, protocol=arguments.protocol, ties=arguments.ties
+    )
+    print(result)
+    steps = ()
+    if arguments.explain:
+        steps = explain(truth, detections, actions=actions, excluded=excluded, ties=arguments.ties)
+        print("", report.explanation_text(steps), sep="\n")
+    if arguments.json:
+        report.write_json(arguments.json, result, steps)
+    if arguments.csv:
+        report.write_csv(arguments.csv, result)
+    if arguments.plot:
+        from evaluation.plots import plot_frame_map
+
+        plot_frame_map(arguments.plot, result)
+
+
+if __name__ == "__main__":
+    run_tool(main)
