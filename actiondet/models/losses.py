@@ -39,7 +39,9 @@ def action_loss(
     else:
         loss = F.cross_entropy(logits, labels / labels.sum(dim=1, keepdim=True), reduction="none")  # (P',)
     if focal_gamma:
-        loss = (1 - torch.exp(-loss)) ** focal_gamma * loss
+        # Not quite 0 at certainty: there a power below 1 would have an infinite gradient.
+        error = (1 - torch.exp(-loss)).clamp(min=torch.finfo(loss.dtype).tiny)
+        loss = error**focal_gamma * loss
     elements: Tensor | float = max(loss.numel(), 1) if normalizer is None else normalizer
     return focal_alpha * loss.sum() / elements
 

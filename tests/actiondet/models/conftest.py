@@ -30,6 +30,13 @@ from actiondet.models.slowonly import SlowOnly
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "models"
 Network = ActionDetector | ActionRecognizer
+HEAD_BIASES = (
+    "head.projection.bias",
+    "blocks.5.proj.bias",
+    "blocks.6.proj.bias",
+    "detection_head.proj.bias",
+    "roi_head.bbox_head.fc_cls.bias",
+)
 
 
 @dataclass(frozen=True)
@@ -176,8 +183,7 @@ def _open_slowfast_family(name: str, truth: dict[str, Any], request: pytest.Fixt
 
     def build(**head: Any) -> Network:
         backbone = _family_backbone(truth)
-        # Names of their heads: head.projection, detection_head.proj, blocks.N.proj, fc_cls.
-        rows = next(value.shape[0] for key, value in state.items() if key.endswith(("n.bias", "j.bias", "s.bias")) and value.ndim == 1 and "proj" in key or key.endswith("fc_cls.bias"))
+        rows = next(len(state[name]) for name in HEAD_BIASES if name in state)
         norm = {"mean": [255 * v for v in truth["mean"]], "std": [255 * v for v in truth["std"]]}
         if not meta["detection"]:
             average = "logits" if origin == "pytorchvideo" else "softmax"
