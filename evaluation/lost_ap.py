@@ -165,7 +165,8 @@ def frame_errors(
     order, offsets = claim_order(detections.labels, detections.scores, labels, ties)
     boxes, box_labels = detections.boxes[order], detections.labels[order]
     truth_boxes, truth_labels = tubes.boxes.astype(np.float64), np.repeat(tubes.labels, tubes.lengths)
-    frames, truth_frames = frame_groups(tubes, detections, order)
+    frames, truth_frames = frame_groups(tubes, detections)
+    frames = frames[order]
     own_groups = np.where(frames >= 0, frames * labels + box_labels, -1)
     own, own_iou = best_truths(boxes, own_groups, truth_boxes, truth_frames * labels + truth_labels)
     rest = np.flatnonzero(own_iou < threshold)  # the others are hits and repeats

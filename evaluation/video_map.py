@@ -74,25 +74,26 @@ def tube_frame_map(
     tubes = truth.of_videos(truth.test_videos)
     labels = len(truth.labels)
     order, offsets = claim_order(detections.labels, detections.scores, labels, ties)
-    frames, truth_frames = frame_groups(tubes, detections, order)
-    groups = np.where(frames >= 0, frames * labels + detections.labels[order], -1)
+    # In file order: neighbours in the file look at neighbouring truths, and memory likes that.
+    frames, truth_frames = frame_groups(tubes, detections)
+    groups = np.where(frames >= 0, frames * labels + detections.labels, -1)
     truth_labels = np.repeat(tubes.labels, tubes.lengths)
     # float64 truth, as in the script; detections keep their own type, in which it takes their area.
     truth_boxes = tubes.boxes.astype(np.float64)
-    found, best = best_truths(detections.boxes[order], groups, truth_boxes, truth_frames * labels + truth_labels)
+    found, best = best_truths(detections.boxes, groups, truth_boxes, truth_frames * labels + truth_labels)
+    found, best = found[order], best[order]
     notes = tolerated(int(np.sum(~detections.known[order])), len(detections) - len(order), "boxes")
     return threshold_map(truth, truth_labels, offsets, detections.scores[order], found, best, thresholds, notes)
 
 
-def frame_groups(tubes: TubeSet, detections: FrameDetections, order: IntArray) -> tuple[IntArray, IntArray]:
-    """Number the frames of all videos through, for detections (in `order`) and for the boxes of truth tubes.
+def frame_groups(tubes: TubeSet, detections: FrameDetections) -> tuple[IntArray, IntArray]:
+    """Number the frames of all videos through, for detections and for the boxes of truth tubes.
 
-    Detections of videos or frames beyond the truth get -1.
+    Detections of videos or frames beyond the truth, or with a negative label, get -1.
     """
     moments = int(tubes.moments.max(initial=0)) + 1
-    moment = detections.moments[order]
-    beyond = ~detections.known[order] | (moment < 0) | (moment >= moments)
-    frames = np.where(beyond, -1, detections.video[order] * moments + moment)
+    beyond = ~detections.known | (detections.moments < 0) | (detections.moments >= moments) | (detections.labels < 0)
+    frames = np.where(beyond, -1, detections.video * moments + detections.moments)
     return frames, np.repeat(tubes.video * moments, tubes.lengths) + tubes.moments
 
 

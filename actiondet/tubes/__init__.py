@@ -1,0 +1,1 @@
+"""Tubes: boxes of single moments linked over time. numpy only, no torch."""

@@ -80,17 +80,20 @@ def read_frame_detections(path: str | os.PathLike[str], truth: TubeTruth) -> Fra
         raise InputError(f"{path}: found {table.dtype} of shape {table.shape}; {layout}{hint}")
     if table.dtype != np.float32:
         table = table.astype(np.float64, copy=False)
-    if (bad := np.flatnonzero(~np.isfinite(table).all(axis=1))).size:
-        raise InputError(f"{path}: row {bad[0]} (of {len(table)}, from 0) has a number that is not finite")
-    if (bad := np.flatnonzero((table[:, :3] % 1 != 0).any(axis=1))).size:
-        raise InputError(f"{path}: row {bad[0]}: video, frame and label must be whole, found {table[bad[0], :3]}")
+    if not np.isfinite(table).all():
+        row = int(np.flatnonzero(~np.isfinite(table).all(axis=1))[0])
+        raise InputError(f"{path}: row {row} (of {len(table)}, from 0) has a number that is not finite")
+    whole = table[:, :3].astype(np.int64)
+    if not np.array_equal(whole, table[:, :3]):
+        row = int(np.flatnonzero((whole != table[:, :3]).any(axis=1))[0])
+        raise InputError(f"{path}: row {row}: video, frame and label must be whole numbers, found {table[row, :3]}")
     check_pixels(table[:, 4:], path)
     return FrameDetections(
         videos=truth.test_videos,
-        video=table[:, 0].astype(np.int64),
-        moments=table[:, 1].astype(np.int64),
+        video=np.ascontiguousarray(whole[:, 0]),
+        moments=np.ascontiguousarray(whole[:, 1]),
         boxes=np.ascontiguousarray(table[:, 4:]),
-        labels=table[:, 2].astype(np.int64),
+        labels=np.ascontiguousarray(whole[:, 2]),
         scores=np.ascontiguousarray(table[:, 3]),
     )
 

@@ -70,7 +70,7 @@ def tube_set(entries: Iterable[Entry], *, scored: bool, path: str | os.PathLike[
 
 def check_pixels(boxes: FloatArray, path: str | os.PathLike[str]) -> None:
     """Refuse (N, 4) boxes that are all within 0 and 1: unit boxes where the layout has pixels."""
-    if len(boxes) and np.abs(boxes).max() <= 1.0:
+    if len(boxes) and boxes[0].max() <= 1.0 and np.abs(boxes).max() <= 1.0:
         raise InputError(
             f"{path}: all boxes lie within 0 and 1; this layout has pixels, so multiply by width and height"
         )

@@ -1,0 +1,226 @@
+"""Link boxes of single moments into tubes: who does what from when to when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+
+from actiondet.tubes.chains import chain_rows
+from actiondet.tubes.finishing import Chains, fill_gaps, finish
+from actiondet.tubes.options import LinkOptions, Preset, named
+from actiondet.tubes.suppression import suppress
+from evaluation.records import ActionDetections, DetectionRows, FloatArray, IntArray, Tube
+from evaluation.tube_set import Sizes, TubeSet
+from evaluation.tube_truth import FrameDetections
+
+_ROWS_AT_ONCE = 2_000_000
+"""Whole videos are linked together until they have so many rows: fast, in bounded memory."""
+
+
+def link(
+    detections: Iterable[ActionDetections] | DetectionRows,
+    options: LinkOptions | Preset = "default",
+    *,
+    first_label: int = 1,
+    step: int | None = None,
+    sizes: Sizes | None = None,
+) -> list[Tube]:
+    """Link detections of single moments into tubes, every label of every video by itself.
+
+    Args:
+        detections: what a network says moment by moment, video by video (moments in any order); or rows as
+            result files hold them.
+        options: how to link, or the name of a preset: "default" for every frame of a video, "keyframes" for
+            moments about a second apart, "mmaction2" for what that toolkit does.
+        first_label: label of column 0 of the dense scores: 1 on AVA-format sets, 0 on MultiSports.
+        step: distance from one moment to the next, in the unit of the moments; None takes the median
+            distance of the moments that a video has.
+        sizes: (height, width) in pixels of every video; only `pixel_corners` needs it.
+
+    Returns:
+        Tubes with unit boxes, by video, label and falling score.
+
+    Raises:
+        InputError: there is no such preset.
+        ValueError: a video comes back after another one; or `pixel_corners` without `sizes`.
+    """
+    options = named(options)
+    if options.pixel_corners and sizes is None:
+        raise ValueError("these options measure IoU with a pixel added to every box: give `sizes`")
+    if isinstance(detections, DetectionRows):
+        parts = _whole_videos(detections)
+    else:
+        parts = _rows_of(detections, options.min_score, first_label)
+    return [tube for rows in parts for tube in _link_part(rows, options, step, sizes)]
+
+
+def link_frames(detections: FrameDetections, options: LinkOptions | Preset = "default") -> TubeSet:
+    """Link the frame detections of a tube data set; in pixels, as its files hold them.
+
+    Args:
+        detections: scored boxes; those of unknown videos are left out.
+        options: how to link, or the name of a preset.
+
+    Returns:
+        float32 tubes, by video, label and falling score.
+
+    Raises:
+        InputError: there is no such preset.
+    """
+    options = named(options)
+    wanted = np.flatnonzero(detections.known & (detections.scores >= options.min_score))
+    labels = int(detections.labels.max(initial=0)) + 1
+    parts = []
+    for some in _batches(detections.video[wanted]):
+        rows = wanted[some]
+        parts.append(
+            _link_rows(
+                detections.video[rows] * labels + detections.labels[rows],
+                detections.moments[rows],
+                detections.moments[rows],
+                detections.boxes[rows].astype(np.float64),
+                detections.scores[rows].astype(np.float64),
+                np.ones((len(rows), 2)),
+                options,
+            )
+        )
+    chains = Chains.joined([chains for chains, _ in parts])
+    return TubeSet(
+        videos=detections.videos,
+        video=chains.streams // labels,
+        labels=chains.streams % labels,
+        scores=np.concatenate([scores for _, scores in parts]),
+        offsets=np.append(0, np.cumsum(chains.lengths)),
+        moments=chains.moments,
+        boxes=chains.boxes.astype(np.float32),
+        box_scores=chains.scores.astype(np.float32),
+    )
+
+
+def _link_part(rows: DetectionRows, options: LinkOptions, step: int | None, sizes: Sizes | None) -> Iterator[Tube]:
+    """Link the rows of some whole videos."""
+    wanted = np.flatnonzero(rows.scores >= options.min_score)
+    video = np.asarray(rows.video.codes, dtype=np.int64)[wanted]
+    names = [str(name) for name in rows.video.categories]
+    low = int(rows.labels.min(initial=0))
+    labels = int(rows.labels.max(initial=0)) + 1 - low
+    pixel = np.ones((len(names), 2))
+    if sizes is not None:
+        pixel = 1 / np.array([sizes.get(name, (1, 1))[::-1] for name in names], dtype=np.float64).reshape(-1, 2)
+    chains, scores = _link_rows(
+        video * labels + rows.labels[wanted] - low,
+        _steps(video, rows.moment[wanted], step),
+        rows.moment[wanted],
+        rows.boxes[wanted].astype(np.float64),
+        rows.scores[wanted].astype(np.float64),
+        pixel[video],
+        options,
+    )
+    ends = np.cumsum(chains.lengths)
+    for tube, (start, end) in enumerate(zip((ends - chains.lengths).tolist(), ends.tolist(), strict=True)):
+        place, label = divmod(int(chains.streams[tube]), labels)
+        yield Tube(
+            video=names[place],
+            label=label + low,
+            score=float(scores[tube]),
+            moments=chains.moments[start:end],
+            boxes=chains.boxes[start:end],
+            box_scores=chains.scores[start:end],
+        )
+
+
+def _link_rows(
+    streams: IntArray,
+    steps: IntArray,
+    moments: IntArray,
+    boxes: FloatArray,
+    scores: FloatArray,
+    pixel: FloatArray,
+    options: LinkOptions,
+) -> tuple[Chains, FloatArray]:
+    """Suppress, link and finish; rows of one label of one video have the same stream number."""
+    steps = steps - steps.min(initial=0)
+    kept, scores = suppress(streams * (int(steps.max(initial=0)) + 1) + steps, boxes, scores, pixel, options)
+    order = np.argsort(steps[kept], kind="stable")  # suppress has sorted by stream and by score
+    kept, scores = kept[order], scores[order]
+    streams, steps, boxes = streams[kept], steps[kept], boxes[kept]
+    tubes = chain_rows(streams, steps, boxes, scores, options)
+    chains = fill_gaps(tubes, streams, steps, moments[kept], boxes, scores, options.min_length)
+    chains, tube_scores = finish(chains, options)
+    ranked = np.lexsort((-tube_scores, chains.streams))
+    return chains.take(ranked), tube_scores[ranked]
+
+
+def _steps(video: IntArray, moments: IntArray, step: int | None) -> IntArray:
+    """Count moments in steps, video by video."""
+    steps = np.zeros(len(moments), dtype=np.int64)
+    for place in np.unique(video).tolist():
+        rows = np.flatnonzero(video == place)
+        different = np.unique(moments[rows])
+        unit = step or (float(np.median(np.diff(different))) if len(different) > 1 else 1.0)
+        steps[rows] = np.rint((moments[rows] - different[0]) / unit).astype(np.int64)
+    return steps
+
+
+def _batches(video: IntArray) -> Iterator[IntArray]:
+    """Cut rows into batches of whole videos with about _ROWS_AT_ONCE rows; always at least one batch."""
+    if len(video) <= _ROWS_AT_ONCE:
+        yield np.arange(len(video))
+        return
+    order = np.argsort(video, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(video[order])) + 1, len(order))
+    start = 0
+    for end, after in zip(ends, [*ends[1:], None], strict=True):
+        if after is None or after - start > _ROWS_AT_ONCE:
+            yield order[start:end]
+            start = end
+
+
+def _whole_videos(rows: DetectionRows) -> Iterator[DetectionRows]:
+    for some in _batches(np.asarray(rows.video.codes, dtype=np.int64)):
+        yield DetectionRows(
+            video=rows.video[some],
+            moment=rows.moment[some],
+            boxes=rows.boxes[some],
+            labels=rows.labels[some],
+            scores=rows.scores[some],
+        )
+
+
+def _rows_of(detections: Iterable[ActionDetections], min_score: float, first_label: int) -> Iterator[DetectionRows]:
+    """Turn dense scores into rows, whole videos at a time."""
+    waiting: list[tuple[str, int, FloatArray, IntArray, FloatArray]] = []
+    finished: set[str] = set()
+    count, current = 0, None
+    for item in detections:
+        video = item.key.video
+        if video != current:
+            if video in finished:
+                raise ValueError(f"detections of video {video} come back after another video; sort them by video")
+            finished.add(video)
+            current = video
+            if count > _ROWS_AT_ONCE:
+                yield _joined(waiting)
+                waiting, count = [], 0
+        person, column = np.nonzero(item.action_scores >= min_score)
+        scores = item.action_scores[person, column]
+        waiting.append((video, item.key.moment, item.boxes[person], column + first_label, scores))
+        count += len(person)
+    yield _joined(waiting)
+
+
+def _joined(parts: list[tuple[str, int, FloatArray, IntArray, FloatArray]]) -> DetectionRows:
+    names = list(dict.fromkeys(part[0] for part in parts))
+    place = {name: index for index, name in enumerate(names)}
+    lengths = [len(part[3]) for part in parts]
+    categories: pd.Index = pd.Index(names, dtype="object")
+    codes = np.repeat(np.array([place[part[0]] for part in parts], dtype=np.int64), lengths)
+    return DetectionRows(
+        video=pd.Categorical.from_codes(codes, categories),
+        moment=np.repeat(np.array([part[1] for part in parts], dtype=np.int64), lengths),
+        boxes=np.concatenate([np.zeros((0, 4)), *(part[2] for part in parts)]),
+        labels=np.concatenate([np.zeros(0, np.int64), *(part[3] for part in parts)]),
+        scores=np.concatenate([np.zeros(0), *(part[4] for part in parts)]),
+    )
