@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from actiondet.data.sources import Videos, find_videos, missing_videos
+from evaluation.errors import InputError
+
+
+class FakeReader:
+    """Remembers whether it is open."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_a_video_is_known_by_its_name_whatever_its_container(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "b.mkv", "-c_d.AVI", "v1.2.webm", "e.txt", "a.json", "unused.mp4", "unused.avi")
+    names = ["a", "b", "-c_d", "v1.2", "e", "f"]
+    found = find_videos(tmp_path, names, pictures=False)
+    assert {name: path.name for name, path in found.items()} == {
+        "a": "a.mp4",
+        "b": "b.mkv",
+        "-c_d": "-c_d.AVI",
+        "v1.2": "v1.2.webm",
+    }
+    message = missing_videos(tmp_path, names, found, pictures=False)
+    assert message.startswith(f"{tmp_path}: 2 of 6 videos are missing: e, f; expected files <video>.mp4")
+    assert missing_videos(tmp_path, ["a"], found, pictures=False) == ""
+
+
+def test_many_missing_videos_are_counted_and_the_first_named(tmp_path: Path) -> None:
+    names = [f"v{number}" for number in range(30)]
+    message = missing_videos(tmp_path, names, {}, pictures=False)
+    assert "30 of 30 videos are missing: v0, v1, v2, v3, v4, ...;" in message
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "a.mkv")
+    with pytest.raises(InputError, match=r"video 'a' is there twice, as a.mkv and a.mp4; keep one of them"):
+        find_videos(tmp_path, ["a"], pictures=False)
+
+
+def test_names_with_slashes_lie_in_subfolders(tmp_path: Path) -> None:
+    touch(tmp_path, "ball/v_1.mp4", "v_1.mp4")
+    found = find_videos(tmp_path, ["ball/v_1", "none/v_2"], pictures=False)
+    assert found == {"ball/v_1": tmp_path / "ball" / "v_1.mp4"}
+
+
+def test_videos_as_pictures_are_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "a/img_00001.jpg", "b")
+    assert find_videos(tmp_path, ["a", "b"], pictures=True) == {"a": tmp_path / "a"}
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"data.videos: .*gone is no folder that exists"):
+        find_videos(tmp_path / "gone", ["a"], pictures=False)
+    touch(tmp_path, "file")
+    with pytest.raises(InputError, match="is not a folder"):
+        find_videos(tmp_path / "file", ["a"], pictures=False)
+
+
+def videos(at_once: int = 2) -> Videos:
+    return Videos({name: Path(name) for name in "abc"}, FakeReader, at_once=at_once)  # type: ignore[arg-type]
+
+
+def test_a_reader_is_made_once_and_only_the_last_ones_stay_open() -> None:
+    pool = videos()
+    a, b = pool.reader("a"), pool.reader("b")
+    assert pool.reader("a") is a
+    c = pool.reader("c")  # b is the one not used for longest
+    assert [each.closed for each in (a, b, c)] == [0, 1, 0]  # type: ignore[attr-defined]
+    assert pool.reader("b") is b  # its index is kept
+    assert [each.closed for each in (a, b, c)] == [1, 1, 0]  # type: ignore[attr-defined]
+
+
+def test_a_forgotten_video_is_looked_at_anew() -> None:
+    pool = videos()
+    first = pool.reader("a")
+    pool.forget("a")
+    pool.forget("b")
+    assert first.closed == 1  # type: ignore[attr-defined]
+    assert pool.reader("a") is not first
+
+
+def test_videos_can_be_pickled() -> None:
+    pool = videos()
+    pool.reader("a")
+    assert pickle.loads(pickle.dumps(pool)).reader("b").path == Path("b")
