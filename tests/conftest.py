@@ -14,3 +14,13 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the reference files are not beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smallest toy data set: two training videos and one validation video of four seconds."""
+    from data_tools.toy.making import make
+
+    folder = tmp_path_factory.mktemp("toy")
+    make(folder, seed=0, size="tiny", processes=1)
+    return folder

@@ -200,7 +200,9 @@ class TrainConfig(Settings):
     """Moving average of the weights, which is then what is validated and kept; null for none."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     weights: str | None = None
-    """Checkpoint of ours to start from."""
+    """Checkpoint to start from, ours or another toolkit's."""
+    weights_allow: tuple[str, ...] = ()
+    """Exceptions from the strict check of `weights`, by name: "head" for a network of other actions, say."""
     seed: NonNegativeInt = 0
     deterministic: bool = False
     """Only algorithms that repeat bit by bit, where torch has them."""

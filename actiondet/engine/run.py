@@ -18,6 +18,7 @@ from actiondet.engine.devices import seed_step
 from actiondet.engine.log import RunLog, describe_environment, say
 from actiondet.engine.optim import build_optimizer, parameter_groups, scaled_learning_rate
 from actiondet.engine.task import DetectionTask, Task
+from actiondet.models.weights import load_weights
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 
@@ -69,6 +70,11 @@ def start(config: DetectionConfig, *, folder: Path, fabric: Fabric, resume: bool
     seed_step(config.train.seed)
     task = DetectionTask(config, fabric)
     settings = config.train
+    resuming = resume and last.exists()
+    if settings.weights is not None and not resuming:
+        report = load_weights(task.network, settings.weights, allow=settings.weights_allow)
+        if fabric.is_global_zero:
+            say(str(report))
     lr = settings.base_lr
     if settings.scale_lr:
         lr = scaled_learning_rate(
@@ -103,7 +109,7 @@ def start(config: DetectionConfig, *, folder: Path, fabric: Fabric, resume: bool
         log=None,
         progress=Progress(),
     )
-    if resume and last.exists():
+    if resuming:
         take_up(run, load_checkpoint(last))
     elif fabric.is_global_zero and resume:
         say(f"{last} does not exist: starting from the beginning")

@@ -1,0 +1,89 @@
+"""Checkpoints come back as they were written, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from actiondet.config import load_config
+from actiondet.engine.checkpoint import Checkpoint, Progress, TrainingState, load_checkpoint, save_checkpoint
+from evaluation.errors import InputError
+from evaluation.formats.ava import ActionList
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def checkpoint() -> Checkpoint:
+    return Checkpoint(
+        config=load_config(ROOT / "configs/toy/slowonly_r18.yaml"),
+        weights={"a": torch.arange(3.0), "b": torch.zeros(2, dtype=torch.bfloat16)},
+        actions=ActionList(ids=(1, 3), names=("stand", "walk"), types=("PERSON_MOVEMENT", None)),
+        mean_ap=0.25,
+        training=TrainingState(
+            progress=Progress(epoch=2, step=5, loss_sum=1.5, loss_steps=5, skipped=1, best=0.5),
+            optimizer={"state": {0: {"momentum_buffer": torch.ones(3)}}, "param_groups": [{"lr": 0.1}]},
+            average={"module.a": torch.ones(3)},
+            precision={},
+        ),
+    )
+
+
+def test_a_checkpoint_comes_back_whole(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    save_checkpoint(checkpoint, tmp_path / "last.pt")
+    loaded = load_checkpoint(tmp_path / "last.pt")
+    assert loaded.config == checkpoint.config
+    assert loaded.actions == checkpoint.actions
+    assert loaded.mean_ap == 0.25
+    assert loaded.weights.keys() == checkpoint.weights.keys()
+    assert all(torch.equal(loaded.weights[name], checkpoint.weights[name]) for name in checkpoint.weights)
+    assert loaded.training is not None
+    assert checkpoint.training is not None
+    assert loaded.training.progress == checkpoint.training.progress
+    assert torch.equal(loaded.training.optimizer["state"][0]["momentum_buffer"], torch.ones(3))
+
+
+def test_an_interrupted_write_leaves_the_older_checkpoint(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(checkpoint, path)
+    before = path.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(checkpoint, path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"<html>404</html>"])
+def test_a_file_that_is_no_checkpoint_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "best.pt"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"best\.pt: not a readable checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_truncated_checkpoint_is_named(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "best.pt"
+    save_checkpoint(checkpoint, path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"best\.pt: not a readable checkpoint"):
+        load_checkpoint(path)
+
+
+def test_another_toolkits_checkpoint_names_the_converter(tmp_path: Path) -> None:
+    torch.save({"state_dict": {}}, tmp_path / "theirs.pth")
+    with pytest.raises(InputError, match=r"tools/convert_checkpoint\.py"):
+        load_checkpoint(tmp_path / "theirs.pth")
+
+
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.pt: no such checkpoint"):
+        load_checkpoint(tmp_path / "none.pt")

@@ -1,0 +1,79 @@
+"""From logits to rows of a result file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from actiondet.engine.predict import activate, apply_control, to_rows, write_dense_scores
+from evaluation.formats.ava import ActionList, read_ava_results, write_ava_results
+from evaluation.records import ActionDetections, FrameKey
+
+ACTIONS = ActionList(ids=(1, 3), names=("stand", "walk"), types=(None, None))
+
+
+def detections(seed: int = 0) -> list[ActionDetections]:
+    random = np.random.default_rng(seed)
+    counts = {FrameKey("a", 902_000_000): 2, FrameKey("a", 903_000_000): 0, FrameKey("b", 902_000_000): 1}
+    found = []
+    for key, persons in counts.items():
+        corner = random.uniform(0, 0.5, (persons, 2))
+        boxes = np.concatenate([corner, corner + 0.3], axis=1).astype(np.float32)
+        scores = random.uniform(size=(persons, 3)).astype(np.float32)
+        found.append(ActionDetections(key, boxes, np.ones(persons, dtype=np.float32), scores))
+    return found
+
+
+def test_a_row_for_every_person_and_listed_action() -> None:
+    found = detections()
+    rows = to_rows(found, actions=ACTIONS)
+    assert len(rows) == 3 * 2
+    assert list(rows.video) == ["a"] * 4 + ["b"] * 2
+    assert rows.labels.tolist() == [1, 3] * 3
+    # Column c holds label c + 1.
+    assert rows.scores.tolist() == pytest.approx(
+        [found[0].action_scores[0, 0], found[0].action_scores[0, 2]]
+        + [found[0].action_scores[1, 0], found[0].action_scores[1, 2]]
+        + [found[2].action_scores[0, 0], found[2].action_scores[0, 2]]
+    )
+    np.testing.assert_array_equal(rows.boxes[2], found[0].boxes[1].astype(np.float64))
+    assert rows.moment.tolist() == [902_000_000] * 6
+
+
+def test_rows_survive_the_result_file_to_the_last_bit(tmp_path: Path) -> None:
+    rows = to_rows(detections(), actions=ACTIONS)
+    write_ava_results(tmp_path / "detections.csv", rows)
+    back = read_ava_results(tmp_path / "detections.csv")
+    np.testing.assert_array_equal(back.scores.astype(np.float32), rows.scores.astype(np.float32))
+    np.testing.assert_array_equal(back.boxes.astype(np.float32), rows.boxes.astype(np.float32))
+    assert list(back.video) == list(rows.video)
+
+
+def test_no_detections_make_no_rows() -> None:
+    assert len(to_rows([], actions=ACTIONS)) == 0
+
+
+def test_dense_scores_are_written_without_pickling(tmp_path: Path) -> None:
+    found = detections()
+    write_dense_scores(found, tmp_path / "dense.npz")
+    with np.load(tmp_path / "dense.npz", allow_pickle=False) as dense:
+        assert dense["video"].tolist() == ["a", "a", "b"]
+        np.testing.assert_array_equal(dense["action_scores"], np.concatenate([each.action_scores for each in found]))
+
+
+def test_sigmoid_for_many_actions_and_softmax_for_one() -> None:
+    logits = torch.tensor([[0.0, 2.0, -1.0]])
+    assert activate(logits, multi_label=True).tolist()[0] == pytest.approx([0.5, 0.880797, 0.268941], abs=1e-6)
+    assert float(activate(logits, multi_label=False).sum()) == pytest.approx(1.0)
+
+
+def test_controls_stop_or_reverse_time() -> None:
+    clips = torch.arange(2 * 3 * 4).view(1, 2, 3, 4, 1).transpose(1, 2)  # (1, 3, 2, 4, 1)
+    assert torch.equal(apply_control(clips, "reversed")[:, :, 0], clips[:, :, 1])
+    still = apply_control(clips, "still")
+    assert torch.equal(still[:, :, 0], clips[:, :, 1])
+    assert torch.equal(still[:, :, 1], clips[:, :, 1])
+    assert torch.equal(apply_control(clips, "none"), clips)

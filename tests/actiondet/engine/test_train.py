@@ -1,0 +1,181 @@
+"""The loop learns, resumes exactly, and gives the same weights however the work is split."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from actiondet.config import DetectionConfig
+from actiondet.engine import run as run_module
+from actiondet.engine.checkpoint import load_checkpoint
+from actiondet.engine.devices import launch
+from actiondet.engine.log import read_log
+from actiondet.engine.run import start
+from actiondet.engine.train import take_step, train
+from evaluation.errors import InputError
+
+ROOT = Path(__file__).parents[3]
+Config = Callable[..., DetectionConfig]
+
+
+def weights_of(folder: Path) -> dict[str, Tensor]:
+    return dict(load_checkpoint(folder / "last.pt").weights)
+
+
+def assert_equal(ours: dict[str, Tensor], theirs: dict[str, Tensor], *, within: float = 0.0) -> None:
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        torch.testing.assert_close(
+            ours[name], theirs[name], rtol=0, atol=within, msg=lambda text, at=name: f"{at}: {text}"
+        )
+
+
+def train_program(settings: list[str], out: Path, *more: str, processes: int = 1) -> list[str]:
+    program = [sys.executable]
+    if processes > 1:
+        program += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [
+        *program,
+        str(ROOT / "tools/train_det.py"),
+        str(ROOT / "configs/toy/slowonly_r18.yaml"),
+        *settings,
+        "--out",
+        str(out),
+        *more,
+    ]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def test_a_run_leaves_checkpoints_log_curves_config_and_versions(tiny_config: Config, tmp_path: Path) -> None:
+    best = train(tiny_config("train.save_every=1"), folder=tmp_path, fabric=launch())
+    left = {each.name for each in tmp_path.iterdir()}
+    assert {"best.pt", "last.pt", "epoch_001.pt", "epoch_002.pt", "log.csv", "curves.png"} <= left
+    assert {"config.yaml", "environment.json", "tensorboard"} <= left
+    rows = read_log(tmp_path / "log.csv")
+    assert [row.epoch for row in rows] == [1, 2]
+    assert max(row.mean_ap or 0.0 for row in rows) == pytest.approx(best)
+    checkpoint = load_checkpoint(tmp_path / "best.pt")
+    assert checkpoint.mean_ap == pytest.approx(best)
+    assert checkpoint.training is None
+    assert checkpoint.actions.names[0] == "stand"
+
+
+def test_eight_clips_are_learnt_by_heart(tiny_config: Config, tmp_path: Path) -> None:
+    config = tiny_config(
+        "train.batch=8",
+        "train.base_batch=8",
+        "model.head.dropout=0.0",
+        "train.optimizer={name: adamw}",
+        "train.base_lr=5e-3",
+    )
+    run = start(config, folder=tmp_path, fabric=launch(), resume=False, overwrite=False)
+    group = [next(iter(run.task.loader(epoch=0, start=0)))]
+    losses = [take_step(run, group) for _ in range(25)]
+    assert losses[-1] < 0.25 * losses[0]
+
+
+def test_a_run_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ["train.batch=1", "train.save_minutes=1e-6", "train.ema_decay=0.9", "train.schedule={policy: cosine}"]
+    train(tiny_config(*settings), folder=tmp_path / "whole", fabric=launch())
+
+    class CutError(Exception):
+        pass
+
+    saves = 0
+    save = run_module.save_checkpoint
+
+    def save_and_cut(*arguments: object) -> None:
+        nonlocal saves
+        save(*arguments)  # type: ignore[arg-type]
+        saves += 1
+        if saves == 2:
+            raise CutError
+
+    monkeypatch.setattr(run_module, "save_checkpoint", save_and_cut)
+    with pytest.raises(CutError):
+        train(tiny_config(*settings), folder=tmp_path / "cut", fabric=launch())
+    monkeypatch.undo()
+    state = load_checkpoint(tmp_path / "cut" / "last.pt").training
+    assert state is not None
+    assert (state.progress.epoch, state.progress.step) == (0, 2)
+    train(tiny_config(*settings), folder=tmp_path / "cut", fabric=launch(), resume=True)
+    assert_equal(weights_of(tmp_path / "cut"), weights_of(tmp_path / "whole"))
+
+
+def test_accumulated_batches_give_the_gradient_of_one_large_batch(tiny_config: Config, tmp_path: Path) -> None:
+    settings = ["train.freeze_norm=true", "model.head.dropout=0.0", "train.base_batch=4", "train.epochs=1"]
+    train(tiny_config(*settings, "train.batch=4"), folder=tmp_path / "large", fabric=launch())
+    train(tiny_config(*settings, "train.batch=2", "train.accumulate=2"), folder=tmp_path / "small", fabric=launch())
+    assert_equal(weights_of(tmp_path / "small"), weights_of(tmp_path / "large"), within=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed"])
+def test_mixed_precision_trains(tiny_config: Config, tmp_path: Path, precision: str) -> None:
+    config = tiny_config(f"train.precision={precision}", "train.epochs=1")
+    train(config, folder=tmp_path, fabric=launch(precision=precision))
+    assert all(weight.dtype != torch.bfloat16 for weight in weights_of(tmp_path).values())
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten_by_accident(tiny_config: Config, tmp_path: Path) -> None:
+    (tmp_path / "last.pt").write_text("precious")
+    with pytest.raises(InputError, match="--resume continues it, --overwrite replaces it"):
+        train(tiny_config(), folder=tmp_path, fabric=launch())
+    assert (tmp_path / "last.pt").read_text() == "precious"
+
+
+def test_a_run_is_not_resumed_with_other_settings(tiny_config: Config, tmp_path: Path) -> None:
+    train(tiny_config("train.epochs=1"), folder=tmp_path, fabric=launch())
+    with pytest.raises(InputError, match=r"train\.base_lr: 0\.05 -> 0\.1"):
+        train(tiny_config("train.epochs=1", "train.base_lr=0.1"), folder=tmp_path, fabric=launch(), resume=True)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_says_what_to_change(tiny_config: Config, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"lower train\.base_lr"):
+        train(tiny_config("train.base_lr=1e30", "train.clip_grad_norm=null"), folder=tmp_path, fabric=launch())
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_weights_of_one_with_the_doubled_batch(settings: list[str], tmp_path: Path) -> None:
+    exact = [*settings, "train.freeze_norm=true", "model.head.dropout=0.0", "train.base_batch=4"]
+    for processes, batch in ((1, 4), (2, 2)):
+        program = train_program([*exact, f"train.batch={batch}"], tmp_path / str(processes), processes=processes)
+        done = subprocess.run(program, capture_output=True, text=True, env=environment(), cwd=ROOT, timeout=600)
+        assert done.returncode == 0, done.stderr
+    assert_equal(weights_of(tmp_path / "2"), weights_of(tmp_path / "1"), within=1e-5)
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_weights_of_one_that_lived(settings: list[str], tmp_path: Path) -> None:
+    settings = [*settings, "train.epochs=3", "train.save_minutes=1e-6"]
+    whole = train_program(settings, tmp_path / "whole")
+    assert subprocess.run(whole, env=environment(), cwd=ROOT, timeout=600).returncode == 0
+
+    process = subprocess.Popen(train_program(settings, tmp_path / "killed"), env=environment(), cwd=ROOT)
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        if (tmp_path / "killed/last.pt").exists():
+            state = load_checkpoint(tmp_path / "killed/last.pt").training
+            if state is not None and state.progress.epoch == 1 and state.progress.step > 0:
+                break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    resumed = subprocess.run(
+        train_program(settings, tmp_path / "killed", "--resume"), env=environment(), cwd=ROOT, timeout=600
+    )
+    assert resumed.returncode == 0
+    assert_equal(weights_of(tmp_path / "killed"), weights_of(tmp_path / "whole"))
