@@ -1,0 +1,60 @@
+"""What a reader of frames is, and the one way to get one for a video file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Literal, Protocol
+
+from actiondet.video.decord_reader import DecordReader, decord_is_installed
+from actiondet.video.index import IntArray, VideoIndex, index_video
+from actiondet.video.pixels import Image
+from actiondet.video.pyav_reader import PyavReader
+from evaluation.errors import InputError
+
+ReaderName = Literal["auto", "decord", "pyav"]
+
+
+class VideoReader(Protocol):
+    """Gives chosen frames of one video: exactly those that sequential decoding shows.
+
+    A reader can be pickled and forked; it opens its file when it is first read in a process.
+    """
+
+    @property
+    def index(self) -> VideoIndex:
+        """The video's frames and their times."""
+
+    def read(self, frames: Sequence[int] | IntArray) -> Image:
+        """Decode frames by number (from 0): (T, H, W, 3) uint8 RGB, in the order asked, repeats allowed."""
+
+    def close(self) -> None:
+        """Close the file; a later `read` opens it again."""
+
+    def __enter__(self) -> VideoReader: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def open_video(
+    path: str | os.PathLike[str], reader: ReaderName = "auto", index: VideoIndex | None = None
+) -> VideoReader:
+    """Make a reader for a video file.
+
+    Args:
+        path: the file.
+        reader: "decord" or "pyav"; "auto" takes decord where it is installed and exact for this file, else PyAV.
+        index: what `index_video` said of the file earlier; None indexes it now. Keep the index of a long video.
+
+    Raises:
+        InputError: the file cannot be read; decord was asked for and is not installed, or would give wrong frames.
+    """
+    if reader == "decord" and not decord_is_installed():
+        raise InputError("decord is not installed (its wheels are for x86_64 only); use reader auto or pyav")
+    index = index or index_video(path)
+    if reader == "decord" or (reader == "auto" and index.decord_unsafe is None and decord_is_installed()):
+        return DecordReader(index)
+    return PyavReader(index)

@@ -1,0 +1,94 @@
+"""The sound of a video, carried over into a written one in step with its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+
+from actiondet.video.containers import open_video_stream
+from actiondet.video.index import VideoIndex
+from evaluation.errors import InputError
+
+# What an mp4 file can hold and browsers or common players play; anything else is coded anew, as AAC.
+_COPIED = {"aac", "mp3", "opus", "flac", "alac", "ac3", "eac3"}
+_AAC_RATES = {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000}
+
+
+class SoundTrack:
+    """Copies the sound of a video into a container that is being written, or codes it anew where it must.
+
+    The target's time 0 is the source's first shown frame. Sound before it is left out, and what comes after the
+    last picture is never asked for.
+
+    Args:
+        source: a video that has sound.
+        target: nothing has been written to it yet.
+
+    Raises:
+        InputError: the source cannot be opened, or its sound is in a code that FFmpeg does not know.
+    """
+
+    def __init__(self, source: VideoIndex, target: OutputContainer) -> None:
+        self._target = target
+        self._start = source.start
+        self._container, _ = open_video_stream(source.path)
+        best = self._container.streams.best("audio")
+        if not isinstance(best, AudioStream) or best.codec_context is None:
+            self._container.close()
+            raise InputError(f"{source.path}: its sound is coded in a way that this FFmpeg cannot decode")
+        self._stream = best
+        copies = best.codec_context.codec.canonical_name in _COPIED
+        self._packets = self._copied() if copies else self._recoded()
+        self._waiting: Packet[AudioStream] | None = None
+
+    def write_until(self, seconds: Fraction) -> None:
+        """Write all sound that begins before this moment of the target."""
+        while True:
+            packet = self._waiting or next(self._packets, None)
+            self._waiting = packet
+            if packet is None or (packet.pts or 0) * packet.time_base >= seconds:
+                return
+            self._waiting = None
+            self._target.mux(packet)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._container.close()
+
+    def _copied(self) -> Iterator[Packet[AudioStream]]:
+        stream = self._target.add_stream_from_template(self._stream)
+        return self._shifted(stream)
+
+    def _shifted(self, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
+        for packet in self._container.demux(self._stream):
+            if packet.pts is None or packet.dts is None:
+                continue
+            shift = round(self._start / packet.time_base)
+            if packet.pts + (packet.duration or 0) < shift:
+                continue  # over before the first picture
+            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            packet.stream = stream
+            yield packet
+
+    def _recoded(self) -> Iterator[Packet[AudioStream]]:
+        context = self._stream.codec_context
+        rate = context.sample_rate if context.sample_rate in _AAC_RATES else 48000
+        stream = self._target.add_stream("aac", rate=rate)
+        stream.layout = "mono" if context.channels == 1 else "stereo"
+        return self._encoded(stream)
+
+    def _encoded(self, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
+        for frame in self._container.decode(self._stream):
+            if frame.pts is None or frame.time_base is None:
+                continue
+            begin = frame.pts * frame.time_base - self._start
+            if begin < 0:
+                continue
+            frame.time_base = Fraction(1, frame.sample_rate)
+            frame.pts = round(begin * frame.sample_rate)
+            yield from stream.encode(frame)
+        yield from stream.encode(None)

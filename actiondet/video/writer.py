@@ -1,0 +1,154 @@
+"""Writing mp4 files that browsers play."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.stream import VideoStream
+
+from actiondet.video.index import VideoIndex, index_video
+from actiondet.video.pixels import Image
+from actiondet.video.sound import SoundTrack
+from evaluation.errors import InputError
+from evaluation.files import atomic_path
+
+# A time nearer than this to its place at a constant rate takes that place: containers round times to a millisecond.
+_SNAP = Fraction(1, 1000)
+_BT709 = 1  # matrix, primaries and transfer have the same number (ITU-T H.273)
+
+
+class VideoWriter:
+    """Writes an H.264 mp4 (yuv420p, table of contents first), with the sound of another video if wished.
+
+    A context manager: the file takes its name when the block ends well, and an older file of that name stays
+    whole otherwise. Pictures of odd width or height are enlarged by repeating the last column or row, because
+    yuv420p needs even sizes.
+
+    Args:
+        path: where to; ends in .mp4.
+        rate: frames a second.
+        width: of the pictures, in pixels.
+        height: likewise.
+        sound_of: video file, or the index of one, whose sound to take over; what has no sound gives none. Its
+            first shown frame is taken to be the first one written.
+        crf: quality of libx264: 18 looks like the source, 28 is small.
+
+    Raises:
+        InputError: the name does not end in .mp4, or `sound_of` cannot be read.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        rate: Fraction | float,
+        width: int,
+        height: int,
+        sound_of: str | os.PathLike[str] | VideoIndex | None = None,
+        *,
+        crf: int = 20,
+    ) -> None:
+        if Path(path).suffix.lower() != ".mp4":
+            raise InputError(f"{path}: videos are written as mp4, expected a name that ends in .mp4")
+        self._rate = Fraction(rate).limit_denominator(100_000)
+        if self._rate <= 0 or width <= 0 or height <= 0:
+            raise ValueError(f"cannot write {width}x{height} at {rate} frames a second")
+        self._shape = (height, width, 3)
+        self._reformatter = VideoReformatter()
+        self._written = 0
+        self._last_tick = -1
+        self._finished = False
+        # A multiple of the rate, so that constant-rate files are exact, and fine enough for any other timing.
+        self._ticks_a_second = self._rate.numerator * -(-90_000 // self._rate.numerator)
+        with ExitStack() as opening:
+            temporary = opening.enter_context(atomic_path(path))
+            container = av.open(os.fspath(temporary), "w", format="mp4", options={"movflags": "+faststart"})
+            self._container = opening.enter_context(container)
+            self._stream = self._add_video_stream(crf)
+            self._sound = self._add_sound(sound_of)
+            if self._sound is not None:
+                opening.callback(self._sound.close)
+            self._open = opening.pop_all()
+
+    def write(self, frame: Image, time_us: int | None = None) -> None:
+        """Append a picture.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            time_us: when it is shown, microseconds after the first one; None puts it one frame after the one before
+                at the constant rate. A time within a millisecond of the constant rate is put on it.
+        """
+        if frame.shape != self._shape or frame.dtype != np.uint8:
+            raise ValueError(f"frame is {frame.dtype} {frame.shape}, expected uint8 {self._shape}")
+        constant = self._written / self._rate
+        seconds = constant if time_us is None else Fraction(time_us, 1_000_000)
+        if abs(seconds - constant) <= _SNAP:
+            seconds = constant
+        self._last_tick = max(round(seconds * self._ticks_a_second), self._last_tick + 1)
+        self._written += 1
+        if self._sound is not None:
+            self._sound.write_until(seconds)
+        self._container.mux(self._stream.encode(self._picture(frame)))
+
+    def close(self) -> None:
+        """Finish the file and give it its name; only once.
+
+        Raises:
+            ValueError: no frame was written.
+        """
+        with self._open:
+            if self._written == 0:
+                raise ValueError("no frame was written")
+            self._container.mux(self._stream.encode(None))
+            if self._sound is not None:
+                self._sound.write_until(Fraction(self._last_tick, self._ticks_a_second) + 1 / self._rate)
+        self._finished = True
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if fault is not None:
+            self._open.__exit__(kind, fault, trace)  # the unfinished file goes
+        elif not self._finished:
+            self.close()
+
+    def _add_video_stream(self, crf: int) -> VideoStream:
+        # A keyframe every two seconds, so that players can jump.
+        options = {"preset": "veryfast", "crf": str(crf), "g": str(max(1, round(2 * self._rate)))}
+        stream: VideoStream = self._container.add_stream("libx264", rate=self._rate, options=options)
+        stream.width, stream.height = self._shape[1] + self._shape[1] % 2, self._shape[0] + self._shape[0] % 2
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.time_base = Fraction(1, self._ticks_a_second)
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = ColorRange.MPEG
+        return stream
+
+    def _add_sound(self, source: str | os.PathLike[str] | VideoIndex | None) -> SoundTrack | None:
+        if source is None:
+            return None
+        index = source if isinstance(source, VideoIndex) else index_video(source)
+        return SoundTrack(index, self._container) if index.has_audio else None
+
+    def _picture(self, image: Image) -> VideoFrame:
+        height, width, _ = self._shape
+        if height % 2 or width % 2:
+            image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        picture = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        picture = self._reformatter.reformat(
+            picture, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
+        picture.pts = self._last_tick
+        picture.time_base = Fraction(1, self._ticks_a_second)
+        picture.duration = round(self._ticks_a_second / self._rate)
+        return picture
