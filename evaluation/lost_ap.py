@@ -23,20 +23,10 @@ from evaluation.tube_set import TubeSet
 from evaluation.tube_truth import FrameDetections, TubeTruth
 from evaluation.video_map import best_of_pairs, frame_groups, group_pairs
 
-VIDEO_REASONS = (
-    "repeat",
-    "extra",
-    "localisation",
-    "class",
-    "time",
-    "class + time",
-    "class + localisation",
-    "time + localisation",
-    "class + time + localisation",
-)
+VIDEO_REASONS = ("repeat", "extra", "loc", "cls", "time", "cls+time", "cls+loc", "time+loc", "cls+time+loc")
 """In the official order: Repeat, Extra, Loc., Cls., Time, Cls.+Time, Cls.+Loc., Time+Loc., C+T+L."""
 
-FRAME_REASONS = ("repeat", "extra", "localisation", "class", "time", "class + localisation")
+FRAME_REASONS = ("repeat", "extra", "loc", "cls", "time", "cls+loc")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,6 +59,11 @@ class LostAp:
     counts: IntArray
     notes: tuple[str, ...]
 
+    def __str__(self) -> str:
+        from evaluation.tube_report import lost_ap_text  # rich is loaded only for a report
+
+        return lost_ap_text(self)
+
     def __repr__(self) -> str:
         return f"LostAp(mean AP {self.mean_ap:.4f} at {self.threshold:g}, {len(self.labels)} labels)"
 
@@ -85,9 +80,9 @@ class LostAp:
 
     @property
     def per_class(self) -> pd.DataFrame:
-        """One row per label: label, name, ap, one column per reason, missed."""
+        """One row per label: id, name, ap, one column per reason, missed."""
         shares = {reason: self.shares[:, r] for r, reason in enumerate(self.reasons)}
-        columns = {"label": self.labels, "name": self.names, "ap": self.ap, **shares, "missed": self.missed}
+        columns = {"id": self.labels, "name": self.names, "ap": self.ap, **shares, "missed": self.missed}
         frame: pd.DataFrame = pd.DataFrame(columns)
         return frame
 
@@ -95,10 +90,10 @@ class LostAp:
 def video_errors(truth: TubeTruth, detections: TubeSet, threshold: float = 0.5, *, ties: Ties = "stable") -> LostAp:
     """Find out why tubes are false, by the rules of the official script.
 
-    A tube that reaches the threshold with a claimed truth of its label is a repeat; with a truth of another
-    label, a class error. Otherwise the truth that it overlaps most, of any label, tells what is wrong: time, if
-    the spatial IoU reaches the square root of the threshold; localisation, if the temporal IoU does; else both.
-    A tube that overlaps nothing is extra.
+    A tube that reaches the threshold with a claimed truth of its label is a "repeat"; with a truth of another
+    label, "cls". Otherwise the truth that it overlaps most, of any label, tells what is wrong: "loc", if the
+    temporal IoU reaches the square root of the threshold; "time", if the spatial IoU does; else both; "cls" is
+    added if the label differs. A tube that overlaps nothing is "extra".
 
     Unlike the script, labels without truth are left out (it counts them as AP 0, missed 100%, or stops).
 
@@ -127,17 +122,17 @@ def video_errors(truth: TubeTruth, detections: TubeSet, threshold: float = 0.5, 
     right_place = np.append(spatial, 0.0)[nearest] >= root
     place = {name: r for r, name in enumerate(VIDEO_REASONS)}
     # Later lines overrule earlier ones.
-    which = np.full(len(order), place["class + time + localisation"])
-    which[right_place] = place["class + time"]
-    which[right_time] = place["class + localisation"]
-    which[right_label] = place["time + localisation"]
+    which = np.full(len(order), place["cls+time+loc"])
+    which[right_place] = place["cls+time"]
+    which[right_time] = place["cls+loc"]
+    which[right_label] = place["time+loc"]
     which[right_label & right_place] = place["time"]
-    which[right_label & right_time] = place["localisation"]
+    which[right_label & right_time] = place["loc"]
     which[~(any_iou > 0)] = place["extra"]
-    which[other_iou >= threshold] = place["class"]
+    which[other_iou >= threshold] = place["cls"]
     which[own_iou >= threshold] = place["repeat"]
     which[first_claims(own, own_iou, threshold)] = len(VIDEO_REASONS)
-    notes = tolerated(int(np.sum(claims.video[order] < 0)), len(claims) - len(order), "tubes")
+    notes = tolerated(len(claims), int(np.sum(claims.video[order] < 0)), len(claims) - len(order), "tubes")
     return _lost(truth, tubes.labels, offsets, which, VIDEO_REASONS, threshold, notes)
 
 
@@ -146,10 +141,10 @@ def frame_errors(
 ) -> LostAp:
     """Find out why boxes of single frames are false, in the spirit of `video_errors`.
 
-    A box that reaches the threshold with a claimed truth of its label is a repeat; with a truth of another
-    label, a class error; with the nearest end of a tube of its label that is not on at that frame, a time
-    error (the action is over, or has not begun). Otherwise the truth of that frame that it overlaps most
-    tells: localisation if it has the label of the box, class + localisation if not. The rest is extra.
+    A box that reaches the threshold with a claimed truth of its label is a "repeat"; with a truth of another
+    label, "cls"; with the nearest end of a tube of its label that is not on at that frame, "time" (the action
+    is over, or has not begun). Otherwise the truth of that frame that it overlaps most tells: "loc" if it has
+    the label of the box, "cls+loc" if not. The rest is "extra".
 
     Args:
         truth: the data set; its test videos are scored.
@@ -178,14 +173,14 @@ def frame_errors(
     place = {name: r for r, name in enumerate(FRAME_REASONS)}
     # Later lines overrule earlier ones.
     which = np.full(len(order), place["extra"])
-    which[rest[any_iou > 0]] = place["class + localisation"]
-    which[rest[(any_iou > 0) & np.append(same, False)[nearest]]] = place["localisation"]
+    which[rest[any_iou > 0]] = place["cls+loc"]
+    which[rest[(any_iou > 0) & np.append(same, False)[nearest]]] = place["loc"]
     which[rest[_near_an_end(tubes, detections, order[rest], threshold)]] = place["time"]
-    which[rest[other_iou >= threshold]] = place["class"]
+    which[rest[other_iou >= threshold]] = place["cls"]
     which[own_iou >= threshold] = place["repeat"]
     which[first_claims(own, own_iou, threshold)] = len(FRAME_REASONS)
-    known = detections.known[order]
-    notes = tolerated(int(np.sum(~known)), len(detections) - len(order), "boxes")
+    unknown = int(np.sum(~detections.known[order]))
+    notes = tolerated(len(detections), unknown, len(detections) - len(order), "boxes")
     return _lost(truth, truth_labels, offsets, which, FRAME_REASONS, threshold, notes)
 
 
@@ -217,7 +212,7 @@ def _lost(
     truths = np.bincount(truth_labels, minlength=len(truth.labels))
     labels = np.array([label for label in np.flatnonzero(truths) if label not in truth.unscored], dtype=np.int64)
     if not len(labels):
-        raise InputError("the truth has no tube of a scored label in its test videos; is this the right split?")
+        raise InputError("the truth has no tube of a scored label in its test videos; is it the right file and split?")
     shares = np.zeros((len(labels), len(reasons) + 1))
     counts = np.zeros((len(labels), len(reasons) + 1), dtype=np.int64)
     missed = np.ones(len(labels))

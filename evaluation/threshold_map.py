@@ -45,6 +45,11 @@ class ThresholdMapResult:
     hits: BoolArray
     notes: tuple[str, ...]
 
+    def __str__(self) -> str:
+        from evaluation.tube_report import threshold_map_text  # rich is loaded only for a report
+
+        return threshold_map_text(self)
+
     def __repr__(self) -> str:
         means = ", ".join(f"{self.mean_at(threshold):.4f} at {threshold:g}" for threshold in self.thresholds[:4])
         return f"ThresholdMapResult({means}{', ...' if len(self.thresholds) > 4 else ''})"
@@ -55,9 +60,14 @@ class ThresholdMapResult:
         return np.flatnonzero(~np.isnan(self.ap[0]))
 
     @property
+    def threshold(self) -> float:
+        """The threshold that stands for all: 0.5, the default of the official script, or else the first."""
+        return 0.5 if 0.5 in self.thresholds else self.thresholds[0]
+
+    @property
     def mean_ap(self) -> float:
-        """Mean over labels and thresholds, in [0, 1]."""
-        return float(np.mean([self.mean_at(threshold) for threshold in self.thresholds]))
+        """Mean over labels at `threshold`, in [0, 1]."""
+        return self.mean_at(self.threshold)
 
     def mean_at(self, threshold: float) -> float:
         """Mean over labels at one of the thresholds, in [0, 1]."""
@@ -69,10 +79,10 @@ class ThresholdMapResult:
 
     @property
     def per_class(self) -> pd.DataFrame:
-        """One row per label that counts: label, name, truths, detections, then ap and recall per threshold."""
+        """One row per label that counts: id, name, truths, detections, then ap and recall per threshold."""
         labels = self.labels
         table = {
-            "label": labels,
+            "id": labels,
             "name": [self.names[label] for label in labels],
             "truths": self.truths[labels],
             "detections": np.diff(self.offsets)[labels],
@@ -152,7 +162,7 @@ def threshold_map(
     truths = np.bincount(truth_labels, minlength=len(truth.labels))
     counted = [label for label in np.flatnonzero(truths).tolist() if label not in truth.unscored]
     if not counted:
-        raise InputError("the truth has no tube of a scored label in its test videos; is this the right split?")
+        raise InputError("the truth has no tube of a scored label in its test videos; is it the right file and split?")
     hits = np.stack([first_claims(found, iou, threshold) for threshold in thresholds])
     ap = np.full((len(thresholds), len(truth.labels)), np.nan)
     for k, at_threshold in enumerate(hits):
@@ -171,9 +181,9 @@ def threshold_map(
     )
 
 
-def tolerated(unknown_videos: int, unknown_labels: int, what: str) -> tuple[str, ...]:
+def tolerated(detections: int, unknown_videos: int, unknown_labels: int, what: str) -> tuple[str, ...]:
     """Return notes on detections that cannot be right, but that the official script accepts."""
-    notes = []
+    notes = [] if detections else [f"there are no {what} at all"]
     if unknown_videos:
         notes.append(f"{unknown_videos} {what} name a video that is not a test video; they count as false")
     if unknown_labels:

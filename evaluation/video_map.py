@@ -51,7 +51,7 @@ def video_map(
     rows, pairs = group_pairs(groups, tubes.video * labels + tubes.labels)
     iou = paired_tube_iou(tubes, pairs, claims, order[rows]).iou.astype(np.float64)
     found, best = best_of_pairs(rows, pairs, iou, len(order))
-    notes = tolerated(int(np.sum(~known)), len(claims) - len(order), "tubes")
+    notes = tolerated(len(claims), int(np.sum(~known)), len(claims) - len(order), "tubes")
     return threshold_map(truth, tubes.labels, offsets, claims.scores[order], found, best, thresholds, notes)
 
 
@@ -82,7 +82,7 @@ def tube_frame_map(
     truth_boxes = tubes.boxes.astype(np.float64)
     found, best = best_truths(detections.boxes, groups, truth_boxes, truth_frames * labels + truth_labels)
     found, best = found[order], best[order]
-    notes = tolerated(int(np.sum(~detections.known[order])), len(detections) - len(order), "boxes")
+    notes = tolerated(len(detections), int(np.sum(~detections.known[order])), len(detections) - len(order), "boxes")
     return threshold_map(truth, truth_labels, offsets, detections.scores[order], found, best, thresholds, notes)
 
 

@@ -1,0 +1,104 @@
+"""Score boxes or tubes on MultiSports, JHMDB or UCF101-24: the numbers of the official MultiSports script."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from evaluation.command_line import run_tool
+
+TASKS = {
+    "frame": "frame-mAP of frame detections",
+    "video": "video-mAP of tubes",
+    "video-all": "video-mAP of tubes at 0.2 and 0.5 and the means over 0.05:0.45, 0.10:0.90 and 0.50:0.95",
+    "errors": "where the AP of tubes is lost",
+    "frame-errors": "where the AP of frame detections is lost",
+}
+
+
+def parse_arguments() -> argparse.Namespace:
+    tasks = "tasks:\n" + "\n".join(f"  {name:14}{what}" for name, what in TASKS.items())
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=tasks, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("task", choices=TASKS, help="what to find out, see below")
+    parser.add_argument("--truth", required=True, metavar="GT.pkl", help="multisports_GT.pkl or another in its layout")
+    parser.add_argument("--detections", required=True, metavar="D.pkl", help="frame or video detections")
+    parser.add_argument(
+        "--thresholds",
+        type=float,
+        nargs="+",
+        metavar="IOU",
+        help="IoU thresholds (default: 0.5 for boxes and errors, 0.2 0.5 for tubes; errors take one)",
+    )
+    parser.add_argument("--split", type=int, default=1, help="which test split, from 1; JHMDB has three")
+    parser.add_argument(
+        "--test-list",
+        metavar="T.txt",
+        help="the truth is UCF101-24's corrected annotations (pyannot.pkl), these are its test videos",
+    )
+    parser.add_argument(
+        "--ties",
+        default="stable",
+        choices=["stable", "official"],
+        help="order of equal scores: that of the file, or that of the official script in this numpy "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--json", metavar="J.json", help="write the result for programs")
+    parser.add_argument("--csv", metavar="C.csv", help="write the table of actions")
+    parser.add_argument("--plot", metavar="P.png", help="draw the result")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    # What follows loads numpy and pandas; --help does not wait for it.
+    from evaluation import tube_report
+    from evaluation.errors import InputError
+    from evaluation.formats.act_tubes import read_corrected_ucf24
+    from evaluation.formats.multisports import read_frame_detections, read_multisports, read_video_detections
+    from evaluation.lost_ap import LostAp, frame_errors, video_errors
+    from evaluation.threshold_map import ThresholdMapResult
+    from evaluation.video_map import VIDEO_RANGES, tube_frame_map, video_map
+
+    task, ties = arguments.task, arguments.ties
+    thresholds = arguments.thresholds or ([0.2, 0.5] if task == "video" else [0.5])
+    if task == "video-all":
+        if arguments.thresholds:
+            raise InputError("video-all has its own thresholds; use the task video with --thresholds")
+        thresholds = list(dict.fromkeys([0.2, 0.5, *(value for values in VIDEO_RANGES.values() for value in values)]))
+    if task.endswith("errors") and len(thresholds) > 1:
+        raise InputError(f"{task} takes one threshold, found {len(thresholds)}")
+    if arguments.test_list:
+        truth = read_corrected_ucf24(arguments.truth, test_list=arguments.test_list)
+    else:
+        truth = read_multisports(arguments.truth, split=arguments.split)
+
+    metric = "frame-mAP" if task.startswith("frame") else "video-mAP"
+    result: ThresholdMapResult | LostAp
+    if task == "frame":
+        boxes = read_frame_detections(arguments.detections, truth)
+        result = tube_frame_map(truth, boxes, thresholds, ties=ties)
+    elif task == "frame-errors":
+        boxes = read_frame_detections(arguments.detections, truth)
+        result = frame_errors(truth, boxes, thresholds[0], ties=ties)
+    elif task == "errors":
+        result = video_errors(truth, read_video_detections(arguments.detections), thresholds[0], ties=ties)
+    else:
+        result = video_map(truth, read_video_detections(arguments.detections), thresholds, ties=ties)
+    if arguments.json:
+        tube_report.write_json(arguments.json, result, metric)
+    if arguments.csv:
+        tube_report.write_csv(arguments.csv, result)
+    if arguments.plot:
+        from evaluation.tube_plots import plot
+
+        plot(arguments.plot, result, metric)
+    print(result)
+
+
+if __name__ == "__main__":
+    run_tool(main)

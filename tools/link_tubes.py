@@ -1,0 +1,63 @@
+"""Link the frame detections of MultiSports, JHMDB or UCF101-24 into tubes (video detections)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from evaluation.command_line import run_tool
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--detections", required=True, metavar="F.pkl", help="frame detections, (N, 8)")
+    parser.add_argument("--truth", required=True, metavar="GT.pkl", help="names the videos and labels")
+    parser.add_argument("--out", required=True, metavar="V.pkl", help="video detections to write")
+    parser.add_argument("--split", type=int, default=1, help="which test split of the truth, from 1")
+    parser.add_argument(
+        "--preset",
+        default="default",
+        choices=["default", "keyframes", "mmaction2"],
+        help="named settings; the options below change single ones (default: %(default)s)",
+    )
+    settings = parser.add_argument_group("settings of actiondet.tubes.options.LinkOptions; a step is a frame")
+    settings.add_argument("--min-score", type=float, metavar="S", help="look at no box below this score")
+    settings.add_argument("--suppress", choices=["drop", "decay", "keep"], help="what happens to boxes too close")
+    settings.add_argument("--suppress-iou", type=float, metavar="IOU", help="closer than this is too close")
+    settings.add_argument("--boxes-per-step", type=int, metavar="N", help="boxes of a label in a frame")
+    settings.add_argument("--link-iou", type=float, metavar="IOU", help="overlap that continues a tube")
+    settings.add_argument("--prefer", choices=["iou", "score"], help="who gets which box")
+    settings.add_argument("--max-gap", type=int, metavar="STEPS", help="how long a tube may go unseen")
+    settings.add_argument("--trim", type=float, metavar="SHARE", help="cut where the score is below this share")
+    settings.add_argument("--smooth", type=int, metavar="STEPS", help="window of the average over boxes, odd")
+    settings.add_argument("--min-length", type=int, metavar="STEPS", help="drop shorter tubes")
+    settings.add_argument("--prior-steps", type=float, metavar="STEPS", help="unseen steps that weigh on the score")
+    settings.add_argument("--min-tube-score", type=float, metavar="S", help="drop weaker tubes")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    # What follows loads numpy and pandas; --help does not wait for it.
+    from dataclasses import fields, replace
+
+    from actiondet.tubes.linking import link_frames
+    from actiondet.tubes.options import LinkOptions, named
+    from evaluation.formats.multisports import read_frame_detections, read_multisports, write_video_detections
+
+    given = {field.name: getattr(arguments, field.name, None) for field in fields(LinkOptions)}
+    options = replace(named(arguments.preset), **{name: value for name, value in given.items() if value is not None})
+    truth = read_multisports(arguments.truth, split=arguments.split)
+    detections = read_frame_detections(arguments.detections, truth)
+    tubes = link_frames(detections, options)
+    write_video_detections(arguments.out, tubes, truth)
+    print(f"{arguments.out}: {len(tubes)} tubes from {len(detections)} boxes")
+    if unknown := int((~detections.known).sum()):
+        print(f"note: {unknown} boxes name a video that is not a test video; they were left out")
+
+
+if __name__ == "__main__":
+    run_tool(main)
