@@ -66,7 +66,6 @@ class FrameFolder:
             rotation=0,
             mirrored=False,
             frame_times=np.array([round(number * 1_000_000 / rate) for number in range(count)], dtype=np.int64),
-            start=Fraction(0),
             has_audio=False,
             decord_unsafe="it is a folder of pictures",
             packets=None,

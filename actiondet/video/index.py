@@ -38,6 +38,7 @@ class PacketTable:
         start_keys: (K,) the mark by which the packet is known again after a jump (see `marked_by_pts`).
         start_times: (K,) where to jump to, in units of the stream's time base.
         marked_by_pts: the mark of a packet is its presentation time; otherwise its decoding time.
+        first_shown: moment of the first shown frame on the file's own clock, which its sound goes by; seconds.
     """
 
     frame_of_packet: IntArray
@@ -46,6 +47,7 @@ class PacketTable:
     start_keys: IntArray
     start_times: IntArray
     marked_by_pts: bool
+    first_shown: Fraction
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,7 +62,6 @@ class VideoIndex:
         rotation: by how many degrees (0, 90, 180, 270) the coded picture is turned clockwise to be shown.
         mirrored: the picture is mirrored left to right after the turn.
         frame_times: (N,) int64, strictly rising: when each frame is shown, microseconds after the first one.
-        start: moment of the first shown frame on the file's own clock, which its sound goes by; seconds.
         has_audio: the file holds sound.
         decord_unsafe: why decord would give wrong frames for this file; None if it is exact.
         packets: how to reach the frames of a video file; None for a folder.
@@ -73,7 +74,6 @@ class VideoIndex:
     rotation: int
     mirrored: bool
     frame_times: IntArray
-    start: Fraction
     has_audio: bool
     decord_unsafe: str | None
     packets: PacketTable | None
@@ -130,10 +130,9 @@ def index_video(path: str | os.PathLike[str]) -> VideoIndex:
         rotation=scan.rotation,
         mirrored=scan.mirrored,
         frame_times=times,
-        start=int(ticks[0]) * scan.time_base,
         has_audio=scan.has_audio,
         decord_unsafe=_why_decord_is_wrong(scan, distrust),
-        packets=_packet_table(scan, shown, trusted=distrust is None),
+        packets=_packet_table(scan, shown, int(ticks[0]) * scan.time_base, trusted=distrust is None),
     )
 
 
@@ -222,7 +221,7 @@ def _average_rate(scan: Scan, times: IntArray) -> Fraction:
     return Fraction(intervals * 1_000_000, span_us).limit_denominator(1001)
 
 
-def _packet_table(scan: Scan, shown: IntArray, *, trusted: bool) -> PacketTable:
+def _packet_table(scan: Scan, shown: IntArray, first_shown: Fraction, *, trusted: bool) -> PacketTable:
     """Where each frame is, and at which packets decoding can start."""
     frame_of_packet = np.full(len(scan.pts), -1, dtype=np.int64)
     frame_of_packet[shown] = np.arange(len(shown))
@@ -247,4 +246,5 @@ def _packet_table(scan: Scan, shown: IntArray, *, trusted: bool) -> PacketTable:
         start_keys=scan.pts[starts] if trusted else scan.dts[starts],
         start_times=np.minimum(times, scan.pts[starts]) if trusted else times,
         marked_by_pts=trusted,
+        first_shown=first_shown,
     )

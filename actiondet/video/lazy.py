@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 import numpy as np
 
@@ -14,6 +15,24 @@ from actiondet.video.index import IntArray, VideoIndex
 from actiondet.video.pixels import Image
 
 Handle = TypeVar("Handle")
+
+_opened: WeakSet[LazyReader[Any]] = WeakSet()
+_inherited: list[object] = []
+
+
+def _forget_handles() -> None:
+    """In a forked child: put the parent's handles aside, unused and unclosed, until the child ends.
+
+    They share their place in the file with the parent's, and closing one may wait for threads that only the
+    parent has.
+    """
+    for reader in list(_opened):
+        _inherited.append(reader._handle)
+        reader._handle = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_handles)
 
 
 class LazyReader(ABC, Generic[Handle]):
@@ -29,8 +48,6 @@ class LazyReader(ABC, Generic[Handle]):
     def __init__(self, index: VideoIndex) -> None:
         self.index = index
         self._handle: Handle | None = None
-        self._process = -1
-        self._inherited: list[Handle] = []
 
     def read(self, frames: Sequence[int] | IntArray) -> Image:
         """Decode frames by number.
@@ -66,23 +83,19 @@ class LazyReader(ABC, Generic[Handle]):
         """Decode the frames `numbers`, which rise strictly and exist."""
 
     def _open_here(self) -> Handle:
-        if self._handle is None or self._process != os.getpid():
-            self.close()
-            self._handle, self._process = self._open(), os.getpid()
+        if self._handle is None:
+            self._handle = self._open()
+            _opened.add(self)
         return self._handle
 
     def close(self) -> None:
         """Close the file; a later `read` opens it again."""
-        if self._handle is not None and self._process == os.getpid():
+        if self._handle is not None:
             self._close(self._handle)
-        elif self._handle is not None:
-            # Inherited through fork: it shares its place in the file with the parent's, and closing it could wait
-            # for threads that only the parent has. It is kept, untouched, until the process ends.
-            self._inherited.append(self._handle)
         self._handle = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_handle": None, "_inherited": []}
+        return {**self.__dict__, "_handle": None}
 
     def __enter__(self) -> LazyReader[Handle]:
         return self

@@ -34,7 +34,7 @@ class SoundTrack:
 
     def __init__(self, source: VideoIndex, target: OutputContainer) -> None:
         self._target = target
-        self._start = source.start
+        self._start = source.packets.first_shown if source.packets else Fraction(0)
         self._container, _ = open_video_stream(source.path)
         best = self._container.streams.best("audio")
         if not isinstance(best, AudioStream) or best.codec_context is None:
