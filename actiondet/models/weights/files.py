@@ -32,13 +32,11 @@ class CheckpointFile:
 
     Attributes:
         path: the file.
-        shelf: the entry of the file in which the weights were found; "" where they are the whole file.
         tensors: weights by the toolkit's names.
-        settings: the settings stored beside the weights (PySlowFast), else empty.
+        settings: the settings stored beside the weights (PySlowFast and ourselves), else empty.
     """
 
     path: Path
-    shelf: str
     tensors: Mapping[str, Tensor]
     settings: Mapping[str, Any]
 
@@ -58,8 +56,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> CheckpointFile:
     tensors = {name: _as_tensor(value) for name, value in named.items() if isinstance(value, (Tensor, np.ndarray))}
     if not tensors:
         raise InputError(f"{path}: holds no weights (its entries: {', '.join(map(str, list(named)[:5])) or 'none'})")
-    settings = content.get("cfg") if shelf == "model_state" else None
-    return CheckpointFile(path, shelf, tensors, _read_settings(settings))
+    settings = content.get("cfg", content.get("config")) if shelf else None  # PySlowFast's, ours
+    return CheckpointFile(path, tensors, _read_settings(settings))
 
 
 def _unpickle(path: Path) -> Any:
@@ -113,7 +111,7 @@ def _as_tensor(value: Tensor | np.ndarray[Any, Any]) -> Tensor:
 
 
 def _read_settings(text: object) -> Mapping[str, Any]:
-    """PySlowFast's settings: YAML text; anything else is not needed."""
+    """Settings in YAML; anything else is not needed."""
     if not isinstance(text, str):
         return {}
     try:

@@ -46,7 +46,7 @@ def compare_weights(
         for name in shared
         if weights[name].shape != target[name].shape
     ]
-    unfit = {mismatch.name for mismatch in mismatched}
+    unfit = dict.fromkeys((mismatch.name for mismatch in mismatched), "the shapes differ")
     taken = [name for name in shared if name not in unfit]
     missing = {name: conversion.why_absent(name) for name in target if name not in weights}
     surplus = {conversion.sources[name]: name for name in weights if name not in target}
@@ -65,8 +65,7 @@ def compare_weights(
         origin=source.name,
         matched=tuple(name for name in taken if name not in conversion.changed),
         converted={name: conversion.changed[name] for name in taken if name in conversion.changed},
-        left_alone={name: why or "not in the file" for name, why in missing.items()}
-        | dict.fromkeys(unfit, "the shapes differ"),
+        left_alone={name: why or "not in the file" for name, why in missing.items()} | unfit,
         skipped=conversion.skipped | dict.fromkeys(surplus, "the network has no place for it"),
         mismatched=tuple(mismatched),
     )
@@ -84,11 +83,13 @@ def compare_behaviour(conversion: Conversion, ours: Settings) -> dict[str, str]:
 
 def differences(theirs: Settings, ours: Settings) -> dict[str, str]:
     """The settings that both have and that differ, each told as a sentence."""
-    return {
+    told = {
         key: f"{key} is {_show(theirs[key])} in the file's network, {_show(ours[key])} in yours"
         for key in theirs
         if key in ours and not _equal(theirs[key], ours[key])
     }
+    # Networks of two kinds differ in everything else as well.
+    return {key: text for key, text in told.items() if key == "backbone.name" or "backbone.name" not in told}
 
 
 def _equal(a: object, b: object) -> bool:

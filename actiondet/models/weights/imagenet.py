@@ -19,7 +19,7 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
         wanted = target.state.get(name)
         if weight.ndim != 4 or wanted is None or wanted.ndim != 5:
             continue
-        if weight.shape[1] > wanted.shape[1]:
+        if name.endswith("stem.conv.weight") and weight.shape[1] > wanted.shape[1]:
             # Three colours do not fit optical flow, and no published recipe says what should.
             conversion.skipped[conversion.sources[name]] = "the clip has fewer channels than an image"
             conversion.absent[name] = "the clip has fewer channels than an image"
@@ -39,7 +39,7 @@ def inflate(weight: Tensor, *, frames: int, channels: int) -> Tensor:
     A clip that repeats one image then gives what the image gave, and the lateral channels of SlowFast begin unused.
     """
     share = weight[:, :, None].expand(-1, -1, frames, -1, -1) / frames
-    missing = weight.new_zeros(len(weight), channels - weight.shape[1], *share.shape[2:])
+    missing = weight.new_zeros(len(weight), max(channels - weight.shape[1], 0), *share.shape[2:])
     return torch.cat([share, missing], dim=1)
 
 

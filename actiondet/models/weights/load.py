@@ -72,8 +72,8 @@ def load_weights(
             faults = (
                 list(differences(settings_of_weights(conversion.weights, conversion.kind), ours).values()) or faults
             )
-        if not conversion.leaves_head:
-            faults += [text for key, text in behaviour.items() if not is_named(key, allow)]
+        if not faults and not conversion.leaves_head:
+            faults = [text for key, text in behaviour.items() if not is_named(key, allow)]
         if faults:
             raise InputError(_refusal(report, faults))
     taken = {*report.matched, *report.converted}

@@ -46,12 +46,18 @@ class Report:
     mismatched: tuple[Mismatch, ...] = ()
     remarks: tuple[str, ...] = ()
 
+    @property
+    def lacks_head(self) -> bool:
+        """Whether the head keeps initial values: the network must be trained before its scores mean anything."""
+        return any(name.startswith("head.") for name in self.left_alone)
+
     def __str__(self) -> str:
         lines = [f"{self.path}: weights of {self.origin}, {len(self.matched)} matched, {len(self.converted)} converted"]
         lines += _grouped("converted", self.converted)
         lines += _grouped("left at its initial value", self.left_alone)
         lines += _grouped("not used", self.skipped)
-        lines += [f"  other shape: {mismatch}" for mismatch in self.mismatched]
+        lines += [f"  other shape: {mismatch}" for mismatch in self.mismatched[:10]]
+        lines += [f"  other shape: {len(self.mismatched) - 10} more"] if len(self.mismatched) > 10 else []
         lines += [f"  note: {remark}" for remark in self.remarks]
         return "\n".join(lines)
 

@@ -20,6 +20,23 @@ from actiondet.models.slowfast import SlowFast
 Settings = dict[str, Any]
 Kind = Literal["detection", "recognition"]
 STAGES = ("res2", "res3", "res4", "res5")
+BEHAVIOUR = (
+    "backbone.alpha",
+    "backbone.slow_frames",
+    "backbone.res5_stride",
+    "backbone.res5_dilation",
+    "backbone.nonlocal_blocks.attention",
+    "backbone.nonlocal_blocks.pool",
+    "backbone.nonlocal_blocks.pool_first",
+    "head.roi_size",
+    "head.aligned",
+    "head.temporal_pool",
+    "window",
+    "average_positions",
+    "mean",
+    "std",
+)
+"""Settings that change what a network computes and that no shape of a weight shows."""
 
 
 def settings_of_weights(weights: Mapping[str, Tensor], kind: Kind | None) -> Settings:
@@ -57,11 +74,7 @@ def _settings_of_pathway(weights: Mapping[str, Tensor], prefix: str) -> Settings
         "backbone.depth": depths[0] if depths else f"{counts} blocks",
         "backbone.width": width,
         "backbone.in_channels": in_channels,
-        "backbone.temporal_blocks": tuple(
-            # 2D weights have no time axis, so nothing is said about it.
-            sum(block["conv_a.weight"].ndim == 5 and block["conv_a.weight"].shape[2] > 1 for block in blocks)
-            for blocks in stages
-        ),
+        "backbone.temporal_blocks": tuple(sum(_is_temporal(block) for block in blocks) for blocks in stages),
     }
     if prefix != "backbone.fast.":
         found["backbone.nonlocal_blocks.after"] = nonlocal_after if any(nonlocal_after) else None
@@ -76,6 +89,11 @@ def _blocks_of_stage(weights: Mapping[str, Tensor], prefix: str) -> list[dict[st
             number, _, rest = name[len(prefix) :].partition(".")
             blocks.setdefault(int(number), {})[rest] = tensor
     return [blocks[number] for number in sorted(blocks)]
+
+
+def _is_temporal(block: Mapping[str, Tensor]) -> bool:
+    weight = block.get("conv_a.weight")
+    return weight is not None and weight.ndim == 5 and weight.shape[2] > 1
 
 
 def _settings_of_head(weights: Mapping[str, Tensor], backbone: Settings, kind: Kind | None) -> Settings:
@@ -95,7 +113,8 @@ def _settings_of_head(weights: Mapping[str, Tensor], backbone: Settings, kind: K
 
 
 def _out_channels(weights: Mapping[str, Tensor], block: str) -> int:
-    return len(weights.get(f"{block}conv_c.weight", weights[f"{block}conv_b.weight"]))
+    weight = weights.get(f"{block}conv_c.weight", weights.get(f"{block}conv_b.weight"))
+    return 0 if weight is None else len(weight)
 
 
 def settings_of_network(network: ActionDetector | ActionRecognizer) -> Settings:

@@ -1,0 +1,83 @@
+"""The configuration that a checkpoint seems to ask for."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from actiondet.models.blocks import DESIGNS
+from actiondet.models.weights.conversion import Target
+from actiondet.models.weights.files import read_checkpoint
+from actiondet.models.weights.load import OriginName, find_origin
+from actiondet.models.weights.settings import Settings, settings_of_weights
+from evaluation.errors import InputError
+
+
+def infer_model(path: str | os.PathLike[str], origin: OriginName = "auto") -> tuple[Settings, list[str]]:
+    """Propose the `model:` part of a configuration from the shapes of the weights and from their origin.
+
+    Returns:
+        The settings, nested as in a configuration file; and what to check, because nothing in the file tells.
+
+    Raises:
+        InputError: the file cannot be read, or holds no SlowOnly or SlowFast network.
+    """
+    file = read_checkpoint(path)
+    source = find_origin(file, origin, {})
+    conversion = source.convert(file, Target({}, "detection"))
+    kind = conversion.kind or "detection"
+    found = settings_of_weights(conversion.weights, kind)
+    if not found:
+        raise InputError(f"{file.path}: weights of {source.name}, but not of a SlowOnly or SlowFast network")
+
+    doubts = []
+    if conversion.kind is None:
+        doubts.append("the file does not tell whether it is a detector; it is taken for one")
+    if kind == "detection" and conversion.background and found.get("num_actions") == 81:
+        found["num_actions"] = 80  # AVA's ids are 1 to 80; row 0 of the file has no meaning
+    elif kind == "detection" and conversion.background:
+        doubts.append("model.num_actions: one less if class 0 of the file has no meaning, as in AVA")
+    if kind == "detection":
+        found["head.name"] = "roi"
+        doubts.append("model.multi_label: false where a person does one thing at a time, as in MultiSports")
+    found |= conversion.settings
+    if found["backbone.name"] == "slowfast" and "backbone.alpha" not in found:
+        found["backbone.alpha"] = 8 if found.get("backbone.fusion_kernel") == 5 else 4
+        doubts.append("model.backbone.alpha: 4 or 8, guessed from the kernel of the lateral connections")
+    if kind == "detection" and "head.temporal_pool" not in found:
+        doubts.append("model.head.temporal_pool: avg or max")
+    return _nest({key: value for key, value in found.items() if _needed(key, value, found)}), doubts
+
+
+def _needed(key: str, value: Any, found: Settings) -> bool:
+    """Whether the setting exists in such a network and is not what it is anyway."""
+    depth, two_pathways = found["backbone.depth"], bool(found["backbone.name"] == "slowfast")
+    if value is None or depth not in DESIGNS:
+        return value is not None
+    every_block = DESIGNS[depth].blocks
+    if key == "backbone.temporal_blocks":
+        return bool(value != (0, 0, *every_block[2:]))
+    if key in ("backbone.slow_frames", "backbone.alpha"):
+        return two_pathways
+    if key == "backbone.fast_depth":
+        return bool(value != depth)
+    if key == "backbone.fast_temporal_blocks":
+        return bool(value != DESIGNS[found["backbone.fast_depth"]].blocks)
+    about_nonlocal = key.startswith("backbone.nonlocal_blocks.")
+    return not about_nonlocal or bool(found["backbone.nonlocal_blocks.after"])
+
+
+def _nest(settings: Settings) -> Settings:
+    """Dotted keys as nested mappings, tuples as lists."""
+    tree: dict[str, Any] = {}
+    for key, value in settings.items():
+        *path, name = key.split(".")
+        branch = tree
+        for part in path:
+            branch = branch.setdefault(part, {})
+        branch[name] = _plain(value)
+    return tree
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value

@@ -1,0 +1,399 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from actiondet.models.detector import ActionDetector
+from actiondet.models.heads import RecognitionHead, RoIHead
+from actiondet.models.nonlocal_block import NonLocalSpec
+from actiondet.models.recognizer import ActionRecognizer
+from actiondet.models.slowfast import SlowFast
+from actiondet.models.slowonly import SlowOnly
+from actiondet.models.weights import caffe2, load_weights
+from actiondet.models.weights.files import read_checkpoint
+from actiondet.models.weights.imagenet import inflate
+from actiondet.models.weights.infer import infer_model
+from evaluation.errors import InputError
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "models"
+Named = Callable[[str], Any]
+
+
+def small_detector(num_actions: int = 80, **backbone: Any) -> ActionDetector:
+    network = SlowOnly(**({"width": 4, "res5_stride": 1} | backbone))
+    return ActionDetector(network, RoIHead(channels=network.channels, num_actions=num_actions))
+
+
+def state_of(network: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["slowonly_r50_16x4_tricks", "psf_slow_4x16_r50_ava_c2", "ptv_slowfast_r50_detection", "paddle_slowfast_ava"],
+    indirect=True,
+)
+def test_converted_weights_give_bit_equal_logits(reference: Any, tmp_path: Path) -> None:
+    first, second = reference.build(), reference.build()
+    load_weights(first, reference.write(tmp_path))
+    torch.save({"format": "actiondet checkpoint 1", "weights": first.state_dict()}, tmp_path / "ours.pt")
+    report = load_weights(second, tmp_path / "ours.pt")
+    assert report.origin == "actiondet"
+    assert len(report.matched) == len(first.state_dict())
+    clips, boxes = torch.randn(1, 3, 16, 32, 32), [torch.tensor([[2.0, 3.0, 20.0, 30.0]])]
+    with torch.inference_mode():
+        assert torch.equal(first(clips, boxes), second(clips, boxes))
+
+
+def test_what_was_changed_is_reported(reference_named: Named, tmp_path: Path) -> None:
+    slowfast = reference_named("rec_slowfast_r50_8x8_lateral_norm")
+    report = load_weights(slowfast.build(), slowfast.write(tmp_path))
+    assert report.converted == {"head.fc.weight": "reordered from [fast, slow]"}
+    assert "660 matched" not in str(report)
+    assert f"{len(report.matched)} matched, 1 converted" in str(report)
+
+    paddle = reference_named("paddle_slowfast_ava")
+    report = load_weights(paddle.build(), paddle.write(tmp_path))
+    assert set(report.converted) == {"head.fc.weight", "head.fc.bias"}
+    assert "never use" in report.skipped["backbone.s1_fuse._bn.weight"]
+    assert set(report.left_alone.values()) == {"Paddle does not count batches"}
+    assert not report.lacks_head
+
+    nonlocal_blocks = reference_named("psf_slowfast_nln_8x8_r50")
+    report = load_weights(nonlocal_blocks.build(), nonlocal_blocks.write(tmp_path))
+    assert len(report.converted) == 5
+    assert all(name.endswith("nonlocal_block.norm.running_mean") for name in report.converted)
+
+
+@pytest.mark.parametrize("names", ["c2_names_slow_r50_ava.json", "c2_names_slowfast_32x2_r101_nln_ava.json"])
+def test_every_caffe2_name_is_known(names: str) -> None:
+    """Authority: PySlowFast's own table of names, applied to its networks."""
+    rows = json.loads((GOLDEN / names).read_text())
+    for theirs, _, canonical, _ in rows:
+        found = caffe2.rename(theirs, two_pathways="slowfast" in names)
+        expected = canonical if "slowfast" in names else canonical.removeprefix("slow.")
+        pathway, _, rest = expected.rpartition("nonlocal")
+        if pathway:  # theirs stands in the stage, ours in the block
+            block, _, leaf = rest.partition(".")
+            expected = f"{pathway}{block}.nonlocal_block.{leaf}"
+        assert found == (expected if expected.startswith("head.") else f"backbone.{expected}"), theirs
+
+
+def test_a_recognisers_weights_fill_the_backbone_of_a_detector(reference_named: Named, tmp_path: Path) -> None:
+    reference = reference_named("rec_slowfast_r50_8x8_lateral_norm")
+    network = SlowFast(width=4, beta_inv=4, res5_stride=1)
+    detector = ActionDetector(network, RoIHead(channels=network.channels, num_actions=80))
+    head = state_of(detector.head)
+    report = load_weights(detector, reference.write(tmp_path))
+    assert report.lacks_head
+    assert set(report.left_alone) == {"head.fc.weight", "head.fc.bias"}
+    assert report.left_alone["head.fc.bias"] == "the file holds a network for recognition"
+    assert all(torch.equal(head[name], tensor) for name, tensor in detector.head.state_dict().items())
+    stem = reference.state["backbone.slow_path.conv1.conv.weight"]
+    assert torch.equal(detector.backbone.slow.stem.conv.weight, stem)
+
+
+def test_a_detectors_weights_fill_the_backbone_of_a_recogniser(reference_named: Named, tmp_path: Path) -> None:
+    network = SlowOnly(width=4)
+    recogniser = ActionRecognizer(network, RecognitionHead(channels=network.channels, num_classes=80))
+    assert load_weights(recogniser, reference_named("slowonly_r50_16x4_tricks").write(tmp_path)).lacks_head
+
+
+def test_a_detector_of_other_classes_is_refused_unless_the_head_is_allowed(
+    reference_named: Named, tmp_path: Path
+) -> None:
+    reference = reference_named("slowfast_r50_8x8_tmax")
+    path, detector = reference.write(tmp_path), reference.build(num_actions=91)
+    before = state_of(detector)
+    with pytest.raises(InputError, match="num_actions is 81 in the file's network, 91 in yours"):
+        load_weights(detector, path)
+    assert all(torch.equal(before[name], tensor) for name, tensor in detector.state_dict().items())
+
+    report = load_weights(detector, path, allow=["head"])
+    assert report.left_alone["head.fc.weight"] == "it does not fit, as was allowed"
+    assert torch.equal(detector.head.fc.weight, before["head.fc.weight"])
+    assert not torch.equal(detector.backbone.fast.stem.conv.weight, before["backbone.fast.stem.conv.weight"])
+
+
+@pytest.mark.parametrize(
+    ("backbone", "told"),
+    [
+        ({"width": 8}, "backbone.width is 4 in the file's network, 8 in yours"),
+        ({"depth": 101}, "backbone.depth is 50 in the file's network, 101 in yours"),
+        ({"temporal_blocks": (0, 0, 2, 3)}, r"temporal_blocks is \(0, 0, 6, 3\) in the file's network"),
+        ({"nonlocal_blocks": NonLocalSpec(((), (0,), (), ()))}, r"nonlocal_blocks.after is None .* \(\(\), \(0,\)"),
+        ({"in_channels": 2}, "backbone.in_channels is 3 in the file's network, 2 in yours"),
+        ({"res5_dilation": 2}, "backbone.res5_dilation is 1 in the file's network, 2 in yours"),
+    ],
+)
+def test_another_network_is_told_by_its_settings(
+    backbone: dict[str, Any], told: str, reference_named: Named, tmp_path: Path
+) -> None:
+    path = reference_named("slowonly_r50_16x4_tricks").write(tmp_path)
+    network = SlowOnly(**({"width": 4, "res5_stride": 1} | backbone))
+    head = RoIHead(channels=network.channels, num_actions=80, context=True, classifier="mlp", temporal_pool="max")
+    with pytest.raises(InputError, match=told) as fault:
+        load_weights(ActionDetector(network, head), path)
+    assert str(path) in str(fault.value)
+
+
+def test_slowfast_weights_do_not_go_into_slowonly(reference_named: Named, tmp_path: Path) -> None:
+    path = reference_named("slowfast_r50_8x8_tmax").write(tmp_path)
+    with pytest.raises(InputError, match=r"backbone.name is slowfast in the file's network, slowonly in yours"):
+        load_weights(small_detector(), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "told"),
+    [
+        ("psf_slow_4x16_r50_ava_c2", {"aligned": True}, "head.aligned is False"),
+        ("psf_slow_4x16_r50_ava_c2", {"roi_size": 8}, "head.roi_size is 7"),
+        ("slowfast_r50_8x8_tmax", {"aligned": False}, "head.aligned is True"),
+        ("psf_slowfast_nln_8x8_r50", {"average_positions": "logits"}, "average_positions is softmax"),
+    ],
+)
+def test_a_difference_in_behaviour_is_refused_and_may_be_allowed(
+    name: str, head: dict[str, Any], told: str, reference_named: Named, tmp_path: Path
+) -> None:
+    reference = reference_named(name)
+    path = reference.write(tmp_path)
+    with pytest.raises(InputError, match=told):
+        load_weights(reference.build(**head), path)
+    key = told.split(" ")[0]
+    report = load_weights(reference.build(**head), path, allow=[key])
+    assert [remark.split(" ")[0] for remark in report.remarks] == [key]
+
+
+def test_slow_frames_and_normalisation_are_checked(reference_named: Named, tmp_path: Path) -> None:
+    reference = reference_named("slowfast_r50_8x8_tmax")
+    path, detector = reference.write(tmp_path), reference.build()
+    detector.backbone.slow_frames = "spread"
+    with pytest.raises(InputError, match=r"backbone.slow_frames is strided in the file's network, spread in yours"):
+        load_weights(detector, path)
+    detector = reference.build()
+    detector.mean = (114.75, 114.75, 114.75)
+    with pytest.raises(InputError, match=r"mean is \(123.675, 116.28, 103.53\) in the file's network, \(114.75"):
+        load_weights(detector, path)
+
+
+def test_our_own_checkpoint_is_checked_against_its_configuration(tmp_path: Path) -> None:
+    config = "task: detection\nmodel: {head: {aligned: false}, mean: [123.675, 116.28, 103.53]}\n"
+    detector = small_detector(depth=18)
+    torch.save({"config": config, "weights": detector.state_dict()}, tmp_path / "ours.pt")
+    with pytest.raises(InputError, match=r"head.aligned is False in the file's network, True in yours"):
+        load_weights(detector, tmp_path / "ours.pt")
+
+
+def test_without_strict_what_fits_is_taken(reference_named: Named, tmp_path: Path) -> None:
+    path = reference_named("slowonly_r50_16x4_tricks").write(tmp_path)
+    report = load_weights(small_detector(num_actions=91), path, strict=False)
+    # A linear layer where the file has two.
+    assert set(report.left_alone) == {"head.fc.weight", "head.fc.bias"}
+    assert set(report.skipped) >= {"roi_head.bbox_head.fc_cls.0.weight", "roi_head.bbox_head.fc_cls.2.bias"}
+
+
+def test_unknown_entries_are_an_error_unless_allowed(reference_named: Named, tmp_path: Path) -> None:
+    reference = reference_named("slowfast_r50_8x8_tmax")
+    reference.content["state_dict"]["backbone.mystery.weight"] = torch.ones(1)
+    path = reference.write(tmp_path)
+    with pytest.raises(InputError, match=r"the network has no place for backbone\.mystery\.weight"):
+        load_weights(reference.build(), path)
+    report = load_weights(reference.build(), path, allow=["backbone.mystery"])
+    assert report.skipped["backbone.mystery.weight"] == "the network has no place for it"
+
+
+def test_old_and_distributed_mmaction2_files_load(reference_named: Named, tmp_path: Path) -> None:
+    reference = reference_named("slowfast_r50_8x8_tmax")
+    state = {f"module.{name}": tensor for name, tensor in reference.state.items()}
+    state["module.data_preprocessor.mean"] = torch.zeros(3)
+    path = tmp_path / "old.pth"
+    torch.save({"state_dict": state}, path, _use_new_zipfile_serialization=False)
+    report = load_weights(reference.build(), path)
+    assert list(report.skipped) == ["data_preprocessor.mean"]
+
+
+@pytest.mark.parametrize(("depth", "make"), [(50, torchvision.models.resnet50), (18, torchvision.models.resnet18)])
+def test_imagenet_weights_are_inflated(depth: int, make: Callable[[], nn.Module], tmp_path: Path) -> None:
+    image_network = make(weights=None).eval()
+    torch.save(image_network.state_dict(), tmp_path / "imagenet.pth")
+    detector = small_detector(depth=depth, width=64, res5_stride=2).eval()
+    report = load_weights(detector, tmp_path / "imagenet.pth")
+    assert report.origin == "imagenet"
+    assert report.lacks_head
+    # A clip that shows one image gives the image's features, away from the clip's ends, where time is padded.
+    image = torch.randn(1, 3, 32, 32)
+    image_network.fc = nn.Identity()
+    with torch.inference_mode():
+        feature = detector.backbone(image[:, :, None].expand(-1, -1, 19, -1, -1))[0][:, :, 9]
+        torch.testing.assert_close(feature.mean(dim=(2, 3)), image_network(image), rtol=1e-3, atol=1e-4)
+
+
+def test_imagenet_weights_leave_lateral_channels_unused_and_flow_stems_alone(tmp_path: Path) -> None:
+    state = torchvision.models.resnet50(weights=None).state_dict()
+    torch.save(state, tmp_path / "imagenet.pth")
+    network = SlowFast(res5_stride=1)
+    report = load_weights(
+        ActionDetector(network, RoIHead(channels=network.channels, num_actions=3)), tmp_path / "imagenet.pth"
+    )
+    assert not network.slow.res2[0].conv_a.weight[:, 64:].any()
+    assert torch.equal(network.slow.res2[0].conv_a.weight[:, :64, 0], state["layer1.0.conv1.weight"])
+    assert {name.split(".")[1] for name in report.left_alone if name.startswith("backbone")} == {
+        "fast", "fuse1", "fuse2", "fuse3", "fuse4",
+    }  # fmt: skip
+    report = load_weights(small_detector(width=64, in_channels=2), tmp_path / "imagenet.pth")
+    assert report.left_alone["backbone.stem.conv.weight"] == "the clip has fewer channels than an image"
+
+
+def test_inflation_is_mmaction2s(shared: Path) -> None:
+    """Authority: inflate.pt, by MMAction2 1.2.0."""
+    cases = torch.load(shared / "reference" / "mmaction2" / "fixtures" / "inflate.pt", weights_only=True)["cases"]
+    compared = 0
+    for case in cases.values():
+        for name, theirs in case["state_dict_3d"].items():
+            # layer1.0.downsample.conv.weight was layer1.0.downsample.0.weight, conv1.conv.weight was conv1.weight.
+            flat = name.replace("downsample.conv", "downsample.0").replace(".conv.", ".")
+            image = case["state_dict_2d"].get(flat)
+            if theirs.ndim == 5 and image is not None and image.shape[1] <= theirs.shape[1]:
+                frames, channels = theirs.shape[2], theirs.shape[1]
+                torch.testing.assert_close(inflate(image, frames=frames, channels=channels), theirs)
+                compared += 1
+    assert compared == 38  # every convolution but the stem for optical flow
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "an empty file"),
+        (b"Not found, sorry.", "a text file"),
+        (b"<!DOCTYPE html><html>404</html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a pointer of Git LFS"),
+        (b"\x89HDF\r\n\x1a\n\0\0", "a file of another kind"),
+    ],
+)
+def test_files_that_are_no_checkpoints_are_told(content: bytes, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"weights.pth: {told}.*, not a checkpoint"):
+        load_weights(small_detector(depth=18), path)
+    with pytest.raises(InputError, match="no such file"):
+        load_weights(small_detector(depth=18), tmp_path / "nowhere.pth")
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+def test_a_truncated_checkpoint_is_told(new_format: bool, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save({"state_dict": {"a": torch.ones(1000)}}, path, _use_new_zipfile_serialization=new_format)
+    path.write_bytes(path.read_bytes()[:-700])
+    with pytest.raises(InputError, match=r"weights.pth: a damaged or truncated checkpoint"):
+        load_weights(small_detector(depth=18), path)
+
+
+class Bomb:
+    def __reduce__(self) -> Any:
+        return os.system, ("touch exploded",)
+
+
+def _write_bomb(path: Path, how: str) -> None:
+    if how == "pickle":
+        path.write_bytes(pickle.dumps({"blobs": Bomb()}, protocol=2))
+    else:
+        torch.save({"state_dict": Bomb()}, path, _use_new_zipfile_serialization=how == "torch")
+
+
+@pytest.mark.parametrize("how", ["torch", "old torch", "pickle"])
+def test_a_pickle_bomb_is_refused_by_the_name_of_what_it_imports(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _write_bomb(tmp_path / "bomb.pth", how)
+    with pytest.raises(InputError, match=r"bomb\.pth: refused, it tries to import (posix|nt)\.system"):
+        load_weights(small_detector(depth=18), tmp_path / "bomb.pth")
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+def test_training_logs_beside_the_weights_are_skipped_and_not_run(
+    new_format: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+
+    class HistoryBuffer(list):  # type: ignore[type-arg]
+        def __setstate__(self, state: object) -> None:
+            ran.append(state)
+
+    module = ModuleType("mmengine.logging.history_buffer")
+    HistoryBuffer.__module__, HistoryBuffer.__qualname__ = module.__name__, "HistoryBuffer"
+    module.HistoryBuffer = HistoryBuffer  # type: ignore[attr-defined]
+    path = tmp_path / "raw.pth"
+    log = HistoryBuffer([1, 2])
+    log.numbers, log.step = np.arange(3.0), np.int64(7)  # type: ignore[attr-defined]
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "mmengine", ModuleType("mmengine"))
+        patch.setitem(sys.modules, module.__name__, module)
+        content = {"message_hub": {"log": log}, "state_dict": {"a": torch.ones(2)}}
+        torch.save(content, path, _use_new_zipfile_serialization=new_format)
+    assert torch.equal(read_checkpoint(path).tensors["a"], torch.ones(2))
+    assert ran == []
+
+
+def test_weights_of_unknown_origin_are_told(tmp_path: Path) -> None:
+    torch.save({"encoder.weight": torch.ones(1)}, tmp_path / "odd.pt")
+    with pytest.raises(InputError, match=r"weights of unknown origin \(encoder.weight\); expected those of one of"):
+        load_weights(small_detector(depth=18), tmp_path / "odd.pt")
+    torch.save([1, 2], tmp_path / "list.pt")
+    with pytest.raises(InputError, match=r"list\.pt: holds a list; expected weights by name"):
+        load_weights(small_detector(depth=18), tmp_path / "list.pt")
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("psf_slowfast_nln_8x8_r50", {"alpha": 4, "fusion_kernel": 5, "slow_frames": "spread", "lateral_norm": True}),
+        ("slowfast_r50_8x8_tmax", {"alpha": 4, "fusion_kernel": 7, "slow_frames": "strided", "lateral_norm": False}),
+        ("rec_slowfast_r101r50_4x16", {"alpha": 8, "depth": 101, "fast_depth": 50, "res5_stride": 2}),
+        ("psf_slow_4x16_r50_ava_c2", {"name": "slowonly", "width": 8, "res5_dilation": 2, "res5_stride": 1}),
+        ("slowonly_r50_4x16_nl", {"nonlocal_blocks": {
+            "after": [[], [0, 2], [0, 2, 4], []], "attention": "softmax", "pool": [1, 2, 2], "pool_first": False,
+        }}),
+    ],
+    indirect=["reference"],
+)  # fmt: skip
+def test_a_configuration_is_inferred(reference: Any, expected: dict[str, Any], tmp_path: Path) -> None:
+    settings, doubts = infer_model(reference.write(tmp_path))
+    assert {key: settings["backbone"][key] for key in expected} == expected
+    if reference.boxes is not None:
+        assert settings["num_actions"] == 80
+        assert settings["head"]["aligned"] is (reference.origin != "caffe2")
+        assert any("multi_label" in doubt for doubt in doubts)
+    else:
+        assert settings["num_classes"] == len(reference.build().head.fc.bias)
+
+
+@pytest.mark.parametrize(
+    "name", ["layout_psf_slow_w2.pyth", "layout_c2_slow_w2.pkl", "layout_paddle_SlowFast_w4b4.pdparams"]
+)
+def test_files_written_by_the_toolkits_own_savers_load(name: str, shared: Path) -> None:
+    path = shared / "reference" / "slowfast_family" / "fixtures" / name
+    grey = {"mean": (114.75,) * 3, "std": (57.375,) * 3}
+    network: ActionDetector | ActionRecognizer
+    if "paddle" in name:
+        backbone = SlowFast(width=4, beta_inv=4, alpha=4, slow_frames="spread")
+        network = ActionRecognizer(backbone, RecognitionHead(channels=backbone.channels, num_classes=5), **grey)
+    else:
+        slow = SlowOnly(width=2, res5_stride=1, res5_dilation=2)
+        head = RoIHead(channels=slow.channels, num_actions=5, roi_size=7, aligned="c2" not in name)
+        network = ActionDetector(slow, head, **grey)
+    report = load_weights(network, path)
+    assert all(name.endswith("num_batches_tracked") for name in report.left_alone)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+import yaml
+
+from actiondet.engine.checkpoint import load_checkpoint
+from actiondet.models.build import build_detector
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "tests" / "golden" / "models" / "slowonly_r50_16x4_tricks.pt"
+CONFIG = """
+task: detection
+model:
+  backbone: {name: slowonly, width: 4}
+  head: {name: roi, context: true, classifier: mlp, temporal_pool: max}
+data:
+  name: ava
+  videos: videos
+  actions: ACTIONS
+  train: {truth: train.csv}
+  val: {truth: val.csv}
+"""
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "tools" / "convert_checkpoint.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
+
+
+def write_inputs(folder: Path) -> tuple[Path, Path]:
+    source, config, actions = folder / "theirs.pth", folder / "config.yaml", folder / "actions.pbtxt"
+    torch.save({"state_dict": torch.load(REFERENCE, weights_only=True)["state_dict"]}, source)
+    actions.write_text('item {\n  name: "stand"\n  id: 1\n}\nitem {\n  name: "walk"\n  id: 80\n}\n')
+    config.write_text(CONFIG.replace("ACTIONS", str(actions)))
+    return source, config
+
+
+def test_a_converted_checkpoint_is_ours(tmp_path: Path) -> None:
+    source, config = write_inputs(tmp_path)
+    done = run(source, "--config", config, "--out", tmp_path / "ours.pt")
+    assert done.returncode == 0, done.stderr
+    assert "weights of mmaction2, 320 matched, 2 converted" in done.stdout
+    checkpoint = load_checkpoint(tmp_path / "ours.pt")
+    build_detector(checkpoint.config.model).load_state_dict(dict(checkpoint.weights))
+    assert checkpoint.actions.names == ("stand", "walk")
+
+
+def test_what_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
+    source, config = write_inputs(tmp_path)
+    done = run(source, "model.backbone.width=8", "--config", config, "--out", tmp_path / "ours.pt")
+    assert done.returncode == 2
+    assert "backbone.width is 4 in the file's network, 8 in yours" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "ours.pt").exists()
+
+
+def test_an_inferred_configuration_fits(tmp_path: Path) -> None:
+    source, config = write_inputs(tmp_path)
+    done = run(source, "--infer")
+    assert done.returncode == 0, done.stderr
+    settings = yaml.safe_load(done.stdout)["model"]
+    settings["head"]["temporal_pool"] = "max"  # as the tool says: nothing in the file tells
+    assert "# check: model.head.temporal_pool" in done.stdout
+    whole = yaml.safe_load(config.read_text()) | {"model": settings}
+    config.write_text(yaml.safe_dump(whole))
+    done = run(source, "--config", config, "--out", tmp_path / "ours.pt")
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,70 @@
+"""Turn another toolkit's checkpoint into ours: python tools/convert_checkpoint.py SRC --config CONFIG --out OURS.pt.
+
+Prints what was matched, converted, left alone and not used. With --infer instead, prints the `model:` part of the
+configuration that SRC seems to ask for.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from evaluation.command_line import run_tool
+
+ORIGINS = ["auto", "actiondet", "mmaction2", "pyslowfast", "caffe2", "pytorchvideo", "paddle", "imagenet"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Convert a checkpoint of another toolkit, or say what it holds.")
+    parser.add_argument("source", metavar="SRC", help=".pth, .pyth, .pt, .pkl or .pdparams file")
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
+    parser.add_argument("--config", help="YAML file of configs/ that describes the network")
+    parser.add_argument("--out", metavar="OURS.pt", help="checkpoint to write")
+    parser.add_argument("--infer", action="store_true", help="print the configuration that SRC seems to ask for")
+    parser.add_argument("--origin", choices=ORIGINS, default="auto", help="who wrote SRC (default: told by its names)")
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="weights (head) or settings (backbone.slow_frames) that may differ",
+    )
+    arguments = parser.parse_intermixed_args()
+    if not arguments.infer and not (arguments.config and arguments.out):
+        parser.error("give --config and --out to convert, or --infer to see what SRC holds")
+    if arguments.infer:
+        infer(arguments)
+    else:
+        convert(arguments)
+
+
+def infer(arguments: argparse.Namespace) -> None:
+    """Print a configuration."""
+    import yaml
+
+    from actiondet.models.weights.infer import infer_model
+
+    settings, doubts = infer_model(arguments.source, arguments.origin)
+    for doubt in doubts:
+        print(f"# check: {doubt}")
+    print(yaml.safe_dump({"model": settings}, sort_keys=False), end="")
+
+
+def convert(arguments: argparse.Namespace) -> None:
+    """Write our checkpoint."""
+    from actiondet.config import load_config
+    from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
+    from actiondet.models.build import build_detector
+    from actiondet.models.weights import load_weights
+    from evaluation.formats.action_list import read_action_list
+
+    config = load_config(arguments.config, arguments.settings)
+    actions = read_action_list(config.data.actions)
+    detector = build_detector(config.model)
+    print(load_weights(detector, arguments.source, arguments.origin, allow=arguments.allow))
+    save_checkpoint(Checkpoint(config, detector.state_dict(), actions), Path(arguments.out))
+    print(f"wrote {arguments.out}")
+
+
+if __name__ == "__main__":
+    run_tool(main)
