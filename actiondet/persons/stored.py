@@ -43,7 +43,7 @@ class StoredPersonDetector:
         if key.video not in self._of_video:
             some = ", ".join(sorted(self._of_video)[:5]) + (", ..." if len(self._of_video) > 5 else "")
             raise InputError(
-                f"there are no boxes of video '{key.video}', only of {some or 'none'}; videos are told apart by file names"
+                f"there are no boxes of video '{key.video}', only of {some or 'none'}; expected the file's name"
             )
         records = self._of_video[key.video]
         place = bisect_left(records, key.moment, key=lambda persons: persons.key.moment)

@@ -1,0 +1,203 @@
+"""Draw persons and what they do on frames, with supervision's annotators."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import supervision as sv
+
+from actiondet.carrying import CarriedPersons
+from actiondet.video import VideoIndex, VideoWriter, stream_frames
+from evaluation.boxes import unit_to_pixel
+from evaluation.formats.ava import ActionList
+from evaluation.records import ActionDetections, FloatArray, IntArray
+
+Frame = npt.NDArray[np.uint8]
+
+# Smaller frames are drawn enlarged: a line of a label is 15 pixels high and must not hide the people.
+READABLE_SHORT_SIDE = 480
+
+# Strong, dark colours, on which white text can be read; the last is for persons without an action.
+_COLOURS = (
+    "#c1121f",
+    "#1d5fbf",
+    "#2b7a0b",
+    "#a0319c",
+    "#b85c00",
+    "#00707f",
+    "#7a4a1e",
+    "#5b3fd1",
+    "#a8326b",
+    "#4a6b00",
+)
+_NO_ACTION = "#6b6b6b"
+
+
+@dataclass(frozen=True)
+class DrawingStyle:
+    """What is drawn.
+
+    Attributes:
+        threshold: actions with a lower score are not named.
+        top: at most so many actions a person.
+        colour_by: one colour for each best action, or for each person.
+        caption: a line at the bottom of every frame; empty for none.
+        font: a TrueType file for action names that need one; without it only names beyond ASCII are drawn with
+            Pillow's own font, which takes about 10 ms a frame more.
+    """
+
+    threshold: float = 0.5
+    top: int = 3
+    colour_by: Literal["action", "person"] = "action"
+    caption: str = ""
+    font: str | None = None
+
+
+class ActionDrawer:
+    """Draws on frames of one size."""
+
+    def __init__(self, *, width: int, height: int, actions: ActionList, style: DrawingStyle) -> None:
+        """Prepare annotators for frames of `width` x `height` pixels.
+
+        Args:
+            width, height: of the frames that come in.
+            actions: names of the actions; columns without one are not drawn.
+            style: what is drawn.
+        """
+        self._style = style
+        self._columns = np.asarray(actions.ids, dtype=np.int64) - 1
+        self._names = dict(zip(self._columns.tolist(), short_names(actions.names), strict=True))
+        short_side = min(width, height)
+        self.factor = -(-READABLE_SHORT_SIDE // short_side) if short_side < READABLE_SHORT_SIDE else 1
+        self.width, self.height = width * self.factor, height * self.factor
+        self._short_side = short_side * self.factor
+        # The annotators think in OpenCV's BGR; our frames are RGB, so red and blue change places here.
+        colours = [sv.Color.from_hex(colour) for colour in (*_COLOURS, _NO_ACTION)]
+        palette = sv.ColorPalette([sv.Color(colour.b, colour.g, colour.r) for colour in colours])
+        self._boxes = sv.BoxAnnotator(color=palette, thickness=max(2, round(self._short_side / 300)))
+        self._labels = self._label_annotator(palette)
+
+    def _label_annotator(self, palette: sv.ColorPalette) -> sv.LabelAnnotator | sv.RichLabelAnnotator:
+        padding = max(3, round(self._short_side / 150))
+        if self._style.font or not all(name.isascii() for name in self._names.values()):
+            size = max(14, round(self._short_side / 38))
+            return sv.RichLabelAnnotator(
+                color=palette, font_path=self._style.font, font_size=size, text_padding=padding, smart_position=True
+            )
+        scale = max(0.45, self._short_side / 1333)
+        return sv.LabelAnnotator(
+            color=palette,
+            text_scale=scale,
+            text_thickness=max(1, round(2 * scale)),
+            text_padding=padding,
+            smart_position=True,
+        )
+
+    def draw(self, frame: Frame, detections: ActionDetections, identities: IntArray) -> Frame:
+        """Return a drawn copy of `frame`, enlarged by `factor`.
+
+        Args:
+            frame: (height, width, 3) uint8 RGB.
+            detections: the persons in it.
+            identities: (P,) number of each person.
+        """
+        size = (self.width, self.height)
+        picture: Frame = frame.copy()
+        if self.factor > 1:
+            picture = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+        if len(detections):
+            chosen = [self._chosen(scores) for scores in detections.action_scores]
+            found = sv.Detections(
+                xyxy=unit_to_pixel(detections.boxes, self.width, self.height),
+                class_id=self._colours(chosen, identities),
+            )
+            picture = self._boxes.annotate(picture, found)
+            named = np.array([len(each) > 0 for each in chosen])
+            texts = [self._text(each, scores) for each, scores in zip(chosen, detections.action_scores, strict=True)]
+            if named.any():
+                picture = self._labels.annotate(
+                    picture, cast(sv.Detections, found[named]), labels=[text for text in texts if text]
+                )
+        if self._style.caption:
+            self._write_caption(picture)
+        return picture
+
+    def _chosen(self, scores: FloatArray) -> IntArray:
+        """Columns of the actions to name, best first."""
+        best = self._columns[np.argsort(-scores[self._columns], kind="stable")][: self._style.top]
+        return best[scores[best] >= self._style.threshold]
+
+    def _text(self, chosen: IntArray, scores: FloatArray) -> str:
+        return "\n".join(f"{self._names[int(column)]} {scores[column]:.2f}" for column in chosen)
+
+    def _colours(self, chosen: list[IntArray], identities: IntArray) -> IntArray:
+        if self._style.colour_by == "person":
+            return identities % len(_COLOURS)
+        places = [int(each[0]) % len(_COLOURS) if len(each) else len(_COLOURS) for each in chosen]
+        return np.array(places, dtype=np.int64)
+
+    def _write_caption(self, picture: Frame) -> None:
+        scale = max(0.4, self._short_side / 1500)
+        thickness = max(1, round(2 * scale))
+        (width, height), _ = cv2.getTextSize(self._style.caption, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
+        scale *= min(1.0, (self.width - 8) / width)
+        bottom = self.height - 6
+        cv2.rectangle(picture, (0, bottom - height - 6), (self.width, self.height), (0, 0, 0), cv2.FILLED)
+        cv2.putText(
+            picture,
+            self._style.caption,
+            (4, bottom - 2),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            scale,
+            (255, 255, 255),
+            thickness,
+            cv2.LINE_AA,
+        )
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Leave out what stands in brackets, "listen to (a person)", where the rest still tells the names apart."""
+    bare = [re.sub(r"\s*\([^)]*\)", "", name) or name for name in names]
+    return [short if bare.count(short) == 1 else name for short, name in zip(bare, names, strict=True)]
+
+
+def draw_video(
+    index: VideoIndex,
+    out: str | Path,
+    persons: CarriedPersons,
+    *,
+    actions: ActionList,
+    style: DrawingStyle,
+    start: int = 0,
+    on_frame: Callable[[], None] | None = None,
+) -> None:
+    """Decode a video once more, draw on each frame, and write it with the sound of the source.
+
+    One frame is held at a time.
+
+    Args:
+        index: the video.
+        out: an .mp4 file to write, whole or not at all.
+        persons: who is where; its times begin at `start`.
+        actions: names of the actions.
+        style: what is drawn.
+        start: microseconds on the clock of `persons` at which the video begins.
+        on_frame: called after each frame.
+
+    Raises:
+        InputError: the video cannot be decoded, or `out` cannot be written.
+    """
+    drawer = ActionDrawer(width=index.width, height=index.height, actions=actions, style=style)
+    with VideoWriter(out, index.rate, drawer.width, drawer.height, sound_of=index.path) as writer:
+        for time, frame in stream_frames(index.path, index):
+            drawn = drawer.draw(frame, *persons.at(start + time))
+            writer.write(drawn, time_us=time)
+            if on_frame is not None:
+                on_frame()

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+
+from actiondet.drawing import ActionDrawer, DrawingStyle, short_names
+from evaluation.formats.ava import ActionList
+from evaluation.records import ActionDetections, FrameKey
+
+ACTIONS = ActionList((1, 3), ("walk", "wave"), (None, None))
+
+
+def detections(*people: tuple[tuple[float, float, float, float], tuple[float, float, float]]) -> ActionDetections:
+    boxes = np.array([box for box, _ in people], dtype=np.float32).reshape(-1, 4)
+    scores = np.array([scores for _, scores in people], dtype=np.float32).reshape(-1, 3)
+    return ActionDetections(FrameKey("v", 0), boxes, np.ones(len(boxes), dtype=np.float32), scores)
+
+
+def drawer(width: int, height: int, **style: object) -> ActionDrawer:
+    return ActionDrawer(width=width, height=height, actions=ACTIONS, style=DrawingStyle(**style))  # type: ignore[arg-type]
+
+
+def texts(found: ActionDetections, monkeypatch: pytest.MonkeyPatch, **style: object) -> list[str]:
+    """The labels that `found` gets."""
+    artist = drawer(640, 480, **style)
+    shown: list[str] = []
+    annotate = artist._labels.annotate
+
+    def note(scene: np.ndarray, detections: object, labels: list[str]) -> np.ndarray:
+        shown.extend(labels)
+        return annotate(scene, detections, labels)
+
+    monkeypatch.setattr(artist._labels, "annotate", note)
+    artist.draw(np.zeros((480, 640, 3), dtype=np.uint8), found, np.arange(len(found)))
+    return shown
+
+
+BOX = (0.25, 0.25, 0.5, 0.75)
+
+
+@pytest.mark.parametrize(
+    ("size", "factor"), [((160, 120), 4), ((320, 240), 2), ((640, 360), 2), ((480, 640), 1), ((90, 160), 6)]
+)
+def test_small_frames_are_enlarged_by_a_whole_number(size: tuple[int, int], factor: int) -> None:
+    width, height = size
+    artist = drawer(width, height)
+    drawn = artist.draw(np.zeros((height, width, 3), dtype=np.uint8), detections(), np.zeros(0, dtype=np.int64))
+    assert artist.factor == factor
+    assert drawn.shape == (height * factor, width * factor, 3)
+    assert (artist.width, artist.height) == (width * factor, height * factor)
+
+
+def test_the_edge_of_the_box_is_drawn_and_its_inside_left_alone() -> None:
+    frame = np.full((480, 640, 3), 100, dtype=np.uint8)
+    drawn = drawer(640, 480).draw(frame, detections((BOX, (0.9, 0.0, 0.0))), np.array([0]))
+    edge = drawn[240, 160]
+    assert edge.tolist() != [100, 100, 100]
+    assert drawn[240, 320].tolist() == edge.tolist()
+    assert drawn[240, 240].tolist() == [100, 100, 100]
+    assert frame.min() == frame.max() == 100, "the frame that came in was drawn on"
+
+
+def test_colours_are_rgb() -> None:
+    drawn = drawer(640, 480).draw(
+        np.zeros((480, 640, 3), dtype=np.uint8), detections((BOX, (0.9, 0.0, 0.0))), np.array([0])
+    )
+    assert drawn[240, 160].tolist() == [0xC1, 0x12, 0x1F]  # the first colour, red
+
+
+def test_labels_name_the_best_actions_above_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = detections((BOX, (0.6, 0.99, 0.8)), (BOX, (0.2, 0.9, 0.1)), (BOX, (0.5, 0.0, 0.4)))
+    assert texts(found, monkeypatch) == ["wave 0.80\nwalk 0.60", "walk 0.50"]  # id 2 is not in the list
+    assert texts(found, monkeypatch, top=1) == ["wave 0.80", "walk 0.50"]
+    assert texts(found, monkeypatch, threshold=0.7) == ["wave 0.80"]
+
+
+def test_a_person_without_action_keeps_a_grey_box() -> None:
+    black = np.zeros((480, 640, 3), dtype=np.uint8)
+    drawn = drawer(640, 480).draw(black, detections((BOX, (0.1, 0.1, 0.1))), np.array([0]))
+    assert drawn[240, 160].tolist() == [0x6B, 0x6B, 0x6B]
+
+
+def test_colours_tell_actions_or_persons() -> None:
+    black = np.zeros((480, 640, 3), dtype=np.uint8)
+    two = detections(((0.1, 0.2, 0.3, 0.9), (0.9, 0.0, 0.0)), ((0.6, 0.2, 0.8, 0.9), (0.9, 0.0, 0.0)))
+    by_action = drawer(640, 480).draw(black, two, np.array([0, 1]))
+    by_person = drawer(640, 480, colour_by="person").draw(black, two, np.array([0, 1]))
+    assert by_action[300, 64].tolist() == by_action[300, 384].tolist()
+    assert by_person[300, 64].tolist() != by_person[300, 384].tolist()
+
+
+def test_a_label_at_the_upper_edge_stays_in_the_frame() -> None:
+    black = np.zeros((480, 640, 3), dtype=np.uint8)
+    drawn = drawer(640, 480).draw(black, detections(((0.9, 0.0, 1.0, 0.5), (0.9, 0.0, 0.8))), np.array([0]))
+    white = (drawn.min(axis=2) > 200).sum()
+    elsewhere = drawer(640, 480).draw(black, detections(((0.4, 0.4, 0.5, 0.9), (0.9, 0.0, 0.8))), np.array([0]))
+    assert white == pytest.approx((elsewhere.min(axis=2) > 200).sum(), rel=0.1)
+
+
+def test_names_beyond_ascii_are_drawn_with_a_font_that_has_them() -> None:
+    actions = ActionList((1,), ("drücken",), (None,))
+    artist = ActionDrawer(width=640, height=480, actions=actions, style=DrawingStyle())
+    assert type(artist._labels).__name__ == "RichLabelAnnotator"
+    drawn = artist.draw(
+        np.zeros((480, 640, 3), dtype=np.uint8), detections((BOX, (0.9, 0.0, 0.0))), np.zeros(1, dtype=np.int64)
+    )
+    assert (drawn.min(axis=2) > 200).any()
+
+
+def test_the_caption_stands_at_the_bottom() -> None:
+    grey = np.full((480, 640, 3), 100, dtype=np.uint8)
+    drawn = drawer(640, 480, caption="random weights").draw(grey, detections(), np.zeros(0, dtype=np.int64))
+    assert drawn[:440].min() == drawn[:440].max() == 100
+    assert (drawn[450:].min(axis=2) > 200).any()
+
+
+def test_brackets_are_left_out_where_names_stay_different() -> None:
+    names = ["listen to (a person)", "watch (a person)", "watch (e.g., TV)", "give (an object) to (a person)", "(?)"]
+    shorter = ["listen to", "watch (a person)", "watch (e.g., TV)", "give to", "(?)"]
+    assert short_names(names) == shorter

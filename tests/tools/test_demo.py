@@ -1,0 +1,195 @@
+import importlib.util
+import json
+import shutil
+import sys
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from actiondet.config import load_config
+from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
+from actiondet.models.build import build_detector
+from actiondet.video import VideoWriter, index_video, open_video
+from evaluation.command_line import run_tool
+from evaluation.formats.ava import ActionList, read_ava_results
+from evaluation.formats.person_boxes import write_proposals
+from evaluation.records import FrameKey, PersonBoxes
+
+ROOT = Path(__file__).resolve().parents[2]
+SECOND = 1_000_000
+CONFIG = """
+task: detection
+model:
+  backbone: {name: slowonly, depth: 18, width: 8}
+  num_actions: 5
+clip: {frames: 4, stride: 3}
+transform: {train_short_side: [48, 48], train_crop: 48, test_short_side: 48}
+data:
+  name: ava
+  videos: videos
+  actions: actions.pbtxt
+  train: {truth: train.csv}
+  val: {truth: val.csv}
+"""
+BOX = [0.25, 0.25, 0.75, 0.75]
+
+
+@pytest.fixture(scope="module")
+def demo() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("demo", ROOT / "tools" / "demo.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A grey video of 2.5 seconds at 10 fps, 160 x 120, boxes for it, a config, and weights."""
+    folder = tmp_path_factory.mktemp("demo")
+    with VideoWriter(folder / "street.mp4", Fraction(10), 160, 120, sound_of=None) as writer:
+        for _ in range(25):
+            writer.write(np.full((120, 160, 3), 90, dtype=np.uint8))
+    (folder / "net.yaml").write_text(CONFIG)
+    box, score = np.array([BOX], dtype=np.float32), np.array([0.9], dtype=np.float32)
+    write_proposals(
+        folder / "boxes.pkl", [PersonBoxes(FrameKey("street", second * SECOND), box, score) for second in (902, 903)]
+    )
+    torch.manual_seed(0)
+    config = load_config(folder / "net.yaml")
+    actions = ActionList((1, 2, 5), ("walk", "wave", "jump"), (None,) * 3)
+    save_checkpoint(
+        Checkpoint(config, build_detector(config.model).state_dict(), actions, mean_ap=0.5), folder / "best.pt"
+    )
+    return folder
+
+
+@pytest.fixture
+def at_work(material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory with the material in it."""
+    for file in material.iterdir():
+        shutil.copy(file, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(demo: ModuleType, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["demo.py", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        run_tool(demo.main)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+STORED = ("--boxes", "boxes.pkl", "--start", "902")
+
+
+def test_the_drawn_video_has_the_frames_of_the_source_and_boxes_on_people(
+    demo: ModuleType, at_work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(demo, monkeypatch, "street.mp4", "--weights", "best.pt", *STORED, "--out", "drawn.mp4") == 0
+    said = capsys.readouterr().out
+    assert "best.pt, 3 actions (walk, wave, jump)" in said
+    assert "found: 2 persons at 3 moments" in said
+    source, drawn = index_video("street.mp4"), index_video("drawn.mp4")
+    assert (drawn.width, drawn.height) == (640, 480)  # four times as large, to be read
+    assert drawn.rate == source.rate
+    assert np.array_equal(drawn.frame_times, source.frame_times)
+    with open_video("drawn.mp4") as reader:
+        first, last = reader.read([0, 24])
+    edge = first[200:280, 158:163].astype(int)
+    assert np.abs(edge - 90).max() > 30
+    assert np.abs(first[200:280, 250:390].astype(int) - 90).max() < 10
+    assert np.abs(last.astype(int) - 90).max() < 10  # nobody is stored for second 904
+
+
+def test_detections_are_written_for_programs(demo: ModuleType, at_work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["street.mp4", "--weights", "best.pt", *STORED, "--json", "j.json", "--csv", "sub/c.csv"]
+    assert run(demo, monkeypatch, *arguments, "--threshold", "0") == 0
+    assert not list(at_work.glob("*drawn*"))
+    content = json.loads((at_work / "j.json").read_text())
+    assert [moment["time"] for moment in content["moments"]] == [0, 1, 2]
+    assert content["moments"][0]["persons"][0]["box"] == BOX
+    named = {action["name"]: action["score"] for action in content["moments"][1]["persons"][0]["actions"]}
+    rows = read_ava_results(at_work / "sub" / "c.csv")
+    assert sorted(set(rows.moment.tolist())) == [902 * SECOND, 903 * SECOND]
+    assert rows.labels.tolist() == [1, 2, 5] * 2
+    assert rows.scores[3:] == pytest.approx([named["walk"], named["wave"], named["jump"]], abs=1e-6)
+
+
+def test_random_weights_are_said_plainly(
+    demo: ModuleType, at_work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(demo, monkeypatch, "street.mp4", "--config", "net.yaml", "--persons", "hog") == 0
+    said = capsys.readouterr().out
+    assert "random weights: the labels mean nothing" in said
+    assert "finds standing people only" in said
+    assert (at_work / "street_drawn.mp4").is_file()
+    with open_video("street_drawn.mp4") as reader:
+        assert reader.read([0])[0, 460:].min() < 40  # the caption's dark ground
+
+
+def test_boxes_of_other_times_are_noticed(
+    demo: ModuleType, at_work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(demo, monkeypatch, "street.mp4", "--weights", "best.pt", "--boxes", "boxes.pkl", "--json", "j.json") == 0
+    assert "does --start say when the file begins" in capsys.readouterr().out
+
+
+def write_sound(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), dtype=np.float32), format="fltp", layout="mono")
+        frame.rate = 8000
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+
+
+FAULTS = {
+    "missing video": (["no.mp4", "--weights", "best.pt"], "no.mp4: no such file"),
+    "sound only": (["sound.mp4", "--weights", "best.pt"], "sound.mp4: holds no video"),
+    "cut video": (["cut.mp4", "--weights", "best.pt"], "cut.mp4:"),
+    "no weights": (["street.mp4"], "there is no runs/demo/best.pt"),
+    "missing weights": (["street.mp4", "--weights", "w.pt"], "w.pt"),
+    "other network": (["street.mp4", "--weights", "best.pt", "--config", "wide.yaml"], "best.pt"),
+    "avi out": (["street.mp4", "--weights", "best.pt", "--out", "drawn.avi"], "ends in .mp4"),
+    "onto itself": (["street.mp4", "--weights", "best.pt", "--out", "street.mp4"], "is the video itself"),
+    "no folder": (["street.mp4", "--weights", "best.pt", "--out", "best.pt/drawn.mp4"], "best.pt/drawn.mp4"),
+    "no boxes": (["street.mp4", "--weights", "best.pt", "--persons", "stored"], "--boxes FILE"),
+    "other boxes": (["other.mp4", "--weights", "best.pt", "--boxes", "boxes.pkl"], "no boxes of video 'other'"),
+    "unknown persons": (["street.mp4", "--weights", "best.pt", "--persons", "yolo"], "yolo"),
+    "unknown setting": (
+        ["street.mp4", "--weights", "best.pt", "--person-setting", "treshold=1"],
+        "did you mean 'threshold'",
+    ),
+    "no step": (["street.mp4", "--weights", "best.pt", "--every", "0"], "above 0"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), FAULTS.values(), ids=FAULTS.keys())
+def test_faults_end_in_one_sentence_and_leave_no_file(
+    arguments: list[str],
+    message: str,
+    demo: ModuleType,
+    at_work: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_sound(at_work / "sound.mp4")
+    whole = (at_work / "street.mp4").read_bytes()
+    (at_work / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    (at_work / "other.mp4").write_bytes(whole)
+    (at_work / "wide.yaml").write_text(CONFIG.replace("num_actions: 5", "num_actions: 6"))
+    before = sorted(at_work.rglob("*"))
+    assert run(demo, monkeypatch, *arguments) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert len(said.strip().splitlines()) == 1
+    assert sorted(at_work.rglob("*")) == before
+    assert (at_work / "street.mp4").read_bytes() == whole

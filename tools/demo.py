@@ -1,0 +1,277 @@
+"""Show who does what in a video: python tools/demo.py VIDEO [--weights F] [--persons hog] [--out drawn.mp4].
+
+Writes a drawn mp4 that browsers play, with the sound of the source, and on request the detections as JSON or in
+AVA's result format. The video is decoded once to look at it and once to draw it; memory does not grow with its
+length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluation.command_line import run_tool
+from evaluation.errors import InputError
+
+if TYPE_CHECKING:
+    from actiondet.config import DetectionConfig
+    from actiondet.models.detector import ActionDetector
+    from actiondet.video import VideoIndex
+    from evaluation.formats.ava import ActionList
+    from evaluation.records import ActionDetections
+
+TOY_RUN = Path("runs/demo/best.pt")
+RANDOM = "random weights: the labels mean nothing"
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Find the persons of a video, name their actions, and draw both.")
+    parser.add_argument("video", help="any video file that FFmpeg reads")
+    network = parser.add_argument_group("network")
+    network.add_argument("--weights", metavar="F", help=f"checkpoint (default: {TOY_RUN}, which `make demo` trains)")
+    network.add_argument("--config", metavar="C", help="YAML file of the network; without --weights it is random")
+    network.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
+    network.add_argument("--batch", type=int, default=4, metavar="N", help="moments looked at together (default: 4)")
+    network.add_argument("--import", dest="modules", action="append", default=[], metavar="M", help="load a module")
+    persons = parser.add_argument_group("persons")
+    persons.add_argument("--persons", metavar="NAME", help="hog, torchvision, detectron2, stored (default: config's)")
+    persons.add_argument("--boxes", metavar="FILE", help="stored: dense-proposal pkl or PySlowFast's csv")
+    persons.add_argument(
+        "--person-setting",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="setting of the person detector: threshold=0.7, weights=FILE, model=NAME (torchvision), config=YAML",
+    )
+    times = parser.add_argument_group("times, in seconds")
+    times.add_argument("--every", type=float, default=1.0, metavar="S", help="from key moment to key moment (1)")
+    times.add_argument("--start", type=float, default=0.0, metavar="S", help="time of the first frame in boxes and csv")
+    shown = parser.add_argument_group("output")
+    shown.add_argument("--out", metavar="MP4", help="drawn video (default without --json and --csv: VIDEO_drawn.mp4)")
+    shown.add_argument("--json", metavar="J", help="detections for programs")
+    shown.add_argument("--csv", metavar="C", help="every score in AVA's result format")
+    shown.add_argument("--threshold", type=float, default=0.5, help="lowest score of an action that is named (0.5)")
+    shown.add_argument("--top", type=int, default=3, metavar="N", help="most actions named for a person (3)")
+    shown.add_argument("--color", choices=["action", "person"], default="action", help="what colours tell (action)")
+    shown.add_argument("--font", metavar="TTF", help="font for action names that are not written in latin letters")
+    parser.epilog = (
+        "Videos with a short side below 480 pixels are drawn enlarged by a whole number, so that labels can be read."
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the demo."""
+    arguments = parse_arguments()
+    if not (arguments.out or arguments.json or arguments.csv):
+        arguments.out = f"{Path(arguments.video).stem}_drawn.mp4"
+    check_targets(arguments)
+
+    from actiondet.config.schema import StoredPersons
+    from actiondet.engine.log import ProgressBar, say
+    from actiondet.persons.build import build_persons
+    from actiondet.pipeline import VideoPipeline
+    from actiondet.video import index_video
+
+    index = index_video(arguments.video)
+    config, detector, actions, about = load_network(arguments)
+    config = with_persons(config, arguments)
+    device = arguments.device or default_device()
+    pipeline = VideoPipeline(
+        config,
+        detector,
+        build_persons(config.persons, device),
+        actions=actions,
+        every=arguments.every,
+        start=arguments.start,
+        batch=arguments.batch,
+        device=device,
+    )
+    say(f"video: {len(index)} frames of {index.width}x{index.height}, {float(index.rate):g} a second")
+    say(f"network: {about}")
+    say(f"persons: {config.persons.name}" + HINTS.get(config.persons.name, ""))
+    detections = list(ProgressBar("looking", pipeline.count_moments(index)).over(pipeline(index)))
+    say(summary(detections, actions, arguments.threshold))
+    if isinstance(config.persons, StoredPersons) and not any(map(len, detections)):
+        say("none of the stored boxes is near a key moment: does --start say when the file begins on their clock?")
+    write(arguments, index, detections, actions, about)
+
+
+HINTS = {
+    "hog": " (finds standing people only, and by far not all; a help for machines without a real detector)",
+    "stored": " (the stored boxes of the nearest moment)",
+}
+
+
+def check_targets(arguments: argparse.Namespace) -> None:
+    """Refuse what could not be written before any work is done.
+
+    Raises:
+        InputError: another suffix than .mp4, the source itself, a folder, or a folder that cannot be written.
+    """
+    if arguments.out and Path(arguments.out).suffix.lower() != ".mp4":
+        raise InputError(f"--out {arguments.out}: the drawn video is an mp4; give a name that ends in .mp4")
+    for target in (Path(name) for name in (arguments.out, arguments.json, arguments.csv) if name):
+        if target.is_dir():
+            raise InputError(f"{target}: is a folder, expected the name of a file to write")
+        if target.exists() and os.path.exists(arguments.video) and target.samefile(arguments.video):
+            raise InputError(f"{target}: is the video itself; give another name to write to")
+        folder = next(each for each in target.absolute().parents if each.exists())
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise InputError(f"{target}: cannot be written, {folder} is no folder that may be written to")
+
+
+def load_network(arguments: argparse.Namespace) -> tuple[DetectionConfig, ActionDetector, ActionList, str]:
+    """The network, the actions that it knows, and a sentence on what its labels are worth.
+
+    Raises:
+        InputError: a file is missing, or the weights belong to another network.
+    """
+    import torch
+
+    from actiondet.config import load_config
+    from actiondet.engine.checkpoint import load_checkpoint
+    from actiondet.engine.log import say
+    from actiondet.models.build import build_detector
+    from actiondet.models.weights import load_weights
+
+    if not arguments.config:
+        weights = arguments.weights or TOY_RUN
+        if not arguments.weights and not TOY_RUN.is_file():
+            raise InputError(
+                f"there is no {TOY_RUN} to take the network from: train it with `make demo`, give --weights, "
+                "or give --config alone for a random network"
+            )
+        checkpoint = load_checkpoint(weights)
+        config, actions = checkpoint.config, checkpoint.actions
+    else:
+        torch.manual_seed(0)
+        weights = arguments.weights
+        config = load_config(arguments.config, modules=arguments.modules)
+        actions = named_actions(config)
+    detector = build_detector(config.model)
+    if weights is None:
+        return config, detector, actions, RANDOM
+    report = load_weights(detector, weights)
+    if report.origin == "actiondet":
+        actions = load_checkpoint(weights).actions
+    else:
+        say(str(report))
+    if any(name.startswith("head.") for name in report.left_alone):
+        return config, detector, actions, RANDOM
+    some = ", ".join(actions.names[:4]) + (", ..." if len(actions) > 4 else "")
+    about = f"{weights}, {len(actions)} actions ({some}); in videos unlike those it was trained on, labels are guesses"
+    return config, detector, actions, about
+
+
+def named_actions(config: DetectionConfig) -> ActionList:
+    """The action list that the config names; numbers where that file is not here."""
+    from evaluation.formats.ava import ActionList, read_action_list
+
+    if Path(config.data.actions).is_file():
+        return read_action_list(config.data.actions)
+    ids = tuple(range(1, config.model.num_actions + 1))
+    return ActionList(ids, tuple(f"action {label}" for label in ids), (None,) * len(ids))
+
+
+def with_persons(config: DetectionConfig, arguments: argparse.Namespace) -> DetectionConfig:
+    """Replace the person detector of `config` by that of the command line.
+
+    Raises:
+        InputError: no such detector, a setting it does not have, or stored persons without boxes.
+    """
+    from actiondet.config import parse_config
+
+    name = arguments.persons or ("stored" if arguments.boxes else config.persons.name)
+    persons = config.persons.model_dump(mode="json") if name == config.persons.name else {"name": name}
+    for setting in arguments.person_setting:
+        key, _, value = setting.partition("=")
+        persons[key] = value
+    if arguments.boxes:
+        persons["boxes"] = arguments.boxes
+    if name == "stored" and "boxes" not in persons:
+        raise InputError("--persons stored: give the file of boxes with --boxes FILE")
+    changed = {**config.model_dump(mode="json"), "persons": persons}
+    return parse_config(json.dumps(changed), source="command line")
+
+
+def default_device() -> str:
+    """The GPU, where there is one."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def summary(detections: Sequence[ActionDetections], actions: ActionList, threshold: float) -> str:
+    """One line: moments, persons, and the actions that were seen most."""
+    counts: Counter[str] = Counter()
+    for each in detections:
+        for label in actions.ids:
+            counts[actions.name_of(label)] += int((each.action_scores[:, label - 1] >= threshold).sum())
+    often = ", ".join(f"{name} {count}" for name, count in counts.most_common(5) if count)
+    persons = sum(map(len, detections))
+    return f"found: {persons} persons at {len(detections)} moments" + (f"; {often}" if often else "")
+
+
+def write(
+    arguments: argparse.Namespace,
+    index: VideoIndex,
+    detections: Sequence[ActionDetections],
+    actions: ActionList,
+    about: str,
+) -> None:
+    """Write what the command line asks for."""
+    from actiondet.carrying import CarriedPersons
+    from actiondet.detections_json import write_detections_json
+    from actiondet.drawing import DrawingStyle, draw_video
+    from actiondet.engine.log import ProgressBar, say
+    from actiondet.engine.predict import to_rows
+    from evaluation.formats.ava import write_ava_results
+
+    start = round(arguments.start * 1_000_000)
+    if arguments.json:
+        write_detections_json(
+            arguments.json,
+            index,
+            detections,
+            actions=actions,
+            threshold=arguments.threshold,
+            start=start,
+            about={"network": about},
+        )
+        say(f"wrote {arguments.json}")
+    if arguments.csv:
+        write_ava_results(arguments.csv, to_rows(detections, actions=actions))
+        say(f"wrote {arguments.csv}")
+    if arguments.out:
+        style = DrawingStyle(
+            threshold=arguments.threshold,
+            top=arguments.top,
+            colour_by=arguments.color,
+            caption=RANDOM if about == RANDOM else "",
+            font=arguments.font,
+        )
+        bar = ProgressBar("drawing", len(index))
+        try:
+            draw_video(
+                index,
+                arguments.out,
+                CarriedPersons(detections),
+                actions=actions,
+                style=style,
+                start=start,
+                on_frame=bar.advance,
+            )
+        finally:
+            bar.close()
+        say(f"wrote {arguments.out}")
+
+
+if __name__ == "__main__":
+    run_tool(main)
