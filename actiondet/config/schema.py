@@ -29,6 +29,8 @@ class ClipConfig(Settings):
     """Distance of two frames of the clip, in frames of `clip_fps`."""
     clip_fps: PositiveFloat | None = 30.0
     """Strides are in time: 10 or 60 fps files give the same span. null counts the file's own frames."""
+    frame_jitter: bool = True
+    """In training, shift every frame on its own by up to half a stride (MMAction2); false keeps them even."""
 
 
 class TransformConfig(Settings):

@@ -106,7 +106,7 @@ def ava_test_set(
 
 
 def _window(clip: ClipConfig) -> ClipWindow:
-    return ClipWindow(frames=clip.frames, stride=clip.stride, clip_fps=clip.clip_fps)
+    return ClipWindow(frames=clip.frames, stride=clip.stride, clip_fps=clip.clip_fps, frame_jitter=clip.frame_jitter)
 
 
 def _read_actions(data: AvaConfig, num_actions: int) -> ActionList:

@@ -80,9 +80,12 @@ class ClipWindow:
     frames: int
     stride: int
     clip_fps: float | None
+    frame_jitter: bool = True
 
-    def jitter(self, random: np.random.Generator) -> IntArray:
-        """Shift every frame on its own, by up to half a stride."""
+    def jitter(self, random: np.random.Generator) -> IntArray | None:
+        """Shift every frame on its own, by up to half a stride; None where that is switched off."""
+        if not self.frame_jitter:
+            return None
         shifts: IntArray = random.integers(
             -(self.stride // 2), (self.stride + 1) // 2, size=self.frames, dtype=np.int64
         )

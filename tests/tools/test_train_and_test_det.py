@@ -1,0 +1,184 @@
+"""The two programs from end to end, and one clear sentence for everything a user can get wrong."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import runpy
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONFIG = str(ROOT / "configs/toy/slowonly_r18.yaml")
+SMALL = [
+    "model.backbone.width=4",
+    "clip.frames=4",
+    "transform.train_short_side=[64,72]",
+    "transform.train_crop=[64,64]",
+    "transform.test_short_side=64",
+    "train.epochs=1",
+    "train.batch=4",
+    "train.workers=0",
+]
+
+
+@pytest.fixture
+def data(toy: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny set that a test may damage."""
+    folder = tmp_path / "data"
+    shutil.copytree(toy / "ava", folder / "ava")
+    shutil.copytree(toy / "videos", folder / "videos")
+    return folder
+
+
+def settings(data: Path) -> list[str]:
+    ava = data / "ava"
+    return [
+        *SMALL,
+        f"data.videos={data / 'videos'}",
+        f"data.actions={ava / 'action_list.pbtxt'}",
+        f"data.evaluated_actions={ava / 'action_list_eval.pbtxt'}",
+        f"data.train.truth={ava / 'ava_train.csv'}",
+        f"data.train.proposals={ava / 'dense_proposals_train.pkl'}",
+        f"data.val.truth={ava / 'ava_val.csv'}",
+        f"data.val.proposals={ava / 'dense_proposals_val.pkl'}",
+    ]
+
+
+def run_tool(monkeypatch: pytest.MonkeyPatch, tool: str, *arguments: str) -> int:
+    """Run a program in this process, which has loaded torch already; returns its exit code."""
+    monkeypatch.setattr(sys, "argv", [f"tools/{tool}", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "tools" / tool), run_name="__main__")
+    return int(ended.value.code or 0)
+
+
+def test_train_then_test(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, tested = tmp_path / "run", tmp_path / "tested"
+    assert run_tool(monkeypatch, "train_det.py", CONFIG, *settings(data), "--out", str(out)) == 0
+    trained = capsys.readouterr().out.splitlines()[-1]
+    weights = ["--weights", str(out / "best.pt"), "--out", str(tested), "--dump"]
+    assert run_tool(monkeypatch, "test_det.py", CONFIG, *settings(data), *weights) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("mAP@0.5 0.")
+    # Testing the best checkpoint gives the number that validation gave.
+    assert said == trained
+    results = json.loads((tested / "results.json").read_text())
+    assert results["moments"] == "annotated"
+    assert set(results["per_class"]) == {"1", "3", "4", "6", "7", "9", "11", "12", "14"}
+    persons = pickle.loads((data / "ava/dense_proposals_val.pkl").read_bytes())
+    with np.load(tested / "dense_scores.npz") as dense:
+        assert dense["action_scores"].shape[1] == 14
+        assert 0 < len(dense["action_scores"]) <= sum(map(len, persons.values()))
+
+    # The program that only scores agrees with the one that tests.
+    scored = ["--truth", str(data / "ava/ava_val.csv"), "--detections", str(tested / "detections.csv")]
+    labels = ["--labels", str(data / "ava/action_list_eval.pbtxt"), "--json", str(tmp_path / "scores.json")]
+    assert run_tool(monkeypatch, "eval_ava.py", *scored, *labels) == 0
+    assert json.loads((tmp_path / "scores.json").read_text())["mean_ap"] == pytest.approx(results["mean_ap"], abs=1e-9)
+
+
+def damage_csv(data: Path, change: Callable[[list[str]], list[str]]) -> None:
+    path = data / "ava/ava_train.csv"
+    lines = path.read_text().splitlines()
+    lines[2] = ",".join(change(lines[2].split(",")))
+    path.write_text("\n".join(lines) + "\n")
+
+
+def a_letter_for_a_number(data: Path) -> None:
+    damage_csv(data, lambda row: [*row[:3], "x" + row[3], *row[4:]])
+
+
+def a_box_outside(data: Path) -> None:
+    damage_csv(data, lambda row: [*row[:4], "1.500", *row[5:]])
+
+
+def an_unknown_action(data: Path) -> None:
+    damage_csv(data, lambda row: [*row[:6], "99", *row[7:]])
+
+
+def no_video(data: Path) -> None:
+    (data / "videos/toy_train_001.mp4").unlink()
+
+
+def a_truncated_video(data: Path) -> None:
+    for path in (data / "videos").glob("toy_train_*.mp4"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def no_proposals_in_the_file(data: Path) -> None:
+    (data / "ava/dense_proposals_train.pkl").write_bytes(pickle.dumps({}))
+
+
+def an_empty_proposals_file(data: Path) -> None:
+    (data / "ava/dense_proposals_train.pkl").write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (a_letter_for_a_number, ["ava_train.csv, line 3", "not a number"]),
+        (a_box_outside, ["ava_train.csv, line 3", "unit boxes"]),
+        (an_unknown_action, ["ava_train.csv", "99", "action_list.pbtxt"]),
+        (no_video, ["toy_train_001"]),
+        (a_truncated_video, ["toy_train_00", ".mp4"]),
+        (no_proposals_in_the_file, ["dense_proposals_train.pkl"]),
+        (an_empty_proposals_file, ["dense_proposals_train.pkl"]),
+    ],
+)
+def test_damaged_data_is_one_clear_message(
+    damage: Callable[[Path], None],
+    words: list[str],
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    damage(data)
+    assert run_tool(monkeypatch, "train_det.py", CONFIG, *settings(data), "--out", str(tmp_path / "run")) == 2
+    error = capsys.readouterr().err.strip()
+    assert "\n" not in error
+    assert [word for word in words if word not in error] == [], error
+
+
+def test_every_typo_of_a_config_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typos = ["train.epoch=3", "model.backbone.dept=18", "clip.frames=many"]
+    assert run_tool(monkeypatch, "train_det.py", CONFIG, *typos, "--out", str(tmp_path / "run")) == 2
+    error = capsys.readouterr().err
+    assert "train.epoch" in error
+    assert "did you mean 'epochs'?" in error
+    assert "did you mean 'depth'?" in error
+    assert "clip.frames" in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unreadable_video_can_be_skipped_and_is_counted(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = data / "videos/toy_train_001.mp4"
+    broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
+    arguments = [CONFIG, *settings(data), "data.unreadable=skip", "--out", str(tmp_path / "run")]
+    assert run_tool(monkeypatch, "train_det.py", *arguments) == 0
+    assert "skipped clips" in capsys.readouterr().out
+
+
+def test_weights_of_another_network_are_refused(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert run_tool(monkeypatch, "train_det.py", CONFIG, *settings(data), "--out", str(out)) == 0
+    capsys.readouterr()
+    other = ["model.backbone.width=8", "--weights", str(out / "best.pt"), "--out", str(tmp_path / "tested")]
+    assert run_tool(monkeypatch, "test_det.py", CONFIG, *settings(data), *other) == 2
+    error = capsys.readouterr().err
+    assert "width" in error
+    assert not (tmp_path / "tested").exists()
