@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -24,3 +26,15 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("toy")
     make(folder, seed=0, size="tiny", processes=1)
     return folder
+
+
+@pytest.fixture(scope="session")
+def stamped() -> ModuleType:
+    """The maker of small videos whose every frame shows its own number: tests/stamped_videos.py."""
+    # By its path: with importmode=importlib no folder of tests can be imported from.
+    spec = importlib.util.spec_from_file_location("stamped_videos", Path(__file__).with_name("stamped_videos.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -55,8 +55,8 @@ def _best_video(container: InputContainer, path: str, threads: int) -> VideoStre
     # A picture attached to a song is a "video" of one frame; "tty" is how FFmpeg would play a text file.
     attached = stream is not None and bool(stream.disposition & stream.disposition.attached_pic)
     if not isinstance(stream, VideoStream) or attached or container.format.name == "tty":
-        kinds = sorted({other.type for other in container.streams if other.type != "video"})
-        raise InputError(f"{path}: holds no video" + (f", only {' and '.join(kinds)}" if kinds else ""))
+        kinds = " and ".join(sorted({other.type for other in container.streams if other.type != "video"}))
+        raise InputError(f"{path}: holds no video, only {kinds or 'text'} ({container.format.name})")
     if stream.codec_context is None:
         raise InputError(f"{path}: its video is coded in a way that this FFmpeg cannot decode")
     stream.codec_context.thread_count = threads

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,6 +26,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 # How many frames a quick pass decodes, to compare the decoder's order with the one that the packets' times tell.
 _PROBED_FRAMES = 4
+_NO_TIME = -(2**63)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,8 +86,8 @@ def scan_packets(path: str, *, decode_all: bool) -> Scan:
     Raises:
         InputError: the file cannot be opened, or nothing in it can be decoded.
     """
-    times: list[tuple[int | None, int | None]] = []
-    flags: list[tuple[bool, bool, bool]] = []
+    pts, dts = array("q"), array("q")  # 8 bytes a packet: a video may be hours long
+    key, discarded, damaged = bytearray(), bytearray(), bytearray()
     decoded: list[int] = []
     decoded_key: list[bool] = []
     first: VideoFrame | None = None
@@ -100,22 +102,24 @@ def scan_packets(path: str, *, decode_all: bool) -> Scan:
                 decoded_key.append(_is_whole(frame))
 
         for number, packet in enumerate(video_packets(container, stream)):
-            times.append((packet.pts, packet.dts))
-            flags.append((packet.is_keyframe, packet.is_discard, packet.is_corrupt))
+            pts.append(_NO_TIME if packet.pts is None else packet.pts)
+            dts.append(_NO_TIME if packet.dts is None else packet.dts)
+            key.append(packet.is_keyframe)
+            discarded.append(packet.is_discard)
+            damaged.append(packet.is_corrupt)
             keys += packet.is_keyframe
             if packet.is_keyframe and keys == 2 and not decode_all:
                 second_key_true = _is_whole_alone(stream, packet)
             if decode_all or len(decoded) < _PROBED_FRAMES:
                 note(decode_packet(stream, packet, number))
-        if not times:
+        if not pts:
             raise InputError(f"{path}: holds no frame")
         if decode_all or len(decoded) < _PROBED_FRAMES:
             note(decode_packet(stream, None))
         if first is None:
             raise InputError(f"{path}: none of its frames can be decoded")
         rotation, mirrored = _orientation(first, path)
-        marks = np.array(flags, dtype=bool)
-        pts, dts = zip(*times, strict=True)
+        has_pts, has_dts = (np.frombuffer(times, dtype=np.int64) != _NO_TIME for times in (pts, dts))
         return Scan(
             container=container.format.name,
             codec=stream.codec_context.codec.canonical_name,
@@ -128,13 +132,13 @@ def scan_packets(path: str, *, decode_all: bool) -> Scan:
             height=first.height,
             rotation=rotation,
             mirrored=mirrored,
-            pts=np.array([time or 0 for time in pts], dtype=np.int64),
-            has_pts=np.array([time is not None for time in pts]),
-            dts=np.array([time or 0 for time in dts], dtype=np.int64),
-            has_dts=np.array([time is not None for time in dts]),
-            key=marks[:, 0],
-            discarded=marks[:, 1],
-            damaged=marks[:, 2],
+            pts=np.where(has_pts, pts, 0),
+            has_pts=has_pts,
+            dts=np.where(has_dts, dts, 0),
+            has_dts=has_dts,
+            key=np.frombuffer(key, dtype=bool),
+            discarded=np.frombuffer(discarded, dtype=bool),
+            damaged=np.frombuffer(damaged, dtype=bool),
             decoded=decoded,
             decoded_key=decoded_key,
             second_key_true=second_key_true,

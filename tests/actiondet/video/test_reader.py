@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from actiondet.video import VideoReader, index_video, open_video
+from evaluation.errors import InputError
+
+READERS: list[Literal["decord", "pyav"]] = ["decord", "pyav"]
+
+
+@pytest.fixture(scope="module")
+def safe_video(stamped: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = stamped.write_stamped(
+        tmp_path_factory.mktemp("reader") / "safe.mp4", 60, options={"preset": "veryfast", "g": "12"}
+    )
+    return path
+
+
+@pytest.fixture(params=READERS)
+def reader(request: pytest.FixtureRequest, safe_video: Path) -> VideoReader:
+    if request.param == "decord":
+        pytest.importorskip("decord")
+    return open_video(safe_video, request.param)
+
+
+def test_frames_come_in_the_order_asked_with_repeats(reader: VideoReader, stamped: ModuleType) -> None:
+    asked = [30, 3, 3, 59, 0, 30]
+    images = reader.read(asked)
+    assert images.shape == (6, 64, 96, 3)
+    assert images.dtype == np.uint8
+    assert [stamped.read_stamp(image) for image in images] == asked
+
+
+def test_the_frames_of_a_clip_may_be_an_array_or_nothing(reader: VideoReader, stamped: ModuleType) -> None:
+    assert [stamped.read_stamp(image) for image in reader.read(np.array([4, 8]))] == [4, 8]
+    assert reader.read([]).shape == (0, 64, 96, 3)
+
+
+def test_the_result_can_be_written_to_without_changing_later_ones(reader: VideoReader) -> None:
+    first = reader.read([5, 5])
+    kept = first[1].copy()
+    first[0] = 0
+    np.testing.assert_array_equal(first[1], kept)
+    np.testing.assert_array_equal(reader.read([5])[0], kept)
+
+
+@pytest.mark.parametrize("frame", [-1, 60])
+def test_a_frame_that_is_not_there_is_an_index_error(reader: VideoReader, frame: int) -> None:
+    with pytest.raises(IndexError, match=rf"safe.mp4 has no frame {frame}: its 60 frames count from 0"):
+        reader.read([3, frame])
+
+
+def test_a_closed_reader_opens_again(reader: VideoReader, stamped: ModuleType) -> None:
+    reader.read([1])
+    reader.close()
+    reader.close()
+    assert stamped.read_stamp(reader.read([2])[0]) == 2
+
+
+def test_an_open_reader_can_be_pickled(reader: VideoReader, stamped: ModuleType) -> None:
+    reader.read([1])
+    again = pickle.loads(pickle.dumps(reader))
+    assert stamped.read_stamp(again.read([33])[0]) == 33
+
+
+def _read_elsewhere(reader: VideoReader, answers: SimpleQueue[bytes]) -> None:
+    answers.put(reader.read([5, 40, 13]).tobytes())
+    reader.close()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_read_with_a_reader_that_was_opened_in_the_parent(
+    reader: VideoReader, method: Literal["fork", "spawn"]
+) -> None:
+    expected = reader.read([5, 40, 13]).tobytes()
+    context = multiprocessing.get_context(method)
+    if method == "spawn":  # what a spawned process gets is a pickle; starting one here would cost a second
+        assert pickle.loads(pickle.dumps(reader)).read([5, 40, 13]).tobytes() == expected
+        return
+    answers: SimpleQueue[bytes] = context.SimpleQueue()
+    workers = [context.Process(target=_read_elsewhere, args=(reader, answers), daemon=True) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        assert answers.get() == expected
+        worker.join(60)
+        assert worker.exitcode == 0
+    assert reader.read([5, 40, 13]).tobytes() == expected
+
+
+def test_decord_refuses_a_file_that_it_would_read_wrong(stamped: ModuleType, tmp_path: Path) -> None:
+    pytest.importorskip("decord")
+    path = stamped.write_stamped(tmp_path / "old.avi", 10, codec="mpeg4", options={"bf": "2"})
+    with pytest.raises(InputError, match=r"old.avi: decord would give wrong frames, because .*avi.*; use reader auto"):
+        open_video(path, "decord")
+
+
+def test_without_decord_auto_takes_pyav_and_decord_says_so(
+    safe_video: Path, stamped: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actiondet.video.reader.decord_is_installed", lambda: False)
+    assert stamped.read_stamp(open_video(safe_video).read([7])[0]) == 7
+    with pytest.raises(InputError, match="decord is not installed"):
+        open_video(safe_video, "decord")
+
+
+def test_an_index_is_kept_and_not_made_again(safe_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = pickle.loads(pickle.dumps(index_video(safe_video)))
+    monkeypatch.setattr("actiondet.video.reader.index_video", None)
+    assert open_video(safe_video, "auto", index).index is index
+
+
+def _stamp_or_refusal(stamped: ModuleType, reader: VideoReader, place: int) -> int | str:
+    try:
+        return int(stamped.read_stamp(reader.read([place])[0]))
+    except InputError as fault:
+        return str(fault)
+
+
+def test_a_frame_in_a_damaged_part_is_refused_or_an_artefact_but_never_another_frame(
+    stamped: ModuleType, tmp_path: Path
+) -> None:
+    path = stamped.write_stamped(tmp_path / "bad.mp4", 90, options={"preset": "veryfast", "g": "15", "bf": "2"})
+    index = index_video(path)
+    content = bytearray(path.read_bytes())
+    middle = content.index(b"mdat") + (len(content) - content.index(b"mdat")) // 2
+    content[middle : middle + 1500] = b"\xff" * 1500
+    path.write_bytes(content)
+    with open_video(path, "pyav", index) as reader:
+        seen = [_stamp_or_refusal(stamped, reader, place) for place in range(90)]
+    refusal = "{}: frame {} cannot be decoded, the file is damaged there"
+    assert all(answer in (place, -1, refusal.format(path, place)) for place, answer in enumerate(seen))
+    assert seen != list(range(90))
