@@ -75,7 +75,7 @@ def _draw_lost(result: LostAp, metric: str) -> Figure:
     axes.set_title(f"{metric}@{result.threshold:g} {result.mean_ap:.4f} and where the AP is lost")
     _name_rows(axes, [result.names[place] for place in order])
     parts = [("AP", result.ap), *zip(result.reasons, result.shares.T, strict=True), ("missed", result.missed)]
-    colours = [*matplotlib.colormaps["tab20"].colors[: len(parts) - 1], "#dddddd"]
+    colours = [*matplotlib.colormaps["tab20"](np.arange(len(parts) - 1)), "#dddddd"]
     left = np.zeros(len(order))
     for (name, values), colour in zip(parts, colours, strict=True):
         axes.barh(np.arange(len(order)), values[order], left=left, color=colour, height=0.75, label=name)
