@@ -6,7 +6,8 @@ for it: `@build_backbone.register`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import singledispatch
 
 from actiondet.config.networks import (
@@ -26,25 +27,45 @@ from actiondet.models.nonlocal_block import NonLocalSpec
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.slowfast import SlowFast
 from actiondet.models.slowonly import SlowOnly
+from evaluation.errors import InputError
 
 
 def build_detector(config: DetectorConfig) -> ActionDetector:
-    """The detector that `config` describes, freshly initialised."""
-    backbone = build_backbone(config.backbone)
-    head = build_head(config.head, backbone.channels, stride=backbone.stride, num_actions=config.num_actions)
-    return ActionDetector(backbone, head, mean=config.mean, std=config.std)
+    """The detector that `config` describes, freshly initialised.
+
+    Raises:
+        InputError: settings that do not go together.
+    """
+    with _told_as_settings():
+        backbone = build_backbone(config.backbone)
+        head = build_head(config.head, backbone.channels, stride=backbone.stride, num_actions=config.num_actions)
+        return ActionDetector(backbone, head, mean=config.mean, std=config.std)
 
 
 def build_recognizer(config: RecognizerConfig) -> ActionRecognizer:
-    """The recogniser that `config` describes, freshly initialised."""
-    backbone = build_backbone(config.backbone)
-    head = RecognitionHead(
-        channels=backbone.channels,
-        num_classes=config.num_classes,
-        average_positions=config.average_positions,
-        dropout=config.dropout,
-    )
-    return ActionRecognizer(backbone, head, mean=config.mean, std=config.std)
+    """The recogniser that `config` describes, freshly initialised.
+
+    Raises:
+        InputError: settings that do not go together.
+    """
+    with _told_as_settings():
+        backbone = build_backbone(config.backbone)
+        head = RecognitionHead(
+            channels=backbone.channels,
+            num_classes=config.num_classes,
+            average_positions=config.average_positions,
+            dropout=config.dropout,
+        )
+        return ActionRecognizer(backbone, head, mean=config.mean, std=config.std)
+
+
+@contextmanager
+def _told_as_settings() -> Iterator[None]:
+    """A network refuses what it cannot be; here that is the user's to mend."""
+    try:
+        yield
+    except ValueError as fault:
+        raise InputError(f"the settings of the model do not go together: {fault}") from fault
 
 
 @singledispatch

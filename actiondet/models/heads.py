@@ -92,13 +92,14 @@ class RoIHead(PersonHead):
         # Time goes first: pathways then agree in size, and RoIAlign works on one map instead of T.
         maps = torch.cat([pool_time(feature, self.temporal_pool) for feature in features], dim=1)  # (B, C, H', W')
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half-precision boxes would miss by pixels
-        owners = torch.cat([box.new_full((len(box), 1), clip) for clip, box in enumerate(boxes)])  # (P, 1)
+        # (P, 1); shape[0], since len() would fix the number of boxes in an exported network
+        owners = torch.cat([box.new_full((box.shape[0], 1), clip) for clip, box in enumerate(boxes)])
         rois = torch.cat([owners, torch.cat(list(boxes))], dim=1).to(maps)  # (P, 5)
         people = roi_align(maps, rois, self.roi_size, 1 / self.stride, self.sampling_ratio, self.aligned)
         if self.context:
             surroundings = average_cells(maps, self.roi_size)  # (B, C, S, S)
             people = torch.cat([people, surroundings[owners[:, 0].long()]], dim=1)  # (P, 2 C, S, S)
-        return people
+        return people.to(features[0].dtype)
 
     def classify(self, people: Tensor) -> Tensor:
         """(P, C, S, S) to (P, num_actions) logits."""

@@ -50,16 +50,14 @@ class NonLocalBlock(nn.Module):
             keys, values = self.phi(pooled), self.g(pooled)
         else:
             keys, values = self._pool(self.phi(x)), self._pool(self.g(x))
-        queries = self.theta(x).flatten(2).transpose(1, 2)  # (B, THW, C/2)
-        keys = keys.flatten(2)  # (B, C/2, N)
-        values = values.flatten(2).transpose(1, 2)  # (B, N, C/2)
-
-        products = queries @ keys  # (B, THW, N)
+        # (B, 1, positions, C/2): attention of one head, laid out as torch's fused kernels want it.
+        queries, keys, values = (t.flatten(2).mT[:, None].contiguous() for t in (self.theta(x), keys, values))
         if self.spec.attention == "softmax":
-            weights = (products * keys.shape[1] ** -0.5).softmax(dim=-1)
+            y = F.scaled_dot_product_attention(queries, keys, values)  # never holds the weights of all pairs
         else:
-            weights = products / keys.shape[2]
-        y = (weights @ values).transpose(1, 2)  # (B, C/2, THW)
+            # Without a softmax the sum over positions may come first: C/2 x C/2 numbers instead of THW x N.
+            y = queries @ (keys.mT @ values) / keys.shape[2]
+        y = y[:, 0].mT  # (B, C/2, THW)
         y = y.reshape(x.shape[0], -1, *x.shape[2:])  # (B, C/2, T, H, W)
         return x + self.norm(self.out(y))  # type: ignore[no-any-return]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from actiondet.models.blocks import Backbone
-from actiondet.models.detector import IMAGENET_MEAN, IMAGENET_STD, ClipNetwork
+from actiondet.models.clip_network import IMAGENET_MEAN, IMAGENET_STD, ClipNetwork
 from actiondet.models.heads import RecognitionHead
 
 

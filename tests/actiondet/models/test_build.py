@@ -18,6 +18,7 @@ from actiondet.config.networks import (
 )
 from actiondet.models.blocks import Backbone
 from actiondet.models.build import build_backbone, build_detector, build_recognizer
+from evaluation.errors import InputError
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "models"
 
@@ -77,6 +78,12 @@ def test_a_backbone_of_ones_own_joins_by_one_class_and_one_function() -> None:
 
     detector = build_detector(DetectorConfig.model_validate({"backbone": {"name": "plain"}, "num_actions": 3}))
     assert detector(torch.zeros(1, 3, 2, 8, 8), [torch.ones(2, 4)]).shape == (2, 3)
+
+
+def test_settings_that_do_not_go_together_are_told() -> None:
+    config = DetectorConfig(backbone=SlowOnlyConfig(depth=18, nonlocal_blocks=NonLocalConfig()))
+    with pytest.raises(InputError, match=r"settings of the model .* after block 2 of res3: it has 0 to 1"):
+        build_detector(config)
 
 
 def test_normalisation_is_mmaction2s() -> None:
