@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from actiondet.config.schema import AvaConfig, AvaKineticsConfig, ClipConfig, TransformConfig
 from actiondet.data import Draw, TestSet, TrainingSet, Unreadable, build_test_set, build_training_set
@@ -152,6 +154,14 @@ def test_training_clips_jitter_around_the_moment(files: dict[str, Any]) -> None:
     assert around.min() >= -8
     assert around.max() <= 7
     assert len(np.unique(around)) > 8
+
+
+def test_a_data_set_can_be_sent_to_spawned_workers(files: dict[str, Any]) -> None:
+    for dataset in (training_part(files), scored_part(files)):
+        here = clip(dataset, ("one", 902))  # its file is open now
+        there = clip(pickle.loads(pickle.dumps(dataset)), ("one", 902))
+        assert torch.equal(here.frames, there.frames)
+        assert torch.equal(here.boxes, there.boxes)
 
 
 # ---------------------------------------------------------------- who is there
