@@ -17,7 +17,6 @@ from evaluation.matching import best_truths, first_claims
 from evaluation.moments import MomentCodes
 from evaluation.protocols import MMACTION2, Protocol, ProtocolName, Ties, find_protocol
 from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
-from evaluation.row_order import group_starts
 
 IOU_THRESHOLD = 0.5
 
@@ -86,11 +85,11 @@ def frame_map(
     protocol = find_protocol(protocol)
     codes = MomentCodes([truth, detections], [*truth.empty_moments, *excluded])
     known = listed_truth(truth, actions, codes, excluded, protocol)
-    rows = ranked_rows(detections, actions, codes, known, protocol)
-    hits = _hits(rows, known, protocol)
+    rows = ranked_rows(detections, actions, codes, known, protocol, order_all=ties == "official")
+    hits = _hits(rows, detections, known, protocol)
     notes = [*_notes_on_truth(truth, actions), *rows.notes, *_notes_on_rows(detections, rows)]
 
-    starts = group_starts(rows.column, len(actions))
+    starts = np.searchsorted(rows.group, np.arange(len(actions) + 1) * max(len(rows.codes), 1))
     curves: list[PrecisionRecall] = []
     table: list[tuple[float, int, float]] = []
     for column, truths in enumerate(known.counts.tolist()):
@@ -113,24 +112,17 @@ def frame_map(
     return FrameMapResult(mean_ap, per_class, tuple(curves), groups, protocol, ties, tuple(notes))
 
 
-def _hits(rows: RankedRows, truth: ListedTruth, protocol: Protocol) -> BoolArray:
+def _hits(rows: RankedRows, detections: DetectionRows, truth: ListedTruth, protocol: Protocol) -> BoolArray:
     """Return (K,) bool: which rows find a truth of their action at their moment."""
-    moments = len(rows.codes)
-    group = rows.column.astype(np.int64) * moments + rows.image
-    image_of_truth = pd.Index(rows.codes).get_indexer(pd.Index(truth.code))
-    detected = image_of_truth >= 0
-    truth_group = truth.column[detected].astype(np.int64) * moments + image_of_truth[detected]
-    # Nine of ten detections are of actions that nobody does at their moment: they need no overlaps.
-    candidates = np.flatnonzero(np.isin(group, truth_group))
     kind = np.float64 if protocol.precision == "double" else np.float32
     found, iou = best_truths(
-        rows.boxes[candidates].astype(kind, copy=False),
-        group[candidates],
-        truth.boxes[detected].astype(kind, copy=False),
-        truth_group,
+        detections.boxes[rows.row[rows.contested]].astype(kind, copy=False),
+        rows.group[rows.contested],
+        truth.boxes.astype(kind, copy=False),
+        rows.truth_group,
     )
-    hits = np.zeros(len(group), dtype=np.bool_)
-    hits[candidates] = first_claims(found, iou, IOU_THRESHOLD)
+    hits = np.zeros(len(rows.row), dtype=np.bool_)
+    hits[rows.contested] = first_claims(found, iou, IOU_THRESHOLD)
     return hits
 
 
@@ -170,8 +162,8 @@ def _notes_on_rows(detections: DetectionRows, rows: RankedRows) -> list[str]:
         return ["There are no detections: every action scores 0."]
     if len(rows.scores) == 0:
         return ["No detection takes part: are video names, times and actions those of the truth?"]
-    same = (np.diff(rows.image) == 0) & (np.diff(rows.column) == 0) & (np.diff(rows.scores) == 0)
-    same[same] = np.all(rows.boxes[1:][same] == rows.boxes[:-1][same], axis=1)
+    twins = np.flatnonzero((rows.group[1:] == rows.group[:-1]) & (rows.scores[1:] == rows.scores[:-1]))
+    same = np.all(detections.boxes[rows.row[twins]] == detections.boxes[rows.row[twins + 1]], axis=1)
     if same.any():
         return [f"{same.sum()} detections repeat box, action and score of another at their moment and count as false."]
     return []

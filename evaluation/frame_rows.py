@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,14 @@ import pandas as pd
 from evaluation.boxes import BoolArray
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
-from evaluation.moments import MomentCodes
+from evaluation.moments import MomentCodes, numbered_in_order
 from evaluation.protocols import Protocol
 from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
-from evaluation.row_order import best_rows, stable_group_order, with_played_heaps
+from evaluation.row_order import MomentRows, best_rows, heap_ranks, stable_group_order
+from evaluation.tube_set import row_ranges
 
 ColumnArray = npt.NDArray[np.int16]
+_T = TypeVar("_T", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,19 +49,21 @@ class RankedRows:
     """The detections that take part: action by action, within an action moment by moment, then in claim order.
 
     Attributes:
-        boxes: (K, 4).
+        row: (K,) index into the detections.
         scores: (K,).
-        column: (K,) position of the action in the list, rising.
-        image: (K,) number of the moment.
+        group: (K,) action and moment as one number, column * len(codes) + moment; rising.
         codes: (I,) the moments' codes.
+        truth_group: (M,) the same number for every truth; -1 where its moment has no detections.
+        contested: (C,) places in `row` of the rows whose group has truth; all others are false.
         notes: what did not take part, one sentence each.
     """
 
-    boxes: FloatArray
+    row: IntArray
     scores: FloatArray
-    column: ColumnArray
-    image: IntArray
+    group: IntArray
     codes: IntArray
+    truth_group: IntArray
+    contested: IntArray
     notes: tuple[str, ...]
 
 
@@ -95,44 +100,81 @@ def listed_truth(
 
 
 def ranked_rows(
-    detections: DetectionRows, actions: ActionList, codes: MomentCodes, truth: ListedTruth, protocol: Protocol
+    detections: DetectionRows,
+    actions: ActionList,
+    codes: MomentCodes,
+    truth: ListedTruth,
+    protocol: Protocol,
+    *,
+    order_all: bool,
 ) -> RankedRows:
     """Select and order the detections that take part.
+
+    Args:
+        detections: scored boxes.
+        actions: the actions that count.
+        codes: numbers of moments.
+        truth: the truth that counts.
+        protocol: whose rules.
+        order_all: whether rows that can only be false stand in claim order, too; it costs time and matters only
+            to an unstable sort.
 
     Raises:
         InputError: a box that is inside out, where the protocol's toolkit stops at one.
     """
     notes: list[str] = []
-    detections = _of_listed_actions(detections, actions, notes)
-    detections, image, image_codes = _at_known_moments(detections, codes, truth, protocol, notes)
-    scores, boxes, labels = detections.scores, detections.boxes, detections.labels
-    column = _columns_of(labels, actions)
+    column = _columns_of(detections.labels, actions)
+    row = np.flatnonzero(column >= 0)
+    if len(row) < len(column):
+        notes.append(f"{len(column) - len(row)} detections have an action that is not in the list and do not count.")
+    image, image_codes = numbered_in_order(_taken(codes.of_rows(detections), row))
+    if protocol.moment_order == "truth" and truth.known is not None:
+        by_truth = np.argsort(pd.Index(pd.unique(truth.known)).get_indexer(pd.Index(image_codes)))
+        image, image_codes = np.argsort(by_truth)[image], image_codes[by_truth]
+    rows = MomentRows(detections, row, image, _taken(detections.scores, row))
+    known = _known_moments(image, image_codes, codes, truth, notes)[image]
+    keep = known & _sound_boxes(detections.boxes, row, known, protocol, notes)
+    if protocol.best_rows is not None and len(row):
+        best = best_rows(protocol.best_rows, rows)
+        keep &= best
+        notes += _note_on_best_rows(protocol.best_rows, image[known & ~best])
 
-    if protocol.row_order == "file":
-        order = stable_group_order(image)
-    else:
-        order = np.argsort(-scores, kind="stable")
-        order = order[stable_group_order(image[order])]
-    if protocol.best_rows is not None:
-        kept = best_rows(protocol.best_rows, image, order, scores, labels, boxes)
-        order = order[kept[order]]
-        if len(order) < len(kept):
-            moments = len(np.unique(image[~kept]))
-            notes.append(
-                f"{len(kept) - len(order)} detections at {moments} moments are not among the {protocol.best_rows} "
-                "best of their moment and do not count."
-            )
-    sound = _sound_boxes(boxes, protocol, notes)
-    order = order[sound[order]]
-    by_action = order[stable_group_order(column[order])]
-    if protocol.row_order == "heap":
-        tied = _moments_with_ties(by_action, image, column, scores, image_codes, truth)
-        if len(tied):
-            order = with_played_heaps(order, tied, protocol.best_rows, image, scores, labels, boxes)
-            by_action = order[stable_group_order(column[order])]
-    return RankedRows(
-        boxes[by_action], scores[by_action], column[by_action], image[by_action], image_codes, tuple(notes)
-    )
+    part = np.flatnonzero(keep)
+    part = part[stable_group_order(image[part])]
+    part = part[stable_group_order(column[row[part]])]
+    moments = max(len(image_codes), 1)
+    group = column[row[part]].astype(np.int64) * moments + image[part]
+    image_of_truth = pd.Index(image_codes).get_indexer(pd.Index(truth.code))
+    truth_group = np.where(image_of_truth >= 0, truth.column.astype(np.int64) * moments + image_of_truth, -1)
+    contested = _rows_of_groups(group, truth_group)
+    if protocol.row_order != "file":
+        ordered = np.arange(len(part)) if order_all else contested
+        part[ordered] = part[ordered][np.lexsort((-rows.scores[part[ordered]], group[ordered]))]
+        if protocol.row_order == "heap":
+            part[contested] = _as_in_heaps(part[contested], group[contested], rows, protocol.best_rows)
+    return RankedRows(row[part], rows.scores[part], group, image_codes, truth_group, contested, tuple(notes))
+
+
+def _rows_of_groups(group: IntArray, wanted: IntArray) -> IntArray:
+    """Return the places in `group`, which rises, of the groups in `wanted`; rising."""
+    wanted = np.sort(wanted)
+    wanted = wanted[np.diff(wanted, prepend=-1) > 0]
+    starts = np.searchsorted(group, wanted, side="left")
+    return row_ranges(starts, np.searchsorted(group, wanted, side="right") - starts)
+
+
+def _as_in_heaps(part: IntArray, group: IntArray, rows: MomentRows, limit: int | None) -> IntArray:
+    """Return `part`, rows by group and falling score, with equal scores of a group as they lie in the heap."""
+    scores = rows.scores[part]
+    tied = np.flatnonzero((group[1:] == group[:-1]) & (scores[1:] == scores[:-1]))
+    if len(tied) == 0:
+        return part
+    ranks = heap_ranks(limit, rows, np.unique(rows.image[part[tied]]))
+    concerned = _rows_of_groups(group, group[tied])
+    members = part[concerned]
+    result: IntArray = part.copy()
+    result[concerned] = members[np.lexsort((ranks[members], -scores[concerned], group[concerned]))]
+    return result
 
 
 def _columns_of(labels: IntArray, actions: ActionList) -> ColumnArray:
@@ -158,85 +200,56 @@ def _truth_order(truth: TruthRows, code: IntArray, rows: IntArray, protocol: Pro
         return order
     image, _ = pd.factorize(code[rows])
     twins = pd.DataFrame({"image": image, "label": labels, "score": score}).duplicated(keep=False).to_numpy()
-    order = order[stable_group_order(image[order])]
-    return with_played_heaps(order, np.unique(image[twins]), None, image, score, labels, truth.boxes[rows])
+    ranks = heap_ranks(None, MomentRows(truth, rows, image, score), np.unique(image[twins]))
+    result: IntArray = np.lexsort((ranks, -score))
+    return result
 
 
-def _of_listed_actions(detections: DetectionRows, actions: ActionList, notes: list[str]) -> DetectionRows:
-    listed = _columns_of(detections.labels, actions) >= 0
-    if listed.all():
-        return detections
-    notes.append(f"{np.sum(~listed)} detections have an action that is not in the action list and do not count.")
-    return _select(detections, listed)
+def _taken(values: npt.NDArray[_T], row: IntArray) -> npt.NDArray[_T]:
+    """Return `values[row]` for rising rows, without a copy where these are all."""
+    return values if len(row) == len(values) else values[row]
 
 
-def _at_known_moments(
-    detections: DetectionRows, codes: MomentCodes, truth: ListedTruth, protocol: Protocol, notes: list[str]
-) -> tuple[DetectionRows, IntArray, IntArray]:
-    """Return the detections at moments that count, the number of every row's moment, and the moments' codes.
-
-    Moments are numbered in the order in which they first appear, which is how the official tool orders them.
-    """
-    image, image_codes = pd.factorize(codes.of_rows(detections))
+def _known_moments(
+    image: IntArray, image_codes: IntArray, codes: MomentCodes, truth: ListedTruth, notes: list[str]
+) -> BoolArray:
+    """Return (I,) bool: at which moments detections count."""
     excluded = np.isin(image_codes, truth.excluded)
     unknown = np.zeros(len(image_codes), dtype=np.bool_)
     if truth.known is not None:
         unknown = ~excluded & ~np.isin(image_codes, truth.known)
     for without, why in ((excluded, "are excluded"), (unknown, "the truth does not know")):
         if without.any():
-            lost = np.isin(image, np.flatnonzero(without)).sum()
+            lost = int(without[image].sum())
             videos = len(np.unique(codes.video_of(image_codes[without])))
             notes.append(f"{lost} detections at {without.sum()} moments (of {videos} videos) that {why} do not count.")
-    counts = ~(excluded | unknown)
-    if not counts.all():
-        keep = counts[image]
-        detections, image, image_codes = _select(detections, keep), image[keep], image_codes[counts]
-        image = (np.cumsum(counts) - 1)[image]
-    if protocol.moment_order == "truth" and truth.known is not None:
-        by_truth = np.argsort(pd.Index(pd.unique(truth.known)).get_indexer(pd.Index(image_codes)))
-        image, image_codes = np.argsort(by_truth)[image], image_codes[by_truth]
-    return detections, image, image_codes
+    result: BoolArray = ~(excluded | unknown)
+    return result
 
 
-def _select(detections: DetectionRows, keep: BoolArray) -> DetectionRows:
-    return DetectionRows(
-        video=detections.video[keep],
-        moment=detections.moment[keep],
-        boxes=detections.boxes[keep],
-        labels=detections.labels[keep],
-        scores=detections.scores[keep],
-    )
+def _note_on_best_rows(limit: int, images_of_lost: IntArray) -> list[str]:
+    if len(images_of_lost) == 0:
+        return []
+    moments = np.count_nonzero(np.bincount(images_of_lost))
+    return [
+        f"{len(images_of_lost)} detections at {moments} moments are not among the {limit} best of their moment and "
+        "do not count."
+    ]
 
 
-def _sound_boxes(boxes: FloatArray, protocol: Protocol, notes: list[str]) -> BoolArray:
-    """Return (N,) bool: boxes that take part."""
+def _sound_boxes(boxes: FloatArray, row: IntArray, known: BoolArray, protocol: Protocol, notes: list[str]) -> BoolArray:
+    """Return (N,) bool: rows whose boxes the protocol accepts."""
     if protocol.empty_boxes == "kept":
-        inside_out = np.flatnonzero((boxes[:, 0] > boxes[:, 2]) | (boxes[:, 1] > boxes[:, 3]))
-        if len(inside_out):
+        inside_out = _taken((boxes[:, 0] > boxes[:, 2]) | (boxes[:, 1] > boxes[:, 3]), row) & known
+        if inside_out.any():
+            first = boxes[row[np.argmax(inside_out)]].tolist()
             raise InputError(
-                f"{len(inside_out)} detections have boxes that are inside out (the first is "
-                f"{', '.join(map(str, boxes[inside_out[0]].tolist()))}); {protocol.name} stops at such a file"
+                f"{inside_out.sum()} detections have boxes that are inside out (the first is "
+                f"{', '.join(map(str, first))}); {protocol.name} stops at such a file"
             )
-        return np.ones(len(boxes), dtype=np.bool_)
-    sound: BoolArray = (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3])
-    if not sound.all():
-        notes.append(f"{np.sum(~sound)} detections have boxes without area (x1 >= x2 or y1 >= y2) and do not count.")
+        return np.ones(len(row), dtype=np.bool_)
+    sound = _taken((boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3]), row)
+    lost = int(np.sum(known & ~sound))
+    if lost:
+        notes.append(f"{lost} detections have boxes without area (x1 >= x2 or y1 >= y2) and do not count.")
     return sound
-
-
-def _moments_with_ties(
-    by_action: IntArray,
-    image: IntArray,
-    column: ColumnArray,
-    scores: FloatArray,
-    image_codes: IntArray,
-    truth: ListedTruth,
-) -> IntArray:
-    """Return the moments where equal scores of one action, with truth there, make the order of rows matter."""
-    before, after = by_action[:-1], by_action[1:]
-    equal = (scores[before] == scores[after]) & (image[before] == image[after]) & (column[before] == column[after])
-    tied = before[equal]
-    actions = len(truth.counts)
-    truth_image = pd.Index(image_codes).get_indexer(pd.Index(truth.code))
-    matters = np.isin(image[tied] * actions + column[tied], truth_image * actions + truth.column)
-    return np.unique(image[tied[matters]])

@@ -51,12 +51,16 @@ class MomentCodes:
         return codes // self._span
 
 
-def is_among(codes: IntArray, wanted: IntArray) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return (N,) bool: which codes stand in `wanted`. Many rows per code are cheap."""
-    numbers, distinct = pd.factorize(codes)
-    known = np.isin(distinct, wanted)
-    result: np.ndarray[tuple[int], np.dtype[np.bool_]] = known[numbers]
-    return result
+def numbered_in_order(codes: IntArray) -> tuple[IntArray, IntArray]:
+    """Return (N,) numbers from 0 on, in the order in which codes first appear, and the code of every number.
+
+    Files hold the rows of a moment side by side, mostly, so only the first row of every run is looked up.
+    """
+    if len(codes) == 0:
+        return codes, codes
+    heads = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
+    numbers, distinct = pd.factorize(codes[heads])
+    return np.repeat(numbers, np.diff(heads, append=len(codes))), distinct
 
 
 def annotated_moments(truth: TruthRows, *, without: Iterable[FrameKey] = ()) -> list[FrameKey]:

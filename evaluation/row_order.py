@@ -10,12 +10,30 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from evaluation.boxes import BoolArray
-from evaluation.records import FloatArray, IntArray
+from evaluation.records import DetectionRows, FloatArray, IntArray, TruthRows
+
+
+@dataclass(frozen=True, eq=False)
+class MomentRows:
+    """Some rows of a table, in its order, as they go into the heaps.
+
+    Attributes:
+        table: where labels and boxes are; they are asked of few rows, so they are not copied.
+        row: (N,) index of every row into the table, rising.
+        image: (N,) number of its moment, from 0 on.
+        scores: (N,).
+    """
+
+    table: DetectionRows | TruthRows
+    row: IntArray
+    image: IntArray
+    scores: FloatArray
 
 
 def stable_group_order(codes: npt.NDArray[np.integer]) -> IntArray:
@@ -34,74 +52,90 @@ def stable_group_order(codes: npt.NDArray[np.integer]) -> IntArray:
 
 def group_starts(sorted_codes: npt.NDArray[np.integer], groups: int) -> IntArray:
     """Return (groups + 1,) where each code begins in codes that rise, and where the last ends."""
-    counts = np.bincount(sorted_codes, minlength=groups)
-    return np.concatenate([[0], np.cumsum(counts)])
+    return np.concatenate([[0], np.cumsum(np.bincount(sorted_codes, minlength=groups))])
 
 
-def best_rows(
-    limit: int, image: IntArray, order: IntArray, scores: FloatArray, labels: IntArray, boxes: FloatArray
-) -> BoolArray:
-    """Return which rows survive in heaps of `limit` rows per image.
-
-    Args:
-        limit: rows an image may have.
-        image: (N,) codes from 0 on, in the order of the file, like `scores`, `labels` and `boxes`.
-        order: (N,) the rows by image, then by falling score.
-        scores: (N,).
-        labels: (N,) decide, then y1, x1, y2, x2, which of the rows with an image's least score fall out first.
-        boxes: (N, 4) x1, y1, x2, y2.
-
-    Returns:
-        (N,) bool.
-    """
-    starts = group_starts(image[order], int(image.max(initial=-1)) + 1)
-    sizes = np.diff(starts)
-    full = np.flatnonzero(sizes > limit)
-    if len(full) == 0:
-        return np.ones(len(image), dtype=np.bool_)
-    # The least score that survives, per full image; all below it are out, all above it are in.
-    least = np.full(len(sizes), -np.inf)
-    least[full] = scores[order[starts[full] + limit - 1]]
-    keep: BoolArray = scores >= least[image]
-    level = np.bincount(image[keep], minlength=len(sizes))
-    crowded = level > limit
-    rivals = np.flatnonzero(keep & crowded[image])
-    if len(rivals):
-        keep[rivals] = _survivors(limit, image[rivals], scores[rivals], labels[rivals], boxes[rivals], least)
+def best_rows(limit: int, rows: MomentRows) -> BoolArray:
+    """Return (N,) bool: which rows survive in heaps of `limit` rows per moment."""
+    sizes = np.bincount(rows.image)
+    least = _least_scores(limit, rows, sizes)
+    keep: BoolArray = rows.scores >= least[rows.image]
+    crowded = np.bincount(rows.image[keep], minlength=len(sizes)) > limit
+    if crowded.any():
+        rivals = np.flatnonzero(keep & crowded[rows.image])
+        keep[rivals] = _survivors(limit, rows, rivals, least)
     return keep
 
 
-def _survivors(
-    limit: int, image: IntArray, scores: FloatArray, labels: IntArray, boxes: FloatArray, least: FloatArray
-) -> BoolArray:
-    """Decide among rows at or above their image's least score where these are too many.
+def _least_scores(limit: int, rows: MomentRows, sizes: IntArray) -> FloatArray:
+    """Return the score of the `limit`-th best row of every moment, -inf where there are not more rows.
+
+    Moments of similar size are laid side by side in a matrix, so that one call finds the scores of all.
+    """
+    least = np.full(len(sizes), -np.inf)
+    scores = rows.scores[stable_group_order(rows.image)]
+    starts = np.cumsum(sizes) - sizes
+    widths = np.where(sizes > limit, 2 ** np.ceil(np.log2(np.maximum(sizes, 1))), 0).astype(np.int64)
+    for width in np.unique(widths[widths > 0]):
+        images = np.flatnonzero(widths == width)
+        place = np.arange(width)
+        index = np.minimum(starts[images, None] + place, len(scores) - 1)
+        matrix = np.where(place < sizes[images, None], scores[index], -np.inf)
+        least[images] = np.partition(matrix, width - limit, axis=1)[:, width - limit]
+    return least
+
+
+def _survivors(limit: int, rows: MomentRows, rivals: IntArray, least: FloatArray) -> BoolArray:
+    """Decide among rows at or above their moment's least score where these are too many.
 
     The first `limit` of them fill the heap. A later one enters only if it is above the least score, and every time
     the smallest row, (score, action, y1, x1, y2, x2), is thrown out, which has the least score as long as any has.
     """
+    image, scores = rows.image[rivals], rows.scores[rivals]
     by_image = stable_group_order(image)
     codes = image[by_image]
-    starts = group_starts(codes, len(least))
     arrival = np.empty(len(image), dtype=np.int64)
-    arrival[by_image] = np.arange(len(image)) - starts[codes]
+    arrival[by_image] = np.arange(len(image)) - group_starts(codes, len(least))[codes]
     at_least = scores == least[image]
     early = arrival < limit
     thrown_out = np.bincount(image[~early & ~at_least], minlength=len(least))
     keep: BoolArray = ~at_least
     tied = np.flatnonzero(at_least & early)
-    x1, y1, x2, y2 = boxes[tied].T
-    smallest_first = tied[np.lexsort((x2, y2, x1, y1, labels[tied], image[tied]))]
+    index = rows.row[rivals[tied]]
+    x1, y1, x2, y2 = rows.table.boxes[index].T
+    smallest_first = tied[np.lexsort((x2, y2, x1, y1, rows.table.labels[index], image[tied]))]
     codes = image[smallest_first]
     rank = np.arange(len(codes)) - group_starts(codes, len(least))[codes]
     keep[smallest_first] = rank >= thrown_out[codes]
     return keep
 
 
-def played_heap(limit: int | None, scores: FloatArray, labels: IntArray, boxes: FloatArray) -> IntArray:
-    """Return which rows of one image the official tool keeps, in its order, by doing what it does.
+def heap_ranks(limit: int | None, rows: MomentRows, images: IntArray) -> IntArray:
+    """Return (N,) the place of every row in the official tool's order of its moment.
 
     Args:
-        limit: rows the image may have; None for all.
+        limit: rows a moment may have; None for all.
+        rows: the rows.
+        images: the moments for which to find out; rows of other moments get 0, rows that fall out get -1.
+    """
+    chosen = np.zeros(int(rows.image.max(initial=-1)) + 1, dtype=np.bool_)
+    chosen[images] = True
+    members = np.flatnonzero(chosen[rows.image])
+    members = members[stable_group_order(rows.image[members])]
+    ranks = np.zeros(len(rows.image), dtype=np.int64)
+    ranks[members] = -1
+    for one in np.split(members, np.flatnonzero(np.diff(rows.image[members])) + 1):
+        index = rows.row[one]
+        order = played_heap(limit, rows.scores[one], rows.table.labels[index], rows.table.boxes[index])
+        ranks[one[order]] = np.arange(len(order))
+    return ranks
+
+
+def played_heap(limit: int | None, scores: FloatArray, labels: IntArray, boxes: FloatArray) -> IntArray:
+    """Return which rows of one moment the official tool keeps, in its order, by doing what it does.
+
+    Args:
+        limit: rows the moment may have; None for all.
         scores: (N,) in the order of the file, like the others.
         labels: (N,).
         boxes: (N, 4) x1, y1, x2, y2.
@@ -109,50 +143,16 @@ def played_heap(limit: int | None, scores: FloatArray, labels: IntArray, boxes: 
     Returns:
         Indices of the rows, by falling score.
     """
-    rows = zip(scores.tolist(), labels.tolist(), *boxes[:, [1, 0, 3, 2]].T.tolist(), strict=True)
     heap: list[tuple[float, ...]] = []
-    # Equal rows cannot be told apart, in the tool as here; whichever index they get, the result is the same.
+    # Of rows that are equal in everything the tool cannot say which survive: here, the last that entered.
     indices: defaultdict[tuple[float, ...], list[int]] = defaultdict(list)
-    for index, row in enumerate(rows):
-        indices[row].append(index)
+    for index, row in enumerate(zip(scores.tolist(), labels.tolist(), *boxes[:, [1, 0, 3, 2]].T.tolist(), strict=True)):
         if limit is None or len(heap) < limit:
             heapq.heappush(heap, row)
         elif row[0] > heap[0][0]:
             heapq.heapreplace(heap, row)
+        else:
+            continue
+        indices[row].append(index)
     by_score = sorted(heap, key=lambda row: -row[0])
-    return np.array([indices[row].pop(0) for row in by_score], dtype=np.int64)
-
-
-def with_played_heaps(
-    order: IntArray,
-    played: IntArray,
-    limit: int | None,
-    image: IntArray,
-    scores: FloatArray,
-    labels: IntArray,
-    boxes: FloatArray,
-) -> IntArray:
-    """Return `order` with the rows of some images in the official tool's order.
-
-    Args:
-        order: row indices by image; rows that do not take part may be absent.
-        played: the images to reorder.
-        limit: rows an image may have; None for all.
-        image: (N,) codes from 0 on, in the order of the file, like `scores`, `labels` and `boxes`.
-        scores: (N,).
-        labels: (N,).
-        boxes: (N, 4).
-    """
-    order = order.copy()
-    images = int(image.max(initial=-1)) + 1
-    chosen = np.zeros(images, dtype=np.bool_)
-    chosen[played] = True
-    rows = np.flatnonzero(chosen[image])
-    rows = rows[stable_group_order(image[rows])]
-    starts, ends = (group_starts(image[indices], images) for indices in (rows, order))
-    for code in played:
-        members = rows[starts[code] : starts[code + 1]]
-        slots = slice(ends[code], ends[code + 1])
-        official = members[played_heap(limit, scores[members], labels[members], boxes[members])]
-        order[slots] = official[np.isin(official, order[slots])]
-    return order
+    return np.array([indices[row].pop() for row in by_score], dtype=np.int64)

@@ -46,32 +46,24 @@ def read_ava_csv(path: str | os.PathLike[str]) -> TruthRows:
         InputError: an empty file, or the first row that is no annotation, with its line. OSError: no such file.
     """
     table = columns.read_columns(path, _truth_fault)
-    if len(table) == 0:
+    if len(table.moment) == 0:
         raise InputError(f"{path}: the truth file is empty; expected rows video,time,x1,y1,x2,y2,action,person")
-    without_box = table[[*columns.NUMBERS[1:]]].isna().all(axis=1).to_numpy()
-    persons_given = table["last"].to_numpy(dtype=np.float64)
-    persons = np.where(np.isnan(persons_given), -1.0, persons_given)
-    rows = table[~without_box] if without_box.any() else table
-    boxes = columns.boxes_of(rows)
-    labels = rows["label"].to_numpy(dtype=np.float64)
-    faulty = (
-        columns.bad_keys(table).any()
-        or columns.bad_boxes(boxes)
-        or columns.bad_labels(labels)
-        or not np.all(persons == np.rint(persons))
-        or not np.all((boxes[:, 0] <= boxes[:, 2]) & (boxes[:, 1] <= boxes[:, 3]))
-    )
-    if faulty:
+    rows = ~table.empty
+    boxes, labels, persons = table.boxes[rows], table.labels[rows], table.last[rows]
+    persons = np.where(np.isnan(persons), -1.0, persons)
+    inside_out = (boxes[:, 0] > boxes[:, 2]) | (boxes[:, 1] > boxes[:, 3])
+    if np.any(labels < 0) or inside_out.any() or not np.all(persons == np.rint(persons)):
         raise columns.first_fault(path, _truth_fault, "some row is not an annotation")
-    moments = columns.moments_of(table["time"].to_numpy(dtype=np.float64))
-    videos = table["video"].array
-    empty = [FrameKey(str(videos[index]), int(moments[index])) for index in np.flatnonzero(without_box)]
+    names = table.video.categories
+    empty = [
+        FrameKey(str(names[table.video.codes[index]]), int(table.moment[index])) for index in np.flatnonzero(~rows)
+    ]
     return TruthRows(
-        video=_categorical(rows["video"]),
-        moment=moments[~without_box],
+        video=table.video[rows],
+        moment=table.moment[rows],
         boxes=boxes,
-        labels=labels.astype(np.int64),
-        persons=persons[~without_box].astype(np.int64),
+        labels=labels,
+        persons=persons.astype(np.int64),
         empty_moments=tuple(empty),
     )
 
@@ -86,31 +78,17 @@ def read_ava_results(path: str | os.PathLike[str]) -> DetectionRows:
         InputError: the first row that is no detection, with its line. OSError: no such file.
     """
     table = columns.read_columns(path, _result_fault)
-    # The usual file has no such row, and asking one column is quick.
-    if bool(table["x1"].isna().any()):
-        table = table[~table[[*columns.NUMBERS[1:]]].isna().all(axis=1)]
-    scores = table["last"].to_numpy(dtype=np.float64, copy=True)
+    video, moment, boxes, labels, scores = table.video, table.moment, table.boxes, table.labels, table.last
+    if table.empty.any():  # the usual file has none, and is not copied
+        rows = ~table.empty
+        video, moment, boxes, labels, scores = video[rows], moment[rows], boxes[rows], labels[rows], scores[rows]
     unscored = np.isnan(scores)
-    boxes = columns.boxes_of(table)
-    labels = table["label"].to_numpy(dtype=np.float64)
-    faulty = (
-        columns.bad_keys(table).any()
-        or columns.bad_boxes(boxes)
-        or columns.bad_labels(labels)
-        or bool(np.isinf(scores).any())
-    )
-    if faulty:
+    if labels.min(initial=0) < 0 or bool(np.isinf(scores).any()):
         raise columns.first_fault(path, _result_fault, "some row is not a detection")
     if unscored.any():
-        scores[unscored] = 1.0
+        scores = np.where(unscored, 1.0, scores)
         warnings.warn(f"{path}: {unscored.sum()} rows have no score in column 8 and count 1.0", stacklevel=2)
-    return DetectionRows(
-        video=_categorical(table["video"]),
-        moment=columns.moments_of(table["time"].to_numpy(dtype=np.float64)),
-        boxes=boxes,
-        labels=labels.astype(np.int64),
-        scores=scores,
-    )
+    return DetectionRows(video=video, moment=moment, boxes=boxes, labels=labels, scores=scores)
 
 
 def write_ava_csv(path: str | os.PathLike[str], truth: TruthRows) -> None:
@@ -138,10 +116,11 @@ def read_excluded(path: str | os.PathLike[str]) -> frozenset[FrameKey]:
         InputError: a row that is not video,time. OSError: no such file.
     """
     table = columns.read_columns(path, _excluded_fault)
-    if columns.bad_keys(table).any() or table[[*columns.NUMBERS[1:]]].notna().any(axis=None):
+    if not table.empty.all():
         raise columns.first_fault(path, _excluded_fault, "some row is not video,time")
-    moments = columns.moments_of(table["time"].to_numpy(dtype=np.float64))
-    return frozenset(FrameKey(str(video), int(moment)) for video, moment in zip(table["video"], moments, strict=True))
+    return frozenset(
+        FrameKey(str(video), moment) for video, moment in zip(table.video, table.moment.tolist(), strict=True)
+    )
 
 
 def write_excluded(path: str | os.PathLike[str], keys: Iterable[FrameKey]) -> None:
@@ -161,12 +140,6 @@ def _table(rows: TruthRows | DetectionRows) -> pd.DataFrame:
     table[["x1", "y1", "x2", "y2"]] = rows.boxes
     table["label"] = rows.labels
     return table
-
-
-def _categorical(column: pd.Series) -> pd.Categorical:
-    """Return a column's categorical with the categories as plain strings, without those that do not occur."""
-    used: pd.Categorical = pd.Categorical(column.array).remove_unused_categories()
-    return used
 
 
 def _truth_fault(row: list[str]) -> str | None:

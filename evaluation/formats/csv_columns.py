@@ -8,20 +8,29 @@ import os
 import re
 import warnings
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from evaluation.boxes import BoolArray
 from evaluation.errors import InputError
 from evaluation.records import FloatArray, IntArray
 
-NUMBERS = ["time", "x1", "y1", "x2", "y2", "label", "last"]
-_NAMES = ["video", *NUMBERS]
+if TYPE_CHECKING:
+    from pandas.io.parsers import TextFileReader
+
+_NUMBERS = ["time", "x1", "y1", "x2", "y2", "label", "last"]
+_NAMES = ["video", *_NUMBERS]
+
+# Few enough rows that a chunk stays in the processor's caches, enough that the work per chunk does not show.
+_CHUNK_ROWS = 200_000
 
 # Unit boxes may reach a little beyond the frame; boxes in pixels exceed this at once.
 LARGEST_UNIT_COORDINATE = 3.0
+_LARGEST_LABEL = 2**31 - 1
 
 # Scores and coordinates must be the very floats that Python's float() gives. From 3.1 on that is what pandas
 # does by itself, and asking for it is deprecated.
@@ -32,39 +41,116 @@ _EXACT: dict[str, Any] = (
 RowCheck = Callable[[list[str]], str | None]
 
 
-def read_columns(path: str | os.PathLike[str], check: RowCheck) -> pd.DataFrame:
-    """Read the 8 columns video (categorical), time, x1, y1, x2, y2, label, last (float64); absent is NaN.
+@dataclass(frozen=True, eq=False)
+class CsvColumns:
+    """The columns of an AVA-style file.
+
+    Attributes:
+        video: (N,) names.
+        moment: (N,) microseconds.
+        boxes: (N, 4) float64 unit boxes, column by column in memory; NaN in rows without a box.
+        labels: (N,) int64, -1 where column 7 is missing.
+        last: (N,) float64, NaN where column 8 is missing.
+        empty: (N,) bool: rows of two columns, or with nothing in the others.
+    """
+
+    video: pd.Categorical
+    moment: IntArray
+    boxes: FloatArray
+    labels: IntArray
+    last: FloatArray
+    empty: BoolArray
+
+
+class _Chunk(NamedTuple):
+    """The columns of some rows; `box` holds x1, y1, x2, y2."""
+
+    video: npt.NDArray[np.int32]
+    moment: IntArray
+    box: list[FloatArray]
+    labels: IntArray
+    last: FloatArray
+    empty: BoolArray
+
+
+class _FaultyRowsError(ValueError):
+    """Some row of a chunk cannot be what it should be."""
+
+
+def read_columns(path: str | os.PathLike[str], check: RowCheck) -> CsvColumns:
+    """Read a file's columns; a file without rows gives columns without rows.
 
     Args:
         path: the file.
         check: says what is wrong with one row's fields, or None; used to find the line after a failure.
 
     Raises:
-        InputError: naming file and line, when a row cannot be read at all. OSError: no such file.
+        InputError: naming file and line: rows with more than 8 columns, without video name, with a time that is
+            no number, boxes that are incomplete, not finite or in pixels, labels that are no ids.
+        OSError: no such file.
     """
-    if os.path.getsize(path) == 0:
-        empty: dict[str, Any] = {name: np.empty(0) for name in NUMBERS}
-        table: pd.DataFrame = pd.DataFrame({"video": pd.Categorical([]), **empty})
-        return table
-    types: dict[Any, Any] = {"video": "category", **dict.fromkeys(NUMBERS, "float64")}
+    categories: dict[str, int] = {}
+    parts: list[_Chunk] = []
     with warnings.catch_warnings():
-        # More columns than names is only a warning of pandas.
-        warnings.simplefilter("error", pd.errors.ParserWarning)
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # all that pandas says of too many columns
         try:
-            table = pd.read_csv(
-                path,
-                header=None,
-                names=_NAMES,
-                index_col=False,
-                dtype=types,
-                keep_default_na=False,
-                na_values={name: [""] for name in _NAMES},
-                low_memory=True,
-                **_EXACT,
-            )
+            with _open(path) as chunks:
+                parts.extend(_checked(chunk, categories) for chunk in chunks)
+        except pd.errors.EmptyDataError:
+            pass
         except (ValueError, pd.errors.ParserWarning) as fault:  # parser, decoding and conversion errors are ValueErrors
             raise first_fault(path, check, str(fault)) from None
-    return table
+    boxes = np.empty((4, sum(len(part.moment) for part in parts)), dtype=np.float64)
+    for place in range(4 if parts else 0):
+        np.concatenate([part.box[place] for part in parts], out=boxes[place])
+    video = np.concatenate([np.empty(0, np.int32), *(part.video for part in parts)])
+    return CsvColumns(
+        video=pd.Categorical.from_codes(video, pd.Index(list(categories), dtype=object)),
+        moment=np.concatenate([np.empty(0, np.int64), *(part.moment for part in parts)]),
+        boxes=boxes.T,
+        labels=np.concatenate([np.empty(0, np.int64), *(part.labels for part in parts)]),
+        last=np.concatenate([np.empty(0, np.float64), *(part.last for part in parts)]),
+        empty=np.concatenate([np.empty(0, np.bool_), *(part.empty for part in parts)]),
+    )
+
+
+def _open(path: str | os.PathLike[str]) -> TextFileReader:
+    types: dict[Any, Any] = {"video": "category", **dict.fromkeys(_NUMBERS, "float64")}
+    return pd.read_csv(
+        path,
+        header=None,
+        names=_NAMES,
+        index_col=False,
+        dtype=types,
+        keep_default_na=False,  # a video may be called "NA"
+        na_values={name: [""] for name in _NAMES},
+        low_memory=False,
+        chunksize=_CHUNK_ROWS,
+        **_EXACT,
+    )
+
+
+def _checked(chunk: pd.DataFrame, categories: dict[str, int]) -> _Chunk:
+    """Return a chunk's columns; `categories` maps names to codes and grows."""
+    codes, seconds = chunk["video"].cat.codes.to_numpy(), chunk["time"].to_numpy()
+    if codes.min(initial=0) < 0 or not np.isfinite(seconds).all():
+        raise _FaultyRowsError("a row has no video name or no time")
+    box = [chunk[name].to_numpy() for name in ("x1", "y1", "x2", "y2")]
+    labels, last = chunk["label"].to_numpy(), chunk["last"].to_numpy()
+    empty = np.isnan(box[0])
+    given = box
+    if empty.any():
+        empty &= np.all([np.isnan(column) for column in (*box[1:], labels, last)], axis=0)
+        given = [column[~empty] for column in box]
+    if any(map(bad_coordinates, given)):
+        raise _FaultyRowsError("a box is incomplete or in pixels")
+    absent = np.isnan(labels)
+    known = np.where(absent, -1, labels) if absent.any() else labels
+    ids = known.astype(np.int64)
+    if np.any(ids != known) or ids.min(initial=0) < -1 or ids.max(initial=0) > _LARGEST_LABEL:
+        raise _FaultyRowsError("a label is not an id")
+    names = [categories.setdefault(str(name), len(categories)) for name in chunk["video"].cat.categories]
+    return _Chunk(np.array(names, dtype=np.int32)[codes], moments_of(seconds), box, ids, last, empty)
 
 
 def first_fault(path: str | os.PathLike[str], check: RowCheck, otherwise: str) -> InputError:
@@ -128,27 +214,11 @@ def is_finite(text: str) -> bool:
         return False
 
 
-def boxes_of(table: pd.DataFrame) -> FloatArray:
-    """Return the (N, 4) float64 boxes of a table, row by row in memory."""
-    return np.ascontiguousarray(table[["x1", "y1", "x2", "y2"]].to_numpy(dtype=np.float64))
-
-
-def bad_boxes(boxes: FloatArray) -> bool:
-    """Whether any coordinate is missing, not finite or far outside the frame."""
-    # Comparisons with NaN are False, so one reduction finds all three.
-    return not bool(np.all(np.abs(boxes) <= LARGEST_UNIT_COORDINATE))
-
-
-def bad_labels(labels: FloatArray) -> bool:
-    """Whether any label is missing, negative or not an integer."""
-    return not bool(np.all((labels >= 0) & (labels < 2**31) & (labels == np.rint(labels))))
-
-
-def bad_keys(table: pd.DataFrame) -> BoolArray:
-    """Return (N,) bool: rows without a video name or a finite time."""
-    codes = np.asarray(table["video"].cat.codes)
-    result: BoolArray = (codes < 0) | ~np.isfinite(table["time"].to_numpy(dtype=np.float64))
-    return result
+def bad_coordinates(coordinates: FloatArray) -> bool:
+    """Whether any is missing, not finite or far outside the frame."""
+    # A NaN is the least and the largest of its array, and no comparison with it is true.
+    least, largest = coordinates.min(initial=0), coordinates.max(initial=0)
+    return not (least >= -LARGEST_UNIT_COORDINATE and largest <= LARGEST_UNIT_COORDINATE)
 
 
 def moments_of(seconds: FloatArray) -> IntArray:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from evaluation.errors import InputError
 from evaluation.files import atomic_path, load_pickle
@@ -49,19 +50,19 @@ def write_proposals(path: str | os.PathLike[str], persons: Iterable[PersonBoxes]
 
 def _read_csv(path: str | os.PathLike[str]) -> dict[FrameKey, PersonBoxes]:
     table = columns.read_columns(path, _fault)
-    boxes = columns.boxes_of(table)
-    scores = table["last"].to_numpy(dtype=np.float64)
-    if columns.bad_keys(table).any() or columns.bad_boxes(boxes) or not np.isfinite(scores).all():
+    if not np.isfinite(table.last).all():
         raise columns.first_fault(path, _fault, "some row is not a person box")
-    table["moment"] = columns.moments_of(table["time"].to_numpy(dtype=np.float64))
+    frame = pd.DataFrame({"video": table.video.codes, "moment": table.moment, "score": table.last})
+    frame[["x1", "y1", "x2", "y2"]] = table.boxes
     same_box = ["video", "moment", "x1", "y1", "x2", "y2"]
-    table["last"] = table.groupby(same_box, observed=True, sort=False)["last"].transform("max")
-    table = table.drop_duplicates(same_box)
-    result: dict[FrameKey, PersonBoxes] = {}
-    for (video, moment), rows in table.groupby(["video", "moment"], observed=True, sort=False):
-        key = FrameKey(str(video), int(moment))
-        result[key] = _person_boxes(key, columns.boxes_of(rows), rows["last"].to_numpy(dtype=np.float64))
-    return result
+    frame = frame.groupby(same_box, sort=False, as_index=False)["score"].max()
+    boxes, scores = frame[["x1", "y1", "x2", "y2"]].to_numpy(), frame["score"].to_numpy()
+    names = [str(name) for name in table.video.categories]
+    groups = frame.groupby(["video", "moment"], sort=False).indices
+    return {
+        (key := FrameKey(names[video], int(moment))): _person_boxes(key, boxes[index], scores[index])
+        for (video, moment), index in groups.items()
+    }
 
 
 def _fault(row: list[str]) -> str | None:
@@ -103,7 +104,7 @@ def _checked(path: str | os.PathLike[str], key: FrameKey, text: str, rows: objec
     if array.ndim != 2 or array.shape[1] not in (4, 5):
         raise InputError(f"{path}: {text!r} has shape {array.shape}; expected (P, 5): x1, y1, x2, y2, score")
     boxes, scores = array[:, :4], array[:, 4] if array.shape[1] == 5 else np.ones(len(array))
-    if columns.bad_boxes(boxes) or not np.isfinite(scores).all():
+    if columns.bad_coordinates(boxes) or not np.isfinite(scores).all():
         raise InputError(
             f"{path}: {text!r} has boxes that are not finite or look like pixels; expected unit boxes, fractions of "
             "the frame (divide x by its width and y by its height)"
