@@ -51,7 +51,12 @@ def parse_arguments() -> argparse.Namespace:
     )
     times = parser.add_argument_group("times, in seconds")
     times.add_argument("--every", type=float, default=1.0, metavar="S", help="from key moment to key moment (1)")
-    times.add_argument("--start", type=float, default=0.0, metavar="S", help="time of the first frame in boxes and csv")
+    times.add_argument(
+        "--start",
+        type=float,
+        metavar="S",
+        help="time of the first frame in stored boxes and csv (default: with stored boxes the data set's, else 0)",
+    )
     shown = parser.add_argument_group("output")
     shown.add_argument("--out", metavar="MP4", help="drawn video (default without --json and --csv: VIDEO_drawn.mp4)")
     shown.add_argument("--json", metavar="J", help="detections for programs")
@@ -73,7 +78,7 @@ def main() -> None:
         arguments.out = f"{Path(arguments.video).stem}_drawn.mp4"
     check_targets(arguments)
 
-    from actiondet.config.schema import StoredPersons
+    from actiondet.config.schema import AvaConfig, StoredPersons
     from actiondet.engine.log import ProgressBar, say
     from actiondet.persons.build import build_persons
     from actiondet.pipeline import VideoPipeline
@@ -82,6 +87,9 @@ def main() -> None:
     index = index_video(arguments.video)
     config, detector, actions, about = load_network(arguments)
     config = with_persons(config, arguments)
+    stored = isinstance(config.persons, StoredPersons)
+    if arguments.start is None:
+        arguments.start = config.data.start if stored and isinstance(config.data, AvaConfig) else 0.0
     device = arguments.device or default_device()
     pipeline = VideoPipeline(
         config,
@@ -98,8 +106,10 @@ def main() -> None:
     say(f"persons: {config.persons.name}" + HINTS.get(config.persons.name, ""))
     detections = list(ProgressBar("looking", pipeline.count_moments(index)).over(pipeline(index)))
     say(summary(detections, actions, arguments.threshold))
-    if isinstance(config.persons, StoredPersons) and not any(map(len, detections)):
-        say("none of the stored boxes is near a key moment: does --start say when the file begins on their clock?")
+    if stored and not any(map(len, detections)):
+        say(
+            f"no stored box is near a key moment: is {arguments.start:g} (--start) when the file begins on their clock?"
+        )
     write(arguments, index, detections, actions, about)
 
 

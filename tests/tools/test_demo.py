@@ -135,11 +135,23 @@ def test_random_weights_are_said_plainly(
         assert reader.read([0])[0, 460:].min() < 40  # the caption's dark ground
 
 
-def test_boxes_of_other_times_are_noticed(
-    demo: ModuleType, at_work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [([], "found: 1 persons at 3 moments"), (["--start", "950"], "is 950 (--start) when the file begins")],
+    ids=["the data set's start", "another start"],
+)
+def test_stored_boxes_lie_on_the_clock_of_their_data_set(
+    start: list[str],
+    said: str,
+    demo: ModuleType,
+    at_work: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run(demo, monkeypatch, "street.mp4", "--weights", "best.pt", "--boxes", "boxes.pkl", "--json", "j.json") == 0
-    assert "does --start say when the file begins" in capsys.readouterr().out
+    # The boxes are of seconds 902 and 903; the configuration says that files begin at second 900.
+    arguments = ["street.mp4", "--weights", "best.pt", "--boxes", "boxes.pkl", "--json", "j.json", *start]
+    assert run(demo, monkeypatch, *arguments) == 0
+    assert said in capsys.readouterr().out
 
 
 def write_sound(path: Path) -> None:
