@@ -69,8 +69,6 @@ def tube_frame_map(
     Raises:
         InputError: no truth to score, or a threshold outside (0, 1].
     """
-    if detections.videos != truth.test_videos:
-        raise InputError("these frame detections were read for another list of test videos than the truth has")
     tubes = truth.of_videos(truth.test_videos)
     labels = len(truth.labels)
     order, offsets = claim_order(detections.labels, detections.scores, labels, ties)
@@ -90,7 +88,12 @@ def frame_groups(tubes: TubeSet, detections: FrameDetections) -> tuple[IntArray,
     """Number the frames of all videos through, for detections and for the boxes of truth tubes.
 
     Detections of videos or frames beyond the truth, or with a negative label, get -1.
+
+    Raises:
+        InputError: the detections were read for another list of videos.
     """
+    if detections.videos != tubes.videos:
+        raise InputError("these frame detections were read for another list of test videos than the truth has")
     moments = int(tubes.moments.max(initial=0)) + 1
     beyond = ~detections.known | (detections.moments < 0) | (detections.moments >= moments) | (detections.labels < 0)
     frames = np.where(beyond, -1, detections.video * moments + detections.moments)

@@ -120,7 +120,7 @@ def trim(chains: Chains, share: float, window: int, max_gap: int) -> Chains:
     """
     if share == 0 or len(chains.lengths) == 0:
         return chains
-    score = _running_mean(chains.scores, _reach(chains, window))
+    score = _running_mean(chains.scores, _reach(chains, window), window)
     best = np.repeat(np.maximum.reduceat(score, chains.starts), chains.lengths)
     rows = np.flatnonzero(score >= share * best)
     tube = np.repeat(np.arange(len(chains.lengths)), chains.lengths)[rows]
@@ -172,9 +172,11 @@ def _reach(chains: Chains, window: int) -> IntArray:
     return reach
 
 
-def _running_mean(values: FloatArray, reach: IntArray) -> FloatArray:
+def _running_mean(values: FloatArray, reach: IntArray, window: int) -> FloatArray:
     """Mean of the values at most `reach` away."""
-    sums = np.append(0.0, np.cumsum(values))
-    rows = np.arange(len(values))
-    means: FloatArray = (sums[rows + reach + 1] - sums[rows - reach]) / (2 * reach + 1)
+    total = values.copy()
+    for k in range(1, window // 2 + 1):
+        rows = np.flatnonzero(reach >= k)
+        total[rows] += values[rows - k] + values[rows + k]
+    means: FloatArray = total / (2 * reach + 1)
     return means

@@ -45,9 +45,7 @@ def draw(case: str, request: pytest.FixtureRequest) -> tuple[Any, Any, Any]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_scores_and_errors_equal_the_official_script(
-    case: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
+def test_scores_and_errors_equal_the_official_script(case: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     expected = EXPECTED[case]
     for name, content in zip(("truth", "frames", "tubes"), draw(case, request), strict=True):
         (tmp_path / f"{name}.pkl").write_bytes(pickle.dumps(content, 4))

@@ -1,0 +1,151 @@
+"""Every reason for a false detection, one detection each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from evaluation.errors import InputError
+from evaluation.lost_ap import FRAME_REASONS, VIDEO_REASONS, frame_errors, video_errors
+from evaluation.records import Tube
+from evaluation.tube_set import TubeSet
+from evaluation.tube_truth import FrameDetections, TubeTruth
+
+SIZES = {"v": (100, 1000)}
+FAR = (900.0, 0.0, 1000.0, 100.0)
+
+
+def box(left: float) -> tuple[float, ...]:
+    return (left, 0.0, left + 100.0, 100.0)
+
+
+def tube_set(*rows: tuple[int, float, int, int, tuple[float, ...]]) -> TubeSet:
+    """Rows: label, score, first and last frame, box in pixels."""
+    return TubeSet.from_tubes(
+        (
+            Tube(
+                video="v",
+                label=label,
+                score=score,
+                moments=np.arange(first, last + 1),
+                boxes=np.tile(np.array(pixels) / [1000, 100, 1000, 100], (last - first + 1, 1)),
+                box_scores=np.ones(last - first + 1),
+            )
+            for label, score, first, last, pixels in rows
+        ),
+        SIZES,
+    )
+
+
+@pytest.fixture
+def truth() -> TubeTruth:
+    return TubeTruth(
+        labels=("run", "jump", "sit"),
+        unscored=frozenset({2}),
+        train_videos=(),
+        test_videos=("v",),
+        frame_counts={"v": 100},
+        sizes=SIZES,
+        tubes=tube_set((0, 1.0, 1, 21, box(0)), (1, 1.0, 1, 21, box(300))),
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        ((0, 0.5, 1, 21, box(0)), "repeat"),
+        ((0, 0.5, 1, 21, FAR), "extra"),
+        ((0, 0.5, 40, 60, box(0)), "extra"),  # no time in common
+        ((0, 0.5, 1, 21, box(300)), "cls"),
+        ((0, 0.5, 1, 21, box(60)), "loc"),
+        ((0, 0.5, 11, 41, box(0)), "time"),
+        ((0, 0.5, 11, 41, box(60)), "time+loc"),
+        ((0, 0.5, 1, 21, box(360)), "cls+loc"),
+        ((0, 0.5, 11, 41, box(300)), "cls+time"),
+        ((0, 0.5, 11, 41, box(360)), "cls+time+loc"),
+    ],
+)
+def test_a_false_tube_has_one_reason(truth: TubeTruth, found: tuple[int, float, int, int], reason: str) -> None:
+    result = video_errors(truth, tube_set((0, 0.9, 1, 21, box(0)), found))
+    assert result.labels.tolist() == [0, 1]
+    expected = [name == reason for name in VIDEO_REASONS] + [True]
+    assert result.counts.tolist() == [[int(count) for count in expected], [0] * 10]
+    # One hit at recall 1 comes before: the reason has no share of the area, but half of what follows.
+    assert result.ap.tolist() == [1.0, 0.0]
+    assert result.missed.tolist() == [0.0, 1.0]
+
+
+def test_the_share_of_a_reason_is_the_area_under_its_rate(truth: TubeTruth) -> None:
+    # Extra first, then the hit: the rate of "extra" falls from 1 at recall 0 to 1/2 at recall 1.
+    result = video_errors(truth, tube_set((0, 0.9, 1, 21, FAR), (0, 0.5, 1, 21, box(0))))
+    assert result.ap[0] == 0.5
+    assert result.shares[0, VIDEO_REASONS.index("extra")] == 0.5
+    assert result.means["missed"] == 0.5
+    assert result.per_class.columns.tolist() == ["id", "name", "ap", *VIDEO_REASONS, "missed"]
+    assert "cls+time+loc" in str(result)
+
+
+def frame_rows(*rows: tuple[int, int, float, tuple[float, ...]]) -> FrameDetections:
+    """Rows: frame, label, score, box."""
+    return FrameDetections(
+        videos=("v",),
+        video=np.zeros(len(rows), np.int64),
+        moments=np.array([row[0] for row in rows]),
+        boxes=np.array([row[3] for row in rows]),
+        labels=np.array([row[1] for row in rows]),
+        scores=np.array([row[2] for row in rows]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        ((5, 0, 0.5, box(0)), "repeat"),
+        ((5, 0, 0.5, FAR), "extra"),
+        ((5, 0, 0.5, box(300)), "cls"),
+        ((5, 0, 0.5, box(60)), "loc"),
+        ((30, 0, 0.5, box(10)), "time"),
+        ((30, 0, 0.5, box(300)), "extra"),  # a tube of another label has ended there
+        ((5, 0, 0.5, box(360)), "cls+loc"),
+        ((10**6, 0, 0.5, FAR), "extra"),
+    ],
+)
+def test_a_false_box_has_one_reason(truth: TubeTruth, found: tuple[int, int, float], reason: str) -> None:
+    result = frame_errors(truth, frame_rows((5, 0, 0.9, box(0)), found))
+    assert result.counts[0].tolist() == [*(int(name == reason) for name in FRAME_REASONS), 1]
+    assert result.missed[0] == pytest.approx(20 / 21)
+
+
+def test_detections_of_unknown_videos_are_extra_and_told(truth: TubeTruth) -> None:
+    boxes = frame_rows((5, 0, 0.9, box(0)))
+    stranger = FrameDetections(
+        videos=boxes.videos,
+        video=np.array([3]),
+        moments=boxes.moments,
+        boxes=boxes.boxes,
+        labels=boxes.labels,
+        scores=boxes.scores,
+    )
+    result = frame_errors(truth, stranger)
+    assert result.counts[0, FRAME_REASONS.index("extra")] == 1
+    assert "not a test video" in result.notes[0]
+
+
+def test_no_detections_miss_everything(truth: TubeTruth) -> None:
+    for result in (video_errors(truth, tube_set()), frame_errors(truth, frame_rows_of_none())):
+        assert result.missed.tolist() == [1.0, 1.0]
+        assert result.mean_ap == 0.0
+
+
+def frame_rows_of_none() -> FrameDetections:
+    none = np.zeros(0, np.int64)
+    return FrameDetections(
+        videos=("v",), video=none, moments=none, boxes=np.zeros((0, 4)), labels=none, scores=np.zeros(0)
+    )
+
+
+def test_truth_of_unscored_labels_only_is_refused(truth: TubeTruth) -> None:
+    from dataclasses import replace
+
+    with pytest.raises(InputError, match="scored label"):
+        video_errors(replace(truth, tubes=tube_set((2, 1.0, 1, 5, FAR))), tube_set())
