@@ -18,9 +18,9 @@ BIN := .venv/bin
 # Makes a small data set, trains on it, evaluates, and draws what the network finds in a video of it.
 demo: .venv/installed
 	$(BIN)/python -m data_tools.toy --out toy_data
-	$(BIN)/python tools/train_det.py configs/toy/slowonly_r18.yaml --out runs/demo --overwrite
-	$(BIN)/python tools/test_det.py configs/toy/slowonly_r18.yaml --weights runs/demo/best.pt --out runs/demo/test
-	$(BIN)/python tools/demo.py toy_data/videos/DEMO_VIDEO --weights runs/demo/best.pt \
+	$(BIN)/python tools/train_det.py configs/toy/slowfast_r18.yaml --out runs/demo --overwrite
+	$(BIN)/python tools/test_det.py configs/toy/slowfast_r18.yaml --weights runs/demo/best.pt --out runs/demo/test
+	$(BIN)/python tools/demo.py toy_data/videos/toy_val_000.mp4 --weights runs/demo/best.pt \
 		--persons stored --boxes toy_data/ava/dense_proposals_val.pkl --out runs/demo/demo.mp4
 	$(BIN)/python tools/eval_ava.py --truth toy_data/ava/ava_val.csv --detections runs/demo/test/detections.csv \
 		--labels toy_data/ava/action_list_eval.pbtxt --plot runs/demo/per_class.png
