@@ -145,7 +145,10 @@ def test_the_annotations_clock_may_start_anywhere(files: dict[str, Any]) -> None
     assert "902.000 s after the beginning of the file, which lasts 4.967 s" in fault.message
 
 
-def test_training_clips_jitter_around_the_moment(files: dict[str, Any]) -> None:
+def test_training_clips_jitter_around_the_moment_unless_told_not_to(files: dict[str, Any]) -> None:
+    even = CLIP.model_copy(update={"frame_jitter": False})
+    still = build_training_set(AvaConfig(**files), clip=even, transform=AS_IS, num_actions=9, seed=0)
+    assert stamps(clip(still, ("one", 902))) == [28, 44, 60, 76]
     dataset = training_part(files)
     seen = np.array(
         [stamps(sample) for epoch in range(20) if isinstance(sample := dataset[Draw(epoch, 0)], ClipSample)]

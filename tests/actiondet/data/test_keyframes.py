@@ -83,7 +83,7 @@ def training_set(
         "proposals": select_persons(keys, proposals, threshold=0, at_most=99) if proposals else None,
         "centers_us": keys.moment,
         "videos": Videos({name: Path(name) for name in keys.names}, FakeReader),  # type: ignore[arg-type]
-        "window": ClipWindow(frames=8, stride=stride, clip_fps=30),
+        "window": ClipWindow(frames=8, stride=stride, clip_fps=30, frame_jitter=True),
         "transform": TrainTransform(short_side=(48, 48), crop=(48, 64), flip=0.0, min_visible=0.3),
         "actions": ActionList(tuple(range(1, 6)), tuple("abcde"), (None,) * 5),
         "num_actions": 5,
@@ -116,12 +116,21 @@ def test_every_frame_of_a_training_clip_is_shifted_on_its_own_by_up_to_half_a_st
     ("stride", "expected"), [(1, {0}), (2, {-1, 0}), (5, {-2, -1, 0, 1, 2}), (16, set(range(-8, 8)))]
 )
 def test_jitter_stays_within_half_a_stride(stride: int, expected: set[int]) -> None:
-    window = ClipWindow(frames=500, stride=stride, clip_fps=30)
-    assert set(window.jitter(np.random.default_rng(0)).tolist()) == expected
+    window = ClipWindow(frames=500, stride=stride, clip_fps=30, frame_jitter=True)
+    shifts = window.jitter(np.random.default_rng(0))
+    assert shifts is not None
+    assert set(shifts.tolist()) == expected
+
+
+def test_without_jitter_training_clips_stand_evenly() -> None:
+    window = ClipWindow(frames=8, stride=4, clip_fps=30, frame_jitter=False)
+    dataset = training_set([("v", 8)], window=window)
+    assert {tuple(shown(clip(dataset, 0, epoch))) for epoch in range(5)} == {tuple(range(224, 256, 4))}
 
 
 def test_a_clip_at_the_border_repeats_the_frames_there() -> None:
-    dataset = training_set([("v", 0), ("v", 19)], stride=1, window=ClipWindow(frames=80, stride=1, clip_fps=30))
+    window = ClipWindow(frames=80, stride=1, clip_fps=30, frame_jitter=True)
+    dataset = training_set([("v", 0), ("v", 19)], window=window)
     assert shown(clip(dataset, 0))[:41] == [0] * 41
     assert shown(clip(dataset, 1))[-11:] == [599] * 11
 
