@@ -14,12 +14,11 @@ from torch import Tensor
 from actiondet.clip_stream import MomentClip, moment_times, stream_clips
 from actiondet.config import DetectionConfig, PersonsConfig
 from actiondet.config.choice import members
-from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.predict import activate
-from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
 from actiondet.persons.base import PersonDetector
 from actiondet.persons.build import build_persons
+from actiondet.trained import from_checkpoint
 from actiondet.video import VideoIndex, index_video
 from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError
@@ -94,14 +93,12 @@ class VideoPipeline:
         Raises:
             InputError: the checkpoint cannot be read, or the person detector cannot be built.
         """
-        checkpoint = load_checkpoint(Path(path))
-        detector = build_detector(checkpoint.config.model)
-        detector.load_state_dict(checkpoint.weights)
+        trained = from_checkpoint(path)
         return cls(
-            checkpoint.config,
-            detector,
-            person_detector(checkpoint.config.persons if persons is None else persons, device),
-            actions=checkpoint.actions,
+            trained.config,
+            trained.network,
+            person_detector(trained.config.persons if persons is None else persons, device),
+            actions=trained.actions,
             every=every,
             start=start,
             batch=batch,

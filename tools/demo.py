@@ -8,6 +8,7 @@ length.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 from collections import Counter
@@ -20,13 +21,12 @@ from evaluation.errors import InputError
 
 if TYPE_CHECKING:
     from actiondet.config import DetectionConfig
-    from actiondet.models.detector import ActionDetector
+    from actiondet.trained import TrainedDetector
     from actiondet.video import VideoIndex
     from evaluation.formats.ava import ActionList
     from evaluation.records import ActionDetections
 
 TOY_RUN = Path("runs/demo/best.pt")
-RANDOM = "random weights: the labels mean nothing"
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -85,32 +85,34 @@ def main() -> None:
     from actiondet.video import index_video
 
     index = index_video(arguments.video)
-    config, detector, actions, about = load_network(arguments)
-    config = with_persons(config, arguments)
+    trained = load_network(arguments)
+    config = with_persons(trained.config, arguments)
     stored = isinstance(config.persons, StoredPersons)
     if arguments.start is None:
         arguments.start = config.data.start if stored and isinstance(config.data, AvaConfig) else 0.0
     device = arguments.device or default_device()
     pipeline = VideoPipeline(
         config,
-        detector,
+        trained.network,
         build_persons(config.persons, device),
-        actions=actions,
+        actions=trained.actions,
         every=arguments.every,
         start=arguments.start,
         batch=arguments.batch,
         device=device,
     )
     say(f"video: {len(index)} frames of {index.width}x{index.height}, {float(index.rate):g} a second")
-    say(f"network: {about}")
+    if trained.report:
+        say(trained.report)
+    say(f"network: {trained}")
     say(f"persons: {config.persons.name}" + HINTS.get(config.persons.name, ""))
     detections = list(ProgressBar("looking", pipeline.count_moments(index)).over(pipeline(index)))
-    say(summary(detections, actions, arguments.threshold))
+    say(summary(detections, trained.actions, arguments.threshold))
     if stored and not any(map(len, detections)):
         say(
             f"no stored box is near a key moment: is {arguments.start:g} (--start) when the file begins on their clock?"
         )
-    write(arguments, index, detections, actions, about)
+    write(arguments, index, detections, trained)
 
 
 HINTS = {
@@ -127,6 +129,8 @@ def check_targets(arguments: argparse.Namespace) -> None:
     """
     if arguments.out and Path(arguments.out).suffix.lower() != ".mp4":
         raise InputError(f"--out {arguments.out}: the drawn video is an mp4; give a name that ends in .mp4")
+    if arguments.font and not Path(arguments.font).is_file():
+        raise InputError(f"--font {arguments.font}: no such file, expected a TrueType or OpenType font")
     for target in (Path(name) for name in (arguments.out, arguments.json, arguments.csv) if name):
         if target.is_dir():
             raise InputError(f"{target}: is a folder, expected the name of a file to write")
@@ -137,57 +141,27 @@ def check_targets(arguments: argparse.Namespace) -> None:
             raise InputError(f"{target}: cannot be written, {folder} is no folder that may be written to")
 
 
-def load_network(arguments: argparse.Namespace) -> tuple[DetectionConfig, ActionDetector, ActionList, str]:
-    """The network, the actions that it knows, and a sentence on what its labels are worth.
+def load_network(arguments: argparse.Namespace) -> TrainedDetector:
+    """The network that the command line asks for.
 
     Raises:
         InputError: a file is missing, or the weights belong to another network.
     """
-    import torch
+    from actiondet.trained import from_checkpoint, from_config
 
-    from actiondet.config import load_config
-    from actiondet.engine.checkpoint import load_checkpoint
-    from actiondet.engine.log import say
-    from actiondet.models.build import build_detector
-    from actiondet.models.weights import load_weights
-
-    if not arguments.config:
-        weights = arguments.weights or TOY_RUN
-        if not arguments.weights and not TOY_RUN.is_file():
-            raise InputError(
-                f"there is no {TOY_RUN} to take the network from: train it with `make demo`, give --weights, "
-                "or give --config alone for a random network"
-            )
-        checkpoint = load_checkpoint(weights)
-        config, actions = checkpoint.config, checkpoint.actions
-    else:
-        torch.manual_seed(0)
-        weights = arguments.weights
-        config = load_config(arguments.config, modules=arguments.modules)
-        actions = named_actions(config)
-    detector = build_detector(config.model)
-    if weights is None:
-        return config, detector, actions, RANDOM
-    report = load_weights(detector, weights)
-    if report.origin == "actiondet":
-        actions = load_checkpoint(weights).actions
-    else:
-        say(str(report))
-    if any(name.startswith("head.") for name in report.left_alone):
-        return config, detector, actions, RANDOM
-    some = ", ".join(actions.names[:4]) + (", ..." if len(actions) > 4 else "")
-    about = f"{weights}, {len(actions)} actions ({some}); in videos unlike those it was trained on, labels are guesses"
-    return config, detector, actions, about
-
-
-def named_actions(config: DetectionConfig) -> ActionList:
-    """The action list that the config names; numbers where that file is not here."""
-    from evaluation.formats.ava import ActionList, read_action_list
-
-    if Path(config.data.actions).is_file():
-        return read_action_list(config.data.actions)
-    ids = tuple(range(1, config.model.num_actions + 1))
-    return ActionList(ids, tuple(f"action {label}" for label in ids), (None,) * len(ids))
+    if arguments.config:
+        return from_config(arguments.config, arguments.weights, modules=arguments.modules)
+    if not arguments.weights and not TOY_RUN.is_file():
+        raise InputError(
+            f"there is no {TOY_RUN} to take the network from: train it with `make demo`, give --weights, "
+            "or give --config alone for a random network"
+        )
+    for module in arguments.modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as fault:
+            raise InputError(f"--import {module}: {fault}; expected a module that Python finds on its path") from fault
+    return from_checkpoint(arguments.weights or TOY_RUN)
 
 
 def with_persons(config: DetectionConfig, arguments: argparse.Namespace) -> DetectionConfig:
@@ -225,16 +199,16 @@ def summary(detections: Sequence[ActionDetections], actions: ActionList, thresho
         for label in actions.ids:
             counts[actions.name_of(label)] += int((each.action_scores[:, label - 1] >= threshold).sum())
     often = ", ".join(f"{name} {count}" for name, count in counts.most_common(5) if count)
-    persons = sum(map(len, detections))
-    return f"found: {persons} persons at {len(detections)} moments" + (f"; {often}" if often else "")
+    count = sum(map(len, detections))
+    persons = "1 person" if count == 1 else f"{count} persons"
+    return f"found: {persons} at {len(detections)} moments" + (f"; {often}" if often else "")
 
 
 def write(
     arguments: argparse.Namespace,
     index: VideoIndex,
     detections: Sequence[ActionDetections],
-    actions: ActionList,
-    about: str,
+    trained: TrainedDetector,
 ) -> None:
     """Write what the command line asks for."""
     from actiondet.carrying import CarriedPersons
@@ -250,21 +224,21 @@ def write(
             arguments.json,
             index,
             detections,
-            actions=actions,
+            actions=trained.actions,
             threshold=arguments.threshold,
             start=start,
-            about={"network": about},
+            about={"network": str(trained)},
         )
         say(f"wrote {arguments.json}")
     if arguments.csv:
-        write_ava_results(arguments.csv, to_rows(detections, actions=actions))
+        write_ava_results(arguments.csv, to_rows(detections, actions=trained.actions))
         say(f"wrote {arguments.csv}")
     if arguments.out:
         style = DrawingStyle(
             threshold=arguments.threshold,
             top=arguments.top,
             colour_by=arguments.color,
-            caption=RANDOM if about == RANDOM else "",
+            caption="" if trained.weights else str(trained),
             font=arguments.font,
         )
         bar = ProgressBar("drawing", len(index))
@@ -273,7 +247,7 @@ def write(
                 index,
                 arguments.out,
                 CarriedPersons(detections),
-                actions=actions,
+                actions=trained.actions,
                 style=style,
                 start=start,
                 on_frame=bar.advance,

@@ -65,7 +65,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = load_config(folder / "net.yaml")
     actions = ActionList((1, 2, 5), ("walk", "wave", "jump"), (None,) * 3)
     save_checkpoint(
-        Checkpoint(config, build_detector(config.model).state_dict(), actions, mean_ap=0.5), folder / "best.pt"
+        Checkpoint(config, build_detector(config.model).state_dict(), actions, score=0.5), folder / "best.pt"
     )
     return folder
 
@@ -137,7 +137,7 @@ def test_random_weights_are_said_plainly(
 
 @pytest.mark.parametrize(
     ("start", "said"),
-    [([], "found: 1 persons at 3 moments"), (["--start", "950"], "is 950 (--start) when the file begins")],
+    [([], "found: 1 person at 3 moments"), (["--start", "950"], "is 950 (--start) when the file begins")],
     ids=["the data set's start", "another start"],
 )
 def test_stored_boxes_lie_on_the_clock_of_their_data_set(
@@ -180,6 +180,7 @@ FAULTS = {
         ["street.mp4", "--weights", "best.pt", "--person-setting", "treshold=1"],
         "did you mean 'threshold'",
     ),
+    "no font": (["street.mp4", "--weights", "best.pt", "--font", "a.ttf"], "a.ttf: no such file"),
     "no step": (["street.mp4", "--weights", "best.pt", "--every", "0"], "above 0"),
 }
 

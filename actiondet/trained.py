@@ -1,0 +1,93 @@
+"""A detector ready for use: network, weights, what it was trained as, and which actions it knows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from actiondet.config import DetectionConfig, load_config
+from actiondet.config.schema import AvaConfig
+from actiondet.engine.checkpoint import load_checkpoint
+from actiondet.models.build import build_detector
+from actiondet.models.detector import ActionDetector
+from actiondet.models.weights import load_weights
+from evaluation.formats.ava import ActionList, read_action_list
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedDetector:
+    """A network and what its scores mean.
+
+    Attributes:
+        config: what it was trained as.
+        network: the detector.
+        actions: ids and names; column c of the scores is id c + 1.
+        weights: where they come from; None if the network, or its head, is random and its labels mean nothing.
+        report: what loading another toolkit's weights did; empty for ours.
+    """
+
+    config: DetectionConfig
+    network: ActionDetector
+    actions: ActionList
+    weights: Path | None
+    report: str = ""
+
+    def __str__(self) -> str:
+        if self.weights is None:
+            return "random weights: the labels mean nothing"
+        some = ", ".join(self.actions.names[:4]) + (", ..." if len(self.actions) > 4 else "")
+        return (
+            f"{self.weights}, {len(self.actions)} actions ({some}); "
+            "in videos unlike those it was trained on, labels are guesses"
+        )
+
+
+def from_checkpoint(path: str | os.PathLike[str]) -> TrainedDetector:
+    """Everything from one checkpoint of ours.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    checkpoint = load_checkpoint(Path(path))
+    network = build_detector(checkpoint.config.model)
+    load_weights(network, path)
+    return TrainedDetector(checkpoint.config, network, checkpoint.actions, Path(path))
+
+
+def from_config(
+    config_path: str | os.PathLike[str], weights: str | os.PathLike[str] | None = None, *, modules: Sequence[str] = ()
+) -> TrainedDetector:
+    """The network of a configuration with the weights of a file, ours or another toolkit's, or with random ones.
+
+    Args:
+        config_path: the YAML file.
+        weights: None leaves the network random (always the same numbers).
+        modules: modules to import first, whose classes join the open families.
+
+    Raises:
+        InputError: a file cannot be read, or the weights belong to another network.
+    """
+    config = load_config(Path(config_path), modules=modules)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_detector(config.model)
+    if weights is None:
+        return TrainedDetector(config, network, _named_actions(config), None)
+    report = load_weights(network, weights)
+    if report.origin == "actiondet":
+        return TrainedDetector(config, network, load_checkpoint(Path(weights)).actions, Path(weights))
+    head_is_random = any(name.startswith("head.") for name in report.left_alone)
+    trained = None if head_is_random else Path(weights)
+    return TrainedDetector(config, network, _named_actions(config), trained, str(report))
+
+
+def _named_actions(config: DetectionConfig) -> ActionList:
+    """The action list that the configuration names; numbers where that file is not here."""
+    if isinstance(config.data, AvaConfig) and Path(config.data.actions).is_file():
+        return read_action_list(config.data.actions)
+    ids = tuple(range(1, config.model.num_actions + 1))
+    return ActionList(ids, tuple(f"action {label}" for label in ids), (None,) * len(ids))
