@@ -193,15 +193,14 @@ def _why_decord_is_wrong(scan: Scan, distrust: str | None) -> str | None:
 def _ticks(scan: Scan, shown: IntArray, *, trusted: bool) -> IntArray:
     """(N,) when each shown frame is shown, in units of the time base, rising.
 
-    Where the times of the shown frames do not rise, the frames take the decoding times in order: AVI counts its
-    frames by them. A stream without any times is shown at its nominal rate.
+    AVI counts its frames by the decoding times; where else the times of the shown frames do not rise, the frames
+    take the decoding times in order, too. A stream without any times is shown at its nominal rate.
     """
-    if trusted:
+    if trusted or ("avi" not in _names(scan) and scan.has_pts[shown].all() and _rises(scan.pts[shown])):
         return scan.pts[shown]
-    if scan.has_dts[shown].all() and _rises(np.sort(scan.dts[shown])) and _names(scan) & _COUNTED_CONTAINERS:
-        return np.sort(scan.dts[shown])
-    if scan.has_pts[shown].all() and _rises(scan.pts[shown]):
-        return scan.pts[shown]
+    counted = np.sort(scan.dts[shown])
+    if _names(scan) & _COUNTED_CONTAINERS and scan.has_dts[shown].all() and _rises(counted):
+        return counted
     step = 1 / (scan.time_base * (scan.rates[0] if scan.rates else _UNKNOWN_RATE))
     return np.array([round(number * step) for number in range(len(shown))], dtype=np.int64)
 

@@ -11,7 +11,7 @@ import pytest
 
 from actiondet.video import index_video, open_video
 
-PLACES, CLIP = 40, 8
+PLACES, CLIP = 40, 20
 
 
 @pytest.mark.data
