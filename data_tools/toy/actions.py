@@ -27,7 +27,7 @@ EVALUATED = ActionList(
 """The actions that only their movement tells."""
 
 _OF_ACTIVITY = {"stand": 1, "stay_low": 5, "jump": 6, "crouch": 7, "spin": 9}
-_OF_ARMS = {"up": 10, "both_up": 10, "wave": 11}
+_OF_ARMS = {"up": 10, "both_up": 10, "wave": 11, "wave_both": 11}
 _OF_RELATION = {"approach": 12, "follow": 14}
 
 

@@ -33,7 +33,7 @@ class Layer:
         Args:
             painted: (H, W + margins, 4) RGB multiplied by coverage, and coverage in [0, 1].
             nearness: how much of the camera's movement the layer follows.
-            sway: how far its upper parts swing in the wind, in pixels.
+            sway: how far it swings in the wind, in pixels.
         """
         used = np.flatnonzero(painted[..., 3].max(axis=1) > 0)
         self.top, self.bottom = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
@@ -44,37 +44,29 @@ class Layer:
         self.nearness = nearness
         self.sway = sway
 
-    def over(self, picture: FloatArray, shift: float, lean: FloatArray | None) -> FloatArray:
+    def over(self, picture: FloatArray, shift: float) -> FloatArray:
         """Draw the layer over the rows of `picture` that it covers.
 
         Args:
             picture: (H, W, 3) float32, changed in place.
             shift: the column of the layer that the left edge of the frame shows.
-            lean: (H, 1) by how many pixels each row is displaced, or None.
 
         Returns:
             (rows, W, 3) how much of what lies behind still shows, in the rows from `top` to `bottom`.
         """
         width = picture.shape[1]
-        if lean is None:
-            colour, clear = _slide(self._colour, shift, width), _slide(self._clear, shift, width)
-        else:
-            rows = np.arange(self.bottom - self.top, dtype=np.float32)[:, None]
-            columns = np.arange(width, dtype=np.float32) + (shift + lean[self.top : self.bottom]).astype(np.float32)
-            rows = np.broadcast_to(rows, columns.shape)
-            colour = np.asarray(cv2.remap(self._colour, columns, rows, cv2.INTER_LINEAR))
-            clear = np.asarray(cv2.remap(self._clear, columns, rows, cv2.INTER_LINEAR))
+        colour, clear = _slide(self._colour, shift, width), _slide(self._clear, shift, width)
         target = picture[self.top : self.bottom]
         cv2.multiply(target, clear, dst=target)
         cv2.add(target, colour, dst=target)
-        return np.asarray(clear)
+        return clear
 
 
 def _slide(image: FloatArray, shift: float, width: int) -> FloatArray:
     """Return the `width` columns of `image` from `shift` on, between pixels by linear interpolation."""
     whole, part = int(shift // 1), shift % 1
     left, right = image[:, whole : whole + width], image[:, whole + 1 : whole + 1 + width]
-    return np.asarray(cv2.addWeighted(left, 1 - part, right, part, 0))
+    return np.asarray(cv2.addWeighted(left, 1 - part, right, part, 0), np.float32)
 
 
 class Background:
@@ -91,10 +83,11 @@ class Background:
         sky = _gradient(shape, colours[0], colours[1], 0.0, self.horizon)
         self._sky = np.ascontiguousarray(sky[:, :width], np.float32)
         kinds = [SHAPES[int(rng.integers(len(SHAPES)))] for _ in range(2)]
+        sway = 0.012 * height if kinds[1] == "trees" else 0.0
         self._clouds = Layer(_clouds(rng, shape, self.horizon), 0.1)
         self._layers = [
             Layer(_shapes(rng, shape, kinds[0], colours[2], self.horizon, 0.22), 0.35),
-            Layer(_shapes(rng, shape, kinds[1], colours[3], self.horizon + 0.02, 0.14), 0.6, 0.02 * height),
+            Layer(_shapes(rng, shape, kinds[1], colours[3], self.horizon + 0.02, 0.14), 0.6, sway),
             Layer(_ground(rng, shape, colours[4], colours[5], self.horizon), 1.0),
         ]
         self._front = Layer(_post(rng, shape, colours[3]), 1.25) if rng.random() < 0.4 else None
@@ -110,19 +103,18 @@ class Background:
         """Return the (H, W, 3) float32 picture behind the people, RGB 0..255."""
         drift, tempo, phase = self._wind
         picture = self._sky.copy()
-        self._clouds.over(picture, self._shift(self._clouds, seconds) + drift * seconds * self.height, None)
-        height = np.maximum(0, self.horizon - np.arange(self.height)[:, None] / self.height)
-        gust = height * np.sin(2 * np.pi * tempo * seconds + 40 * height + phase)
+        self._clouds.over(picture, self._shift(self._clouds, seconds) + drift * seconds * self.height)
+        gust = float(np.sin(2 * np.pi * tempo * seconds + phase))
         for layer in self._layers:
-            layer.over(picture, self._shift(layer, seconds), gust * layer.sway * 5 if layer.sway else None)
-        flicker = 1 + 0.025 * np.sin(2 * np.pi * tempo * seconds + phase)
-        return np.asarray(picture * np.float32(flicker))
+            layer.over(picture, self._shift(layer, seconds) + gust * layer.sway)
+        # Some light comes and goes with the wind.
+        return np.asarray(picture * np.float32(1 + 0.025 * gust))
 
     def in_front(self, seconds: float, picture: FloatArray) -> FloatArray:
         """Draw what hides the people over `picture`; return (H, W), 1 where nothing does and 0 behind it."""
         unhidden = np.ones((self.height, self.width), np.float32)
         if self._front is not None:
-            clear = self._front.over(picture, self._shift(self._front, seconds), None)
+            clear = self._front.over(picture, self._shift(self._front, seconds))
             unhidden[self._front.top : self._front.bottom] = clear[..., 0]
         return unhidden
 

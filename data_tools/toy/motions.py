@@ -16,11 +16,11 @@ import numpy as np
 from evaluation.records import FloatArray
 
 Activity = Literal["stand", "stay_low", "walk", "jump", "crouch", "spin"]
-ArmStyle = Literal["down", "hips", "out", "up", "both_up", "wave"]
+ArmStyle = Literal["down", "hips", "out", "up", "both_up", "wave", "wave_both"]
 
 ARM_STYLES: tuple[ArmStyle, ...] = ("down", "hips", "out", "up", "both_up")
-ARM_ODDS = (0.44, 0.10, 0.14, 0.24, 0.08)
-DEEPEST = 0.27
+ARM_ODDS = (0.42, 0.10, 0.12, 0.20, 0.16)
+DEEPEST = 0.31
 """How far the hips sink in the deepest crouch."""
 
 
@@ -89,8 +89,8 @@ class Stretch:
     wave_tempo: float
 
 
-TEMPO = {"jump": (1.15, 1.6), "crouch": (0.75, 1.05), "spin": (0.6, 0.95), "walk": (0.95, 1.25)}
-SPEED = (0.55, 0.95)
+TEMPO = {"jump": (1.2, 1.6), "crouch": (0.8, 1.1), "spin": (0.75, 1.15), "walk": (0.95, 1.25)}
+SPEED = (0.6, 1.0)
 
 
 def random_stretch(rng: np.random.Generator, activity: Activity, direction: int, waving: bool) -> Stretch:
@@ -98,7 +98,9 @@ def random_stretch(rng: np.random.Generator, activity: Activity, direction: int,
     low, high = TEMPO.get(activity, (1.0, 1.0))
     sideways = rng.random() < 0.15 and not waving
     turn = (np.pi if rng.random() < 0.35 else 0.0) + (np.pi / 2 if sideways else 0.0) + rng.uniform(-0.5, 0.5)
-    arms: ArmStyle = "wave" if waving else ARM_STYLES[int(rng.choice(len(ARM_STYLES), p=ARM_ODDS))]
+    arms: ArmStyle = ARM_STYLES[int(rng.choice(len(ARM_STYLES), p=ARM_ODDS))]
+    if waving:
+        arms = "wave_both" if rng.random() < 0.45 else "wave"
     first, second, third = rng.uniform(0, 2 * np.pi, 3)
     return Stretch(
         activity=activity,
@@ -108,7 +110,7 @@ def random_stretch(rng: np.random.Generator, activity: Activity, direction: int,
         tempo=rng.uniform(low, high) * (rng.choice([-1, 1]) if activity == "spin" else 1),
         phase=(float(first), float(second), float(third)),
         turn=float(turn),
-        wave_tempo=rng.uniform(1.3, 1.9),
+        wave_tempo=rng.uniform(1.2, 1.7),
     )
 
 
@@ -153,7 +155,7 @@ def _hops(turns: FloatArray) -> tuple[FloatArray, FloatArray]:
     part = turns % 1.0
     air = np.clip((part - 0.45) / 0.55, 0, 1)
     ground = np.clip(part / 0.45, 0, 1)
-    return 0.24 * 4 * air * (1 - air), np.where(part < 0.45, 0.45 * np.sin(np.pi * ground), 0.0)
+    return 0.32 * 4 * air * (1 - air), np.where(part < 0.45, 0.45 * np.sin(np.pi * ground), 0.0)
 
 
 def _arms(stretch: Stretch, time: FloatArray) -> FloatArray:
@@ -161,20 +163,18 @@ def _arms(stretch: Stretch, time: FloatArray) -> FloatArray:
     arms = np.empty((len(time), 2, 3))
     spread = 0.12 + 0.1 * np.sin(stretch.phase[1])
     arms[:] = (0.18 + spread, 0.25 + spread, 0.0)
-    side = int(stretch.phase[1] > np.pi)
-    tilt = 0.85 * np.sin(3 * stretch.phase[1])
+    # Whoever holds arms up holds them as somebody does who waves, at some moment of waving.
+    tilt = np.full(len(time), np.sin(3 * stretch.phase[1]))
+    if stretch.arms.startswith("wave"):
+        tilt = np.sin(2 * np.pi * stretch.wave_tempo * time + stretch.phase[0])
     if stretch.arms == "hips":
         arms[:] = (0.75, -0.75, 0.0)
     elif stretch.arms == "out":
         arms[:] = (1.35 + spread, 1.4 + 2 * spread, 0.0)
-    elif stretch.arms == "both_up":
-        arms[:] = (2.35 + spread, 2.7 + 0.4 * tilt, 0.0)
-    elif stretch.arms == "up":
-        arms[:, side] = (2.1 + spread, 2.75 + tilt, 0.0)
-    elif stretch.arms == "wave":
-        swing = np.sin(2 * np.pi * stretch.wave_tempo * time + stretch.phase[0])
-        arms[:, side, 0] = 2.1 + spread + 0.2 * swing
-        arms[:, side, 1] = 2.75 + 0.85 * swing
+    elif stretch.arms in ("both_up", "wave_both"):
+        arms[:] = _raised(tilt)[:, None]
+    elif stretch.arms in ("up", "wave"):
+        arms[:, int(stretch.phase[1] > np.pi)] = _raised(tilt)
     if stretch.activity == "walk":
         pace = 2 * np.pi * stretch.tempo * time + stretch.phase[2]
         for arm, at in enumerate((pace + np.pi, pace)):
@@ -183,3 +183,8 @@ def _arms(stretch: Stretch, time: FloatArray) -> FloatArray:
         arms[:, 0, 2] = 0.45 * np.sin(stretch.phase[2]) * (np.cos(stretch.phase[2]) > 0)
         arms[:, 1, 2] = -arms[:, 0, 2]
     return arms
+
+
+def _raised(tilt: FloatArray) -> FloatArray:
+    """Return (F, 3): an arm that is raised below the shoulder (tilt -1) to overhead (tilt 1)."""
+    return np.stack([2.0 + 0.8 * tilt, 2.1 + 1.15 * tilt, np.zeros_like(tilt)], axis=-1)

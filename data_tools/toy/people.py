@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from data_tools.toy.motions import DEEPEST, Motion
-from evaluation.records import FloatArray
+from evaluation.records import FloatArray, IntArray
 
 Image = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
+Place = tuple[float, float]
+"""x and y upward, in heights, from the point between the feet."""
 
 SKINS: tuple[Colour, ...] = ((255, 219, 190), (236, 188, 150), (202, 145, 105), (150, 100, 70), (104, 70, 52))
 HAIRS: tuple[Colour, ...] = ((44, 34, 32), (92, 58, 36), (160, 104, 52), (216, 172, 98), (150, 62, 40), (196, 196, 200))
@@ -86,8 +88,9 @@ def _texture(pattern: str, base: Colour, other: Colour, count: int) -> Image:
         mask = ((x * 2 + y * 2) * count / 2) % 1 < 0.4
     else:
         mask = ((x - 0.5) / 0.16) ** 2 + ((y - 0.42) / 0.22) ** 2 < 1
-    # The back of every shirt has a bar across the shoulders, so that a turn shows.
-    mask = mask ^ ((np.abs((x + 0.5) % 1 - 0.5) < 0.2) & (np.abs(y - 0.2) < 0.1))
+    # Front and back of every shirt differ, so that a turn shows.
+    behind = np.abs(x - 0.5) > 0.25
+    mask = np.where(behind, ~mask & (np.abs(y - 0.25) > 0.1), mask)
     return np.where(mask[..., None], np.array([*other, 255]), np.array([*base, 255])).astype(np.uint8)
 
 
@@ -157,18 +160,18 @@ class Canvas:
         self._origin = (feet[0] - self.left) * self.ZOOM * 16, (feet[1] - self.top) * self.ZOOM * 16
         self._scale = 16 * self.unit
 
-    def point(self, place: FloatArray) -> tuple[int, int]:
+    def point(self, place: Place) -> tuple[int, int]:
         """Return where a joint lies, in sixteenths of a canvas pixel."""
         return int(self._origin[0] + place[0] * self._scale), int(self._origin[1] - place[1] * self._scale)
 
-    def limb(self, start: FloatArray, end: FloatArray, width: float, colour: Colour) -> None:
+    def limb(self, start: Place, end: Place, width: float, colour: Colour) -> None:
         """Draw a thick line with round ends and a dark rim; `width` in heights."""
         ends = self.point(start), self.point(end)
         for grow, paint in ((0.018, _dark(colour)), (0.0, colour)):
             thick = max(1, int((width + grow) * self.unit + 0.5))
             cv2.line(self.image, *ends, (*paint, 255), thick, shift=4)
 
-    def blob(self, centre: FloatArray, radii: tuple[float, float], colour: Colour, rim: bool = True) -> None:
+    def blob(self, centre: Place, radii: tuple[float, float], colour: Colour, rim: bool = True) -> None:
         """Draw a filled ellipse; `radii` in heights."""
         middle = self.point(centre)
         for grow, paint in ((0.009, _dark(colour)), (0.0, colour))[0 if rim else 1 :]:
@@ -196,77 +199,82 @@ def draw(look: Look, place: FloatArray, yaw: float, canvas: Canvas) -> None:
         yaw: turn of the body.
         canvas: where to draw.
     """
+    # Plain numbers: this is done for every person of every frame, and single numbers of numpy are slow.
+    at: list[Place] = [(x, y) for x, y in place.tolist()]
     # The arm and leg that the turn has moved away from us are drawn first.
     far = 0 if np.sin(yaw) > 0 else 1
     if look.long_hair and np.cos(yaw) > 0:
-        _long_hair(look, place, yaw, canvas)
-    _arm(look, place, far, canvas)
+        _long_hair(look, at[HEAD], yaw, canvas)
+    _arm(look, at, far, canvas)
     for leg in (far, 1 - far):
-        colour = look.skin if look.skirt else look.trousers
-        canvas.limb(place[HIP + leg], place[KNEE + leg], 0.085 * look.girth, look.trousers)
-        canvas.limb(place[KNEE + leg], place[FOOT + leg], 0.068 * look.girth, colour)
-        canvas.blob(place[FOOT + leg] - (0.0, 0.005), (0.05, 0.028), look.shoes)
-    _trunk(look, place, yaw, canvas)
-    _head(look, place, yaw, canvas)
-    _arm(look, place, 1 - far, canvas)
+        shin = look.skin if look.skirt else look.trousers
+        canvas.limb(at[HIP + leg], at[KNEE + leg], 0.085 * look.girth, look.trousers)
+        canvas.limb(at[KNEE + leg], at[FOOT + leg], 0.068 * look.girth, shin)
+        canvas.blob(_moved(at[FOOT + leg], 0, -0.005), (0.05, 0.028), look.shoes)
+    _trunk(look, at, yaw, canvas)
+    _head(look, at, yaw, canvas)
+    _arm(look, at, 1 - far, canvas)
 
 
-def _arm(look: Look, place: FloatArray, arm: int, canvas: Canvas) -> None:
+def _moved(place: Place, right: float, up: float) -> Place:
+    return place[0] + right, place[1] + up
+
+
+def _arm(look: Look, at: list[Place], arm: int, canvas: Canvas) -> None:
     lower = look.sleeve if look.long_sleeves else look.skin
-    canvas.limb(place[ELBOW + arm], place[HAND + arm], 0.05 * look.girth, lower)
-    canvas.limb(place[SHOULDER + arm], place[ELBOW + arm], 0.062 * look.girth, look.sleeve)
-    canvas.blob(place[HAND + arm], (0.032, 0.032), look.skin)
+    canvas.limb(at[ELBOW + arm], at[HAND + arm], 0.06 * look.girth, lower)
+    canvas.limb(at[SHOULDER + arm], at[ELBOW + arm], 0.07 * look.girth, look.sleeve)
+    canvas.blob(at[HAND + arm], (0.042, 0.042), look.skin)
 
 
-def _trunk(look: Look, place: FloatArray, yaw: float, canvas: Canvas) -> None:
-    """Draw the shirt: its texture slides around the trunk as the person turns."""
+def _trunk(look: Look, at: list[Place], yaw: float, canvas: Canvas) -> None:
+    """Draw skirt and shirt; the shirt's texture slides around the trunk as the person turns."""
     turn = abs(float(np.cos(yaw)))
     wide, narrow = 0.075 + 0.06 * turn, 0.07 + 0.03 * turn
+    (x, hips), neck = at[HIPS], at[NECK][1]
     if look.skirt:
         hem = 0.12 + 0.05 * turn
-        _polygon(canvas, place[HIPS], [(-narrow, 0.06), (narrow, 0.06), (hem, -0.19), (-hem, -0.19)], look.trousers)
-    corners = [
-        (-wide * look.girth, place[NECK, 1] - 0.02), (wide * look.girth, place[NECK, 1] - 0.02),
-        (narrow * look.girth, place[HIPS, 1] - 0.02), (-narrow * look.girth, place[HIPS, 1] - 0.02),
-    ]  # fmt: skip
-    outline = np.array([canvas.point(np.array([place[HIPS, 0] + x, y])) for x, y in corners], np.int32)
-    cv2.polylines(canvas.image, [outline], True, (*_dark(look.sleeve), 255), max(1, int(0.05 * canvas.unit)), shift=4)
-    box = cv2.boundingRect(outline // 16)
+        skirt = _outline(canvas, x, hips + 0.06, hips - 0.19, narrow, hem)
+        paint = look.trousers
+        cv2.polylines(canvas.image, [skirt], True, (*_dark(paint), 255), max(1, int(0.03 * canvas.unit)), shift=4)
+        cv2.fillConvexPoly(canvas.image, skirt, (*paint, 255), shift=4)
+    shirt = _outline(canvas, x, neck - 0.02, hips - 0.02, wide * look.girth, narrow * look.girth)
+    rim = max(1, int(0.05 * canvas.unit))
+    cv2.polylines(canvas.image, [shirt], True, (*_dark(look.sleeve), 255), rim, shift=4)
     grow = int(0.03 * canvas.unit)
-    left, top, width, height = box[0] - grow, box[1] - grow, box[2] + 2 * grow, box[3] + 2 * grow
-    mask = np.zeros((height, width), np.uint8)
-    local = outline - np.array([left, top]) * 16
+    (left, top), (right, bottom) = shirt.min(axis=0) // 16 - grow, shirt.max(axis=0) // 16 + grow
+    mask = np.zeros((bottom - top, right - left), np.uint8)
+    local = shirt - np.array([left, top], np.int32) * 16
     cv2.fillConvexPoly(mask, local, 1, shift=4)
     cv2.polylines(mask, [local], True, 1, max(1, int(0.032 * canvas.unit)), shift=4)
     # An upright cylinder: the column seen at x shows the texture at angle asin(x) + yaw.
-    angle = np.arcsin((np.arange(width) + 0.5) / width * 2 - 1) - yaw
+    angle = np.arcsin(np.linspace(-0.99, 0.99, right - left)) - yaw
     columns = (angle * (64 / (2 * np.pi)) + 32).astype(np.int64) % 64
-    rows = np.arange(height) * 64 // height
-    cv2.copyTo(look.shirt[rows][:, columns], mask, canvas.image[top : top + height, left : left + width])
+    rows = np.arange(bottom - top) * 64 // (bottom - top)
+    cv2.copyTo(look.shirt[rows][:, columns], mask, canvas.image[top:bottom, left:right])
 
 
-def _polygon(canvas: Canvas, centre: FloatArray, corners: list[tuple[float, float]], colour: Colour) -> None:
-    points = np.array([canvas.point(centre + np.array(corner)) for corner in corners], np.int32)
-    cv2.polylines(canvas.image, [points], True, (*_dark(colour), 255), max(1, int(0.03 * canvas.unit)), shift=4)
-    cv2.fillConvexPoly(canvas.image, points, (*colour, 255), shift=4)
+def _outline(canvas: Canvas, x: float, top: float, bottom: float, above: float, below: float) -> IntArray:
+    """Return the (4, 2) corners of a trapezium, `above` and `below` being half its widths."""
+    corners = ((x - above, top), (x + above, top), (x + below, bottom), (x - below, bottom))
+    return np.array([canvas.point(corner) for corner in corners], np.int32)
 
 
-def _head(look: Look, place: FloatArray, yaw: float, canvas: Canvas) -> None:
+def _head(look: Look, at: list[Place], yaw: float, canvas: Canvas) -> None:
     """Draw hair, and the face where it can be seen."""
-    head, facing, aside = place[HEAD], float(np.cos(yaw)), float(np.sin(yaw))
-    canvas.limb(place[NECK] - (0.0, 0.02), head, 0.06, look.skin)
+    head, facing, aside = at[HEAD], float(np.cos(yaw)), float(np.sin(yaw))
+    canvas.limb(_moved(at[NECK], 0, -0.02), head, 0.06, look.skin)
     if look.long_hair and facing <= 0:
-        _long_hair(look, place, yaw, canvas)
-    canvas.blob(head + np.array([0.0, 0.008]), (0.078, 0.085), look.hair)
+        _long_hair(look, head, yaw, canvas)
+    canvas.blob(_moved(head, 0, 0.008), (0.084, 0.09), look.hair)
     if facing > -0.35:
-        width = 0.066 * min(1.0, 0.55 + 0.5 * facing) if facing < 0.9 else 0.066
-        centre = head + np.array([0.03 * aside, -0.014])
-        canvas.blob(centre, (width, 0.066), look.skin, rim=False)
+        face = _moved(head, 0.03 * aside, -0.014)
+        canvas.blob(face, (0.07 * min(1.0, 0.55 + 0.5 * facing), 0.07), look.skin, rim=False)
         if facing > 0.1:
             for eye in (-1, 1):
-                spot = centre + np.array([eye * 0.026 * facing + 0.02 * aside, 0.002])
+                spot = _moved(face, eye * 0.026 * facing + 0.02 * aside, 0.002)
                 canvas.blob(spot, (0.010, 0.013), (40, 34, 40), rim=False)
 
 
-def _long_hair(look: Look, place: FloatArray, yaw: float, canvas: Canvas) -> None:
-    canvas.blob(place[HEAD] - (0.03 * float(np.sin(yaw)), 0.045), (0.085, 0.1), look.hair)
+def _long_hair(look: Look, head: Place, yaw: float, canvas: Canvas) -> None:
+    canvas.blob(_moved(head, -0.03 * float(np.sin(yaw)), -0.045), (0.085, 0.1), look.hair)

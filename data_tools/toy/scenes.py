@@ -17,9 +17,11 @@ from evaluation.records import IntArray
 
 RATE = 30
 """Frames per second of every toy video."""
-TRIES = 150
+TRIES = 60
+CROWDED = 0.2
+"""The share of slots in which people may stand in front of each other."""
 ON_THE_SPOT: tuple[Activity, ...] = ("stand", "jump", "crouch", "spin", "stay_low")
-SPOT_ODDS = (0.30, 0.22, 0.22, 0.22, 0.04)
+SPOT_ODDS = (0.24, 0.23, 0.24, 0.22, 0.07)
 
 
 @dataclass
@@ -83,7 +85,7 @@ def plan_scene(rng: np.random.Generator, seconds: int, aspect: float, people: in
     doubtful = set()
     for slot in range(seconds + 1):
         if rng.random() < 0.55:
-            theme = ("approach", "follow", "none")[int(rng.choice(3, p=(0.38, 0.38, 0.24)))]
+            theme = ("approach", "follow", "none")[int(rng.choice(3, p=(0.36, 0.34, 0.30)))]
         chosen, related = _choose(rng, cast, theme, aspect)
         for actor, stretch in zip(cast, chosen, strict=True):
             actor.positions.append(actor.x + actor.step(stretch))
@@ -103,8 +105,8 @@ def _depth(rng: np.random.Generator, near: Actor | None) -> tuple[float, float]:
     if near is not None:
         factor = rng.uniform(0.93, 1.07)
         return near.height * factor, near.ground + rng.uniform(-0.02, 0.02)
-    depth = rng.uniform(0, 1)
-    return (0.38 + 0.34 * depth) * rng.uniform(0.94, 1.06), 0.74 + 0.22 * depth
+    depth = rng.uniform(0, 1) ** 0.8
+    return (0.44 + 0.28 * depth) * rng.uniform(0.9, 1.06), 0.75 + 0.21 * depth
 
 
 def _newcomer(
@@ -123,16 +125,29 @@ def _within(x: float, height: float, aspect: float, margin: float = 0.2) -> bool
 def _choose(
     rng: np.random.Generator, cast: list[Actor], theme: str, aspect: float
 ) -> tuple[list[Stretch], dict[int, str]]:
-    """Draw what everybody does next until it fits the theme and nothing about it is doubtful."""
-    for attempt in range(TRIES):
-        chosen = [_propose(rng, actor, aspect) for actor in cast]
-        if attempt < TRIES * 2 // 3 and theme != "none":
-            _follow_theme(rng, cast, chosen, theme)
-        related = relate(cast, chosen, aspect)
-        fits = attempt >= TRIES * 2 // 3 or theme == "none" or theme in related.values()
-        if fits and "doubtful" not in related.values() and not _collide(cast, chosen):
+    """Draw what everybody does next, and draw single persons again until nothing is wrong with it."""
+    chosen = [_propose(rng, actor, aspect) for actor in cast]
+    crowding = rng.random() < CROWDED
+    fault = _fault(cast, chosen, theme, aspect, crowding)
+    for _ in range(TRIES):
+        if fault == 0:
             break
-    return chosen, related
+        other = list(chosen)
+        if theme != "none" and rng.random() < 0.4:
+            _follow_theme(rng, cast, other, theme)
+        else:
+            seat = int(rng.integers(len(cast)))
+            other[seat] = _propose(rng, cast[seat], aspect)
+        if (theirs := _fault(cast, other, theme, aspect, crowding)) <= fault:
+            chosen, fault = other, theirs
+    return chosen, relate(cast, chosen, aspect)
+
+
+def _fault(cast: list[Actor], chosen: list[Stretch], theme: str, aspect: float, crowding: bool) -> int:
+    """Return how much is wrong with a choice; 0 is nothing."""
+    related = list(relate(cast, chosen, aspect).values())
+    alone = theme != "none" and theme not in related
+    return 4 * related.count("doubtful") + 2 * _collisions(cast, chosen, aspect, crowding) + int(alone)
 
 
 def _propose(rng: np.random.Generator, actor: Actor, aspect: float) -> Stretch:
@@ -144,7 +159,7 @@ def _propose(rng: np.random.Generator, actor: Actor, aspect: float) -> Stretch:
     if outside and rng.random() < 0.8:
         direction = 1 if actor.x < aspect / 2 else -1
         return random_stretch(rng, "walk", direction, rng.random() < 0.3)
-    if rng.random() < 0.36:
+    if rng.random() < 0.12:
         return random_stretch(rng, "walk", int(rng.choice([-1, 1])), rng.random() < 0.3)
     activity = ON_THE_SPOT[int(rng.choice(len(ON_THE_SPOT), p=SPOT_ODDS))]
     return random_stretch(rng, activity, 0, activity == "stand" and rng.random() < 0.4)
@@ -190,7 +205,7 @@ def relate(cast: list[Actor], chosen: list[Stretch], aspect: float) -> dict[int,
 
 def _relation(ahead: float, other: Actor, goer: Actor, sense: int, ours: Stretch, theirs: Stretch) -> str:
     """Return the relation to one other person; `sense` is 1 for the same way, 0 in place, -1 against."""
-    low, near, far, high = (0.12, 0.45, 1.15, 1.5) if sense == 0 else (0.05, 0.33, 1.0, 1.4)
+    low, near, far, high = (0.1, 0.4, 1.05, 1.6) if sense == 0 else (0.05, 0.33, 0.95, 1.5)
     if ahead < low or ahead > high:
         return "none"
     ratio = other.height / goer.height
@@ -203,15 +218,23 @@ def _relation(ahead: float, other: Actor, goer: Actor, sense: int, ours: Stretch
     return "approach" if sense == 0 else "follow"
 
 
-def _collide(cast: list[Actor], chosen: list[Stretch]) -> bool:
-    """Tell whether two people of about the same depth would stand in each other."""
-    after = [actor.x + actor.step(stretch) for actor, stretch in zip(cast, chosen, strict=True)]
+def _collisions(cast: list[Actor], chosen: list[Stretch], aspect: float, crowding: bool) -> int:
+    """Count who would stand in each other at the end of the slot, or hide each other in its middle.
+
+    The latter only counts in slots without `crowding`, and within the frame.
+    """
+    steps = [actor.step(stretch) for actor, stretch in zip(cast, chosen, strict=True)]
+    count = 0
     for one in range(len(cast)):
         for two in range(one):
-            room = 0.3 * min(cast[one].height, cast[two].height)
-            if abs(cast[one].ground - cast[two].ground) < 0.06 and abs(after[one] - after[two]) < room:
-                return True
-    return False
+            small = min(cast[one].height, cast[two].height)
+            gap = cast[one].x - cast[two].x
+            count += (
+                abs(cast[one].ground - cast[two].ground) < 0.06 and abs(gap + steps[one] - steps[two]) < 0.3 * small
+            )
+            middle = gap + (steps[one] - steps[two]) / 2
+            count += not crowding and abs(middle) < 0.4 * small and _within(cast[one].x, cast[one].height, aspect)
+    return count
 
 
 def act(actor: Actor, seconds: int, rng: np.random.Generator) -> tuple[Motion, IntArray]:
