@@ -15,7 +15,7 @@ from actiondet.persons.base import Frame, found_persons
 from evaluation.errors import InputError
 from evaluation.records import FloatArray, FrameKey, PersonBoxes
 
-# The detector's window is 64 x 128 pixels around a person of about 96.
+_WINDOW = (128, 64)  # height and width in pixels, around a person of about 96
 _UPSCALED_BELOW = 400  # short side in pixels
 _LONGEST_SHORT_SIDE = 720
 # People nearly as tall as the frame leave no room for the window's margin: they are looked for in a small copy
@@ -67,7 +67,9 @@ class HogPersonDetector:
         """Return pixel boxes of `frame`, drawn in to the person, and the margins of the SVM."""
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         picture = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), None, fx=scale, fy=scale, interpolation=how)
-        pad = round(min(picture.shape[:2]) * border)
+        # OpenCV writes beyond its memory where a picture is smaller than the window.
+        room = [-(-(window - side) // 2) for window, side in zip(_WINDOW, picture.shape[:2], strict=True)]
+        pad = max(round(min(picture.shape[:2]) * border), *room)
         picture = cv2.copyMakeBorder(picture, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
         windows, margins = self._hog.detectMultiScale(picture, winStride=(8, 8), padding=(16, 16), scale=1.05)
         xywh = np.asarray(windows, dtype=np.float64).reshape(-1, 4)

@@ -25,6 +25,14 @@ def test_an_empty_scene_holds_nobody() -> None:
     assert found.key == KEY
 
 
+@pytest.mark.parametrize("size", [(2, 2), (16, 24), (24, 16), (40, 100), (130, 60)])
+def test_frames_smaller_than_the_detectors_window_hold_nobody(size: tuple[int, int]) -> None:
+    # OpenCV itself corrupts memory on pictures smaller than its window.
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    (found,) = HogPersonDetector().detect([noise], [KEY])
+    assert len(found) == 0
+
+
 def test_the_score_rises_with_the_margin_and_is_half_at_one() -> None:
     scores = score_of_margin(np.array([0.0, 1.0, 2.0, 10.0]))
     assert scores == pytest.approx([1 / (1 + np.e**2), 0.5, 1 / (1 + np.e**-2), 1.0], abs=1e-6)
