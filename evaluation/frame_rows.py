@@ -218,11 +218,16 @@ def _known_moments(
     unknown = np.zeros(len(image_codes), dtype=np.bool_)
     if truth.known is not None:
         unknown = ~excluded & ~np.isin(image_codes, truth.known)
-    for without, why in ((excluded, "are excluded"), (unknown, "the truth does not know")):
-        if without.any():
-            lost = int(without[image].sum())
-            videos = len(np.unique(codes.video_of(image_codes[without])))
-            notes.append(f"{lost} detections at {without.sum()} moments (of {videos} videos) that {why} do not count.")
+        if unknown.any():
+            lost = int(unknown[image].sum())
+            strange = np.setdiff1d(codes.video_of(image_codes[unknown]), codes.video_of(truth.known))
+            whole = f" ({len(strange)} of their videos are altogether unknown to it)" if len(strange) else ""
+            notes.append(
+                f"{lost} detections at {unknown.sum()} moments that the truth does not name{whole} do not count."
+            )
+    if excluded.any():
+        lost = int(excluded[image].sum())
+        notes.append(f"{lost} detections at {excluded.sum()} excluded moments do not count.")
     result: BoolArray = ~(excluded | unknown)
     return result
 

@@ -51,8 +51,10 @@ def _draw_bars(
     places = np.arange(len(names))
     axes.barh(places, ap, color=colours, height=0.75)
     for place, value, count in zip(places.tolist(), ap.tolist(), truths, strict=True):
-        axes.text(value + 0.008, place, f"{value:.3f}   n={count:,}", va="center", fontsize=7.5, color="#444444")
-    axes.axvline(result.mean_ap, color="black", linewidth=0.8, linestyle="--")
+        text = f"{value:.3f}   n={count:,}"
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        axes.text(value + 0.008, place, text, va="center", fontsize=7.5, color="#444444", bbox=box)
+    axes.axvline(result.mean_ap, color="black", linewidth=0.8, linestyle="--", zorder=0)
     axes.set_yticks(places, names, fontsize=8)
     axes.set_xlim(0, 1.12)
     axes.set_ylim(-0.7, len(names) - 0.3)
@@ -61,15 +63,16 @@ def _draw_bars(
 
 
 def _draw_curves(axes: Axes, result: FrameMapResult, colour_of: dict[int, str]) -> None:
+    grid = np.linspace(0, 1, 1001)
     for curve in result.curves:
-        # Steps of a thousandth of recall are all that a picture shows.
-        recall = np.concatenate([[0.0], curve.recall])
-        precision = np.concatenate([curve.precision[:1], curve.precision])
-        shown = np.unique(np.searchsorted(recall, np.linspace(0, 1, 1001)).clip(max=len(recall) - 1))
-        axes.plot(recall[shown], precision[shown], color=colour_of[curve.label], linewidth=0.9, alpha=0.55)
+        # The curve whose area is the AP: at every recall the best precision from there on, 0 where it is not reached.
+        best = np.append(np.maximum.accumulate(curve.precision[::-1])[::-1], 0.0)
+        axes.plot(grid, best[np.searchsorted(curve.recall, grid)], color=colour_of[curve.label], lw=0.9, alpha=0.55)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
+    axes.set_box_aspect(1)
+    axes.set_anchor("N")
     axes.set_xlabel("recall")
-    axes.set_ylabel("precision")
+    axes.set_ylabel("precision, interpolated")
     axes.grid(color="#dddddd", linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)

@@ -47,14 +47,12 @@ def _cell(value: object) -> str:
 
 def frame_map_text(result: FrameMapResult) -> str:
     """Return the mAP, the table of actions, the means of their types, and the notes."""
-    lines = [f"mAP@0.5 {result.mean_ap:.4f}   (protocol {result.protocol.name}, ties {result.ties})", ""]
-    frame = result.per_class
-    typed = bool(frame["type"].notna().any())
-    names = ["id", "name", *(["type"] if typed else []), "ap", "truths", "detections", "recall"]
-    shown = frame.rename(columns={"name": "action", "ap": "AP"})
-    headings = [{"name": "action", "ap": "AP"}.get(name, name) for name in names]
+    lines = [f"mAP@0.5 {result.mean_ap:.4f}", f"protocol {result.protocol.name}, ties {result.ties}", ""]
+    table = result.per_class.rename(columns={"name": "action", "ap": "AP"})
+    if table["type"].isna().all():
+        table = table.drop(columns="type")
     numeric = {"id", "AP", "truths", "detections", "recall", "mAP", "actions"}
-    lines.append(table_text(headings, shown[headings].itertuples(index=False), numeric=numeric))
+    lines.append(table_text(list(table.columns), table.itertuples(index=False), numeric=numeric))
     if len(result.groups):
         rows = result.groups.itertuples(index=False)
         lines += ["", table_text(["type", "mAP", "actions"], rows, numeric=numeric)]

@@ -1,0 +1,86 @@
+"""Results for people and programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evaluation.average_precision import PrecisionRecall
+from evaluation.errors import InputError
+from evaluation.frame_map import FrameMapResult
+from evaluation.plots import plot_frame_map
+from evaluation.protocols import OFFICIAL
+from evaluation.report import table_text, write_csv, write_json
+
+NAN = float("nan")
+
+
+@pytest.fixture
+def result() -> FrameMapResult:
+    curve = PrecisionRecall(1, np.array([0.9, 0.2]), np.array([1.0, 0.5]), np.array([0.5, 0.5]))
+    per_class = pd.DataFrame(
+        {
+            "id": [1, 12],
+            "name": ["[bold]sit", "a very long name that no terminal should ever cut, whatever its width may be " * 3],
+            "type": ["CALM", None],
+            "ap": [0.5, NAN],
+            "truths": [2, 0],
+            "detections": [2, 7],
+            "recall": [0.5, NAN],
+        }
+    )
+    groups = pd.DataFrame({"type": ["CALM"], "mean_ap": [0.5], "actions": [1]})
+    return FrameMapResult(0.5, per_class, (curve,), groups, OFFICIAL, "stable", ("Something is odd.",))
+
+
+def test_a_printed_result_is_an_aligned_table(result: FrameMapResult) -> None:
+    lines = str(result).splitlines()
+    assert lines[:2] == ["mAP@0.5 0.5000", "protocol official, ties stable"]
+    header, rule, first, second = lines[3:7]
+    assert header.split() == ["id", "action", "type", "AP", "truths", "detections", "recall"]
+    assert set(rule) == {"─"}
+    assert len({len(header), len(first), len(second), len(rule)}) == 1
+    assert first.split() == ["1", "[bold]sit", "CALM", "0.5000", "2", "2", "0.5000"]
+    assert second.split()[-5:] == ["-", "-", "0", "7", "-"]
+    assert result.per_class["name"][1].strip() in second
+    assert lines[-1] == "note: Something is odd."
+
+
+def test_numbers_stand_right_and_words_left() -> None:
+    text = table_text(["word", "n"], [("a", 5), ("long", 12345)], numeric={"n"})
+    assert [line.rstrip() for line in text.splitlines() if "─" not in line] == [
+        "word       n",
+        "a          5",
+        "long   12345",
+    ]
+
+
+def test_the_json_file_is_strict_and_complete(tmp_path: Path, result: FrameMapResult) -> None:
+    write_json(tmp_path / "new" / "result.json", result)
+    content = json.loads((tmp_path / "new" / "result.json").read_text(), parse_constant=pytest.fail)
+    assert content["mean_ap"] == 0.5
+    assert content["per_class"] == {"1": 0.5, "12": None}
+    assert (content["protocol"], content["ties"], content["metric"]) == ("official", "stable", "frame-mAP@0.5")
+    first = {"id": 1, "name": "[bold]sit", "type": "CALM", "ap": 0.5, "truths": 2, "detections": 2, "recall": 0.5}
+    assert content["actions"][0] == first
+    assert content["groups"] == [{"type": "CALM", "mean_ap": 0.5, "actions": 1}]
+    assert content["notes"] == ["Something is odd."]
+
+
+def test_the_csv_file_reads_back(tmp_path: Path, result: FrameMapResult) -> None:
+    write_csv(tmp_path / "result.csv", result)
+    again = pd.read_csv(tmp_path / "result.csv")
+    assert list(again.columns) == list(result.per_class.columns)
+    assert again["ap"].tolist() == pytest.approx([0.5, NAN], nan_ok=True)
+
+
+def test_a_plot_is_drawn_and_an_unknown_suffix_refused(tmp_path: Path, result: FrameMapResult) -> None:
+    plot_frame_map(tmp_path / "plot.png", result)
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match=r"plot\.xyz: Format 'xyz' is not supported"):
+        plot_frame_map(tmp_path / "plot.xyz", result)
+    assert [path.name for path in tmp_path.iterdir()] == ["plot.png"]

@@ -1,0 +1,90 @@
+"""tools/eval_ava.py from the outside."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "eval_ava.py"
+TRUTH = "v,0902,0.1,0.1,0.3,0.5,12,0\nv,0902,0.5,0.1,0.7,0.5,80,1\nw,0903,0.1,0.1,0.3,0.5,12,0\n"
+DETECTIONS = "v,902,0.1,0.1,0.3,0.5,12,0.9\nv,902,0.5,0.1,0.7,0.5,80,0.8\nx,902,0.5,0.1,0.7,0.5,80,0.8\n"
+LABELS = 'item {\n  name: "stand"\n  id: 12\n}\nitem {\n  name: "watch (a person)"\n  id: 80\n}\n'
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    (tmp_path / "truth.csv").write_text(TRUTH)
+    (tmp_path / "detections.csv").write_text(DETECTIONS)
+    (tmp_path / "labels.pbtxt").write_text(LABELS)
+    return [
+        *("--truth", str(tmp_path / "truth.csv"), "--detections", str(tmp_path / "detections.csv")),
+        *("--labels", str(tmp_path / "labels.pbtxt")),
+    ]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(TOOL), *arguments], capture_output=True, text=True, timeout=120)
+
+
+def test_it_prints_the_number_and_writes_everything_it_is_asked_for(tmp_path: Path, files: list[str]) -> None:
+    (tmp_path / "excluded.csv").write_text("w,0903\n")
+    out = tmp_path / "out"
+    wanted = [*("--json", str(out / "r.json")), *("--csv", str(out / "r.csv")), *("--plot", str(out / "r.png"))]
+    done = run(*files, "--excluded", str(tmp_path / "excluded.csv"), "--explain", *wanted)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("mAP@0.5 1.0000\nprotocol official, ties stable\n")
+    assert "watch (a person)" in done.stdout
+    assert "PERSON_INTERACTION" in done.stdout
+    assert "1 of their videos are altogether unknown" in done.stdout
+    assert "= mmaction2" in done.stdout
+    result = json.loads((out / "r.json").read_text())
+    assert result["mean_ap"] == 1.0
+    assert result["per_class"] == {"12": 1.0, "80": 1.0}
+    assert result["explanation"][0]["mean_ap"] == 0.75
+    assert sorted(path.name for path in out.iterdir()) == ["r.csv", "r.json", "r.png"]
+
+
+def test_a_protocol_is_chosen_by_name(files: list[str]) -> None:
+    done = run(*files, "--protocol", "pyslowfast", "--ties", "official")
+    assert done.stdout.startswith("mAP@0.5 0.5000\nprotocol pyslowfast, ties official\n")  # x's row is false, and first
+
+
+def test_empty_detections_score_nothing_and_say_so(tmp_path: Path, files: list[str]) -> None:
+    (tmp_path / "detections.csv").write_text("")
+    done = run(*files)
+    assert done.returncode == 0
+    assert done.stdout.startswith("mAP@0.5 0.0000\n")
+    assert "note: There are no detections: every action scores 0." in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("truth.csv", "", "truth.csv: the truth file is empty"),
+        ("truth.csv", TRUTH + "v,0902,32,24,96,120,12,0\n", "truth.csv, line 4: x1 = 32 in column 3 looks like pixels"),
+        ("detections.csv", DETECTIONS.replace(",", ";"), "detections.csv, line 1: 1 columns; expected"),
+        ("detections.csv", pickle.dumps(print), "detections.csv: not a text file"),
+        ("labels.pbtxt", "", "labels.pbtxt: no actions found"),
+        ("truth.csv", None, "truth.csv: Is a directory"),
+    ],
+)
+def test_bad_files_end_with_one_sentence_and_code_2(
+    tmp_path: Path, files: list[str], name: str, content: str | bytes | None, message: str
+) -> None:
+    path = tmp_path / name
+    if content is None:
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    done = run(*files)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("eval_ava.py: ")
+    assert message in done.stderr
