@@ -22,6 +22,8 @@ class NonLocalConfig(Settings):
     attention: Literal["softmax", "dot_product"] = "softmax"
     pool: tuple[PositiveInt, PositiveInt, PositiveInt] | None = (1, 2, 2)
     """Max-pooling of keys and values over (time, height, width); null for none."""
+    pool_first: bool = False
+    """Pool before the projections to keys and values (PySlowFast), or after them (MMAction2)."""
 
 
 class BackboneConfig(Choice):
@@ -67,7 +69,9 @@ class SlowFastConfig(BackboneConfig):
     slow_frames: Literal["strided", "spread"] = "strided"
     """strided: frames 0, alpha, 2 alpha, ... (MMAction2); spread: evenly from first to last (PySlowFast)."""
     temporal_blocks: BlocksPerStage | None = None
-    """Of the slow pathway; the fast one convolves over time everywhere. null: all of res4 and res5."""
+    """Of the slow pathway; null: all of res4 and res5."""
+    fast_temporal_blocks: BlocksPerStage | None = None
+    """Of the fast pathway; null: every block. (3, 4, 6, 3) in PySlowFast's R101."""
     res5_stride: Literal[1, 2] = 1
     res5_dilation: Literal[1, 2] = 1
     nonlocal_blocks: NonLocalConfig | None = None
@@ -125,5 +129,8 @@ class RecognizerConfig(_NetworkConfig):
 
     num_classes: PositiveInt = 400
     dropout: Share = 0.5
+    window: PositiveInt | None = None
+    """Cells a side that are averaged for one prediction (7 in PySlowFast and pytorchvideo: a crop of 256 pixels then
+    gives four); null averages over the whole map."""
     average_positions: Literal["softmax", "logits"] = "logits"
-    """How a fully convolutional test averages over positions: PySlowFast softmax first, pytorchvideo logits."""
+    """How several predictions of a clip become one: PySlowFast softmax first, pytorchvideo logits."""

@@ -225,6 +225,15 @@ class TestConfig(Settings):
     """Clips a process and step."""
 
 
+class PublishedConfig(Settings):
+    """What others published, which `--weights published` downloads."""
+
+    weights: str | None = None
+    """URL of the trained network that this configuration describes (testing, demo); null where there is none."""
+    pretraining: str | None = None
+    """URL of the weights that its training starts from; null where there are none."""
+
+
 class PersonsConfig(Choice):
     """Open family: what finds persons in a frame."""
 
@@ -277,3 +286,4 @@ class DetectionConfig(Settings):
     test: TestConfig = TestConfig()
     persons: Annotated[PersonsConfig, one_of(PersonsConfig), SerializeAsAny()] = HogPersons()
     """Who finds the persons of a new video (the demo); training and testing read `data.*.proposals`."""
+    published: PublishedConfig = PublishedConfig()

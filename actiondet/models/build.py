@@ -53,6 +53,7 @@ def build_recognizer(config: RecognizerConfig) -> ActionRecognizer:
         head = RecognitionHead(
             channels=backbone.channels,
             num_classes=config.num_classes,
+            window=config.window,
             average_positions=config.average_positions,
             dropout=config.dropout,
         )
@@ -106,6 +107,7 @@ def _(config: SlowFastConfig) -> Backbone:
         fusion_ratio=config.fusion_ratio,
         lateral_norm=config.lateral_norm,
         temporal_blocks=config.temporal_blocks,
+        fast_temporal_blocks=config.fast_temporal_blocks,
         res5_stride=config.res5_stride,
         res5_dilation=config.res5_dilation,
         nonlocal_blocks=_nonlocal_spec(config.nonlocal_blocks),
@@ -132,4 +134,4 @@ def _(config: RoIHeadConfig, channels: Sequence[int], *, stride: int, num_action
 def _nonlocal_spec(config: NonLocalConfig | None) -> NonLocalSpec | None:
     if config is None:
         return None
-    return NonLocalSpec(after=config.after, attention=config.attention, pool=config.pool)
+    return NonLocalSpec(after=config.after, attention=config.attention, pool=config.pool, pool_first=config.pool_first)
