@@ -65,3 +65,56 @@ class ClipBatch:
 
     def __repr__(self) -> str:
         return f"ClipBatch({tuple(self.clips.shape)}, {sum(map(len, self.boxes))} boxes)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class VideoSample:
+    """Views of one video: clips of different times or crops of one clip.
+
+    Attributes:
+        clips: (V, 3, T, H, W) uint8, RGB.
+        label: from 0.
+        video: number of the video in its data set.
+        first_view: number of the first of these views among all of the video's.
+    """
+
+    clips: Tensor
+    label: int
+    video: int
+    first_view: int
+
+    def __post_init__(self) -> None:
+        if self.clips.ndim != 5 or self.clips.shape[1] != 3:
+            raise ValueError(f"clips have shape {tuple(self.clips.shape)}, expected (V, 3, T, H, W)")
+
+    def __repr__(self) -> str:
+        return f"VideoSample(video {self.video}, label {self.label}, {tuple(self.clips.shape)})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class VideoBatch:
+    """Views of several videos, side by side.
+
+    Attributes:
+        clips: (B, 3, T, H, W) uint8.
+        labels: (B,) int64, from 0.
+        videos: (B,) int64, the video that each view shows.
+        views: (B,) int64, which of the video's views it is.
+    """
+
+    clips: Tensor
+    labels: Tensor
+    videos: Tensor
+    views: Tensor
+
+    def __post_init__(self) -> None:
+        if self.clips.ndim != 5:
+            raise ValueError(f"clips have shape {tuple(self.clips.shape)}, expected (B, 3, T, H, W)")
+        if not len(self.clips) == len(self.labels) == len(self.videos) == len(self.views):
+            raise ValueError(f"{len(self.clips)} clips, {len(self.labels)} labels, {len(self.videos)} videos")
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __repr__(self) -> str:
+        return f"VideoBatch({tuple(self.clips.shape)})"

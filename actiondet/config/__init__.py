@@ -2,9 +2,18 @@
 
 from actiondet.config.choice import Choice, Settings
 from actiondet.config.compare import differing_settings
-from actiondet.config.load import dump_config, json_schema, load_config, parse_config
+from actiondet.config.load import (
+    dump_config,
+    json_schema,
+    load_config,
+    load_config_of,
+    load_recognition_config,
+    parse_config,
+    parse_config_of,
+)
 from actiondet.config.networks import BackboneConfig, DetectorConfig, HeadConfig, RecognizerConfig
 from actiondet.config.plain_yaml import ConfigError
+from actiondet.config.recognition import RecognitionConfig, VideoDataConfig
 from actiondet.config.schema import DetectionConfig, DetectionDataConfig, PersonsConfig
 
 __all__ = [
@@ -16,11 +25,16 @@ __all__ = [
     "DetectorConfig",
     "HeadConfig",
     "PersonsConfig",
+    "RecognitionConfig",
     "RecognizerConfig",
     "Settings",
+    "VideoDataConfig",
     "differing_settings",
     "dump_config",
     "json_schema",
     "load_config",
+    "load_config_of",
+    "load_recognition_config",
     "parse_config",
+    "parse_config_of",
 ]

@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails
 
 from actiondet.config.choice import Choice, Settings, members
 from actiondet.config.plain_yaml import ConfigError, Value, parse_mapping, parse_value, plain
+from actiondet.config.recognition import RecognitionConfig
 from actiondet.config.schema import DetectionConfig
 
 COMMAND_LINE = "command line"
@@ -29,9 +30,24 @@ Config = TypeVar("Config", bound=Settings)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = (), *, modules: Sequence[str] = ()) -> DetectionConfig:
-    """Read a detection configuration.
+    """Read the configuration of a detection run; arguments and faults as in `load_config_of`."""
+    return load_config_of(DetectionConfig, path, overrides, modules=modules)
+
+
+def load_recognition_config(
+    path: str | Path, overrides: Sequence[str] = (), *, modules: Sequence[str] = ()
+) -> RecognitionConfig:
+    """Read the configuration of a recognition run; arguments and faults as in `load_config_of`."""
+    return load_config_of(RecognitionConfig, path, overrides, modules=modules)
+
+
+def load_config_of(
+    kind: type[Config], path: str | Path, overrides: Sequence[str] = (), *, modules: Sequence[str] = ()
+) -> Config:
+    """Read a configuration of one kind.
 
     Args:
+        kind: DetectionConfig or RecognitionConfig; `task:` at the top of the file tells which one it is.
         path: a YAML file.
         overrides: `key.sub=value` arguments; the value is read as YAML.
         modules: modules to import first, whose classes then join the open families (`--import`).
@@ -48,12 +64,17 @@ def load_config(path: str | Path, overrides: Sequence[str] = (), *, modules: Seq
     # either order.
     arguments = functools.reduce(_merge, map(_parse_override, overrides), Value({}, COMMAND_LINE))
     tree = _read(Path(path), ())
-    return validate_config(DetectionConfig, _merge(tree, arguments) if overrides else tree)
+    return validate_config(kind, _merge(tree, arguments) if overrides else tree)
 
 
 def parse_config(text: str, *, source: str) -> DetectionConfig:
-    """Read a resolved configuration from the YAML `text` that a checkpoint or run folder holds."""
-    return validate_config(DetectionConfig, parse_mapping(text, source))
+    """Read a resolved detection configuration from the YAML `text` that a checkpoint or run folder holds."""
+    return parse_config_of(DetectionConfig, text, source=source)
+
+
+def parse_config_of(kind: type[Config], text: str, *, source: str) -> Config:
+    """Read a resolved configuration of one kind from YAML."""
+    return validate_config(kind, parse_mapping(text, source))
 
 
 def dump_config(config: Settings) -> str:
@@ -61,9 +82,9 @@ def dump_config(config: Settings) -> str:
     return str(yaml.safe_dump(json.loads(config.model_dump_json()), sort_keys=False, width=110))
 
 
-def json_schema() -> str:
+def json_schema(kind: type[Settings] = DetectionConfig) -> str:
     """JSON schema of a configuration file, for editors; a file may leave to its bases what the whole requires."""
-    schema = _all_optional(DetectionConfig.model_json_schema())
+    schema = _all_optional(kind.model_json_schema())
     path = {"type": "string"}
     schema["properties"]["base"] = {"anyOf": [path, {"type": "array", "items": path}]}
     return json.dumps(schema, indent=2)
@@ -80,10 +101,29 @@ def _all_optional(schema: Any) -> Any:
 
 def validate_config(kind: type[Config], tree: Value) -> Config:
     """Check `tree` against `kind` and raise every fault at once."""
+    _check_task(kind, tree)
     try:
         return kind.model_validate(plain(tree))
     except ValidationError as error:
         raise ConfigError("\n".join(_describe(kind, tree, error.errors()))) from None
+
+
+# By the `task:` of its files: what each kind of configuration is for.
+_PROGRAMS = {
+    "detection": "train_det.py, test_det.py and demo.py (in Python: load_config)",
+    "recognition": "train_rec.py, test_rec.py and predict.py (in Python: load_recognition_config)",
+}
+
+
+def _check_task(kind: type[Settings], tree: Value) -> None:
+    """Refuse a file of the other task before its every key is found wrong."""
+    task = tree.value.get("task") if isinstance(tree.value, dict) else None
+    field = kind.model_fields.get("task")
+    wanted = getattr(field.annotation, "__args__", ()) if field is not None else ()
+    if wanted and task is not None and task.value not in wanted and task.value in _PROGRAMS:
+        raise ConfigError(
+            f"{task.place}: task: expected {wanted[0]}, found {task.value}, which is for {_PROGRAMS[task.value]}"
+        )
 
 
 def _read(path: Path, above: tuple[Path, ...]) -> Value:

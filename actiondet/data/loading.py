@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from actiondet.records import ClipBatch, ClipSample
+from actiondet.records import ClipBatch, ClipSample, VideoBatch
 from evaluation.records import FrameKey, IntArray
+
+Batch = TypeVar("Batch", ClipBatch, VideoBatch)
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Unreadable:
 
 
 @dataclass(frozen=True, eq=False)
-class Loaded:
+class Loaded(Generic[Batch]):
     """What a loader yields for one batch of draws.
 
     Attributes:
@@ -40,19 +43,16 @@ class Loaded:
         unreadable: the moments whose video could not be read.
     """
 
-    batches: tuple[ClipBatch, ...]
+    batches: tuple[Batch, ...]
     unreadable: tuple[Unreadable, ...]
 
-    def pin_memory(self) -> Loaded:
+    def pin_memory(self) -> Loaded[Batch]:
         """The same with clips in page-locked memory (called by DataLoader)."""
-        pinned = tuple(
-            ClipBatch(clips=batch.clips.pin_memory(), boxes=batch.boxes, labels=batch.labels, keys=batch.keys)
-            for batch in self.batches
-        )
+        pinned = tuple(replace(batch, clips=batch.clips.pin_memory()) for batch in self.batches)
         return Loaded(pinned, self.unreadable)
 
 
-def collate(samples: Sequence[ClipSample | Unreadable]) -> Loaded:
+def collate(samples: Sequence[ClipSample | Unreadable]) -> Loaded[ClipBatch]:
     """Put clips of one size side by side."""
     groups: dict[torch.Size, list[ClipSample]] = {}
     for sample in samples:
@@ -135,17 +135,30 @@ class TestSampler(Sampler[Draw]):
 
 def build_loader(
     dataset: Dataset[ClipSample | Unreadable], sampler: Sampler[Draw], *, batch: int, workers: int
-) -> DataLoader[Loaded]:
+) -> DataLoader[Loaded[ClipBatch]]:
+    """Load batches of key moments; arguments as in `make_loader`."""
+    return make_loader(dataset, sampler, batch=batch, workers=workers, collate=collate)
+
+
+def make_loader(
+    dataset: Dataset[Any],
+    sampler: Sampler[Draw],
+    *,
+    batch: int,
+    workers: int,
+    collate: Callable[[Sequence[Any]], Loaded[Batch]],
+) -> DataLoader[Loaded[Batch]]:
     """Load batches.
 
     Args:
         dataset: answers draws.
         sampler: says in which order; change its epoch before each pass over the loader.
-        batch: clips a batch.
+        batch: samples a batch.
         workers: processes that read videos; 0 reads in this one. They stay for the next epoch.
+        collate: turns a list of samples into a batch.
     """
     return DataLoader(
-        dataset,  # type: ignore[arg-type]  # the stub takes batches to be of the samples' type
+        dataset,
         batch_size=batch,
         sampler=sampler,
         num_workers=workers,

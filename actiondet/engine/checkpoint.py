@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 import torch
 from torch import Tensor
 
-from actiondet.config import DetectionConfig, dump_config, parse_config
+from actiondet.config import DetectionConfig, RecognitionConfig, dump_config, parse_config_of
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.formats.ava import ActionList
 
 FORMAT = "actiondet checkpoint 1"
+Config = TypeVar("Config", bound="DetectionConfig | RecognitionConfig", covariant=True)
+Kind = TypeVar("Kind", bound="DetectionConfig | RecognitionConfig")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Progress:
         step: weight updates done in it.
         loss_sum, loss_steps: what the mean training loss of this epoch is made of so far.
         skipped: clips left out so far because their video could not be read.
-        best: the best validation mAP so far; -1 before the first validation.
+        best: the best validation score so far; -1 before the first validation.
     """
 
     epoch: int = 0
@@ -60,31 +62,31 @@ class TrainingState:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Generic[Config]):
     """A trained network and what it was trained as.
 
     Attributes:
         config: the resolved configuration.
         weights: state of the network; of its moving average where the run keeps one.
-        actions: ids and names of the actions.
-        mean_ap: validation mAP in [0, 1] of these weights, where known.
+        actions: ids and names of the actions; of a recogniser, of its classes from 0.
+        score: validation score in [0, 1] of these weights, where known: mAP@0.5 of a detector, top-1 of a recogniser.
         training: present in `last.pt`, from which a run resumes.
     """
 
-    config: DetectionConfig
+    config: Config
     weights: Mapping[str, Tensor]
     actions: ActionList
-    mean_ap: float | None = None
+    score: float | None = None
     training: TrainingState | None = None
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+def save_checkpoint(checkpoint: Checkpoint[DetectionConfig | RecognitionConfig], path: Path) -> None:
     """Write `checkpoint`; an interrupted write leaves an older file whole."""
     content: dict[str, Any] = {
         "format": FORMAT,
         "config": dump_config(checkpoint.config),
         "actions": asdict(checkpoint.actions),
-        "mean_ap": checkpoint.mean_ap,
+        "score": checkpoint.score,
         "weights": dict(checkpoint.weights),
     }
     if checkpoint.training is not None:
@@ -99,19 +101,27 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         torch.save(content, temporary)
 
 
-def load_checkpoint(path: str | Path) -> Checkpoint:
+@overload
+def load_checkpoint(path: str | Path) -> Checkpoint[DetectionConfig]: ...
+@overload
+def load_checkpoint(path: str | Path, kind: type[Kind]) -> Checkpoint[Kind]: ...
+def load_checkpoint(path: str | Path, kind: type[Any] = DetectionConfig) -> Checkpoint[Any]:
     """Read a checkpoint of ours.
 
+    Args:
+        path: the file.
+        kind: what its configuration must be: a detector's or a recogniser's.
+
     Raises:
-        InputError: no such file, a damaged one, or one of another toolkit.
+        InputError: no such file, a damaged one, one of another toolkit or for another task.
     """
     content = _read(Path(path))
     training = content.get("training")
     return Checkpoint(
-        config=parse_config(content["config"], source=f"{path} (config)"),
+        config=parse_config_of(kind, content["config"], source=f"{path} (config)"),
         weights=content["weights"],
         actions=ActionList(**{key: tuple(value) for key, value in content["actions"].items()}),
-        mean_ap=content["mean_ap"],
+        score=content.get("score"),
         training=training
         and TrainingState(
             progress=Progress(**training["progress"]),

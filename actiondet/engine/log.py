@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -22,6 +22,23 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
+class Metric:
+    """What validation measures.
+
+    Attributes:
+        column: its name in log.csv.
+        title: its name in print.
+    """
+
+    column: str
+    title: str
+
+
+MEAN_AP = Metric("mean_ap", "mAP@0.5")
+TOP_1 = Metric("top_1", "top-1")
+
+
+@dataclass(frozen=True)
 class EpochRow:
     """One line of log.csv.
 
@@ -29,7 +46,7 @@ class EpochRow:
         epoch: from 1.
         lr: learning rate at the epoch's end.
         loss: mean training loss.
-        mean_ap: validation mAP@0.5 in [0, 1]; None where the epoch was not validated.
+        score: what validation measured, in [0, 1]; None where the epoch was not validated.
         skipped: clips left out so far because their video could not be read.
         seconds: wall time of the epoch.
     """
@@ -37,7 +54,7 @@ class EpochRow:
     epoch: int
     lr: float
     loss: float
-    mean_ap: float | None
+    score: float | None
     skipped: int
     seconds: float
 
@@ -45,10 +62,11 @@ class EpochRow:
 class RunLog:
     """The records of one training run in its folder; made in the first process only."""
 
-    def __init__(self, folder: Path, *, epochs_done: int) -> None:
+    def __init__(self, folder: Path, *, epochs_done: int, metric: Metric = MEAN_AP) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         self.folder = folder
+        self._metric = metric
         self._csv = folder / "log.csv"
         # A resumed run continues its own log; what an older run left beyond that point is dropped.
         self._rows = [row for row in read_log(self._csv) if row.epoch <= epochs_done] if epochs_done else []
@@ -63,13 +81,13 @@ class RunLog:
         """Note one finished epoch in log.csv and TensorBoard, and say it."""
         self._rows.append(row)
         with atomic_path(self._csv) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, [field.name for field in fields(EpochRow)])
-            writer.writeheader()
-            writer.writerows(asdict(each) for each in self._rows)
+            writer = csv.writer(file)
+            writer.writerow(self._metric.column if field.name == "score" else field.name for field in fields(EpochRow))
+            writer.writerows(astuple(each) for each in self._rows)
         score = ""
-        if row.mean_ap is not None:
-            self._board.add_scalar("val/mAP", row.mean_ap, row.epoch)
-            score = f"  mAP@0.5 {row.mean_ap:.4f}"
+        if row.score is not None:
+            self._board.add_scalar(f"val/{self._metric.column}", row.score, row.epoch)
+            score = f"  {self._metric.title} {row.score:.4f}"
         skipped = f"  skipped clips {row.skipped}" if row.skipped else ""
         say(f"epoch {row.epoch}  loss {row.loss:.4f}  lr {row.lr:.2e}{score}{skipped}  {row.seconds:.0f} s")
 
@@ -77,7 +95,7 @@ class RunLog:
         """Draw curves.png and close the files."""
         self._board.close()
         if self._rows:
-            draw_curves(self._rows, self.folder / "curves.png")
+            draw_curves(self._rows, self.folder / "curves.png", metric=self._metric)
 
 
 def read_log(path: Path) -> list[EpochRow]:
@@ -85,21 +103,23 @@ def read_log(path: Path) -> list[EpochRow]:
     if not path.is_file():
         return []
     with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        metric = next(name for name in reader.fieldnames or () if name in (MEAN_AP.column, TOP_1.column))
         return [
             EpochRow(
                 epoch=int(row["epoch"]),
                 lr=float(row["lr"]),
                 loss=float(row["loss"]),
-                mean_ap=float(row["mean_ap"]) if row["mean_ap"] else None,
+                score=float(row[metric]) if row[metric] else None,
                 skipped=int(row["skipped"]),
                 seconds=float(row["seconds"]),
             )
-            for row in csv.DictReader(file)
+            for row in reader
         ]
 
 
-def draw_curves(rows: Sequence[EpochRow], path: Path) -> None:
-    """Draw loss, validation mAP and learning rate over the epochs."""
+def draw_curves(rows: Sequence[EpochRow], path: Path, *, metric: Metric = MEAN_AP) -> None:
+    """Draw loss, validation score and learning rate over the epochs."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
@@ -109,19 +129,19 @@ def draw_curves(rows: Sequence[EpochRow], path: Path) -> None:
     left.set_xlabel("epoch")
     left.set_ylabel("loss", color="tab:blue")
     right = left.twinx()
-    scores = {row.epoch: row.mean_ap for row in rows if row.mean_ap is not None}
+    scores = {row.epoch: row.score for row in rows if row.score is not None}
     right.plot(
         list(scores),
         list(scores.values()),
         color="tab:red",
         marker="o",
         markersize=3,
-        label="validation mAP@0.5",
+        label=f"validation {metric.title}",
     )
     peak = max((row.lr for row in rows), default=0.0) or 1.0
     right.fill_between(epochs, [row.lr / peak for row in rows], color="0.5", alpha=0.12, label="learning rate (scaled)")
     right.set_ylim(0, 1)
-    right.set_ylabel("mAP@0.5", color="tab:red")
+    right.set_ylabel(metric.title, color="tab:red")
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120)

@@ -42,7 +42,7 @@ def apply_control(clips: Tensor, control: Control) -> Tensor:
 @torch.inference_mode()
 def detect(
     detector: ActionDetector,
-    loaded: Iterable[Loaded],
+    loaded: Iterable[Loaded[ClipBatch]],
     persons: Mapping[FrameKey, PersonBoxes],
     *,
     fabric: Fabric,

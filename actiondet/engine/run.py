@@ -12,11 +12,12 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from actiondet.config import DetectionConfig, differing_settings, dump_config
+from actiondet.config import DetectionConfig, RecognitionConfig, differing_settings, dump_config
 from actiondet.engine.checkpoint import Checkpoint, Progress, TrainingState, load_checkpoint, save_checkpoint
 from actiondet.engine.devices import seed_step
 from actiondet.engine.log import RunLog, describe_environment, say
 from actiondet.engine.optim import build_optimizer, parameter_groups, scaled_learning_rate
+from actiondet.engine.recognition_task import RecognitionTask
 from actiondet.engine.task import DetectionTask, Task
 from actiondet.models.weights import load_weights
 from evaluation.errors import InputError
@@ -44,7 +45,7 @@ class Run:
         log: in the first process only.
     """
 
-    config: DetectionConfig
+    config: DetectionConfig | RecognitionConfig
     fabric: Fabric
     task: Task
     model: _FabricModule
@@ -62,13 +63,15 @@ class Run:
         return self.average.module if self.average is not None else self.task.network
 
 
-def start(config: DetectionConfig, *, folder: Path, fabric: Fabric, resume: bool, overwrite: bool) -> Run:
+def start(
+    config: DetectionConfig | RecognitionConfig, *, folder: Path, fabric: Fabric, resume: bool, overwrite: bool
+) -> Run:
     """Build everything that a run needs, or take a run up where its last.pt stands."""
     last = folder / "last.pt"
     if last.exists() and not (resume or overwrite):
         raise InputError(f"{folder} holds a run already; --resume continues it, --overwrite replaces it")
     seed_step(config.train.seed)
-    task = DetectionTask(config, fabric)
+    task = build_task(config, fabric)
     settings = config.train
     resuming = resume and last.exists()
     if settings.weights is not None and not resuming:
@@ -110,14 +113,19 @@ def start(config: DetectionConfig, *, folder: Path, fabric: Fabric, resume: bool
         progress=Progress(),
     )
     if resuming:
-        take_up(run, load_checkpoint(last))
+        take_up(run, load_checkpoint(last, type(config)))
     elif fabric.is_global_zero and resume:
         say(f"{last} does not exist: starting from the beginning")
     if fabric.is_global_zero:
         folder.mkdir(parents=True, exist_ok=True)
-        run.log = RunLog(folder, epochs_done=run.progress.epoch)
+        run.log = RunLog(folder, epochs_done=run.progress.epoch, metric=task.metric)
         announce(run)
     return run
+
+
+def build_task(config: DetectionConfig | RecognitionConfig, fabric: Fabric) -> Task:
+    """What `config` asks to train."""
+    return DetectionTask(config, fabric) if isinstance(config, DetectionConfig) else RecognitionTask(config, fabric)
 
 
 def announce(run: Run) -> None:
@@ -138,9 +146,9 @@ def announce(run: Run) -> None:
     say(f"learning rate {run.lr:g}: {reason}")
 
 
-def finished(run: Run, mean_ap: float | None) -> Checkpoint:
+def finished(run: Run, score: float | None) -> Checkpoint[DetectionConfig | RecognitionConfig]:
     """The network as it is tested, without what only training needs."""
-    return Checkpoint(run.config, run.best_network.state_dict(), run.task.actions, mean_ap)
+    return Checkpoint(run.config, run.best_network.state_dict(), run.task.actions, score)
 
 
 def save_last(run: Run) -> None:
@@ -157,7 +165,7 @@ def save_last(run: Run) -> None:
     save_checkpoint(Checkpoint(run.config, weights, run.task.actions, training=state), run.folder / "last.pt")
 
 
-def take_up(run: Run, checkpoint: Checkpoint) -> None:
+def take_up(run: Run, checkpoint: Checkpoint[DetectionConfig | RecognitionConfig]) -> None:
     """Put `run` where `checkpoint` was written.
 
     Raises:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 from lightning_fabric import Fabric
@@ -12,15 +12,18 @@ from torch.utils.data import DataLoader
 
 from actiondet.config import DetectionConfig
 from actiondet.data import Loaded, TrainSampler, build_loader, build_test_set, build_training_set
+from actiondet.engine.log import MEAN_AP, Metric
 from actiondet.engine.test import build_test_loader, evaluate, run
 from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
 from actiondet.models.losses import action_loss, count_elements
+from actiondet.models.recognizer import ActionRecognizer
 from actiondet.records import ClipBatch
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 
-Forward = Callable[[Tensor, Sequence[Tensor]], Tensor]
+Forward = Callable[..., Tensor]
+"""The network as it is called in training, which Fabric wraps."""
 
 
 class Task(Protocol):
@@ -28,23 +31,25 @@ class Task(Protocol):
 
     Attributes:
         actions: what its output columns stand for.
+        metric: what `validate` measures.
         batches_per_epoch: batches that every process reads in an epoch.
     """
 
+    metric: Metric
     actions: ActionList
     batches_per_epoch: int
 
     @property
-    def network(self) -> nn.Module:
+    def network(self) -> ActionDetector | ActionRecognizer:
         """What is trained."""
 
-    def loader(self, *, epoch: int, start: int) -> DataLoader[Loaded]:
+    def loader(self, *, epoch: int, start: int) -> DataLoader[Loaded[Any]]:
         """This process's training batches of `epoch`, leaving out the first `start` of them."""
 
-    def count_terms(self, loaded: Loaded) -> int:
+    def count_terms(self, loaded: Loaded[Any]) -> int:
         """How many terms the loss of `loaded` sums over."""
 
-    def loss(self, forward: Forward, loaded: Loaded, *, normalizer: Tensor) -> Tensor:
+    def loss(self, forward: Forward, loaded: Loaded[Any], *, normalizer: Tensor) -> Tensor:
         """Sum of the loss terms, divided by `normalizer`."""
 
     def validate(self, network: nn.Module) -> float:
@@ -53,6 +58,8 @@ class Task(Protocol):
 
 class DetectionTask:
     """Training a detector on key moments."""
+
+    metric = MEAN_AP
 
     def __init__(self, config: DetectionConfig, fabric: Fabric) -> None:
         self.config = config
@@ -84,12 +91,12 @@ class DetectionTask:
         """The detector."""
         return self._network
 
-    def loader(self, *, epoch: int, start: int) -> DataLoader[Loaded]:
+    def loader(self, *, epoch: int, start: int) -> DataLoader[Loaded[ClipBatch]]:
         """Key moments in the epoch's random order."""
         self._sampler.set_position(epoch=epoch, start=start * self.config.train.batch)
         return self._loader
 
-    def count_terms(self, loaded: Loaded) -> int:
+    def count_terms(self, loaded: Loaded[ClipBatch]) -> int:
         """Persons who do something, times actions unless each person does exactly one."""
         if loaded.unreadable and self.config.data.unreadable == "stop":
             raise InputError(loaded.unreadable[0].message + "; data.unreadable=skip leaves such clips out")
@@ -97,7 +104,7 @@ class DetectionTask:
         labels = [each for batch in loaded.batches for each in batch.labels or ()]
         return sum(int(count_elements(each, multi_label=multi_label)) for each in labels)
 
-    def loss(self, forward: Forward, loaded: Loaded, *, normalizer: Tensor) -> Tensor:
+    def loss(self, forward: Forward, loaded: Loaded[ClipBatch], *, normalizer: Tensor) -> Tensor:
         """Cross-entropy, focal if the settings say so."""
         batch = loaded.batches[0] if loaded.batches else self._empty_batch()
         device = self.fabric.device

@@ -17,6 +17,7 @@ from actiondet.engine.predict import Control, detect, gather, to_rows, write_den
 from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
 from actiondet.models.weights import load_weights
+from actiondet.records import ClipBatch
 from evaluation.files import atomic_path
 from evaluation.formats.ava import write_ava_results
 from evaluation.frame_map import FrameMapResult, frame_map
@@ -77,7 +78,7 @@ def run_test(
     return result
 
 
-def build_test_loader(dataset: TestSet, config: DetectionConfig, fabric: Fabric) -> DataLoader[Loaded]:
+def build_test_loader(dataset: TestSet, config: DetectionConfig, fabric: Fabric) -> DataLoader[Loaded[ClipBatch]]:
     """Load this process's share of `dataset`."""
     sampler = TestSampler(len(dataset), rank=fabric.global_rank, world_size=fabric.world_size)
     return build_loader(dataset, sampler, batch=config.test.batch, workers=config.train.workers)
@@ -86,7 +87,7 @@ def build_test_loader(dataset: TestSet, config: DetectionConfig, fabric: Fabric)
 def run(
     detector: ActionDetector,
     dataset: TestSet,
-    loader: DataLoader[Loaded],
+    loader: DataLoader[Loaded[ClipBatch]],
     config: DetectionConfig,
     fabric: Fabric,
     *,

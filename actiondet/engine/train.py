@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from actiondet.config import DetectionConfig
+from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.data import Loaded
 from actiondet.engine.checkpoint import Progress, save_checkpoint
 from actiondet.engine.devices import prepare_determinism, seed_step, total
@@ -27,12 +27,17 @@ Item = TypeVar("Item")
 
 
 def train(
-    config: DetectionConfig, *, folder: Path, fabric: Fabric, resume: bool = False, overwrite: bool = False
+    config: DetectionConfig | RecognitionConfig,
+    *,
+    folder: Path,
+    fabric: Fabric,
+    resume: bool = False,
+    overwrite: bool = False,
 ) -> float:
     """Train as `config` says and leave best.pt, last.pt, log.csv and curves.png in `folder`.
 
     Returns:
-        The best validation mAP in [0, 1].
+        The best validation score in [0, 1]: mAP@0.5 of a detector, top-1 of a recogniser.
 
     Raises:
         InputError: data or settings that cannot be used, or a folder that holds another run.
@@ -72,7 +77,7 @@ def train_epoch(run: Run) -> None:
     bar.close()
 
 
-def take_step(run: Run, group: Sequence[Loaded]) -> float:
+def take_step(run: Run, group: Sequence[Loaded[Any]]) -> float:
     """Change the weights once, by the gradients of a group of batches; returns the loss."""
     settings, progress, fabric = run.config.train, run.progress, run.fabric
     place = {"epoch": progress.epoch, "step": progress.step}
@@ -125,26 +130,26 @@ def note_step(run: Run, loss: torch.Tensor, *, skipped: int) -> float:
 def finish_epoch(run: Run, *, seconds: float) -> None:
     """Validate, keep the checkpoints, write the epoch's row."""
     settings, done = run.config.train, run.progress.epoch + 1
-    mean_ap = None
+    score = None
     if done % settings.validate_every == 0 or done == settings.epochs:
-        mean_ap = run.task.validate(run.best_network)
+        score = run.task.validate(run.best_network)
     row = EpochRow(
         epoch=done,
         lr=run.optimizer.param_groups[0]["lr"],
         loss=run.progress.loss_sum / max(run.progress.loss_steps, 1),
-        mean_ap=mean_ap,
+        score=score,
         skipped=run.progress.skipped,
         seconds=seconds,
     )
-    better = mean_ap is not None and mean_ap > run.progress.best
-    best = mean_ap if better and mean_ap is not None else run.progress.best
+    better = score is not None and score > run.progress.best
+    best = score if better and score is not None else run.progress.best
     run.progress = Progress(epoch=done, skipped=run.progress.skipped, best=best)
     if run.log is not None:
         run.log.epoch(row)
         if better:
-            save_checkpoint(finished(run, mean_ap), run.folder / "best.pt")
+            save_checkpoint(finished(run, score), run.folder / "best.pt")
         if settings.save_every is not None and done % settings.save_every == 0:
-            save_checkpoint(finished(run, mean_ap), run.folder / f"epoch_{done:03d}.pt")
+            save_checkpoint(finished(run, score), run.folder / f"epoch_{done:03d}.pt")
     save_last(run)
 
 

@@ -21,7 +21,7 @@ def checkpoint() -> Checkpoint:
         config=load_config(ROOT / "configs/toy/slowonly_r18.yaml"),
         weights={"a": torch.arange(3.0), "b": torch.zeros(2, dtype=torch.bfloat16)},
         actions=ActionList(ids=(1, 3), names=("stand", "walk"), types=("PERSON_MOVEMENT", None)),
-        mean_ap=0.25,
+        score=0.25,
         training=TrainingState(
             progress=Progress(epoch=2, step=5, loss_sum=1.5, loss_steps=5, skipped=1, best=0.5),
             optimizer={"state": {0: {"momentum_buffer": torch.ones(3)}}, "param_groups": [{"lr": 0.1}]},
@@ -36,7 +36,7 @@ def test_a_checkpoint_comes_back_whole(checkpoint: Checkpoint, tmp_path: Path) -
     loaded = load_checkpoint(tmp_path / "last.pt")
     assert loaded.config == checkpoint.config
     assert loaded.actions == checkpoint.actions
-    assert loaded.mean_ap == 0.25
+    assert loaded.score == 0.25
     assert loaded.weights.keys() == checkpoint.weights.keys()
     assert all(torch.equal(loaded.weights[name], checkpoint.weights[name]) for name in checkpoint.weights)
     assert loaded.training is not None

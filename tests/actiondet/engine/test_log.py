@@ -9,15 +9,15 @@ import pytest
 
 from actiondet.engine.log import EpochRow, ProgressBar, RunLog, describe_environment, read_log
 
-ROW = EpochRow(epoch=1, lr=0.1, loss=2.5, mean_ap=0.25, skipped=0, seconds=3.0)
+ROW = EpochRow(epoch=1, lr=0.1, loss=2.5, score=0.25, skipped=0, seconds=3.0)
 
 
 def test_rows_come_back_and_a_resumed_run_drops_what_lies_beyond(tmp_path: Path) -> None:
     log = RunLog(tmp_path, epochs_done=0)
     for epoch in (1, 2, 3):
-        log.epoch(replace(ROW, epoch=epoch, mean_ap=None if epoch == 2 else 0.1 * epoch))
+        log.epoch(replace(ROW, epoch=epoch, score=None if epoch == 2 else 0.1 * epoch))
     log.close()
-    assert [row.mean_ap for row in read_log(tmp_path / "log.csv")] == pytest.approx([0.1, None, 0.3])
+    assert [row.score for row in read_log(tmp_path / "log.csv")] == pytest.approx([0.1, None, 0.3])
     assert (tmp_path / "curves.png").stat().st_size > 5000
 
     resumed = RunLog(tmp_path, epochs_done=2)

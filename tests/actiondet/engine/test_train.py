@@ -65,9 +65,9 @@ def test_a_run_leaves_checkpoints_log_curves_config_and_versions(tiny_config: Co
     assert {"config.yaml", "environment.json", "tensorboard"} <= left
     rows = read_log(tmp_path / "log.csv")
     assert [row.epoch for row in rows] == [1, 2]
-    assert max(row.mean_ap or 0.0 for row in rows) == pytest.approx(best)
+    assert max(row.score or 0.0 for row in rows) == pytest.approx(best)
     checkpoint = load_checkpoint(tmp_path / "best.pt")
-    assert checkpoint.mean_ap == pytest.approx(best)
+    assert checkpoint.score == pytest.approx(best)
     assert checkpoint.training is None
     assert checkpoint.actions.names[0] == "stand"
 

@@ -1,0 +1,134 @@
+"""Every knob of a recognition run that a detection run does not share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import PositiveFloat, PositiveInt, SerializeAsAny, model_validator
+
+from actiondet.config.choice import Choice, Settings, one_of
+from actiondet.config.networks import RecognizerConfig
+from actiondet.config.schema import FrameFolderConfig, TrainConfig, UnitFloat
+
+Sampling = Literal["mmaction2", "pyslowfast", "uniform"]
+
+
+class VideoClipConfig(Settings):
+    """Which frames of a video make a clip."""
+
+    frames: PositiveInt = 8
+    stride: PositiveInt = 8
+    """Distance of two frames; "uniform" spreads them over the whole video and has none."""
+    sampling: Sampling = "mmaction2"
+    """mmaction2: every `stride`-th frame of the file, short videos begin again; pyslowfast: frames of a span of
+    frames * stride / `target_fps` seconds, short videos stand still at their end; uniform: one frame of each of so
+    many equal parts of the video."""
+    target_fps: PositiveFloat = 30.0
+    """pyslowfast: the rate whose frames the stride counts."""
+
+
+class VideoTransformConfig(Settings):
+    """Sizes in pixels. Resizing is bilinear without antialias, as the published weights expect."""
+
+    train_short_side: tuple[PositiveInt, PositiveInt] = (256, 256)
+    """The short side is drawn from this range, both ends included, before the crop."""
+    crop: Literal["random_resized", "random", "corner"] = "random_resized"
+    """random_resized: a window of random area and shape, resized (MMAction2); random: a window of `train_crop`
+    anywhere (PySlowFast's jitter); corner: a square at a corner or the centre, resized."""
+    train_crop: PositiveInt = 224
+    """Side of a training clip."""
+    area: tuple[UnitFloat, UnitFloat] = (0.08, 1.0)
+    """random_resized: share of the frame's area."""
+    aspect: tuple[PositiveFloat, PositiveFloat] = (0.75, 1.3333333333333333)
+    """random_resized: width over height."""
+    scale: tuple[UnitFloat, UnitFloat] = (0.66, 1.0)
+    """corner: side of the square as a share of the short side."""
+    flip: UnitFloat = 0.5
+    """Probability of a mirror image; set 0 where actions know left and right."""
+    test_short_side: PositiveInt = 256
+    val_crop: PositiveInt = 224
+    """Side of the centre crop when validating."""
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> VideoTransformConfig:
+        for name in ("train_short_side", "area", "aspect", "scale"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} {low}..{high} is empty; expected the smaller number first")
+        if self.crop == "random" and self.train_crop > self.train_short_side[0]:
+            raise ValueError(
+                f"a crop of {self.train_crop} pixels does not fit into a short side of {self.train_short_side[0]}"
+            )
+        if self.val_crop > self.test_short_side:
+            raise ValueError(f"val_crop {self.val_crop} does not fit into test_short_side {self.test_short_side}")
+        return self
+
+
+class VideoTestConfig(Settings):
+    """Testing; validation takes one clip and one crop of each video."""
+
+    clips: PositiveInt = 10
+    """Clips of each video, spread over its length; 1 takes the middle."""
+    crops: Literal[1, 3] = 3
+    """1: the centre; 3: both ends and the middle of the longer side."""
+    crop: PositiveInt = 256
+    """Side of a test crop in pixels."""
+    average: Literal["softmax", "sum", "logits"] = "softmax"
+    """What becomes of the views of a video: the mean of their probabilities (MMAction2), the sum of these (PySlowFast,
+    PaddleVideo; the same order), or the mean of their logits."""
+    batch: PositiveInt = 8
+    """Clips (each with its crops) a process and step."""
+
+
+class VideoDataConfig(Choice):
+    """Open family: data sets of videos that show one action each."""
+
+    videos: str
+    """Folder of the video files, or of one folder of pictures for each video (see `pictures`)."""
+    pictures: FrameFolderConfig | None = None
+    """null reads video files."""
+    reader: Literal["auto", "decord", "pyav"] = "auto"
+    unreadable: Literal["stop", "skip"] = "stop"
+    """What is done with a video that is missing or cannot be read: end with its name, or leave it out and count it."""
+
+
+class VideoListConfig(VideoDataConfig):
+    """Kinetics and any set of one's own: a list of videos with their labels for each part."""
+
+    name: Literal["video_list"] = "video_list"
+    train: str
+    """Lines `path label`, `folder frames label`, or `video_id, num_frames, label_index`; labels count from 0."""
+    val: str
+    classes: str | None = None
+    """Names of the labels, one a line; null names them by their numbers."""
+
+
+class Ucf101Config(VideoDataConfig):
+    """UCF101, in either of the layouts people have."""
+
+    name: Literal["ucf101"] = "ucf101"
+    splits: str | None = None
+    """Folder of classInd.txt, trainlist0N.txt and testlist0N.txt; null expects the videos in
+    `videos`/{training,validation}/<Class>/."""
+    split: Literal[1, 2, 3] = 1
+
+
+class RecognitionConfig(Settings):
+    """One recognition run, whole."""
+
+    task: Literal["recognition"]
+    model: RecognizerConfig
+    clip: VideoClipConfig = VideoClipConfig()
+    transform: VideoTransformConfig = VideoTransformConfig()
+    data: Annotated[VideoDataConfig, one_of(VideoDataConfig), SerializeAsAny()]
+    train: TrainConfig = TrainConfig()
+    test: VideoTestConfig = VideoTestConfig()
+
+    @model_validator(mode="after")
+    def _check_views(self) -> RecognitionConfig:
+        if self.test.crop > self.transform.test_short_side:
+            raise ValueError(
+                f"test.crop {self.test.crop} does not fit into "
+                f"transform.test_short_side {self.transform.test_short_side}"
+            )
+        return self

@@ -1,0 +1,112 @@
+"""Training a recogniser: what the loop asks of it."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from actiondet.config import RecognitionConfig
+from actiondet.data import Loaded, TrainSampler
+from actiondet.data.loading import make_loader
+from actiondet.data.recognition import build_train_videos, collate_videos
+from actiondet.engine.log import TOP_1, say
+from actiondet.engine.recognition_test import (
+    build_test_videos,
+    build_video_loader,
+    score_videos,
+    validation_protocol,
+)
+from actiondet.engine.task import Forward
+from actiondet.models.build import build_recognizer
+from actiondet.models.losses import action_loss
+from actiondet.models.recognizer import ActionRecognizer
+from actiondet.records import VideoBatch
+from evaluation.errors import InputError
+from evaluation.formats.ava import ActionList
+from evaluation.recognition import recognition_accuracy
+
+
+class RecognitionTask:
+    """Training a recogniser on videos of one action each."""
+
+    metric = TOP_1
+
+    def __init__(self, config: RecognitionConfig, fabric: Fabric) -> None:
+        self.config = config
+        self.fabric = fabric
+        self._network = build_recognizer(config.model)
+        self._train = build_train_videos(
+            config.data,
+            clip=config.clip,
+            transform=config.transform,
+            num_classes=config.model.num_classes,
+            seed=config.train.seed,
+        )
+        self._sampler = TrainSampler(
+            len(self._train), seed=config.train.seed, rank=fabric.global_rank, world_size=fabric.world_size
+        )
+        self.batches_per_epoch = -(-len(self._sampler) // config.train.batch)
+        self._loader = make_loader(
+            self._train,
+            self._sampler,
+            batch=config.train.batch,
+            workers=config.train.workers,
+            collate=collate_videos,
+        )
+        self._val = build_test_videos(config, validation_protocol(config))
+        self._val_loader = build_video_loader(self._val, config, fabric)
+        classes = self._train.videos.classes
+        self.actions = ActionList(tuple(range(len(classes))), classes, (None,) * len(classes))
+        missing = len(self._train.videos.missing), len(self._val.videos.missing)
+        if any(missing) and fabric.is_global_zero:
+            say(f"left out because they are missing: {missing[0]} training and {missing[1]} validation videos")
+
+    @property
+    def network(self) -> ActionRecognizer:
+        """The recogniser."""
+        return self._network
+
+    def loader(self, *, epoch: int, start: int) -> DataLoader[Loaded[VideoBatch]]:
+        """Videos in the epoch's random order."""
+        self._sampler.set_position(epoch=epoch, start=start * self.config.train.batch)
+        return self._loader
+
+    def count_terms(self, loaded: Loaded[VideoBatch]) -> int:
+        """Clips."""
+        if loaded.unreadable and self.config.data.unreadable == "stop":
+            raise InputError(loaded.unreadable[0].message + "; data.unreadable=skip leaves such videos out")
+        return sum(len(batch) for batch in loaded.batches)
+
+    def loss(self, forward: Forward, loaded: Loaded[VideoBatch], *, normalizer: Tensor) -> Tensor:
+        """Cross-entropy, focal if the settings say so."""
+        device = self.fabric.device
+        classes = self.config.model.num_classes
+        if not loaded.batches:
+            # A clip without label: its loss is zero, and the other processes need not wait for a gradient.
+            side = self.config.transform.train_crop
+            clips = torch.zeros(1, 3, self.config.clip.frames, side, side, dtype=torch.uint8)
+            labels = torch.zeros(1, classes)
+        else:
+            clips = loaded.batches[0].clips
+            labels = F.one_hot(loaded.batches[0].labels, classes).float()
+        logits = forward(self.network.normalize(clips.to(device)))
+        return action_loss(
+            logits,
+            labels.to(device),
+            multi_label=False,
+            focal_gamma=self.config.train.loss.focal_gamma,
+            focal_alpha=self.config.train.loss.focal_alpha,
+            normalizer=normalizer,
+        )
+
+    def validate(self, network: nn.Module) -> float:
+        """Top-1 accuracy of the middle clip's centre crop."""
+        found = score_videos(
+            cast(ActionRecognizer, network), self._val, self._val_loader, self.config, self.fabric, average="softmax"
+        )
+        return recognition_accuracy(found.scores, found.labels).top(1)

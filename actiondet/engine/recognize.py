@@ -1,0 +1,103 @@
+"""Name what a video file shows, with a trained recogniser."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from actiondet.config import RecognitionConfig
+from actiondet.data.recognition import view_sampling
+from actiondet.engine.checkpoint import load_checkpoint
+from actiondet.engine.recognition_test import Protocol, test_transform, view_scores
+from actiondet.models.build import build_recognizer
+from actiondet.models.recognizer import ActionRecognizer
+from actiondet.models.weights import load_weights
+from actiondet.video import open_video
+from evaluation.formats.video_list import read_class_names
+from evaluation.records import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class VideoRecognizer:
+    """A recogniser, what its classes are called, and on which views it looks at a video.
+
+    Attributes:
+        network: in evaluation mode.
+        config: what it was trained as.
+        classes: (C) names.
+        protocol: the views.
+        device: where the network is.
+    """
+
+    network: ActionRecognizer
+    config: RecognitionConfig
+    classes: tuple[str, ...]
+    protocol: Protocol
+    device: torch.device
+
+    def __call__(self, path: str | os.PathLike[str]) -> FloatArray:
+        """(C,) scores of a video: the mean of its views' probabilities (or their softmax, where logits are averaged).
+
+        Raises:
+            InputError: the file cannot be read or is no video.
+        """
+        average: Literal["softmax", "logits"] = "logits" if self.config.test.average == "logits" else "softmax"
+        transform = test_transform(self.config, self.protocol)
+        scores: list[torch.Tensor] = []
+        with open_video(path, reader=self.config.data.reader) as reader, torch.inference_mode():
+            rate = float(reader.index.rate)
+            sampling = view_sampling(self.config.clip)
+            for chosen in sampling.views(len(reader.index), rate=rate, clips=self.protocol.clips):
+                # Clip by clip: thirty views of a long clip at once would not fit everywhere.
+                clips = transform(reader.read(chosen)).to(self.device)
+                scores.append(view_scores(self.network(self.network.normalize(clips)), average))
+        mean = torch.cat(scores).mean(dim=0)
+        found: FloatArray = (mean.softmax(dim=0) if average == "logits" else mean).cpu().numpy().astype(np.float64)
+        return found
+
+
+def load_recognizer(
+    weights: str | Path,
+    *,
+    config: RecognitionConfig | None = None,
+    views: tuple[int, Literal[1, 3]] = (1, 1),
+    device: torch.device | str = "cpu",
+) -> VideoRecognizer:
+    """Make a trained recogniser ready.
+
+    Args:
+        weights: a checkpoint of ours; with `config`, of another toolkit, too.
+        config: None takes the one that the checkpoint holds.
+        views: clips of a video and crops of a clip.
+        device: where it runs.
+
+    Raises:
+        InputError: weights that cannot be used.
+    """
+    if config is None:
+        checkpoint = load_checkpoint(weights, RecognitionConfig)
+        config, classes = checkpoint.config, checkpoint.actions.names
+        network = build_recognizer(config.model)
+        network.load_state_dict(dict(checkpoint.weights))
+    else:
+        network = build_recognizer(config.model)
+        load_weights(network, weights)
+        classes = class_names(config)
+    side = config.test.crop if views[1] == 3 else config.transform.val_crop
+    protocol = Protocol(clips=views[0], crops=views[1], side=side)
+    return VideoRecognizer(network.to(device).eval(), config, classes, protocol, torch.device(device))
+
+
+def class_names(config: RecognitionConfig) -> tuple[str, ...]:
+    """The names of the classes where the data set's file of them is here; else their numbers."""
+    path = getattr(config.data, "classes", None)
+    if isinstance(path, str) and Path(path).is_file():
+        names = read_class_names(path)
+        if len(names) == config.model.num_classes:
+            return names
+    return tuple(map(str, range(config.model.num_classes)))

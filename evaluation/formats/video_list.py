@@ -1,0 +1,151 @@
+"""Lists of labelled videos: Kinetics as MMAction2, PySlowFast and others write it, and the split files of UCF101."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.errors import InputError
+from evaluation.records import IntArray
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class VideoList:
+    """Videos and what they show.
+
+    Attributes:
+        path: the file that was read.
+        names: (N) videos as the file names them.
+        labels: (N,) from 0.
+        frames: (N,) how many frames each has, where the file says so; else None.
+        lines: (N,) line of each in the file, from 1.
+    """
+
+    path: str
+    names: tuple[str, ...]
+    labels: IntArray
+    frames: IntArray | None
+    lines: IntArray
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"VideoList({self.path}, {len(self)} videos, {len(np.unique(self.labels))} labels)"
+
+
+def read_video_list(path: str | os.PathLike[str]) -> VideoList:
+    """Read a list of videos, one a line.
+
+    The layouts: `path label` and `folder frames label` (MMAction2, PySlowFast, PaddleVideo), parted by blanks or by
+    commas; and `video_id, num_frames, label_index`, with or without that heading. A path may hold blanks. In a list
+    parted by blanks the middle column counts as frames only if every line has a number there.
+
+    Raises:
+        InputError: a line of another form, a negative label, or no video at all. OSError: the file cannot be read.
+    """
+    rows = list(_rows(Path(path)))
+    if not rows:
+        raise InputError(f"{path}: lists no videos; expected a line `path label` for each")
+    lines = [line for line, _, _ in rows]
+    counted = all(len(fields) == 3 and fields[1].isdigit() for _, fields, _ in rows)
+    names = [fields[0] if counted else whole for _, fields, whole in rows]
+    return VideoList(
+        path=os.fspath(path),
+        names=tuple(names),
+        labels=np.array([int(fields[-1]) for _, fields, _ in rows], dtype=np.int64),
+        frames=np.array([int(fields[1]) for _, fields, _ in rows], dtype=np.int64) if counted else None,
+        lines=np.array(lines, dtype=np.int64),
+    )
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str], str]]:
+    """Of each line its number, its fields (2 or 3), and everything before the label."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        first = True
+        for line, text in enumerate(file, start=1):
+            if not text.strip():
+                continue
+            fields, whole = _fields(text)
+            if not re.fullmatch(r"\d+", fields[-1]) or len(fields) not in (2, 3) or not fields[0]:
+                if first and "," in text and not any(char.isdigit() for char in text):
+                    first = False  # a heading
+                    continue
+                raise InputError(
+                    f"{path}, line {line}: '{text.strip()}'; expected `path label`, `folder frames label` "
+                    "or `video_id, num_frames, label_index`, the label a number from 0"
+                )
+            first = False
+            yield line, fields, whole
+
+
+def _fields(text: str) -> tuple[list[str], str]:
+    if "," in text:
+        fields = [field.strip() for field in next(csv.reader([text], skipinitialspace=True))]
+        return fields, ",".join(fields[:-1])
+    whole, _, label = text.strip().replace("\t", " ").rpartition(" ")
+    head, blank, count = whole.rstrip().rpartition(" ")
+    return [head.rstrip(), count, label] if blank and count.isdigit() else [whole.rstrip(), label], whole.rstrip()
+
+
+def read_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Read the names of the labels: line by line from label 0, or as lines `label name` or `name,label`.
+
+    Raises:
+        InputError: no names, or numbers that are not 0, 1, 2, ... OSError: the file cannot be read.
+    """
+    lines = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    if not lines:
+        raise InputError(f"{path}: holds no class names; expected one a line, label 0 first")
+    numbered = [re.fullmatch(r"(\d+)[\s,]+(.+)", line) for line in lines]
+    if all(numbered):
+        return _in_order(path, [(int(found[1]), found[2]) for found in numbered if found])
+    numbered = [re.fullmatch(r"(.+),\s*(\d+)", line) for line in lines]
+    if all(numbered):
+        return _in_order(path, [(int(found[2]), found[1]) for found in numbered if found])
+    return tuple(line.strip('"') for line in lines)
+
+
+def _in_order(path: str | os.PathLike[str], numbered: Sequence[tuple[int, str]]) -> tuple[str, ...]:
+    """The names by rising number, which counts from 0 or (UCF101) from 1."""
+    ordered = sorted(numbered)
+    numbers = [number for number, _ in ordered]
+    if numbers != list(range(numbers[0], numbers[0] + len(numbers))) or numbers[0] > 1:
+        raise InputError(
+            f"{path}: its labels are {numbers[0]}..{numbers[-1]} with holes or repeats; expected 0, 1, ..."
+        )
+    return tuple(name.strip('"') for _, name in ordered)
+
+
+def read_ucf101_split(path: str | os.PathLike[str], classes: Sequence[str]) -> VideoList:
+    """Read trainlist0N.txt (`Class/v_Class_g08_c01.avi 1`) or testlist0N.txt (the same without label).
+
+    The label is that of the folder; a number beside it must agree (it counts from 1).
+
+    Raises:
+        InputError: a folder that is no class, a number that contradicts it, or no line at all.
+    """
+    labels_of = {name: label for label, name in enumerate(classes)}
+    names, labels, lines = [], [], []
+    for line, text in enumerate(Path(path).read_text(encoding="utf-8-sig").splitlines(), start=1):
+        if not text.strip():
+            continue
+        name, *number = text.split()
+        label = labels_of.get(name.partition("/")[0])
+        if label is None or (number and number != [str(label + 1)]):
+            raise InputError(
+                f"{path}, line {line}: '{text.strip()}'; expected <Class>/<video>.avi of a class of classInd.txt"
+                + ("" if label is None else f", or its number there, {label + 1}")
+            )
+        names.append(name)
+        labels.append(label)
+        lines.append(line)
+    if not names:
+        raise InputError(f"{path}: lists no videos; expected a line <Class>/<video>.avi for each")
+    return VideoList(os.fspath(path), tuple(names), np.array(labels), None, np.array(lines))

@@ -1,0 +1,105 @@
+"""Lists of videos in the dialects of the field, class names, and scores on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluation.errors import InputError
+from evaluation.formats.video_list import read_class_names, read_ucf101_split, read_video_list
+from evaluation.formats.video_scores import VideoScores, read_video_scores, write_video_scores
+from evaluation.recognition import recognition_accuracy
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "list.txt"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "labels", "frames"),
+    [
+        ("a/b.mp4 3\nc.avi 0\n", ["a/b.mp4", "c.avi"], [3, 0], None),
+        ("my video 7.mp4 3\n\nother.mp4\t1\n", ["my video 7.mp4", "other.mp4"], [3, 1], None),
+        ("a/b.mp4,3\n/abs/c.mp4,0\n", ["a/b.mp4", "/abs/c.mp4"], [3, 0], None),
+        ("train/a 300 5\ntrain/b 1 6\n", ["train/a", "train/b"], [5, 6], [300, 1]),
+        ("video_id, num_frames, label_index\nxyz, 250, 12\nuvw, 9, 0\n", ["xyz", "uvw"], [12, 0], [250, 9]),
+        ("\ufeffxyz,250,12\n", ["xyz"], [12], [250]),
+    ],
+)
+def test_every_dialect_of_a_list_is_read(
+    text: str, names: list[str], labels: list[int], frames: list[int] | None, tmp_path: Path
+) -> None:
+    videos = read_video_list(written(tmp_path, text))
+    assert list(videos.names) == names
+    assert videos.labels.tolist() == labels
+    assert (None if videos.frames is None else videos.frames.tolist()) == frames
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a.mp4 1\nb.mp4 walking\n", "line 2: 'b.mp4 walking'"),
+        ("a.mp4 -1\n", "line 1"),
+        ("a.mp4\n", "line 1"),
+        ("\n", "lists no videos"),
+        ("video_id,num_frames,label_index\n", "lists no videos"),
+    ],
+)
+def test_a_line_of_another_form_is_named(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=words):
+        read_video_list(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stand\nwalk left\njump\n",
+        "0 stand\n1 walk left\n2 jump\n",
+        "1 stand\n2 walk left\n3 jump\n",
+        "jump, 2\nstand, 0\nwalk left, 1\n",
+    ],
+)
+def test_class_names_are_read_in_the_order_of_their_labels(text: str, tmp_path: Path) -> None:
+    assert read_class_names(written(tmp_path, text)) == ("stand", "walk left", "jump")
+
+
+def test_holes_in_the_labels_of_a_class_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holes or repeats"):
+        read_class_names(written(tmp_path, "0 a\n2 b\n"))
+
+
+def test_ucf101_splits_take_the_label_from_the_folder(tmp_path: Path) -> None:
+    classes = ("Archery", "Biking")
+    train = read_ucf101_split(written(tmp_path, "Biking/v_Biking_g01_c01.avi 2\nArchery/v_a.avi 1\n"), classes)
+    assert train.labels.tolist() == [1, 0]
+    test = read_ucf101_split(written(tmp_path, "Biking/v_Biking_g01_c01.avi\n"), classes)
+    assert test.labels.tolist() == [1]
+    with pytest.raises(InputError, match=r"line 1: .* its number there, 2"):
+        read_ucf101_split(written(tmp_path, "Biking/v.avi 1\n"), classes)
+    with pytest.raises(InputError, match="a class of classInd"):
+        read_ucf101_split(written(tmp_path, "Boxing/v.avi\n"), classes)
+
+
+def test_scores_come_back_and_score_the_same(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 7, 50)
+    scores = VideoScores(
+        tuple(f"v{i}" for i in range(50)), labels, random.random((50, 7)), tuple("abcdefg"), (10, 3), "softmax"
+    )
+    write_video_scores(tmp_path / "s.pkl", scores)
+    again = read_video_scores(tmp_path / "s.pkl")
+    assert np.array_equal(again.scores, scores.scores)
+    assert (again.videos, again.classes, again.views) == (scores.videos, scores.classes, scores.views)
+    assert recognition_accuracy(again.scores, again.labels).top(1) == recognition_accuracy(scores.scores, labels).top(1)
+
+
+def test_a_pickle_of_something_else_is_refused(tmp_path: Path) -> None:
+    import pickle
+
+    (tmp_path / "s.pkl").write_bytes(pickle.dumps({"videos": ["a"]}))
+    with pytest.raises(InputError, match="holds no video scores"):
+        read_video_scores(tmp_path / "s.pkl")

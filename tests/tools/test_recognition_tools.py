@@ -1,0 +1,234 @@
+"""Training, testing, re-scoring and predicting from end to end on films of a moving square."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actiondet.config import load_recognition_config
+from actiondet.data.recognition import build_train_videos, find_labelled_videos
+from actiondet.video import VideoWriter
+from evaluation.errors import InputError
+from evaluation.formats.video_scores import read_video_scores
+
+ROOT = Path(__file__).parents[2]
+CONFIG = str(ROOT / "configs/toy/recognition_slowonly.yaml")
+CLASSES = ("left", "right", "still")
+
+
+def write_film(path: Path, label: int, *, frames: int = 12, seed: int = 0) -> None:
+    """A square that goes left, goes right or stays."""
+    random = np.random.default_rng(seed)
+    start, top = int(random.integers(12, 20)), int(random.integers(4, 20))
+    with VideoWriter(path, rate=Fraction(10), width=48, height=32, sound_of=None) as writer:
+        for number in range(frames):
+            picture = np.full((32, 48, 3), 40, dtype=np.uint8)
+            left = start + (-1, 1, 0)[label] * number
+            picture[top : top + 8, left : left + 8] = 220
+            writer.write(picture)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films")
+    for part, count in (("train", 2), ("val", 1)):
+        lines = []
+        for label, name in enumerate(CLASSES):
+            for number in range(count):
+                path = f"{part}/{name}{number}.mp4"
+                (folder / part).mkdir(exist_ok=True)
+                write_film(folder / path, label, seed=10 * label + number + (100 if part == "val" else 0))
+                lines.append(f"{path} {label}")
+        (folder / f"{part}.txt").write_text("\n".join(lines) + "\n")
+    (folder / "classes.txt").write_text("\n".join(CLASSES) + "\n")
+    return folder
+
+
+def settings(films: Path, *more: str) -> list[str]:
+    return [
+        "model.backbone.width=4",
+        "model.num_classes=3",
+        "clip={frames: 4, stride: 2}",
+        "transform={train_short_side: [32, 32], train_crop: 32, test_short_side: 32, val_crop: 32}",
+        "test={clips: 2, crops: 3, crop: 32}",
+        "train={epochs: 1, batch: 3, workers: 0, base_batch: 3, schedule: {policy: constant, warmup_epochs: 0}}",
+        f"data.videos={films}",
+        f"data.train={films / 'train.txt'}",
+        f"data.val={films / 'val.txt'}",
+        f"data.classes={films / 'classes.txt'}",
+        *more,
+    ]
+
+
+def run_tool(monkeypatch: pytest.MonkeyPatch, tool: str, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", [tool, *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "tools" / tool), run_name="__main__")
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def trained(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        assert run_tool(patch, "train_rec.py", CONFIG, *settings(films), "--out", str(out)) == 0
+    return out
+
+
+def test_a_run_keeps_its_top_1_and_its_class_names(trained: Path) -> None:
+    from actiondet.config import RecognitionConfig
+    from actiondet.engine.checkpoint import load_checkpoint
+
+    best = load_checkpoint(trained / "best.pt", RecognitionConfig)
+    assert best.actions.names == CLASSES
+    assert best.score is not None
+    assert "top_1" in (trained / "log.csv").read_text()
+    with pytest.raises(InputError, match=r"expected detection, found recognition.*predict\.py"):
+        load_checkpoint(trained / "best.pt")
+
+
+@pytest.mark.parametrize("sampling", ["mmaction2", "pyslowfast"])
+def test_a_dump_scores_again_to_the_same_numbers(
+    sampling: str, films: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = ["--weights", str(trained / "best.pt"), "--dump", str(tmp_path / "d.pkl")]
+    arguments = [CONFIG, *settings(films, f"clip.sampling={sampling}"), *weights, "--json", str(tmp_path / "a.json")]
+    assert run_tool(monkeypatch, "test_rec.py", *arguments) == 0
+    assert run_tool(monkeypatch, "eval_rec.py", str(tmp_path / "d.pkl"), "--json", str(tmp_path / "b.json")) == 0
+    first, second = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json"))
+    assert {key: first[key] for key in second} == second
+    assert first["views"] == [2, 3]
+    dump = read_video_scores(tmp_path / "d.pkl")
+    assert dump.scores.sum(axis=1) == pytest.approx([1.0] * 3)
+
+
+def test_sums_and_means_of_probabilities_rank_alike_and_logits_are_another_score(
+    films: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = {}
+    for average in ("softmax", "sum", "logits"):
+        arguments = [*settings(films, f"test.average={average}"), "--weights", str(trained / "best.pt")]
+        path = tmp_path / f"{average}.pkl"
+        assert run_tool(monkeypatch, "test_rec.py", CONFIG, *arguments, "--views", "1x3", "--dump", str(path)) == 0
+        scores[average] = read_video_scores(path).scores
+    assert scores["sum"] == pytest.approx(3 * scores["softmax"])
+    assert not np.allclose(scores["logits"].sum(axis=1), 1)
+
+
+def test_predict_names_every_video_of_a_folder_and_counts_what_it_cannot_read(
+    films: Path,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "in").mkdir()
+    write_film(tmp_path / "in/one.mp4", 0, frames=1)
+    write_film(tmp_path / "in/three.mp4", 1, frames=3)
+    (tmp_path / "in/none.mp4").write_bytes(b"")
+    weights = ["--weights", str(trained / "best.pt"), "--top", "2", "--json", str(tmp_path / "p.json")]
+    assert run_tool(monkeypatch, "predict.py", "--input", str(tmp_path / "in"), *weights, "--views", "2x3") == 0
+    said = capsys.readouterr()
+    assert "1 of 3 videos could not be read" in said.err
+    assert "none.mp4" in said.err
+    found = json.loads((tmp_path / "p.json").read_text())
+    assert sorted(Path(path).name for path in found) == ["one.mp4", "three.mp4"]
+    assert all(len(best) == 2 and best[0]["class"] in CLASSES for best in found.values())
+    assert run_tool(monkeypatch, "predict.py", "--input", str(tmp_path / "in/none.mp4"), *weights) == 2
+
+
+def a_label_out_of_range(films: Path) -> list[str]:
+    (films / "bad.txt").write_text("train/left0.mp4 0\ntrain/left1.mp4 3\n")
+    return [f"data.train={films / 'bad.txt'}"]
+
+
+def a_class_file_of_another_length(films: Path) -> list[str]:
+    (films / "two.txt").write_text("left\nright\n")
+    return [f"data.classes={films / 'two.txt'}"]
+
+
+def a_missing_video(films: Path) -> list[str]:
+    (films / "bad.txt").write_text("train/left0.mp4 0\ntrain/nowhere.mp4 1\n")
+    return [f"data.train={films / 'bad.txt'}"]
+
+
+def the_other_task(_films: Path) -> list[str]:
+    return ["task=detection"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (a_label_out_of_range, ["bad.txt, line 2", "label 3", "0 to 2"]),
+        (a_class_file_of_another_length, ["two.txt has 2 classes", "model.num_classes=2"]),
+        (a_missing_video, ["1 of 2 videos are missing: train/nowhere.mp4", "data.unreadable=skip"]),
+        (the_other_task, ["expected recognition, found detection"]),
+    ],
+)
+def test_bad_lists_are_one_clear_message(
+    damage: Callable[[Path], list[str]],
+    words: list[str],
+    films: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = [CONFIG, *settings(films, *damage(films)), "--out", str(tmp_path / "run")]
+    assert run_tool(monkeypatch, "train_rec.py", *arguments) == 2
+    error = capsys.readouterr().err.strip()
+    assert "\n" not in error
+    assert [word for word in words if word not in error] == [], error
+
+
+def test_missing_videos_can_be_left_out_and_are_counted(films: Path) -> None:
+    config = load_recognition_config(CONFIG, settings(films, *a_missing_video(films), "data.unreadable=skip"))
+    videos = find_labelled_videos(config.data, "train", num_classes=3)
+    assert (videos.names, videos.missing) == (("train/left0.mp4",), ("train/nowhere.mp4",))
+
+
+def test_ucf101_is_read_in_both_layouts(films: Path, tmp_path: Path) -> None:
+    for layout in ("UCF-101", "UCF101/training", "UCF101/validation"):
+        for name in ("Archery", "Biking"):
+            (tmp_path / layout / name).mkdir(parents=True)
+            (tmp_path / layout / name / f"v_{name}_g01_c01.mp4").symlink_to(films / "train/left0.mp4")
+    splits = tmp_path / "splits"
+    splits.mkdir()
+    (splits / "classInd.txt").write_text("1 Archery\n2 Biking\n")
+    (splits / "trainlist01.txt").write_text("Biking/v_Biking_g01_c01.avi 2\nArchery/v_Archery_g01_c01.avi 1\n")
+    common = [*settings(films)[:6], "model.num_classes=2", "data={name: ucf101}"]
+    official = [f"data.videos={tmp_path / 'UCF-101'}", f"data.splits={splits}"]
+    for where, labels in ((official, [1, 0]), ([f"data.videos={tmp_path / 'UCF101'}"], [0, 1])):
+        config = load_recognition_config(CONFIG, [*common, *where])
+        videos = build_train_videos(
+            config.data, clip=config.clip, transform=config.transform, num_classes=2, seed=0
+        ).videos
+        assert videos.labels.tolist() == labels
+        assert videos.classes == ("Archery", "Biking")
+
+
+@pytest.mark.slow
+def test_two_processes_score_as_one(films: Path, trained: Path, tmp_path: Path) -> None:
+    for processes in (1, 2):
+        program = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        dump = ["--weights", str(trained / "best.pt"), "--dump", str(tmp_path / f"{processes}.pkl")]
+        done = subprocess.run(
+            [*program, str(ROOT / "tools/test_rec.py"), CONFIG, *settings(films), "test.batch=1", *dump],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stderr
+    one, two = (read_video_scores(tmp_path / f"{processes}.pkl") for processes in (1, 2))
+    assert one.videos == two.videos
+    assert np.array_equal(one.scores, two.scores)

@@ -1,0 +1,37 @@
+"""Score the dump of tools/test_rec.py again: python tools/eval_rec.py result.pkl [--json J] [--per-class]."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from evaluation.command_line import run_tool
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Score the dump of tools/test_rec.py again.")
+    parser.add_argument("dump", help="file of test_rec.py --dump")
+    parser.add_argument("--per-class", action="store_true", help="also print each class, worst first")
+    parser.add_argument("--json", type=Path, metavar="J", help="write the figures")
+    arguments = parser.parse_args()
+
+    from evaluation.files import atomic_path
+    from evaluation.formats.video_scores import read_video_scores
+    from evaluation.recognition import recognition_accuracy
+
+    scores = read_video_scores(arguments.dump)
+    result = recognition_accuracy(scores.scores, scores.labels)
+    if arguments.per_class:
+        for row in result.per_class.sort_values("accuracy").itertuples():
+            print(f"{row.accuracy:.4f}  {row.videos:5d}  {scores.classes[row.label]}")
+    print(f"views: {scores.views[0]}x{scores.views[1]}, {scores.average}")
+    print(result)
+    if arguments.json:
+        summary = {"top_1": result.top(1), "top_5": result.top(5), "mean_class_accuracy": result.mean_class_accuracy}
+        with atomic_path(arguments.json) as temporary:
+            temporary.write_text(json.dumps(summary | {"videos": len(result.labels)}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    run_tool(main)

@@ -1,0 +1,59 @@
+"""Test a recogniser: python tools/test_rec.py CONFIG --weights F [--views 10x3] [--dump result.pkl] [--json J].
+
+A dump is scored again, without videos and network, by tools/eval_rec.py.
+Several processes: torchrun --nproc-per-node N tools/test_rec.py CONFIG ...
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from evaluation.command_line import run_tool
+
+
+def views(text: str) -> list[str]:
+    """'10x3' as settings."""
+    found = re.fullmatch(r"(\d+)x([13])", text)
+    if not found or found[1] == "0":
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of views; expected CLIPSxCROPS, crops 1 or 3: 10x3")
+    return [f"test.clips={found[1]}", f"test.crops={found[2]}"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Test a recogniser on the validation part of a data set.")
+    parser.add_argument("config", help="YAML file of configs/")
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
+    parser.add_argument("--weights", required=True, metavar="F", help="checkpoint, ours or another toolkit's")
+    parser.add_argument(
+        "--views", type=views, default=[], metavar="CxS", help="clips x crops (default: test.clips x test.crops)"
+    )
+    parser.add_argument("--dump", type=Path, metavar="F", help="write the scores of every video, to be scored again")
+    parser.add_argument("--json", type=Path, metavar="J", help="write the figures")
+    parser.add_argument(
+        "--import", dest="modules", action="append", default=[], metavar="M", help="load a module first"
+    )
+    arguments = parser.parse_intermixed_args()
+
+    from actiondet.config import load_recognition_config
+
+    config = load_recognition_config(
+        arguments.config, [*arguments.settings, *arguments.views], modules=arguments.modules
+    )
+
+    from actiondet.engine.devices import launch, leave
+    from actiondet.engine.recognition_test import run_recognition_test
+
+    fabric = launch(precision=config.train.precision)
+    result = run_recognition_test(
+        config, weights=arguments.weights, fabric=fabric, dump=arguments.dump, json_=arguments.json
+    )
+    if fabric.is_global_zero:
+        print(f"views: {config.test.clips}x{config.test.crops}, {config.clip.sampling}, {config.test.average}")
+        print(result)
+    leave()
+
+
+if __name__ == "__main__":
+    run_tool(main)
