@@ -29,7 +29,8 @@ def test_importing_evaluation_loads_neither_pandas_nor_rich_nor_matplotlib() -> 
 
 
 def test_scoring_loads_neither_rich_nor_matplotlib() -> None:
-    code = "import sys, evaluation; evaluation.frame_map; print(sorted({'torch', 'rich', 'matplotlib'} & {*sys.modules}))"
+    loaded = "sorted({'torch', 'rich', 'matplotlib'} & set(sys.modules))"
+    code = f"import sys, evaluation; evaluation.frame_map; print({loaded})"
     assert run(code) == "[]"
 
 
