@@ -34,7 +34,11 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Find the persons of a video, name their actions, and draw both.")
     parser.add_argument("video", help="any video file that FFmpeg reads")
     network = parser.add_argument_group("network")
-    network.add_argument("--weights", metavar="F", help=f"checkpoint (default: {TOY_RUN}, which `make demo` trains)")
+    network.add_argument(
+        "--weights",
+        metavar="F",
+        help=f"checkpoint (default: {TOY_RUN}, which `make demo` trains), or, with --config, 'published'",
+    )
     network.add_argument("--config", metavar="C", help="YAML file of the network; without --weights it is random")
     network.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
     network.add_argument("--batch", type=int, default=4, metavar="N", help="moments looked at together (default: 4)")
@@ -150,6 +154,12 @@ def load_network(arguments: argparse.Namespace) -> TrainedDetector:
     from actiondet.trained import from_checkpoint, from_config
 
     if arguments.config:
+        if arguments.weights:
+            from actiondet.config import load_config
+            from actiondet.models.weights.download import choose_weights
+
+            published = load_config(arguments.config, modules=arguments.modules).published
+            arguments.weights = choose_weights(arguments.weights, published.weights)
         return from_config(arguments.config, arguments.weights, modules=arguments.modules)
     if not arguments.weights and not TOY_RUN.is_file():
         raise InputError(

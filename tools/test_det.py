@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Test an action detector on the validation part of a data set.")
     parser.add_argument("config", help="YAML file of configs/")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
-    parser.add_argument("--weights", required=True, metavar="F", help="checkpoint, ours or another toolkit's")
+    parser.add_argument("--weights", required=True, metavar="F", help="checkpoint, or 'published' to download it")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for detections.csv and results.json")
     parser.add_argument(
         "--moments",
@@ -42,11 +42,13 @@ def main() -> None:
 
     from actiondet.engine.devices import launch, leave
     from actiondet.engine.test import run_test
+    from actiondet.models.weights.download import choose_weights
 
+    weights = choose_weights(arguments.weights, config.published.weights)
     fabric = launch(precision=config.train.precision)
     result = run_test(
         config,
-        weights=arguments.weights,
+        weights=weights,
         folder=Path(arguments.out),
         fabric=fabric,
         moments=arguments.moments,

@@ -1,0 +1,118 @@
+"""The zoo: every configuration loads and builds, and its name, its comments and the README say the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from actiondet.config import load_config, load_recognition_config
+from actiondet.config.networks import RoIHeadConfig, SlowFastConfig, SlowOnlyConfig
+from actiondet.models.build import build_detector, build_recognizer
+
+ROOT = Path(__file__).resolve().parents[1]
+ALL = sorted(path for path in (ROOT / "configs").rglob("*.yaml") if path.parent.name != "_base_")
+ZOO = [path for path in ALL if path.parent.name != "toy"]
+DETECTION = [path for path in ZOO if path.parent.name.startswith("ava")]
+RECOGNITION = [path for path in ALL if path not in DETECTION and not path.match("toy/slow*")]
+PRETRAINING = {"scratch", "in1k", "k400", "k600", "k700", "multigrid"}
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def header(path: Path) -> dict[str, str]:
+    """The comments at the top of a configuration: "Key: value" by key, and the first line as "title"."""
+    lines = [line.removeprefix("# ") for line in path.read_text().split("\nbase:")[0].splitlines()]
+    pairs = (re.match(r"([A-Z][^:]*):\s+(.+)", line) for line in lines[1:])
+    return {"title": lines[0]} | {pair[1]: pair[2] for pair in pairs if pair}
+
+
+def zoo_table() -> str:
+    """The zoo as the README shows it; `python tests/test_zoo.py` prints it."""
+    lines = ["| configuration | published counterpart | its figure, not ours |", "|---|---|---|"]
+    for path in ZOO:
+        said = header(path)
+        counterpart = said.get("Published counterpart", "none")
+        figure = said.get("Its figure, published, not ours", "")
+        lines.append(f"| [{path.parent.name}/{path.stem}]({shown(path)}) | {counterpart} | {figure} |")
+    return "\n".join(lines)
+
+
+def test_the_detection_zoo_is_complete() -> None:
+    counts = {folder: sum(path.parent.name == folder for path in DETECTION) for folder in ("ava21", "ava22")}
+    assert counts == {"ava21": 9, "ava22": 7}
+    assert len(DETECTION) == 25
+
+
+@pytest.mark.parametrize("path", ALL, ids=shown)
+def test_every_configuration_loads_and_builds(path: Path) -> None:
+    with torch.device("meta"):
+        if path in RECOGNITION:
+            build_recognizer(load_recognition_config(path).model)
+        else:
+            build_detector(load_config(path).model)
+
+
+@pytest.mark.parametrize("path", DETECTION, ids=shown)
+def test_a_name_says_what_the_network_is(path: Path) -> None:
+    config = load_config(path)
+    backbone, head = config.model.backbone, config.model.head
+    assert isinstance(backbone, SlowOnlyConfig | SlowFastConfig)
+    assert isinstance(head, RoIHeadConfig)
+    alpha = backbone.alpha if isinstance(backbone, SlowFastConfig) else 1
+    size = f"{config.clip.frames // alpha}x{config.clip.stride * alpha}"
+    words = path.stem.split("_")
+    assert words[0] == backbone.name
+    assert words[1] == f"r{backbone.depth}"
+    assert size in words
+    assert words[-1] in PRETRAINING
+    tricks = "tricks" in words
+    assert head.context == ("context" in words or tricks)
+    assert (head.temporal_pool == "max") == ("tmax" in words or tricks)
+    assert (head.classifier == "mlp") == ("mlp" in words or tricks)
+    assert (config.train.loss.focal_gamma > 0) == ("focal" in words or tricks)
+    assert (backbone.nonlocal_blocks is not None) == ("nl" in words)
+    assert (head.roi_size, head.aligned, backbone.res5_dilation) == (
+        (7, False, 2) if "pyslowfast" in words else (8, True, 1)
+    )
+
+
+@pytest.mark.parametrize("path", DETECTION, ids=shown)
+def test_the_comments_of_a_configuration_name_itself_and_its_counterpart(path: Path) -> None:
+    said = header(path)
+    counterpart = said["Published counterpart"].split()[1]
+    assert re.fullmatch(r"mAP \d\d\.\d+ on AVA 2\.[12] val", said["Its figure, published, not ours"])
+    for command in ("Train", "Test"):
+        assert f" {shown(path)} --weights published" in said[command]
+    published = load_config(path).published
+    assert published.weights is not None
+    assert published.pretraining is not None
+    if "MMAction2" in said["Published counterpart"]:
+        assert f"/{counterpart}/{counterpart}_" in published.weights
+        assert "/recognition/" in published.pretraining
+
+
+@pytest.mark.parametrize("path", ZOO, ids=shown)
+def test_the_commands_of_a_configuration_name_itself(path: Path) -> None:
+    said = header(path)
+    assert shown(path) in said["Train"]
+    assert shown(path) in said["Test"]
+
+
+@pytest.mark.parametrize("path", DETECTION, ids=shown)
+def test_the_learning_rate_belongs_to_the_published_batch(path: Path) -> None:
+    train = load_config(path).train
+    assert train.base_lr / train.base_batch == pytest.approx(0.1 / 64)
+
+
+def test_the_readme_shows_the_zoo() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert zoo_table() in readme, "renew the table in README.md with what `python tests/test_zoo.py` prints"
+
+
+if __name__ == "__main__":
+    print(zoo_table())
