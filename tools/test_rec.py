@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Test a recogniser on the validation part of a data set.")
     parser.add_argument("config", help="YAML file of configs/")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
-    parser.add_argument("--weights", required=True, metavar="F", help="checkpoint, ours or another toolkit's")
+    parser.add_argument("--weights", required=True, metavar="F", help="checkpoint, or 'published' to download it")
     parser.add_argument(
         "--views", type=views, default=[], metavar="CxS", help="clips x crops (default: test.clips x test.crops)"
     )
@@ -44,11 +44,11 @@ def main() -> None:
 
     from actiondet.engine.devices import launch, leave
     from actiondet.engine.recognition_test import run_recognition_test
+    from actiondet.models.weights.download import choose_weights
 
+    weights = choose_weights(arguments.weights, config.published.weights)
     fabric = launch(precision=config.train.precision)
-    result = run_recognition_test(
-        config, weights=arguments.weights, fabric=fabric, dump=arguments.dump, json_=arguments.json
-    )
+    result = run_recognition_test(config, weights=weights, fabric=fabric, dump=arguments.dump, json_=arguments.json)
     if fabric.is_global_zero:
         print(f"views: {config.test.clips}x{config.test.crops}, {config.clip.sampling}, {config.test.average}")
         print(result)

@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("config", help="YAML file of configs/")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
     parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/<name of the config>)")
-    parser.add_argument("--weights", metavar="F", help="checkpoint to start from, ours or another toolkit's")
+    parser.add_argument("--weights", metavar="F", help="checkpoint to start from, or 'published' to download it")
     parser.add_argument("--resume", action="store_true", help="go on where DIR/last.pt stands")
     parser.add_argument("--overwrite", action="store_true", help="replace the run that DIR holds")
     parser.add_argument(
@@ -27,10 +27,13 @@ def main() -> None:
 
     from actiondet.config import dump_config, load_recognition_config
 
-    settings = list(arguments.settings)
+    config = load_recognition_config(arguments.config, arguments.settings, modules=arguments.modules)
     if arguments.weights:
-        settings.append(f"train.weights={arguments.weights!r}")
-    config = load_recognition_config(arguments.config, settings, modules=arguments.modules)
+        from actiondet.models.weights.download import choose_weights
+
+        weights = choose_weights(arguments.weights, config.published.pretraining)
+        settings = [*arguments.settings, f"train.weights={weights!r}"]
+        config = load_recognition_config(arguments.config, settings, modules=arguments.modules)
     if arguments.print_config:
         print(dump_config(config), end="")
         return

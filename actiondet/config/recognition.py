@@ -8,7 +8,7 @@ from pydantic import PositiveFloat, PositiveInt, SerializeAsAny, model_validator
 
 from actiondet.config.choice import Choice, Settings, one_of
 from actiondet.config.networks import RecognizerConfig
-from actiondet.config.schema import FrameFolderConfig, TrainConfig, UnitFloat
+from actiondet.config.schema import FrameFolderConfig, PublishedConfig, TrainConfig, UnitFloat
 
 Sampling = Literal["mmaction2", "pyslowfast", "uniform"]
 
@@ -123,6 +123,7 @@ class RecognitionConfig(Settings):
     data: Annotated[VideoDataConfig, one_of(VideoDataConfig), SerializeAsAny()]
     train: TrainConfig = TrainConfig()
     test: VideoTestConfig = VideoTestConfig()
+    published: PublishedConfig = PublishedConfig()
 
     @model_validator(mode="after")
     def _check_views(self) -> RecognitionConfig:
