@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from actiondet.config.choice import Choice, Settings, one_of
-from actiondet.config.networks import DetectorConfig, Share
+from actiondet.config.networks import DetectorConfig, Share, SlowFastConfig
 
 UnitFloat = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(gt=0, lt=1)]
@@ -287,3 +287,12 @@ class DetectionConfig(Settings):
     persons: Annotated[PersonsConfig, one_of(PersonsConfig), SerializeAsAny()] = HogPersons()
     """Who finds the persons of a new video (the demo); training and testing read `data.*.proposals`."""
     published: PublishedConfig = PublishedConfig()
+
+    @model_validator(mode="after")
+    def _check_frames(self) -> DetectionConfig:
+        backbone = self.model.backbone
+        if isinstance(backbone, SlowFastConfig) and self.clip.frames % backbone.alpha:
+            raise ValueError(
+                f"clip.frames {self.clip.frames} is not a multiple of model.backbone.alpha {backbone.alpha}"
+            )
+        return self

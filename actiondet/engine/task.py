@@ -11,8 +11,16 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from actiondet.config import DetectionConfig
-from actiondet.data import Loaded, TrainSampler, build_loader, build_test_set, build_training_set
-from actiondet.engine.log import MEAN_AP, Metric
+from actiondet.data import (
+    KeyMomentDataset,
+    Loaded,
+    TestSet,
+    TrainSampler,
+    build_loader,
+    build_test_set,
+    build_training_set,
+)
+from actiondet.engine.log import MEAN_AP, Metric, say
 from actiondet.engine.test import build_test_loader, evaluate, run
 from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
@@ -85,6 +93,8 @@ class DetectionTask:
         )
         self._val_loader = build_test_loader(self._val, config, fabric)
         self.actions = self._train.actions
+        if fabric.is_global_zero:
+            tell_what_is_left_out(self._train, self._val)
 
     @property
     def network(self) -> ActionDetector:
@@ -132,3 +142,13 @@ class DetectionTask:
         assert isinstance(network, ActionDetector)
         detections = run(network, self._val, self._val_loader, self.config, self.fabric)
         return evaluate(detections, self._val).mean_ap
+
+
+def tell_what_is_left_out(train: KeyMomentDataset, val: TestSet) -> None:
+    """Say which moments take no part, if there are any: they cost accuracy silently."""
+    if train.missing or val.missing:
+        say(
+            f"left out because they are missing: {len(train.missing)} training and {len(val.missing)} validation videos"
+        )
+    if val.without_persons:
+        say(f"validation: {val.without_persons} key moments have no proposals; nobody is found there")

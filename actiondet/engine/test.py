@@ -18,6 +18,7 @@ from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
 from actiondet.models.weights import load_weights
 from actiondet.records import ClipBatch
+from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.formats.ava import write_ava_results
 from evaluation.frame_map import FrameMapResult, frame_map
@@ -47,6 +48,8 @@ def run_test(
     """
     detector = build_detector(config.model)
     report = load_weights(detector, weights)
+    if report.lacks_head:
+        raise InputError(f"{weights}: holds no classifier of actions for this network; train it first, then test")
     if fabric.is_global_zero:
         say(str(report))
     detector.to(fabric.device)
