@@ -6,6 +6,8 @@ import json
 import os
 from typing import Any
 
+import numpy as np
+
 from evaluation.files import atomic_path
 from evaluation.lost_ap import LostAp
 from evaluation.report import table_text
@@ -22,7 +24,8 @@ def threshold_map_text(result: ThresholdMapResult) -> str:
     means += _range_means(result).items()
     names = ["id", "name", "truths", "detections", *(f"ap@{threshold}" for threshold in shown)]
     headings = ["id", "action", "truths", "detections", *(f"AP@{threshold:g}" for threshold in shown)]
-    rows = result.per_class[names].itertuples(index=False)
+    columns = result.columns
+    rows = zip(*(_plain(columns[name]) for name in names), strict=True)
     lines = [table_text(["IoU", "mAP"], means, numeric={"mAP"}), ""]
     lines.append(table_text(headings, rows, numeric={*headings} - {"action"}))
     return "\n".join(lines + _notes(result.notes))
@@ -33,7 +36,7 @@ def lost_ap_text(result: LostAp) -> str:
     reasons = [*result.reasons, "missed"]
     headings = ["id", "action", "AP", *reasons]
     mean = ["", "mean", result.mean_ap, *result.means.values()]
-    rows = [mean, *result.per_class.itertuples(index=False)]
+    rows = [mean, *zip(*map(_plain, result.columns.values()), strict=True)]
     lines = [f"AP@{result.threshold:g} and where it is lost (shares of the area that AP measures)", ""]
     lines.append(table_text(headings, rows, numeric={*headings} - {"action"}))
     return "\n".join(lines + _notes(result.notes))
@@ -74,8 +77,15 @@ def _map_content(result: ThresholdMapResult) -> dict[str, Any]:
 
 
 def _lost_content(result: LostAp) -> dict[str, Any]:
-    rows = result.per_class.to_dict(orient="records")
+    columns = {name: _plain(column) for name, column in result.columns.items()}
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return {"per_class": {str(row["id"]): row["ap"] for row in rows}, "means": result.means, "actions": rows}
+
+
+def _plain(column: Any) -> list[Any]:
+    """Python numbers and strings, which is what JSON and tables take."""
+    values: list[Any] = column.tolist() if isinstance(column, np.ndarray) else list(column)
+    return values
 
 
 def _range_means(result: ThresholdMapResult) -> dict[str, float]:

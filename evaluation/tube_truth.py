@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from evaluation.records import DetectionRows, FloatArray, IntArray, TruthRows, _expect
 from evaluation.tube_set import Sizes, TubeSet
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def _videos(places: IntArray, names: Sequence[str]) -> pd.Categorical:
+    import pandas as pd  # scoring does without it, and starts in half the time
+
     index: pd.Index = pd.Index(list(names), dtype="object")
     return pd.Categorical.from_codes(places, index)
 

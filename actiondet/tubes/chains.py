@@ -41,7 +41,8 @@ def chain_rows(
     edges = np.append(np.flatnonzero(np.diff(steps, prepend=steps[:1] - 1)), count).tolist()
     for start, end in pairwise(edges):
         running = running[steps[start] - steps[last_row[running]] <= options.max_gap + 1]
-        running = running[np.argsort(-(total[running] / seen[running]), kind="stable")]
+        if options.prefer == "score":
+            running = running[np.argsort(-(total[running] / seen[running]), kind="stable")]
         begins = np.flatnonzero(np.diff(streams[start:end], prepend=-1)) + start
         here = streams[begins]
         first_of[here], rows_of[here] = begins, np.diff(np.append(begins, end))

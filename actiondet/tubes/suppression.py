@@ -25,51 +25,49 @@ def suppress(
         Row numbers, sorted by group, in a group by falling score (the later row first among equals, as in
         MMAction2); and the scores of these rows.
     """
-    order = _ranked(np.argsort(groups), groups, scores)
+    order = np.argsort(groups)
+    # Number the groups from 0; most are a single row, and only the others are looked at.
+    group = np.cumsum(np.diff(groups[order], prepend=groups[order[:1]]) != 0)
+    sizes = np.bincount(group)
+    crowded = np.flatnonzero(sizes[group] > 1)
+    order[crowded] = _ranked(order[crowded], group[crowded], scores)
     if options.suppress != "keep":
-        worse, iou = _too_close(order, groups, boxes, pixel, options)
+        worse, iou = _too_close(order[crowded], group[crowded], boxes, pixel, options)
+        worse = crowded[worse]
         if options.suppress == "drop":
-            order = np.delete(order, worse)
+            order, group = np.delete(order, worse), np.delete(group, worse)
         else:
             scores = scores.copy()
             scores[order[worse]] *= 1 - iou
-            order = _ranked(order, groups, scores)
-    starts = _starts(groups[order])
-    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
-    order = order[rank < options.boxes_per_step]
+            changed = np.zeros(len(sizes), dtype=np.bool_)
+            changed[group[worse]] = True
+            again = np.flatnonzero(changed[group])
+            order[again] = _ranked(order[again], group[again], scores)
+    if sizes.max(initial=0) > options.boxes_per_step:
+        starts = np.searchsorted(group, group)
+        order = order[np.arange(len(group)) - starts < options.boxes_per_step]
     return order, scores[order]
 
 
-def _ranked(order: IntArray, groups: IntArray, scores: FloatArray) -> IntArray:
-    """Rank the rows of every group by falling score, then by falling row number; `order` has sorted the groups."""
-    same = np.diff(groups[order]) == 0
-    # Most groups are a single row: only the others need sorting.
-    crowded = np.append(same, False) | np.append(False, same)[: len(order)]
-    rows = order[crowded]
-    order = order.copy()
-    order[crowded] = rows[np.lexsort((-rows, -scores[rows], groups[rows]))]
-    return order
-
-
-def _starts(groups: IntArray) -> IntArray:
-    """First row of every run of equal numbers."""
-    return np.flatnonzero(np.diff(groups, prepend=groups[:1] - 1))
+def _ranked(rows: IntArray, group: IntArray, scores: FloatArray) -> IntArray:
+    """Order rows by group, then by falling score, then by falling row number."""
+    ranked: IntArray = rows[np.lexsort((-rows, -scores[rows], group))]
+    return ranked
 
 
 def _too_close(
-    order: IntArray, groups: IntArray, boxes: FloatArray, pixel: FloatArray, options: LinkOptions
+    rows: IntArray, group: IntArray, boxes: FloatArray, pixel: FloatArray, options: LinkOptions
 ) -> tuple[IntArray, FloatArray]:
-    """Return the places in `order` of the rows that a better row of their group suppresses, and their IoU with it.
+    """Return the places in `rows` that a better row of their group suppresses, and their IoU with it.
 
     Greedy: a row that is itself suppressed suppresses nothing.
     """
-    starts = _starts(groups[order])
-    ends = np.repeat(np.append(starts[1:], len(order))[: len(starts)], np.diff(np.append(starts, len(order))))
-    places = np.arange(len(order))
-    better = np.repeat(places, ends - places - 1)
-    worse = row_ranges(places + 1, ends - places - 1)
-    extra = pixel[order[better]] if options.pixel_corners else np.zeros(2)
-    iou = _iou(boxes[order[better]], boxes[order[worse]], extra)
+    places = np.arange(len(rows))
+    after = np.searchsorted(group, group, side="right") - places - 1
+    better = np.repeat(places, after)
+    worse = row_ranges(places + 1, after)
+    extra = pixel[rows[better]] if options.pixel_corners else np.zeros(2)
+    iou = _iou(boxes[rows[better]], boxes[rows[worse]], extra)
     close = np.flatnonzero(iou > options.suppress_iou)
     gone = set()
     pairs = []
