@@ -20,7 +20,15 @@ def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["evaluation", "actiondet", "actiondet.config", "actiondet.video", "actiondet.tubes", "actiondet.drawing", "data_tools"],
+    [
+        "evaluation",
+        "actiondet",
+        "actiondet.config",
+        "actiondet.video",
+        "actiondet.tubes",
+        "actiondet.drawing",
+        "data_tools",
+    ],
 )
 def test_rooms_that_know_no_torch_do_not_load_it(module: str) -> None:
     done = run_python("-c", f"import sys, {module}; print('torch' in sys.modules)")

@@ -17,9 +17,17 @@ from evaluation.files import atomic_path, load_pickle
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     target = tmp_path / "result.csv"
     target.write_text("old")
-    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    class BrokenOffError(Exception):
+        pass
+
+    def write() -> None:
+        with atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise BrokenOffError
+
+    with pytest.raises(BrokenOffError):
+        write()
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["result.csv"]
 
