@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from evaluation.formats.person_boxes import write_proposals as write_proposals
     from evaluation.frame_map import FrameMapResult as FrameMapResult
     from evaluation.frame_map import frame_map as frame_map
+    from evaluation.lost_ap import LostAp as LostAp
     from evaluation.lost_ap import frame_errors as frame_errors
     from evaluation.lost_ap import video_errors as video_errors
     from evaluation.persons import person_ap as person_ap
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from evaluation.records import PersonBoxes as PersonBoxes
     from evaluation.records import TruthRows as TruthRows
     from evaluation.records import Tube as Tube
+    from evaluation.threshold_map import ThresholdMapResult as ThresholdMapResult
+    from evaluation.tube_set import TubeSet as TubeSet
+    from evaluation.tube_truth import FrameDetections as FrameDetections
+    from evaluation.tube_truth import TubeTruth as TubeTruth
     from evaluation.video_map import tube_frame_map as tube_frame_map
     from evaluation.video_map import video_map as video_map
 
@@ -63,10 +68,13 @@ _NAMES_OF = {
     ),
     "formats.person_boxes": ("read_proposals", "write_proposals"),
     "frame_map": ("FrameMapResult", "frame_map"),
-    "lost_ap": ("frame_errors", "video_errors"),
+    "lost_ap": ("LostAp", "frame_errors", "video_errors"),
     "persons": ("person_ap",),
     "recognition": ("average_views", "recognition_accuracy"),
     "records": ("ActionDetections", "DetectionRows", "FrameKey", "PersonBoxes", "TruthRows", "Tube"),
+    "threshold_map": ("ThresholdMapResult",),
+    "tube_set": ("TubeSet",),
+    "tube_truth": ("FrameDetections", "TubeTruth"),
     "video_map": ("tube_frame_map", "video_map"),
 }
 _HOME = {name: f"evaluation.{module}" for module, names in _NAMES_OF.items() for name in names}
