@@ -19,7 +19,7 @@ Activity = Literal["stand", "stay_low", "walk", "jump", "crouch", "spin"]
 ArmStyle = Literal["down", "hips", "out", "up", "both_up", "wave", "wave_both"]
 
 ARM_STYLES: tuple[ArmStyle, ...] = ("down", "hips", "out", "up", "both_up")
-ARM_ODDS = (0.42, 0.10, 0.12, 0.20, 0.16)
+ARM_ODDS = (0.54, 0.12, 0.13, 0.12, 0.09)
 DEEPEST = 0.31
 """How far the hips sink in the deepest crouch."""
 
@@ -89,7 +89,7 @@ class Stretch:
     wave_tempo: float
 
 
-TEMPO = {"jump": (1.2, 1.6), "crouch": (0.8, 1.1), "spin": (0.75, 1.15), "walk": (0.95, 1.25)}
+TEMPO = {"jump": (1.05, 1.4), "crouch": (0.75, 1.05), "spin": (0.65, 1.0), "walk": (0.95, 1.25)}
 SPEED = (0.6, 1.0)
 
 
@@ -110,7 +110,7 @@ def random_stretch(rng: np.random.Generator, activity: Activity, direction: int,
         tempo=rng.uniform(low, high) * (rng.choice([-1, 1]) if activity == "spin" else 1),
         phase=(float(first), float(second), float(third)),
         turn=float(turn),
-        wave_tempo=rng.uniform(1.2, 1.7),
+        wave_tempo=rng.uniform(0.9, 1.25),
     )
 
 

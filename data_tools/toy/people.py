@@ -24,6 +24,7 @@ SHIRTS: tuple[Colour, ...] = (
     (82, 120, 200), (140, 104, 186), (222, 120, 164), (240, 236, 226), (70, 84, 104),
 )  # fmt: skip
 TROUSERS: tuple[Colour, ...] = ((52, 62, 92), (84, 74, 70), (44, 48, 54), (118, 96, 74), (92, 110, 134), (148, 74, 74))
+TEXTURE = 128
 PATTERNS = ("stripes", "checks", "dots", "emblem", "diagonal")
 
 # Joints, in the order of `joints`: head, neck, hips, then left and right of shoulder, elbow, hand, hip, knee, foot.
@@ -37,7 +38,7 @@ class Look:
 
     Attributes:
         girth: thickness of limbs and trunk relative to the mean.
-        shirt: (64, 64, 4) RGBA texture, repeated around the trunk.
+        shirt: (TEXTURE, TEXTURE, 4) RGBA, once around the trunk; the middle column is the middle of the chest.
         long_sleeves: whether the shirt covers the forearms.
         skirt: whether the legs show below a skirt.
         long_hair: whether the hair reaches the shoulders.
@@ -57,7 +58,7 @@ class Look:
 
 def random_look(rng: np.random.Generator) -> Look:
     """Dress somebody."""
-    base, other = (SHIRTS[i] for i in rng.choice(len(SHIRTS), 2, replace=False))
+    base, other, back = (SHIRTS[i] for i in rng.choice(len(SHIRTS), 3, replace=False))
 
     def pick(colours: tuple[Colour, ...]) -> Colour:
         return colours[int(rng.integers(len(colours)))]
@@ -66,7 +67,7 @@ def random_look(rng: np.random.Generator) -> Look:
         girth=float(rng.uniform(0.88, 1.18)),
         skin=pick(SKINS),
         hair=pick(HAIRS),
-        shirt=_texture(PATTERNS[int(rng.integers(len(PATTERNS)))], base, other, int(rng.integers(2, 4))),
+        shirt=_texture(PATTERNS[int(rng.integers(len(PATTERNS)))], base, other, back, int(rng.integers(2, 4))),
         sleeve=base,
         trousers=pick(TROUSERS),
         shoes=pick(((240, 240, 240), (40, 36, 40), (190, 60, 56))),
@@ -76,8 +77,8 @@ def random_look(rng: np.random.Generator) -> Look:
     )
 
 
-def _texture(pattern: str, base: Colour, other: Colour, count: int) -> Image:
-    y, x = np.mgrid[0:64, 0:64] / 64.0
+def _texture(pattern: str, base: Colour, other: Colour, back: Colour, count: int) -> Image:
+    y, x = np.mgrid[0:TEXTURE, 0:TEXTURE] / TEXTURE
     if pattern == "stripes":
         mask = (y * (count + 2)) % 1 < 0.45
     elif pattern == "checks":
@@ -88,10 +89,10 @@ def _texture(pattern: str, base: Colour, other: Colour, count: int) -> Image:
         mask = ((x * 2 + y * 2) * count / 2) % 1 < 0.4
     else:
         mask = ((x - 0.5) / 0.16) ** 2 + ((y - 0.42) / 0.22) ** 2 < 1
-    # Front and back of every shirt differ, so that a turn shows.
-    behind = np.abs(x - 0.5) > 0.25
-    mask = np.where(behind, ~mask & (np.abs(y - 0.25) > 0.1), mask)
-    return np.where(mask[..., None], np.array([*other, 255]), np.array([*base, 255])).astype(np.uint8)
+    texture = np.where(mask[..., None], np.array([*other, 255]), np.array([*base, 255]))
+    # The back is plain and of another colour, so that a turn shows from far away.
+    texture[np.abs(x - 0.5) > 0.25] = (*back, 255)
+    return texture.astype(np.uint8)
 
 
 def joints(motion: Motion) -> FloatArray:
@@ -249,8 +250,8 @@ def _trunk(look: Look, at: list[Place], yaw: float, canvas: Canvas) -> None:
     cv2.polylines(mask, [local], True, 1, max(1, int(0.032 * canvas.unit)), shift=4)
     # An upright cylinder: the column seen at x shows the texture at angle asin(x) + yaw.
     angle = np.arcsin(np.linspace(-0.99, 0.99, right - left)) - yaw
-    columns = (angle * (64 / (2 * np.pi)) + 32).astype(np.int64) % 64
-    rows = np.arange(bottom - top) * 64 // (bottom - top)
+    columns = (angle / (2 * np.pi) * TEXTURE + TEXTURE / 2).astype(np.int64) % TEXTURE
+    rows = np.arange(bottom - top) * TEXTURE // (bottom - top)
     cv2.copyTo(look.shirt[rows][:, columns], mask, canvas.image[top:bottom, left:right])
 
 

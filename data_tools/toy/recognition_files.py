@@ -106,6 +106,7 @@ def _scene(clip: Clip) -> Scene:
         follow = name == "follow a person"
         chosen.append(random_stretch(rng, "walk" if follow else "stand", direction if follow else 0, False))
         ahead = 0.6 * cast[0].height if follow else 0.3 * cast[0].height + abs(cast[0].step(chosen[0]))
+        middle -= direction * ahead / 2
         cast[1].start = middle + direction * ahead - 1.5 * cast[1].step(chosen[1])
     cast[0].start = middle - 1.5 * cast[0].step(chosen[0])
     for actor, stretch in zip(cast, chosen, strict=False):

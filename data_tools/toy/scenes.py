@@ -18,10 +18,12 @@ from evaluation.records import IntArray
 RATE = 30
 """Frames per second of every toy video."""
 TRIES = 60
-CROWDED = 0.2
-"""The share of slots in which people may stand in front of each other."""
+WAVING = (0.5, 0.2)
+"""The share of those who stand, and of those who walk, who wave."""
+CROWDED, LEAVING = 0.2, 0.3
+"""The share of slots in which people may stand in front of each other, and in which they may leave."""
 ON_THE_SPOT: tuple[Activity, ...] = ("stand", "jump", "crouch", "spin", "stay_low")
-SPOT_ODDS = (0.24, 0.23, 0.24, 0.22, 0.07)
+SPOT_ODDS = (0.30, 0.21, 0.22, 0.21, 0.06)
 
 
 @dataclass
@@ -58,6 +60,21 @@ class Actor:
 
 
 @dataclass(frozen=True)
+class Wish:
+    """What a slot should be like.
+
+    Attributes:
+        theme: "approach" or "follow" if somebody should; "none" otherwise.
+        crowding: whether people may stand in front of each other.
+        leaving: whether people may walk out of the frame.
+    """
+
+    theme: str
+    crowding: bool
+    leaving: bool
+
+
+@dataclass(frozen=True)
 class Scene:
     """A planned video.
 
@@ -85,7 +102,7 @@ def plan_scene(rng: np.random.Generator, seconds: int, aspect: float, people: in
     doubtful = set()
     for slot in range(seconds + 1):
         if rng.random() < 0.55:
-            theme = ("approach", "follow", "none")[int(rng.choice(3, p=(0.36, 0.34, 0.30)))]
+            theme = ("approach", "follow", "none")[int(rng.choice(3, p=(0.38, 0.38, 0.24)))]
         chosen, related = _choose(rng, cast, theme, aspect)
         for actor, stretch in zip(cast, chosen, strict=True):
             actor.positions.append(actor.x + actor.step(stretch))
@@ -127,8 +144,8 @@ def _choose(
 ) -> tuple[list[Stretch], dict[int, str]]:
     """Draw what everybody does next, and draw single persons again until nothing is wrong with it."""
     chosen = [_propose(rng, actor, aspect) for actor in cast]
-    crowding = rng.random() < CROWDED
-    fault = _fault(cast, chosen, theme, aspect, crowding)
+    wish = Wish(theme, crowding=rng.random() < CROWDED, leaving=rng.random() < LEAVING)
+    fault = _fault(cast, chosen, wish, aspect)
     for _ in range(TRIES):
         if fault == 0:
             break
@@ -138,16 +155,21 @@ def _choose(
         else:
             seat = int(rng.integers(len(cast)))
             other[seat] = _propose(rng, cast[seat], aspect)
-        if (theirs := _fault(cast, other, theme, aspect, crowding)) <= fault:
+        if (theirs := _fault(cast, other, wish, aspect)) <= fault:
             chosen, fault = other, theirs
     return chosen, relate(cast, chosen, aspect)
 
 
-def _fault(cast: list[Actor], chosen: list[Stretch], theme: str, aspect: float, crowding: bool) -> int:
+def _fault(cast: list[Actor], chosen: list[Stretch], wish: Wish, aspect: float) -> int:
     """Return how much is wrong with a choice; 0 is nothing."""
     related = list(relate(cast, chosen, aspect).values())
-    alone = theme != "none" and theme not in related
-    return 4 * related.count("doubtful") + 2 * _collisions(cast, chosen, aspect, crowding) + int(alone)
+    fault = 4 * related.count("doubtful") + 2 * _collisions(cast, chosen, aspect, wish.crowding)
+    if wish.theme != "none" and wish.theme not in related:
+        fault += 1
+    if not wish.leaving:
+        pairs = zip(cast, chosen, strict=True)
+        fault += sum(not _within(actor.x + actor.step(stretch), actor.height, aspect, 0.0) for actor, stretch in pairs)
+    return fault
 
 
 def _propose(rng: np.random.Generator, actor: Actor, aspect: float) -> Stretch:
@@ -158,20 +180,20 @@ def _propose(rng: np.random.Generator, actor: Actor, aspect: float) -> Stretch:
         return last
     if outside and rng.random() < 0.8:
         direction = 1 if actor.x < aspect / 2 else -1
-        return random_stretch(rng, "walk", direction, rng.random() < 0.3)
+        return random_stretch(rng, "walk", direction, rng.random() < WAVING[1])
     if rng.random() < 0.12:
-        return random_stretch(rng, "walk", int(rng.choice([-1, 1])), rng.random() < 0.3)
+        return random_stretch(rng, "walk", int(rng.choice([-1, 1])), rng.random() < WAVING[1])
     activity = ON_THE_SPOT[int(rng.choice(len(ON_THE_SPOT), p=SPOT_ODDS))]
-    return random_stretch(rng, activity, 0, activity == "stand" and rng.random() < 0.4)
+    return random_stretch(rng, activity, 0, activity == "stand" and rng.random() < WAVING[0])
 
 
 def _follow_theme(rng: np.random.Generator, cast: list[Actor], chosen: list[Stretch], theme: str) -> None:
     """Send one person towards or after another."""
     goer, other = rng.choice(len(cast), 2, replace=False)
     direction = 1 if cast[other].x > cast[goer].x else -1
-    chosen[goer] = random_stretch(rng, "walk", direction, rng.random() < 0.3)
+    chosen[goer] = random_stretch(rng, "walk", direction, rng.random() < WAVING[1])
     if theme == "follow":
-        chosen[other] = random_stretch(rng, "walk", direction, rng.random() < 0.3)
+        chosen[other] = random_stretch(rng, "walk", direction, rng.random() < WAVING[1])
 
 
 def relate(cast: list[Actor], chosen: list[Stretch], aspect: float) -> dict[int, str]:
