@@ -83,18 +83,15 @@ def read_frame_detections(path: str | os.PathLike[str], truth: TubeTruth) -> Fra
     if not np.isfinite(table).all():
         row = int(np.flatnonzero(~np.isfinite(table).all(axis=1))[0])
         raise InputError(f"{path}: row {row} (of {len(table)}, from 0) has a number that is not finite")
-    whole = table[:, :3].astype(np.int64)
-    if not np.array_equal(whole, table[:, :3]):
-        row = int(np.flatnonzero((whole != table[:, :3]).any(axis=1))[0])
-        raise InputError(f"{path}: row {row}: video, frame and label must be whole numbers, found {table[row, :3]}")
+    video, moments, labels = (table[:, column].astype(np.int64) for column in range(3))
+    for column, whole in enumerate((video, moments, labels)):
+        if not np.array_equal(whole, table[:, column]):
+            row = int(np.flatnonzero(whole != table[:, column])[0])
+            raise InputError(f"{path}: row {row}: video, frame and label must be whole numbers, found {table[row, :3]}")
     check_pixels(table[:, 4:], path)
+    # Boxes and scores stay where they are: copying them would cost as much as reading the file.
     return FrameDetections(
-        videos=truth.test_videos,
-        video=np.ascontiguousarray(whole[:, 0]),
-        moments=np.ascontiguousarray(whole[:, 1]),
-        boxes=np.ascontiguousarray(table[:, 4:]),
-        labels=np.ascontiguousarray(whole[:, 2]),
-        scores=np.ascontiguousarray(table[:, 3]),
+        videos=truth.test_videos, video=video, moments=moments, boxes=table[:, 4:], labels=labels, scores=table[:, 3]
     )
 
 
