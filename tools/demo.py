@@ -54,7 +54,9 @@ def parse_arguments() -> argparse.Namespace:
         help="setting of the person detector: threshold=0.7, weights=FILE, model=NAME (torchvision), config=YAML",
     )
     times = parser.add_argument_group("times, in seconds")
-    times.add_argument("--every", type=float, default=1.0, metavar="S", help="from key moment to key moment (1)")
+    times.add_argument(
+        "--every", type=float, default=1.0, metavar="S", help="between key moments (1); 0.5 follows walkers better"
+    )
     times.add_argument(
         "--start",
         type=float,
