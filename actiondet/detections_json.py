@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from actiondet.carrying import CarriedPersons
+from actiondet.tubes.carrying import CarriedPersons
 from actiondet.video import VideoIndex
 from evaluation.files import atomic_path
 from evaluation.formats.ava import ActionList

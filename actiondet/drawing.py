@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import supervision as sv
 
-from actiondet.carrying import CarriedPersons
+from actiondet.tubes.carrying import CarriedPersons
 from actiondet.video import VideoIndex, VideoWriter, stream_frames
 from evaluation.boxes import unit_to_pixel
 from evaluation.formats.ava import ActionList

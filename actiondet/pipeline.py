@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actiondet.clip_stream import MomentClip, moment_times, stream_clips
 from actiondet.config import DetectionConfig, PersonsConfig
 from actiondet.config.choice import members
+from actiondet.data.clip_stream import MomentClip, moment_times, stream_clips
 from actiondet.engine.predict import activate
+from actiondet.engine.trained import from_checkpoint
 from actiondet.models.detector import ActionDetector
 from actiondet.persons.base import PersonDetector
 from actiondet.persons.build import build_persons
-from actiondet.trained import from_checkpoint
 from actiondet.video import VideoIndex, index_video
 from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError

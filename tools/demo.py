@@ -21,7 +21,7 @@ from evaluation.errors import InputError
 
 if TYPE_CHECKING:
     from actiondet.config import DetectionConfig
-    from actiondet.trained import TrainedDetector
+    from actiondet.engine.trained import TrainedDetector
     from actiondet.video import VideoIndex
     from evaluation.formats.ava import ActionList
     from evaluation.records import ActionDetections
@@ -153,7 +153,7 @@ def load_network(arguments: argparse.Namespace) -> TrainedDetector:
     Raises:
         InputError: a file is missing, or the weights belong to another network.
     """
-    from actiondet.trained import from_checkpoint, from_config
+    from actiondet.engine.trained import from_checkpoint, from_config
 
     if arguments.config:
         if arguments.weights:
@@ -223,11 +223,11 @@ def write(
     trained: TrainedDetector,
 ) -> None:
     """Write what the command line asks for."""
-    from actiondet.carrying import CarriedPersons
     from actiondet.detections_json import write_detections_json
     from actiondet.drawing import DrawingStyle, draw_video
     from actiondet.engine.log import ProgressBar, say
     from actiondet.engine.predict import to_rows
+    from actiondet.tubes.carrying import CarriedPersons
     from evaluation.formats.ava import write_ava_results
 
     start = round(arguments.start * 1_000_000)

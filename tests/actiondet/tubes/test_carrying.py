@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from actiondet.carrying import CarriedPersons, match_persons
+from actiondet.tubes.carrying import CarriedPersons, match_persons
 from evaluation.records import ActionDetections, FrameKey
 
 SECOND = 1_000_000

@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from actiondet import trained
 from actiondet.config import load_config
+from actiondet.engine import trained
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
+from actiondet.engine.trained import from_checkpoint, from_config
 from actiondet.models.build import build_detector
 from actiondet.models.weights.report import Report
-from actiondet.trained import from_checkpoint, from_config
 from evaluation.formats.ava import ActionList, write_action_list
 
 ACTIONS = ActionList((1, 3), ("walk", "wave"), (None, None))

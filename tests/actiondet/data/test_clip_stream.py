@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actiondet import clip_stream
-from actiondet.clip_stream import moment_times, stream_clips
+from actiondet.data import clip_stream
+from actiondet.data.clip_stream import moment_times, stream_clips
 from actiondet.data.transforms import BoxedClip, TestTransform
 from actiondet.video import VideoIndex, clip_frames, index_video, open_video
 from evaluation.errors import InputError
