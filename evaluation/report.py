@@ -46,8 +46,8 @@ def _cell(value: object) -> str:
 
 
 def frame_map_text(result: FrameMapResult) -> str:
-    """Return the mAP, the table of actions, the means of their types, and the notes."""
-    lines = [f"mAP@0.5 {result.mean_ap:.4f}", f"protocol {result.protocol.name}, ties {result.ties}", ""]
+    """Return the table of actions, the means of their types, the notes, and the mAP as the last line."""
+    lines = [f"protocol {result.protocol.name}, ties {result.ties}", ""]
     table = result.per_class.rename(columns={"name": "action", "ap": "AP"})
     if table["type"].isna().all():
         table = table.drop(columns="type")
@@ -58,6 +58,7 @@ def frame_map_text(result: FrameMapResult) -> str:
         lines += ["", table_text(["type", "mAP", "actions"], rows, numeric=numeric)]
     if result.notes:
         lines += ["", *(f"note: {note}" for note in result.notes)]
+    lines += ["", f"mAP@0.5 {result.mean_ap:.4f}"]
     return "\n".join(lines)
 
 

@@ -54,11 +54,11 @@ def main() -> None:
     result = frame_map(
         truth, detections, actions=actions, excluded=excluded, protocol=arguments.protocol, ties=arguments.ties
     )
-    print(result)
     steps = ()
     if arguments.explain:
         steps = explain(truth, detections, actions=actions, excluded=excluded, ties=arguments.ties)
-        print("", report.explanation_text(steps), sep="\n")
+        print(report.explanation_text(steps), end="\n\n")
+    print(result)
     if arguments.json:
         report.write_json(arguments.json, result, steps)
     if arguments.csv:

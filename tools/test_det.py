@@ -56,11 +56,10 @@ def main() -> None:
         control=arguments.control,
     )
     if fabric.is_global_zero:
-        print(result)
         print(
             f"moments: {arguments.moments}" + (f"; control: {arguments.control}" if arguments.control != "none" else "")
         )
-        print(f"mAP@0.5 {result.mean_ap:.4f}")
+        print(result)
     leave()
 
 
