@@ -7,13 +7,15 @@ import json
 import math
 import os
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluation.explain import ExplainedStep
 from evaluation.files import atomic_path
-from evaluation.frame_map import FrameMapResult
+
+if TYPE_CHECKING:
+    from evaluation.explain import ExplainedStep
+    from evaluation.frame_map import FrameMapResult
 
 
 def table_text(columns: Sequence[str], rows: Iterable[Sequence[object]], *, numeric: Collection[str] = ()) -> str:
