@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from actiondet.config import load_config as load_config
     from actiondet.models.build import build_detector as build_detector
     from actiondet.models.build import build_recognizer as build_recognizer
+    from actiondet.models.inference import optimize_for_inference as optimize_for_inference
     from actiondet.models.weights import load_weights as load_weights
     from actiondet.pipeline import VideoPipeline as VideoPipeline
     from actiondet.tubes.linking import link as link
@@ -23,9 +24,18 @@ _HOME = {
     "link": "actiondet.tubes.linking",
     "load_config": "actiondet.config",
     "load_weights": "actiondet.models.weights",
+    "optimize_for_inference": "actiondet.models.inference",
 }
 
-__all__ = ["VideoPipeline", "build_detector", "build_recognizer", "link", "load_config", "load_weights"]
+__all__ = [
+    "VideoPipeline",
+    "build_detector",
+    "build_recognizer",
+    "link",
+    "load_config",
+    "load_weights",
+    "optimize_for_inference",
+]
 
 
 def __getattr__(name: str) -> Any:

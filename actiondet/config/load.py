@@ -55,6 +55,21 @@ def load_config_of(
     Raises:
         ConfigError: all faults at once, each with its file, its full key and a hint.
     """
+    return validate_config(kind, _read_with_arguments(path, overrides, modules))
+
+
+def load_config_by_task(
+    path: str | Path, overrides: Sequence[str] = (), *, modules: Sequence[str] = ()
+) -> DetectionConfig | RecognitionConfig:
+    """Read a configuration of the kind that its `task:` names; arguments and faults as in `load_config_of`."""
+    tree = _read_with_arguments(path, overrides, modules)
+    task = tree.value.get("task") if isinstance(tree.value, dict) else None
+    if task is not None and task.value == "recognition":
+        return validate_config(RecognitionConfig, tree)
+    return validate_config(DetectionConfig, tree)
+
+
+def _read_with_arguments(path: str | Path, overrides: Sequence[str], modules: Sequence[str]) -> Value:
     for module in modules:
         try:
             importlib.import_module(module)
@@ -64,7 +79,7 @@ def load_config_of(
     # either order.
     arguments = functools.reduce(_merge, map(_parse_override, overrides), Value({}, COMMAND_LINE))
     tree = _read(Path(path), ())
-    return validate_config(kind, _merge(tree, arguments) if overrides else tree)
+    return _merge(tree, arguments) if overrides else tree
 
 
 def parse_config(text: str, *, source: str) -> DetectionConfig:

@@ -1,0 +1,30 @@
+"""How fast is it, here and now? python tools/benchmark.py model CONFIG ...
+
+Every kind of measurement is a module of tools/benchmarks/, with `add_arguments(parser)` and `run(arguments)`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from evaluation.command_line import run_tool
+
+KINDS = ("model",)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure how fast things are, against the plain way in the same run.")
+    kinds = parser.add_subparsers(required=True, metavar="KIND")
+    for kind in KINDS:
+        module = importlib.import_module(f"benchmarks.{kind}")
+        assert module.__doc__ is not None
+        part = kinds.add_parser(kind, help=module.__doc__.splitlines()[0], description=module.__doc__)
+        module.add_arguments(part)
+        part.set_defaults(run=module.run)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    run_tool(main)

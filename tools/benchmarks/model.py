@@ -1,0 +1,186 @@
+"""Networks, plain and made fast by `actiondet.optimize_for_inference`.
+
+All are called in turn, several rounds; the best call of each counts, so that ratios hold on a busy machine too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import functools
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from actiondet.config import DetectionConfig, RecognitionConfig
+
+Call = Callable[[], "Tensor"]
+"""A clip or several through a network: the logits."""
+PLAIN = "plain float32"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one network.
+
+    Attributes:
+        seconds: of the fastest call, by the clock.
+        cpu_seconds: of the fastest call, over all cores.
+        clips_per_second: in the fastest call.
+        peak_mib: the least memory, in MiB, that a call took beyond what the process (the GPU, on one) held before.
+        ratio: CPU seconds (on a GPU, seconds) of the plain network over its own: above 1 is faster.
+        largest_change: of a score, against the plain network's.
+    """
+
+    config: str
+    network: str
+    seconds: float
+    cpu_seconds: float
+    clips_per_second: float
+    peak_mib: float
+    ratio: float
+    largest_change: float
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line of `benchmark.py model`."""
+    parser.add_argument("configs", nargs="+", metavar="CONFIG", help="YAML files of configs/")
+    parser.add_argument("--side", type=int, default=256, metavar="PX", help="height and width of a clip (256)")
+    parser.add_argument("--batch", type=int, default=1, metavar="B", help="clips a call (1)")
+    parser.add_argument("--boxes", type=int, default=10, metavar="P", help="persons a clip (10)")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="calls of each network (3)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of torch (default: its own choice)")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda")
+    parser.add_argument("--compile", action="store_true", help="also through torch.compile (minutes more)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and print."""
+    import torch
+
+    from actiondet.config import load_config_by_task
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    rows: list[Row] = []
+    for path in arguments.configs:
+        rows += measure(path, load_config_by_task(path), arguments)
+        if not arguments.json:
+            print_table([row for row in rows if row.config == path])
+    if arguments.json:
+        print(json.dumps([asdict(row) for row in rows], indent=2))
+
+
+def measure(path: str, config: DetectionConfig | RecognitionConfig, arguments: argparse.Namespace) -> list[Row]:
+    """Warm up, and measure every network in turn."""
+    import torch
+
+    calls = make_calls(config, arguments)
+    with torch.inference_mode():
+        scores = {name: call().float().sigmoid().cpu() for name, call in calls.items()}
+        rounds: dict[str, list[tuple[float, float, float]]] = {name: [] for name in calls}
+        for _ in range(arguments.rounds):
+            for name, call in calls.items():
+                rounds[name].append(time_call(call))
+    best = {name: [min(values) for values in zip(*measured, strict=True)] for name, measured in rounds.items()}
+    what_counts = 0 if arguments.device.startswith("cuda") else 1
+    return [
+        Row(
+            config=path,
+            network=name,
+            seconds=seconds,
+            cpu_seconds=cpu,
+            clips_per_second=arguments.batch / seconds,
+            peak_mib=peak,
+            ratio=best[PLAIN][what_counts] / best[name][what_counts],
+            largest_change=float((scores[name] - scores[PLAIN]).abs().max()),
+        )
+        for name, (seconds, cpu, peak) in best.items()
+    ]
+
+
+def make_calls(config: DetectionConfig | RecognitionConfig, arguments: argparse.Namespace) -> dict[str, Call]:
+    """Every network with the same clips (and boxes): the plain one first."""
+    import torch
+
+    from actiondet import build_detector, build_recognizer, optimize_for_inference
+    from actiondet.config import DetectionConfig
+
+    torch.manual_seed(0)
+    device, side, batch = arguments.device, arguments.side, arguments.batch
+    inputs: list[object] = [torch.randn(batch, len(config.model.mean), config.clip.frames, side, side).to(device)]
+    if isinstance(config, DetectionConfig):
+        plain: torch.nn.Module = build_detector(config.model)
+        corners = torch.rand(batch, arguments.boxes, 2, 2) * side
+        inputs.append(list(torch.cat([corners.amin(dim=2), corners.amax(dim=2)], dim=2).to(device)))
+    else:
+        plain = build_recognizer(config.model)
+    for module in plain.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):  # new ones end every block with zeros, and would hide changes
+            torch.nn.init.uniform_(module.weight, 0.2, 0.8)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
+    plain = plain.to(device).eval()
+    with torch.inference_mode():  # logits as far apart as a trained network's
+        last = [module for module in plain.modules() if isinstance(module, torch.nn.Linear)][-1]
+        last.weight.mul_(2 / plain(*inputs).std())
+    networks = {
+        PLAIN: plain,
+        "float32": optimize_for_inference(plain),
+        "bfloat16": optimize_for_inference(plain, precision="bfloat16"),
+    }
+    if arguments.compile:
+        networks["float32, compiled"] = optimize_for_inference(plain, compile=True)
+        networks["bfloat16, compiled"] = optimize_for_inference(plain, precision="bfloat16", compile=True)
+    return {name: functools.partial(network, *inputs) for name, network in networks.items()}
+
+
+def time_call(call: Call) -> tuple[float, float, float]:
+    """Seconds, CPU seconds, and the memory in MiB that a call took."""
+    import torch
+
+    cuda = torch.cuda.is_initialized()
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+        held = torch.cuda.memory_allocated()
+    else:
+        with suppress(OSError, AttributeError):  # Linux: give back what is free, and start the record of the peak anew
+            ctypes.CDLL(None).malloc_trim(0)
+            Path("/proc/self/clear_refs").write_text("5")
+        held = memory_of_process()
+    wall, cpu = time.perf_counter(), time.process_time()
+    call()
+    if cuda:
+        torch.cuda.synchronize()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    peak = torch.cuda.max_memory_allocated() if cuda else memory_of_process()
+    return wall, cpu, (peak - held) / 2**20
+
+
+def memory_of_process() -> int:
+    """Most memory of this process since the record was started, in bytes; 0 where the system does not tell."""
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
+    return 0
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    """One line for each network."""
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = ("network", "seconds", "CPU s", "clips/s", "MiB", "x plain", "score change")
+    table = Table(*columns, title=rows[0].config)
+    for row in rows:
+        figures = (row.seconds, row.cpu_seconds, row.clips_per_second)
+        shown = [f"{figure:.3f}" for figure in figures]
+        table.add_row(row.network, *shown, f"{row.peak_mib:.0f}", f"{row.ratio:.2f}", f"{row.largest_change:.1e}")
+    Console().print(table)
