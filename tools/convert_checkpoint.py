@@ -52,18 +52,25 @@ def infer(arguments: argparse.Namespace) -> None:
 
 def convert(arguments: argparse.Namespace) -> None:
     """Write our checkpoint."""
-    from actiondet.config import load_config
+    from actiondet.config import DetectionConfig, load_config_by_task
     from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
-    from actiondet.models.build import build_detector
+    from actiondet.engine.recognize import class_names
+    from actiondet.engine.trained import named_actions
+    from actiondet.models.build import build_detector, build_recognizer
     from actiondet.models.weights import load_weights
-    from evaluation.formats.action_list import read_action_list
+    from evaluation.formats.action_list import ActionList
 
-    config = load_config(arguments.config, arguments.settings)
-    actions = read_action_list(config.data.actions)
-    detector = build_detector(config.model)
-    print(load_weights(detector, arguments.source, arguments.origin, allow=arguments.allow))
-    save_checkpoint(Checkpoint(config, detector.state_dict(), actions), Path(arguments.out))
-    print(f"wrote {arguments.out}")
+    config = load_config_by_task(arguments.config, arguments.settings)
+    if isinstance(config, DetectionConfig):
+        network, actions = build_detector(config.model), named_actions(config)
+    else:
+        classes = class_names(config)
+        network = build_recognizer(config.model)
+        actions = ActionList(tuple(range(len(classes))), classes, (None,) * len(classes))
+    print(load_weights(network, arguments.source, arguments.origin, allow=arguments.allow))
+    save_checkpoint(Checkpoint(config, network.state_dict(), actions), Path(arguments.out))
+    some = ", ".join(actions.names[:4]) + (", ..." if len(actions) > 4 else "")
+    print(f"wrote {arguments.out}, which names its columns {some}")
 
 
 if __name__ == "__main__":

@@ -76,16 +76,16 @@ def from_config(
         torch.manual_seed(0)
         network = build_detector(config.model)
     if weights is None:
-        return TrainedDetector(config, network, _named_actions(config), None)
+        return TrainedDetector(config, network, named_actions(config), None)
     report = load_weights(network, weights)
     if report.origin == "actiondet":
         return TrainedDetector(config, network, load_checkpoint(Path(weights)).actions, Path(weights))
     head_is_random = any(name.startswith("head.") for name in report.left_alone)
     trained = None if head_is_random else Path(weights)
-    return TrainedDetector(config, network, _named_actions(config), trained, str(report))
+    return TrainedDetector(config, network, named_actions(config), trained, str(report))
 
 
-def _named_actions(config: DetectionConfig) -> ActionList:
+def named_actions(config: DetectionConfig) -> ActionList:
     """The action list that the configuration names; numbers where that file is not here."""
     if isinstance(config.data, AvaConfig) and Path(config.data.actions).is_file():
         return read_action_list(config.data.actions)

@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 import yaml
 
+from actiondet.config import RecognitionConfig
 from actiondet.engine.checkpoint import load_checkpoint
-from actiondet.models.build import build_detector
+from actiondet.models.build import build_detector, build_recognizer
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "tests" / "golden" / "models" / "slowonly_r50_16x4_tricks.pt"
@@ -47,6 +48,35 @@ def test_a_converted_checkpoint_is_ours(tmp_path: Path) -> None:
     checkpoint = load_checkpoint(tmp_path / "ours.pt")
     build_detector(checkpoint.config.model).load_state_dict(dict(checkpoint.weights))
     assert checkpoint.actions.names == ("stand", "walk")
+
+
+def test_a_recognisers_checkpoint_is_converted_too(tmp_path: Path) -> None:
+    reference = torch.load(REFERENCE.with_name("rec_slowfast_r50_8x8_lateral_norm.pt"), weights_only=True)
+    torch.save({"state_dict": reference["state_dict"]}, tmp_path / "theirs.pth")
+    classes = len(reference["state_dict"]["cls_head.fc_cls.bias"])
+    names = tmp_path / "classes.txt"
+    names.write_text("".join(f"class {label}\n" for label in range(classes)))
+    settings = [
+        "model.backbone={name: slowfast, width: 4, beta_inv: 4, res5_stride: 2, lateral_norm: true}",
+        f"model.num_classes={classes}",
+        f"data.classes={names}",
+    ]
+    done = run(
+        tmp_path / "theirs.pth",
+        *settings,
+        "--config",
+        ROOT / "configs/kinetics400/slowfast_r50_8x8_scratch.yaml",
+        "--out",
+        tmp_path / "ours.pt",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "names its columns class 0, class 1" in done.stdout
+    checkpoint = load_checkpoint(tmp_path / "ours.pt", RecognitionConfig)
+    network = build_recognizer(checkpoint.config.model)
+    network.load_state_dict(dict(checkpoint.weights))
+    theirs = reference["state_dict"]["backbone.slow_path.conv1.conv.weight"]
+    assert torch.equal(network.backbone.slow.stem.conv.weight, theirs)
+    assert len(checkpoint.actions) == classes
 
 
 def test_what_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
