@@ -1,0 +1,96 @@
+import pytest
+import torch
+from torch import nn
+
+from actiondet.models.norm import SplitBatchNorm3d, measure_norm, set_splits, use_split_norm
+
+
+def batch(count: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(count, 5, 2, 3, 4, generator=torch.Generator().manual_seed(seed)) * 3 + 1
+
+
+def plain() -> nn.BatchNorm3d:
+    norm = nn.BatchNorm3d(5)
+    with torch.no_grad():
+        norm.weight.uniform_(0.5, 2)
+        norm.bias.uniform_(-1, 1)
+    return norm
+
+
+def test_every_split_is_normalised_as_on_a_device_of_its_own() -> None:
+    norm, clips = plain(), batch(8)
+    split = SplitBatchNorm3d.taking_over(norm)
+    split.splits = 4
+    found = split(clips)
+    # Sample i belongs to split i mod 4 (PySlowFast views N as (N/4, 4)).
+    for part in range(4):
+        torch.testing.assert_close(found[part::4], norm(clips[part::4]))
+
+
+def test_kept_statistics_are_pyslowfasts_aggregate_of_its_splits() -> None:
+    clips = batch(8)
+    split = SplitBatchNorm3d(5, momentum=0.1)
+    split.splits = 2
+    split(clips)
+    # PySlowFast: mean of the splits' means; mean of their variances plus the variance of their means.
+    parts = [clips[part::2].transpose(0, 1).flatten(1) for part in range(2)]
+    means = torch.stack([part.mean(1) for part in parts])
+    variances = torch.stack([part.var(1) for part in parts])
+    expected = variances.mean(0) + means.var(0, unbiased=False)
+    torch.testing.assert_close(split.running_mean, 0.1 * means.mean(0))
+    torch.testing.assert_close(split.running_var, 0.9 + 0.1 * expected)
+
+
+def test_gradients_reach_the_shared_weights() -> None:
+    norm = plain()
+    split = SplitBatchNorm3d.taking_over(norm)
+    split.splits = 2
+    clips, weights = batch(4), torch.randn(4, 5, 2, 3, 4)
+    (split(clips) * weights).sum().backward()
+    found = norm.weight.grad
+    assert found is not None
+    norm.weight.grad = None
+    sum((norm(clips[part::2]) * weights[part::2]).sum() for part in range(2)).backward()
+    torch.testing.assert_close(found, norm.weight.grad)
+
+
+def test_one_split_and_evaluation_are_plain_batch_norm() -> None:
+    norm = plain()
+    network = nn.Sequential(nn.Conv3d(5, 5, 1), norm)
+    names = list(network.state_dict())
+    clips = batch(4)
+    expected = network(clips).detach()
+    assert norm.running_mean is not None
+    statistics = norm.running_mean.clone()
+    norm.running_mean.zero_()
+    use_split_norm(network)
+    torch.testing.assert_close(network(clips).detach(), expected)
+    torch.testing.assert_close(network.state_dict()["1.running_mean"], statistics)
+    assert list(network.state_dict()) == names
+    set_splits(network, 3)
+    network.eval()
+    assert network(clips).shape == clips.shape  # 4 clips cannot be split into 3, and need not be
+    network.train()
+    with pytest.raises(ValueError, match="a batch of 4 clips cannot be split into 3"):
+        network(clips)
+
+
+def test_measured_statistics_are_the_means_over_the_batches() -> None:
+    network = nn.Sequential(nn.Dropout(0.5), plain(), nn.Dropout(0.5))
+    network[0].eval()
+    batches = [batch(4, seed) for seed in range(3)]
+    assert measure_norm(network, batches) == 3
+    flat = [clips.transpose(0, 1).flatten(1) for clips in batches]
+    torch.testing.assert_close(network[1].running_mean, torch.stack([clips.mean(1) for clips in flat]).mean(0))
+    torch.testing.assert_close(network[1].running_var, torch.stack([clips.var(1) for clips in flat]).mean(0))
+    assert [module.training for module in network] == [False, True, True]
+    assert network[1].momentum == 0.1
+
+
+def test_nothing_is_measured_on_nothing() -> None:
+    network = nn.Sequential(plain())
+    network(batch(4))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert measure_norm(network, []) == 0
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, before[name])
