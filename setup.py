@@ -4,6 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+ONNX = ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.5"]
+
 setup(
     name="actiondet",
     version="0.1.0",
@@ -39,12 +41,15 @@ setup(
             "hypothesis>=6.100",
             "import-linter>=2.1",
             "mypy>=1.13",
+            *ONNX,
             "pandas-stubs",
             "pytest>=8",
             "ruff>=0.8",
             "scipy-stubs; python_version >= '3.11'",
             "types-PyYAML",
         ],
+        # tools/export.py; what it wrote runs with onnxruntime (or onnxruntime-gpu) alone.
+        "export": ONNX,
         # detectron2 is on no package index: install it as its own page says,
         # https://detectron2.readthedocs.io/en/latest/tutorials/install.html
         # These are what its installation needs beside torch.

@@ -27,6 +27,7 @@ def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
         "actiondet.video",
         "actiondet.tubes",
         "actiondet.drawing",
+        "actiondet.exported",
         "data_tools",
     ],
 )

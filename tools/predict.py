@@ -1,20 +1,29 @@
 """Name what videos show: python tools/predict.py --input FILE|DIR --weights F [--top 5] [--views 10x3] [--json J].
 
-One video, or every video below a folder. Without --config, the weights must be a checkpoint of ours.
+One video, or every video below a folder. Without --config, the weights must be a checkpoint of ours. With
+--model FILE.onnx instead (of tools/export.py) onnxruntime does the work, and torch need not be installed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evaluation.command_line import run_tool
+
+if TYPE_CHECKING:
+    from evaluation.records import FloatArray
+
+Recognize = Callable[[Path], "FloatArray"]
 
 
 def find_inputs(path: Path) -> list[Path]:
     """The video itself, or the videos below a folder."""
-    from actiondet.data.sources import VIDEO_SUFFIXES
+    from actiondet.video.containers import VIDEO_SUFFIXES
     from evaluation.errors import InputError
 
     if not path.is_dir():
@@ -25,50 +34,84 @@ def find_inputs(path: Path) -> list[Path]:
     return videos
 
 
+def by_torch(arguments: argparse.Namespace, clips: int, crops: int) -> tuple[Recognize, tuple[str, ...]]:
+    """What scores a video, and the names of the scores."""
+    import torch
+
+    from actiondet.config import load_recognition_config
+    from actiondet.engine.recognize import load_recognizer
+
+    device = arguments.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    config = load_recognition_config(arguments.config) if arguments.config else None
+    views = (clips, 3 if crops == 3 else 1)
+    recognizer = load_recognizer(arguments.weights, config=config, views=views, device=device)
+    return recognizer, recognizer.classes
+
+
+def by_onnx(arguments: argparse.Namespace, clips: int) -> tuple[Recognize, tuple[str, ...]]:
+    """The same without torch."""
+    from actiondet.exported import OnnxNetwork, OnnxRecognizer
+
+    device = "cpu" if arguments.device == "auto" else arguments.device
+    recognizer = OnnxRecognizer(OnnxNetwork(arguments.model, device=device), clips=clips)
+    return recognizer, recognizer.classes
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Name what videos show.")
     parser.add_argument("--input", required=True, type=Path, metavar="P", help="a video, or a folder of videos")
-    parser.add_argument("--weights", required=True, metavar="F", help="checkpoint of tools/train_rec.py")
+    network = parser.add_mutually_exclusive_group(required=True)
+    network.add_argument("--weights", metavar="F", help="checkpoint of tools/train_rec.py")
+    network.add_argument("--model", metavar="F.onnx", help="recogniser of tools/export.py")
     parser.add_argument("--config", metavar="C", help="YAML file of configs/, for weights of another toolkit")
     parser.add_argument("--top", type=int, default=5, metavar="K", help="classes to print (default: 5)")
     parser.add_argument("--views", default="1x1", metavar="CxS", help="clips x crops (default: the centre, 1x1)")
     parser.add_argument("--json", type=Path, metavar="J", help="write classes and scores of every video")
-    parser.add_argument("--device", default="auto", help="cpu, cuda (default: cuda where there is one)")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        choices=["auto", "cpu", "cuda", "tensorrt"],
+        help="default: cuda where torch has one, else cpu; tensorrt with --model only",
+    )
     arguments = parser.parse_args()
     clips, _, crops = arguments.views.partition("x")
     if not clips.isdecimal() or int(clips) < 1 or crops not in ("1", "3"):
         parser.error(f"--views {arguments.views}: expected CLIPSxCROPS, crops 1 or 3, such as 10x3")
     if arguments.top < 1:
         parser.error(f"--top {arguments.top}: expected 1 or more")
-
-    import torch
-
-    from actiondet.config import load_recognition_config
-    from actiondet.engine.log import ProgressBar
-    from actiondet.engine.recognition_test import write_json
-    from actiondet.engine.recognize import load_recognizer
-    from evaluation.errors import InputError
+    if arguments.model and (crops == "3" or arguments.config):
+        parser.error("--model holds its configuration and its one crop; expected --views CLIPSx1 and no --config")
+    if arguments.weights and arguments.device == "tensorrt":
+        parser.error("--device tensorrt runs exported networks; give --model")
 
     videos = find_inputs(arguments.input)
-    device = arguments.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    config = load_recognition_config(arguments.config) if arguments.config else None
-    recognizer = load_recognizer(
-        arguments.weights, config=config, views=(int(clips), 3 if crops == "3" else 1), device=device
-    )
+    if arguments.model:
+        recognizer, classes = by_onnx(arguments, int(clips))
+    else:
+        recognizer, classes = by_torch(arguments, int(clips), int(crops))
+    return predict(recognizer, classes, videos, arguments)
+
+
+def predict(recognize: Recognize, classes: tuple[str, ...], videos: list[Path], arguments: argparse.Namespace) -> int:
+    """Print and write what every video shows."""
+    from actiondet.engine.log import ProgressBar
+    from evaluation.errors import InputError
+    from evaluation.files import atomic_path
+
     found: dict[str, list[dict[str, object]]] = {}
     faults: list[str] = []
     for path in ProgressBar("predicting", len(videos), shown=len(videos) > 1).over(videos):
         try:
-            scores = recognizer(path)
+            scores = recognize(path)
         except (InputError, OSError) as fault:
             if len(videos) == 1:
                 raise
             faults.append(str(fault))
             continue
         best = scores.argsort(kind="stable")[::-1][: arguments.top]
-        found[str(path)] = [{"class": recognizer.classes[label], "score": float(scores[label])} for label in best]
+        found[str(path)] = [{"class": classes[label], "score": float(scores[label])} for label in best]
         print(path)
         for each in found[str(path)]:
             print(f"  {each['score']:.4f}  {each['class']}")
@@ -77,7 +120,9 @@ def main() -> int:
     if faults:
         print(f"{len(faults)} of {len(videos)} videos could not be read", file=sys.stderr)
     if arguments.json:
-        write_json(arguments.json, found)
+        with atomic_path(arguments.json) as temporary:
+            temporary.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        print(f"wrote {arguments.json}", file=sys.stderr)
     return 0 if found else 1
 
 

@@ -13,11 +13,12 @@ from torch.utils.data import Dataset
 
 from actiondet.config.recognition import VideoClipConfig, VideoDataConfig, VideoTransformConfig
 from actiondet.data.loading import Draw, Loaded, Unreadable
-from actiondet.data.sources import VIDEO_SUFFIXES, Videos, find_videos, missing_videos
+from actiondet.data.sources import Videos, find_videos, missing_videos
 from actiondet.data.video_lists import Listing, Part, list_videos
 from actiondet.data.video_transforms import VideoTestTransform, VideoTrainTransform
 from actiondet.records import VideoBatch, VideoSample
 from actiondet.video import FrameFolder, VideoReader, open_video
+from actiondet.video.containers import VIDEO_SUFFIXES
 from actiondet.video.sampling import IntArray
 from actiondet.video.views import ViewSampling
 from evaluation.errors import InputError

@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from actiondet.video import VideoReader
+from actiondet.video.containers import VIDEO_SUFFIXES
 from evaluation.errors import InputError
-
-VIDEO_SUFFIXES = {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
-VIDEO_SUFFIXES |= {".ogv", ".ts", ".vob", ".webm", ".wmv"}
 
 # Files that one worker holds open at once. Once the index is known, opening is cheap beside decoding, but the decoder
 # of a long HD video holds up to 200 MB.

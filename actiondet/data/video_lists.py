@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from actiondet.config.recognition import Ucf101Config, VideoDataConfig, VideoListConfig
-from actiondet.data.sources import VIDEO_SUFFIXES
+from actiondet.video.containers import VIDEO_SUFFIXES
 from actiondet.video.sampling import IntArray
 from evaluation.errors import InputError
 from evaluation.formats.video_list import VideoList, read_class_names, read_ucf101_split, read_video_list

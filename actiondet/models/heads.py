@@ -18,6 +18,12 @@ class PersonHead(nn.Module):
 
     def pool(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
         """Cut the people out: one feature map (B, C, T', H', W') per pathway, B tensors (P_i, 4) of pixel boxes."""
+        # shape[0], since len() would fix the number of boxes in an exported network
+        owners = torch.cat([box.new_full((box.shape[0],), i, dtype=torch.int64) for i, box in enumerate(boxes)])
+        return self.pool_rows(features, torch.cat(list(boxes)), owners)
+
+    def pool_rows(self, features: Sequence[Tensor], boxes: Tensor, owners: Tensor) -> Tensor:
+        """The same for (P, 4) pixel boxes in one tensor; owners (P,) are the clips that they belong to, from 0."""
         raise NotImplementedError
 
     def classify(self, people: Tensor) -> Tensor:
@@ -78,27 +84,25 @@ class RoIHead(PersonHead):
                 nn.init.xavier_normal_(layer.weight)
                 nn.init.zeros_(layer.bias)
 
-    def pool(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
+    def pool_rows(self, features: Sequence[Tensor], boxes: Tensor, owners: Tensor) -> Tensor:
         """Cut the people out of the maps.
 
         Args:
             features: one map (B, C_i, T_i, H', W') per pathway; their lengths may differ.
-            boxes: B tensors (P_i, 4), pixel boxes of the clip; none of them is fine.
+            boxes: (P, 4) pixel boxes of the clips; none of them is fine.
+            owners: (P,) int64, the clip that each box belongs to.
 
         Returns:
-            (sum of P_i, C, roi_size, roi_size), clip by clip in order. A box without area gives zeros where
-            `aligned` (as in the references).
+            (P, C, roi_size, roi_size). A box without area gives zeros where `aligned` (as in the references).
         """
         # Time goes first: pathways then agree in size, and RoIAlign works on one map instead of T.
         maps = torch.cat([pool_time(feature, self.temporal_pool) for feature in features], dim=1)  # (B, C, H', W')
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half-precision boxes would miss by pixels
-        # (P, 1); shape[0], since len() would fix the number of boxes in an exported network
-        owners = torch.cat([box.new_full((box.shape[0], 1), clip) for clip, box in enumerate(boxes)])
-        rois = torch.cat([owners, torch.cat(list(boxes))], dim=1).to(maps)  # (P, 5)
+        rois = torch.cat([owners[:, None].to(maps), boxes.to(maps)], dim=1)  # (P, 5)
         people = roi_align(maps, rois, self.roi_size, 1 / self.stride, self.sampling_ratio, self.aligned)
         if self.context:
             surroundings = average_cells(maps, self.roi_size)  # (B, C, S, S)
-            people = torch.cat([people, surroundings[owners[:, 0].long()]], dim=1)  # (P, 2 C, S, S)
+            people = torch.cat([people, surroundings[owners]], dim=1)  # (P, 2 C, S, S)
         return people.to(features[0].dtype)
 
     def classify(self, people: Tensor) -> Tensor:

@@ -15,6 +15,9 @@ from av.video.stream import VideoStream
 from actiondet.video.file_check import check_file
 from evaluation.errors import InputError
 
+VIDEO_SUFFIXES = {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
+VIDEO_SUFFIXES |= {".ogv", ".ts", ".vob", ".webm", ".wmv"}
+
 
 def open_video_stream(path: str, *, threads: int = 1) -> tuple[InputContainer, VideoStream]:
     """Open a video file and choose its best video stream; the caller closes the container.

@@ -1,0 +1,226 @@
+"""Write a trained network as one file that runs without this library: ONNX, or torch.export's format.
+
+The file takes frames as uint8, and resizing, normalisation and what turns logits into scores are in it. It is read
+back and compared with the network on several shapes before it takes the place of an older file.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.export import Dim, ExportedProgram
+
+from actiondet.config import DetectionConfig, RecognitionConfig, dump_config
+from actiondet.engine.checkpoint import load_checkpoint
+from actiondet.engine.recognize import class_names
+from actiondet.engine.trained import named_actions
+from actiondet.models.build import build_detector, build_recognizer
+from actiondet.models.deployed import DeployedDetector, DeployedRecognizer
+from actiondet.models.slowfast import SlowFast
+from actiondet.models.slowonly import SlowOnly
+from actiondet.models.weights import load_weights
+from evaluation.errors import InputError
+from evaluation.files import atomic_path
+from evaluation.formats.action_list import ActionList
+
+Format = Literal["onnx", "torch_export"]
+Deployed = DeployedDetector | DeployedRecognizer
+Run = Callable[..., Tensor]
+TOLERANCE = 1e-4
+"""Of a score: more than this and nothing is written."""
+SHAPES = ((2, 90, 120, 37), (1, 90, 120, 0), (3, 120, 90, 1), (1, 100, 100, 37))
+"""Clips, height, width and boxes that a file is checked on."""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """How a file compares with the network it was made from.
+
+    Attributes:
+        path: the file.
+        largest_difference: of a score, over all shapes.
+        seconds, eager_seconds: of the fastest of three calls with one clip, exported and not.
+    """
+
+    path: Path
+    largest_difference: float
+    seconds: float
+    eager_seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"wrote {self.path}; scores differ by at most {self.largest_difference:.1e}; one clip takes "
+            f"{self.seconds:.3f} s, {self.eager_seconds / self.seconds:.2f} times as fast as the network in torch"
+        )
+
+
+def export_network(
+    config: DetectionConfig | RecognitionConfig, weights: str | Path, path: Path, *, format: Format
+) -> ExportReport:
+    """Export the network of `config` with `weights`, ours or another toolkit's.
+
+    Numbers of clips, of boxes, and of frames (but where a SlowFast spreads its slow frames) and the size of the
+    picture may differ from call to call.
+
+    Raises:
+        InputError: weights that do not fit, packages that are not installed, or a file that scores otherwise.
+    """
+    if format == "onnx":
+        _require("onnx", "onnxscript", "onnxruntime")
+    deployed, actions = _deployed_network(config, weights)
+    frames = config.clip.frames
+    metadata = {
+        "format": "actiondet export 1",
+        "task": config.task,
+        "ids": json.dumps(actions.ids),
+        "names": json.dumps(actions.names),
+        "config": dump_config(config),
+    }
+    with torch.no_grad(), atomic_path(path) as temporary:
+        program = _export(deployed, frames)
+        if format == "onnx":
+            _write_onnx(program, metadata, temporary)
+            run = _onnx_runner(temporary)
+        else:
+            torch.export.save(program, temporary, extra_files={"actiondet.json": json.dumps(metadata)})
+            run = torch.export.load(temporary).module()
+        difference = max(_difference(run, deployed, shape, frames) for shape in SHAPES)
+        if not difference <= TOLERANCE:
+            raise InputError(
+                f"{path}: not written, the exported network's scores are off by {difference:.1e}, "
+                f"expected at most {TOLERANCE:.0e}"
+            )
+        example = _example(deployed, (1, 90, 120, 10), frames)
+        seconds, eager_seconds = (min(_seconds(each, example) for _ in range(3)) for each in (run, deployed))
+    return ExportReport(path, difference, seconds, eager_seconds)
+
+
+def _require(*packages: str) -> None:
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(f"ONNX needs {', '.join(missing)}; install them with: pip install 'actiondet[export]'")
+
+
+def _deployed_network(config: DetectionConfig | RecognitionConfig, weights: str | Path) -> tuple[Deployed, ActionList]:
+    """The network with everything around it, and what its columns stand for."""
+    deployed: Deployed
+    short_side = config.transform.test_short_side
+    if isinstance(config, DetectionConfig):
+        detector, actions = build_detector(config.model), named_actions(config)
+        report = load_weights(detector, weights)
+        deployed = DeployedDetector(detector, short_side=short_side, multi_label=config.model.multi_label)
+    else:
+        recognizer, classes = build_recognizer(config.model), class_names(config)
+        report = load_weights(recognizer, weights)
+        actions = ActionList(tuple(range(len(classes))), classes, (None,) * len(classes))
+        round_up = config.clip.sampling == "pyslowfast"
+        deployed = DeployedRecognizer(
+            recognizer, short_side=short_side, crop=config.transform.val_crop, round_up=round_up
+        )
+    if report.lacks_head:
+        raise InputError(f"{weights}: holds no classifier for this network; train it first, then export")
+    if report.origin == "actiondet":
+        actions = load_checkpoint(weights, type(config)).actions
+    return deployed.eval().requires_grad_(False), actions
+
+
+def _export(deployed: Deployed, frames: int) -> ExportedProgram:
+    clip = {0: Dim.DYNAMIC, 1: _length(deployed), 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
+    shapes: tuple[Any, ...] = (clip,)
+    if isinstance(deployed, DeployedDetector):
+        shapes = (clip, {0: Dim.DYNAMIC}, {0: Dim.DYNAMIC})
+    # An example with one clip or box, or with equal sizes, would fix what happens to be one or equal.
+    example = _example(deployed, (2, 90, 120, 5), frames)
+    return torch.export.export(deployed, example, dynamic_shapes=shapes)
+
+
+def _length(deployed: Deployed) -> Any:
+    """Which numbers of frames the exported network takes; of a backbone that is not ours, the example's only."""
+    backbone = deployed.network.backbone
+    if isinstance(backbone, SlowOnly):
+        return Dim("frames", min=1)
+    if isinstance(backbone, SlowFast) and backbone.slow_frames == "strided":
+        return backbone.alpha * Dim("slow_frames", min=1)
+    return Dim.STATIC
+
+
+def _write_onnx(program: ExportedProgram, metadata: dict[str, str], path: Path) -> None:
+    import onnxscript
+
+    opset: Any = onnxscript.opset18
+
+    def roi_align(
+        maps: Any,
+        rois: Any,
+        spatial_scale: float,
+        pooled_height: int,
+        pooled_width: int,
+        sampling_ratio: int = -1,
+        aligned: bool = False,
+    ) -> Any:
+        """torchvision's RoIAlign as ONNX has it: the clips' numbers apart from the boxes."""
+        return opset.RoiAlign(
+            maps,
+            opset.Slice(rois, [1], [5], [1]),
+            opset.Cast(opset.Squeeze(opset.Slice(rois, [0], [1], [1]), [1]), to=7),  # int64
+            coordinate_transformation_mode="half_pixel" if aligned else "output_half_pixel",
+            output_height=pooled_height,
+            output_width=pooled_width,
+            sampling_ratio=max(sampling_ratio, 0),
+            spatial_scale=spatial_scale,
+        )
+
+    exported = torch.onnx.export(
+        program,
+        dynamo=True,
+        opset_version=18,
+        verbose=False,
+        custom_translation_table={torch.ops.torchvision.roi_align.default: roi_align},
+    )
+    assert exported is not None
+    exported.model.metadata_props.update(metadata)
+    exported.model.graph.outputs[0].name = "scores"
+    exported.save(path)
+
+
+def _onnx_runner(path: Path) -> Run:
+    """Call an ONNX file with tensors."""
+    from actiondet.exported import OnnxNetwork
+
+    network = OnnxNetwork(path, device="cpu")
+    return lambda *inputs: torch.from_numpy(network(*(each.numpy() for each in inputs)))
+
+
+def _example(deployed: Deployed, shape: tuple[int, int, int, int], frames: int) -> tuple[Tensor, ...]:
+    """Random pictures (and boxes) of so many clips, height, width, boxes; always the same."""
+    clips, height, width, boxes = shape
+    random = torch.Generator().manual_seed(sum(shape))
+    pictures = torch.randint(0, 256, (clips, frames, height, width, 3), generator=random, dtype=torch.uint8)
+    if isinstance(deployed, DeployedRecognizer):
+        return (pictures,)
+    corners = torch.rand(boxes, 2, 2, generator=random)
+    unit_boxes = torch.cat([corners.amin(dim=1), corners.amax(dim=1)], dim=1)
+    return pictures, unit_boxes, torch.randint(0, clips, (boxes,), generator=random)
+
+
+def _difference(run: Run, deployed: Deployed, shape: tuple[int, int, int, int], frames: int) -> float:
+    """The largest difference of a score between two networks."""
+    example = _example(deployed, shape, frames)
+    expected, found = deployed(*example), run(*example)
+    if found.shape != expected.shape:
+        return float("inf")
+    return float((found - expected).abs().max()) if len(expected) else 0.0
+
+
+def _seconds(run: Run, example: Sequence[Tensor]) -> float:
+    start = time.perf_counter()
+    run(*example)
+    return time.perf_counter() - start

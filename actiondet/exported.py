@@ -1,0 +1,115 @@
+"""Use an exported network: onnxruntime and numpy, no torch."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from actiondet.config import DetectionConfig, RecognitionConfig, parse_config_of
+from actiondet.video import open_video
+from actiondet.video.views import ViewSampling
+from evaluation.errors import InputError
+from evaluation.records import FloatArray
+
+Device = Literal["cpu", "cuda", "tensorrt"]
+FORMAT = "actiondet export 1"
+PROVIDERS: dict[str, tuple[str, ...]] = {
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
+}
+
+
+class OnnxNetwork:
+    """A file of tools/export.py.
+
+    A recogniser is called with frames (B, T, H, W, 3) uint8 RGB and returns (B, C) scores. A detector takes boxes
+    (P, 4) float32, unit boxes, and the clip (P,) int64 of each box as well, and returns (P, C) scores.
+
+    Args:
+        path: the file.
+        device: where onnxruntime runs it.
+
+    Attributes:
+        config: what it was trained as.
+        ids, names: what the columns of the scores stand for, in order of the ids: a detector's of AVA's form has
+            id c + 1 in column c.
+
+    Raises:
+        InputError: no such file, one of another kind, or an onnxruntime that is missing or lacks the device.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, device: Device = "cpu") -> None:
+        runtime = _onnxruntime(device)
+        if not Path(path).is_file():
+            raise InputError(f"{os.fspath(path)}: no such file")
+        try:
+            self._session = runtime.InferenceSession(os.fspath(path), providers=list(PROVIDERS[device]))
+        except Exception as fault:  # its own classes, derived from nothing in particular
+            raise InputError(f"{os.fspath(path)}: onnxruntime cannot read it ({str(fault).splitlines()[0]})") from None
+        said = self._session.get_modelmeta().custom_metadata_map
+        if said.get("format") != FORMAT:
+            raise InputError(f"{os.fspath(path)}: an ONNX file, but not one that tools/export.py wrote")
+        source = f"{os.fspath(path)} (config)"
+        self.config: RecognitionConfig | DetectionConfig
+        if said["task"] == "recognition":
+            self.config = parse_config_of(RecognitionConfig, said["config"], source=source)
+        else:
+            self.config = parse_config_of(DetectionConfig, said["config"], source=source)
+        self.ids: tuple[int, ...] = tuple(json.loads(said["ids"]))
+        self.names: tuple[str, ...] = tuple(json.loads(said["names"]))
+
+    def __call__(self, *inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Scores; see the class."""
+        names = [each.name for each in self._session.get_inputs()]
+        scores: npt.NDArray[np.float32] = self._session.run(None, dict(zip(names, inputs, strict=True)))[0]
+        return scores
+
+
+class OnnxRecognizer:
+    """Names what a video shows, as `VideoRecognizer` does with torch.
+
+    Args:
+        network: a recogniser.
+        clips: how many of each video; of each the centre crop is looked at.
+
+    Raises:
+        InputError: the file holds a detector.
+    """
+
+    def __init__(self, network: OnnxNetwork, *, clips: int = 1) -> None:
+        if not isinstance(network.config, RecognitionConfig):
+            raise InputError("the exported network is a detector, which needs boxes; expected a recogniser")
+        self.classes = network.names
+        self._network, self._config, self._clips = network, network.config, clips
+
+    def __call__(self, path: str | os.PathLike[str]) -> FloatArray:
+        """(C,) scores of a video; InputError where it cannot be read."""
+        clip = self._config.clip
+        sampling = ViewSampling(frames=clip.frames, stride=clip.stride, rule=clip.sampling, target_fps=clip.target_fps)
+        with open_video(path, reader=self._config.data.reader) as reader:
+            views = sampling.views(len(reader.index), rate=float(reader.index.rate), clips=self._clips)
+            scores = np.stack([self._network(reader.read(chosen)[None])[0] for chosen in views]).astype(np.float64)
+        if self._config.test.average != "logits":
+            return scores.mean(axis=0)  # type: ignore[no-any-return]
+        # Logits are the scores' logarithms but for a number that the softmax does not see.
+        mean = np.exp(np.log(np.maximum(scores, 1e-30)).mean(axis=0))
+        return mean / mean.sum()  # type: ignore[no-any-return]
+
+
+def _onnxruntime(device: Device) -> Any:
+    package = "onnxruntime" if device == "cpu" else "onnxruntime-gpu"
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise InputError(f"onnxruntime is not installed; pip install {package}")
+    onnxruntime = importlib.import_module("onnxruntime")
+    provider = PROVIDERS[device][0]
+    if provider not in onnxruntime.get_available_providers():
+        raise InputError(f"this onnxruntime cannot run on '{device}' (no {provider}); pip install {package}")
+    return onnxruntime

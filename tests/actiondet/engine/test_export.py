@@ -1,0 +1,198 @@
+"""Exported networks score as the network does: the exporter itself checks 0, 1 and 37 boxes, and these tests too."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from actiondet.config import DetectionConfig, RecognitionConfig, load_config, load_recognition_config
+from actiondet.data.transforms import BoxedClip, TestTransform
+from actiondet.data.video_transforms import VideoTestTransform
+from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
+from actiondet.engine.export import Format, export_network
+from actiondet.exported import OnnxNetwork
+from actiondet.models.build import build_detector, build_recognizer
+from actiondet.models.deployed import DeployedDetector, DeployedRecognizer
+from evaluation.errors import InputError
+from evaluation.formats.action_list import ActionList
+
+ROOT = Path(__file__).resolve().parents[3]
+BACKBONES = {
+    "slowonly": "model.backbone={name: slowonly, depth: 18, width: 4, res5_stride: %d}",
+    "slowfast": "model.backbone={name: slowfast, depth: 18, width: 8, beta_inv: 4, alpha: 2, res5_stride: %d}",
+}
+SMALL = ["clip.frames=4", "transform.test_short_side=64"]
+
+
+def trained_detector(name: str, folder: Path) -> tuple[DetectionConfig, Path]:
+    """A narrow network with random weights, saved as if it were trained."""
+    settings = [BACKBONES[name] % 1, *SMALL, "transform.train_short_side=[64, 64]", "transform.train_crop=64"]
+    config = load_config(ROOT / "configs/toy/slowonly_r18.yaml", settings)
+    torch.manual_seed(0)
+    names = tuple(f"action {number}" for number in range(14))
+    actions = ActionList(tuple(range(1, 15)), names, (None,) * 14)
+    save_checkpoint(Checkpoint(config, build_detector(config.model).state_dict(), actions), folder / "best.pt")
+    return config, folder / "best.pt"
+
+
+def trained_recognizer(name: str, folder: Path) -> tuple[RecognitionConfig, Path]:
+    settings = [BACKBONES[name] % 2, *SMALL, "transform.val_crop=56", "test.crop=64"]
+    config = load_recognition_config(ROOT / "configs/toy/recognition_slowonly.yaml", settings)
+    torch.manual_seed(0)
+    network = build_recognizer(config.model)
+    torch.nn.init.normal_(network.head.fc.weight)
+    names = tuple(f"class {number}" for number in range(9))
+    actions = ActionList(tuple(range(9)), names, (None,) * 9)
+    save_checkpoint(Checkpoint(config, network.state_dict(), actions), folder / "best.pt")
+    return config, folder / "best.pt"
+
+
+def pictures(clips: int, height: int, width: int, frames: int = 4) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (clips, frames, height, width, 3), dtype=np.uint8)
+
+
+def people(count: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(1)
+    boxes = np.sort(random.random((count, 2, 2)), axis=1).reshape(count, 4).astype(np.float32)
+    return boxes, random.integers(0, clips, count)
+
+
+def run_exported(path: Path, format: Format, inputs: list[np.ndarray]) -> np.ndarray:
+    if format == "onnx":
+        return OnnxNetwork(path)(*inputs)
+    return torch.export.load(path).module()(*map(torch.from_numpy, inputs)).numpy()
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("slowfast", "onnx"),
+        pytest.param("slowfast", "torch_export", marks=pytest.mark.slow),
+        pytest.param("slowonly", "onnx", marks=pytest.mark.slow),
+        pytest.param("slowonly", "torch_export", marks=pytest.mark.slow),
+    ],
+)
+def test_an_exported_detector_scores_as_the_network_does(name: str, format: Format, tmp_path: Path) -> None:
+    config, weights = trained_detector(name, tmp_path)
+    report = export_network(config, weights, tmp_path / "det.file", format=format)
+    assert report.largest_difference < 1e-4
+    network = build_detector(config.model)
+    network.load_state_dict(torch.load(weights, weights_only=True)["weights"])
+    deployed = DeployedDetector(network.eval(), short_side=64, multi_label=True)
+    for clips, height, width, count in [(1, 72, 96, 0), (2, 72, 96, 1), (2, 130, 77, 37), (1, 64, 64, 37)]:
+        inputs = [pictures(clips, height, width), *people(count, clips)]
+        found = run_exported(tmp_path / "det.file", format, inputs)
+        with torch.inference_mode():
+            expected = deployed(*map(torch.from_numpy, inputs)).numpy()
+        assert found.shape == (count, 14)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    longer = [pictures(1, 64, 80, frames=8), *people(2, 1)]
+    assert run_exported(tmp_path / "det.file", format, longer).shape == (2, 14)
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("slowonly", "torch_export"),
+        pytest.param("slowonly", "onnx", marks=pytest.mark.slow),
+        pytest.param("slowfast", "onnx", marks=pytest.mark.slow),
+        pytest.param("slowfast", "torch_export", marks=pytest.mark.slow),
+    ],
+)
+def test_an_exported_recogniser_scores_as_the_network_does(name: str, format: Format, tmp_path: Path) -> None:
+    config, weights = trained_recognizer(name, tmp_path)
+    assert export_network(config, weights, tmp_path / "rec.file", format=format).largest_difference < 1e-4
+    network = build_recognizer(config.model)
+    network.load_state_dict(torch.load(weights, weights_only=True)["weights"])
+    deployed = DeployedRecognizer(network.eval(), short_side=64, crop=56, round_up=False)
+    for clips, height, width in [(1, 72, 96), (2, 130, 77)]:
+        inputs = [pictures(clips, height, width)]
+        found = run_exported(tmp_path / "rec.file", format, inputs)
+        with torch.inference_mode():
+            np.testing.assert_allclose(found, deployed(torch.from_numpy(inputs[0])).numpy(), atol=1e-4)
+        np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(72, 96), (130, 77), (64, 64), (48, 40)])
+def test_resizing_inside_is_that_of_testing(size: tuple[int, int], tmp_path: Path) -> None:
+    config, _ = trained_detector("slowonly", tmp_path)
+    detector = build_detector(config.model).eval()
+    frames, (boxes, owners) = pictures(1, *size), people(3, 1)
+    clip, pixel_boxes = TestTransform(short_side=64)(BoxedClip.of(frames[0], boxes)).tensors()
+    with torch.inference_mode():
+        expected = detector(detector.normalize(clip[None]), [pixel_boxes]).sigmoid()
+        found = DeployedDetector(detector, short_side=64, multi_label=True)(
+            *map(torch.from_numpy, (frames, boxes, owners))
+        )
+    # Frames are uint8 there and rounded here: a value may be one apart.
+    torch.testing.assert_close(found, expected, rtol=0, atol=5e-3)
+
+
+@pytest.mark.parametrize("round_up", [False, True])
+def test_the_middle_is_that_of_testing(round_up: bool, tmp_path: Path) -> None:
+    config, _ = trained_recognizer("slowonly", tmp_path)
+    network = build_recognizer(config.model).eval()
+    frames = pictures(1, 73, 96)
+    transform = VideoTestTransform(short_side=64, side=57, crops=1, rounding="up" if round_up else "down")
+    with torch.inference_mode():
+        expected = network(network.normalize(transform(frames[0]))).softmax(dim=1)
+        found = DeployedRecognizer(network, short_side=64, crop=57, round_up=round_up)(torch.from_numpy(frames))
+    torch.testing.assert_close(found, expected, rtol=0, atol=5e-3)
+
+
+def test_weights_without_a_classifier_are_refused(tmp_path: Path) -> None:
+    config, _ = trained_detector("slowonly", tmp_path)
+    _, weights = trained_recognizer("slowonly", tmp_path)
+    with pytest.raises(InputError, match="holds no classifier"):
+        export_network(config, weights, tmp_path / "det.onnx", format="onnx")
+    assert not (tmp_path / "det.onnx").exists()
+
+
+PREDICT = """
+import sys, runpy
+sys.modules["torch"] = None      # any import of torch fails
+sys.modules["torchvision"] = None
+sys.path.insert(0, {root!r})
+sys.argv = ["predict.py", *{arguments!r}]
+runpy.run_path({tool!r}, run_name="__main__")
+"""
+
+
+def test_an_exported_recogniser_names_videos_without_torch(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    from fractions import Fraction
+
+    from actiondet.engine.recognize import load_recognizer
+    from actiondet.video import VideoWriter
+
+    config, weights = trained_recognizer("slowonly", tmp_path)
+    with VideoWriter(tmp_path / "film.mp4", rate=Fraction(10), width=96, height=72, sound_of=None) as writer:
+        for picture in pictures(1, 72, 96, frames=20)[0]:
+            writer.write(picture)
+    assert "times as fast" in str(export_network(config, weights, tmp_path / "rec.onnx", format="onnx"))
+    arguments = ["--input", tmp_path / "film.mp4", "--model", tmp_path / "rec.onnx", "--json", tmp_path / "found.json"]
+    code = PREDICT.format(root=str(ROOT), tool=str(ROOT / "tools" / "predict.py"), arguments=[*map(str, arguments)])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())[str(tmp_path / "film.mp4")]
+    expected = load_recognizer(weights)(tmp_path / "film.mp4")
+    assert len(found) == 5
+    for each in found:
+        assert each["score"] == pytest.approx(expected[int(each["class"].split()[1])], abs=5e-3)
+
+
+def test_files_that_are_no_export_of_ours_are_told(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(InputError, match="no such file"):
+        OnnxNetwork(tmp_path / "nowhere.onnx")
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(InputError, match=r"text.onnx: onnxruntime cannot read it"):
+        OnnxNetwork(tmp_path / "text.onnx")
+    with pytest.raises(InputError, match=r"cannot run on 'tensorrt' .* pip install onnxruntime-gpu"):
+        OnnxNetwork(tmp_path / "text.onnx", device="tensorrt")

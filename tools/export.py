@@ -1,0 +1,38 @@
+"""Export a trained network: python tools/export.py CONFIG --weights F --format onnx|torch_export --out FILE.
+
+The file takes uint8 frames (and, of a detector, unit boxes) and gives scores; it is checked before it is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from evaluation.command_line import run_tool
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Export a trained network to a file that runs without this library.")
+    parser.add_argument("config", help="YAML file of configs/")
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
+    parser.add_argument("--weights", required=True, metavar="F", help="checkpoint, or 'published' to download it")
+    parser.add_argument("--format", choices=["onnx", "torch_export"], default="onnx", help="default: onnx")
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help=".onnx or .pt2 file to write")
+    parser.add_argument(
+        "--import", dest="modules", action="append", default=[], metavar="M", help="load a module first"
+    )
+    arguments = parser.parse_intermixed_args()
+
+    from actiondet.config import load_config_by_task
+
+    config = load_config_by_task(arguments.config, arguments.settings, modules=arguments.modules)
+
+    from actiondet.engine.export import export_network
+    from actiondet.models.weights.download import choose_weights
+
+    weights = choose_weights(arguments.weights, config.published.weights)
+    print(export_network(config, weights, arguments.out, format=arguments.format))
+
+
+if __name__ == "__main__":
+    run_tool(main)
