@@ -19,7 +19,7 @@ Activity = Literal["stand", "stay_low", "walk", "jump", "crouch", "spin"]
 ArmStyle = Literal["down", "hips", "out", "up", "both_up", "wave", "wave_both"]
 
 ARM_STYLES: tuple[ArmStyle, ...] = ("down", "hips", "out", "up", "both_up")
-ARM_ODDS = (0.54, 0.12, 0.13, 0.12, 0.09)
+ARM_ODDS = (0.60, 0.12, 0.12, 0.09, 0.07)
 DEEPEST = 0.31
 """How far the hips sink in the deepest crouch."""
 
@@ -93,14 +93,14 @@ TEMPO = {"jump": (1.05, 1.4), "crouch": (0.75, 1.05), "spin": (0.65, 1.0), "walk
 SPEED = (0.6, 1.0)
 
 
-def random_stretch(rng: np.random.Generator, activity: Activity, direction: int, waving: bool) -> Stretch:
+def random_stretch(rng: np.random.Generator, activity: Activity, direction: int, *, waving: bool = False) -> Stretch:
     """Draw how somebody performs `activity`; everything but the activity has the same odds for all."""
     low, high = TEMPO.get(activity, (1.0, 1.0))
     sideways = rng.random() < 0.15 and not waving
     turn = (np.pi if rng.random() < 0.35 else 0.0) + (np.pi / 2 if sideways else 0.0) + rng.uniform(-0.5, 0.5)
     arms: ArmStyle = ARM_STYLES[int(rng.choice(len(ARM_STYLES), p=ARM_ODDS))]
     if waving:
-        arms = "wave_both" if rng.random() < 0.45 else "wave"
+        arms = "wave_both" if rng.random() < 0.6 else "wave"
     first, second, third = rng.uniform(0, 2 * np.pi, 3)
     return Stretch(
         activity=activity,
@@ -110,7 +110,7 @@ def random_stretch(rng: np.random.Generator, activity: Activity, direction: int,
         tempo=rng.uniform(low, high) * (rng.choice([-1, 1]) if activity == "spin" else 1),
         phase=(float(first), float(second), float(third)),
         turn=float(turn),
-        wave_tempo=rng.uniform(0.9, 1.25),
+        wave_tempo=rng.uniform(1.1, 1.5),
     )
 
 

@@ -223,9 +223,9 @@ def _moved(place: Place, right: float, up: float) -> Place:
 
 def _arm(look: Look, at: list[Place], arm: int, canvas: Canvas) -> None:
     lower = look.sleeve if look.long_sleeves else look.skin
-    canvas.limb(at[ELBOW + arm], at[HAND + arm], 0.06 * look.girth, lower)
-    canvas.limb(at[SHOULDER + arm], at[ELBOW + arm], 0.07 * look.girth, look.sleeve)
-    canvas.blob(at[HAND + arm], (0.042, 0.042), look.skin)
+    canvas.limb(at[ELBOW + arm], at[HAND + arm], 0.075 * look.girth, lower)
+    canvas.limb(at[SHOULDER + arm], at[ELBOW + arm], 0.085 * look.girth, look.sleeve)
+    canvas.blob(at[HAND + arm], (0.055, 0.055), look.skin)
 
 
 def _trunk(look: Look, at: list[Place], yaw: float, canvas: Canvas) -> None:

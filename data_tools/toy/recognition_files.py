@@ -96,15 +96,15 @@ def _scene(clip: Clip) -> Scene:
     direction = {"walk left": -1, "walk right": 1}.get(name, 0)
     meets = name in ("approach a person", "follow a person")
     if direction == 0 and not meets:
-        chosen = [random_stretch(rng, _ACTIVITY.get(name, "crouch"), 0, waving)]
+        chosen = [random_stretch(rng, _ACTIVITY.get(name, "crouch"), 0, waving=waving)]
     else:
         direction = direction or int(rng.choice([-1, 1]))
-        chosen = [random_stretch(rng, "walk", direction, waving)]
+        chosen = [random_stretch(rng, "walk", direction, waving=waving)]
     middle = aspect / 2 + rng.uniform(-0.15, 0.15)
     if meets:
         cast[1].height, cast[1].ground = cast[0].height * rng.uniform(0.95, 1.05), cast[0].ground
         follow = name == "follow a person"
-        chosen.append(random_stretch(rng, "walk" if follow else "stand", direction if follow else 0, False))
+        chosen.append(random_stretch(rng, "walk" if follow else "stand", direction if follow else 0))
         ahead = 0.6 * cast[0].height if follow else 0.3 * cast[0].height + abs(cast[0].step(chosen[0]))
         middle -= direction * ahead / 2
         cast[1].start = middle + direction * ahead - 1.5 * cast[1].step(chosen[1])

@@ -18,9 +18,9 @@ from evaluation.records import IntArray
 RATE = 30
 """Frames per second of every toy video."""
 TRIES = 60
-WAVING = (0.5, 0.2)
-"""The share of those who stand, and of those who walk, who wave."""
-CROWDED, LEAVING = 0.2, 0.3
+WAVING = 0.5
+"""The share of those who stand who wave."""
+CROWDED, LEAVING = 0.15, 0.2
 """The share of slots in which people may stand in front of each other, and in which they may leave."""
 ON_THE_SPOT: tuple[Activity, ...] = ("stand", "jump", "crouch", "spin", "stay_low")
 SPOT_ODDS = (0.30, 0.21, 0.22, 0.21, 0.06)
@@ -102,7 +102,7 @@ def plan_scene(rng: np.random.Generator, seconds: int, aspect: float, people: in
     doubtful = set()
     for slot in range(seconds + 1):
         if rng.random() < 0.55:
-            theme = ("approach", "follow", "none")[int(rng.choice(3, p=(0.38, 0.38, 0.24)))]
+            theme = ("approach", "follow", "none")[int(rng.choice(3, p=(0.44, 0.44, 0.12)))]
         chosen, related = _choose(rng, cast, theme, aspect)
         for actor, stretch in zip(cast, chosen, strict=True):
             actor.positions.append(actor.x + actor.step(stretch))
@@ -123,7 +123,7 @@ def _depth(rng: np.random.Generator, near: Actor | None) -> tuple[float, float]:
         factor = rng.uniform(0.93, 1.07)
         return near.height * factor, near.ground + rng.uniform(-0.02, 0.02)
     depth = rng.uniform(0, 1) ** 0.8
-    return (0.44 + 0.28 * depth) * rng.uniform(0.9, 1.06), 0.75 + 0.21 * depth
+    return (0.50 + 0.26 * depth) * rng.uniform(0.9, 1.06), 0.75 + 0.21 * depth
 
 
 def _newcomer(
@@ -180,20 +180,20 @@ def _propose(rng: np.random.Generator, actor: Actor, aspect: float) -> Stretch:
         return last
     if outside and rng.random() < 0.8:
         direction = 1 if actor.x < aspect / 2 else -1
-        return random_stretch(rng, "walk", direction, rng.random() < WAVING[1])
+        return random_stretch(rng, "walk", direction)
     if rng.random() < 0.12:
-        return random_stretch(rng, "walk", int(rng.choice([-1, 1])), rng.random() < WAVING[1])
+        return random_stretch(rng, "walk", int(rng.choice([-1, 1])))
     activity = ON_THE_SPOT[int(rng.choice(len(ON_THE_SPOT), p=SPOT_ODDS))]
-    return random_stretch(rng, activity, 0, activity == "stand" and rng.random() < WAVING[0])
+    return random_stretch(rng, activity, 0, waving=activity == "stand" and rng.random() < WAVING)
 
 
 def _follow_theme(rng: np.random.Generator, cast: list[Actor], chosen: list[Stretch], theme: str) -> None:
     """Send one person towards or after another."""
     goer, other = rng.choice(len(cast), 2, replace=False)
     direction = 1 if cast[other].x > cast[goer].x else -1
-    chosen[goer] = random_stretch(rng, "walk", direction, rng.random() < WAVING[1])
+    chosen[goer] = random_stretch(rng, "walk", direction)
     if theme == "follow":
-        chosen[other] = random_stretch(rng, "walk", direction, rng.random() < WAVING[1])
+        chosen[other] = random_stretch(rng, "walk", direction)
 
 
 def relate(cast: list[Actor], chosen: list[Stretch], aspect: float) -> dict[int, str]:
