@@ -64,15 +64,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure and print."""
-    import torch
-
     from actiondet.config import load_config_by_task
+
+    configs = {path: load_config_by_task(path) for path in arguments.configs}
+
+    import torch
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     rows: list[Row] = []
-    for path in arguments.configs:
-        rows += measure(path, load_config_by_task(path), arguments)
+    for path, config in configs.items():
+        rows += measure(path, config, arguments)
         if not arguments.json:
             print_table([row for row in rows if row.config == path])
     if arguments.json:
