@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -18,11 +19,35 @@ Batch = TypeVar("Batch", ClipBatch, VideoBatch)
 
 
 @dataclass(frozen=True)
+class ClipShape:
+    """The size of a clip where it is not always the same: frames, a range of strides, and pixels.
+
+    Attributes:
+        frames: of the clip.
+        strides: smallest and largest distance of two frames; both may be drawn.
+        side: of the clip.
+        short_side: smallest and largest short side before the crop; both may be drawn.
+    """
+
+    frames: int
+    strides: tuple[int, int]
+    side: int
+    short_side: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Draw:
-    """What a sampler asks a data set for: everything random about a sample follows from (seed, epoch, index)."""
+    """What a sampler asks a data set for: everything random about a sample follows from (seed, epoch, index).
+
+    Attributes:
+        epoch: from 0.
+        index: of the sample.
+        shape: of its clip; None where the data set knows it.
+    """
 
     epoch: int
     index: int
+    shape: ClipShape | None = None
 
 
 @dataclass(frozen=True)
@@ -107,13 +132,20 @@ class TrainSampler(Sampler[Draw]):
         self._epoch, self._start = epoch, start
 
     def __iter__(self) -> Iterator[Draw]:
-        order: IntArray = np.random.default_rng((self._seed, self._epoch)).permutation(self._length)
-        mine = np.resize(order, self._samples * self._world_size)[self._rank :: self._world_size][self._start :]
-        return (Draw(self._epoch, int(index)) for index in mine)
+        mine = shared_order(
+            self._length, seed=self._seed, epoch=self._epoch, rank=self._rank, world_size=self._world_size
+        )
+        return (Draw(self._epoch, int(index)) for index in mine[self._start :])
 
     def __len__(self) -> int:
         """Samples that this process has left in the epoch."""
         return self._samples - self._start
+
+
+def shared_order(length: int, *, seed: int, epoch: int, rank: int, world_size: int) -> IntArray:
+    """What process `rank` reads of `length` samples in `epoch`: every world_size-th of one random order."""
+    order: IntArray = np.random.default_rng((seed, epoch)).permutation(length)
+    return np.resize(order, -(-length // world_size) * world_size)[rank::world_size]
 
 
 class TestSampler(Sampler[Draw]):
@@ -133,18 +165,32 @@ class TestSampler(Sampler[Draw]):
         return len(self._indices)
 
 
+class Batches(Sampler[list[Draw]]):
+    """What `sampler` draws, `size` draws at a time; the last batch may be smaller."""
+
+    def __init__(self, sampler: TrainSampler | TestSampler, size: int) -> None:
+        self._sampler, self._size = sampler, size
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        draws = iter(self._sampler)
+        while batch := list(islice(draws, self._size)):
+            yield batch
+
+    def __len__(self) -> int:
+        return -(-len(self._sampler) // self._size)
+
+
 def build_loader(
-    dataset: Dataset[ClipSample | Unreadable], sampler: Sampler[Draw], *, batch: int, workers: int
+    dataset: Dataset[ClipSample | Unreadable], sampler: TrainSampler | TestSampler, *, batch: int, workers: int
 ) -> DataLoader[Loaded[ClipBatch]]:
-    """Load batches of key moments; arguments as in `make_loader`."""
-    return make_loader(dataset, sampler, batch=batch, workers=workers, collate=collate)
+    """Load batches of `batch` key moments; other arguments as in `make_loader`."""
+    return make_loader(dataset, Batches(sampler, batch), workers=workers, collate=collate)
 
 
 def make_loader(
     dataset: Dataset[Any],
-    sampler: Sampler[Draw],
+    batches: Sampler[list[Draw]],
     *,
-    batch: int,
     workers: int,
     collate: Callable[[Sequence[Any]], Loaded[Batch]],
 ) -> DataLoader[Loaded[Batch]]:
@@ -152,15 +198,13 @@ def make_loader(
 
     Args:
         dataset: answers draws.
-        sampler: says in which order; change its epoch before each pass over the loader.
-        batch: samples a batch.
+        batches: says in which order; change its epoch before each pass over the loader.
         workers: processes that read videos; 0 reads in this one. They stay for the next epoch.
         collate: turns a list of samples into a batch.
     """
     return DataLoader(
         dataset,
-        batch_size=batch,
-        sampler=sampler,
+        batch_sampler=batches,
         num_workers=workers,
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),

@@ -106,6 +106,12 @@ class Plan:
         """The stage of `epoch` (from 0)."""
         return next(stage for stage in self.stages if stage.first <= epoch < stage.end)
 
+    def validates_after(self, epoch: int, *, times: int = 3) -> bool:
+        """Whether the weights are validated at the end of `epoch`: about `times` in each stage, its end among them."""
+        stage = self.stage_at(epoch)
+        period = max((stage.end - stage.first) // times + 1, 1)
+        return (stage.end - 1 - epoch) % period == 0
+
     def lr_factor(self, moment: float, *, warmup_epochs: float = 0.0, warmup_start: float = 1.0) -> float:
         """What the learning rate is multiplied by at `moment`, in epochs.
 
@@ -237,10 +243,3 @@ def norm_plan(batch: int, *, base: int = 8) -> NormPlan:
     if batch > base:
         return NormPlan("split", splits=batch // base)
     return NormPlan("sync", devices=base // batch) if batch < base else NormPlan("plain")
-
-
-def evaluates(plan: Plan, epoch: int, *, times: int = 3) -> bool:
-    """Whether the weights are evaluated and kept after `epoch`: about `times` in each stage, its end among them."""
-    stage = plan.stage_at(epoch)
-    period = max((stage.end - stage.first) // times + 1, 1)
-    return (stage.end - 1 - epoch) % period == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -168,8 +168,13 @@ class TrainVideos(VideoDataset):
     def _sample(self, draw: Draw, reader: VideoReader) -> VideoSample:
         random = np.random.default_rng((self._seed, draw.epoch, draw.index))
         count = self._count(draw.index, reader)
-        chosen = self._sampling.draw(count, rate=float(reader.index.rate), random=random)
-        clip = self._transform(reader.read(chosen), random)
+        sampling, transform = self._sampling, self._transform
+        if (shape := draw.shape) is not None:
+            stride = int(random.integers(*shape.strides, endpoint=True))
+            sampling = replace(sampling, frames=shape.frames, stride=stride)
+            transform = replace(transform, side=shape.side, short_side=shape.short_side)
+        chosen = sampling.draw(count, rate=float(reader.index.rate), random=random)
+        clip = transform(reader.read(chosen), random)
         return VideoSample(clip[None], int(self.videos.labels[draw.index]), video=draw.index, first_view=0)
 
 

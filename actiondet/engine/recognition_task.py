@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import cast
 
 import torch
@@ -12,9 +13,10 @@ from torch.utils.data import DataLoader
 
 from actiondet.config import RecognitionConfig
 from actiondet.data import Loaded, TrainSampler
-from actiondet.data.loading import make_loader
+from actiondet.data.loading import Batches, make_loader
 from actiondet.data.recognition import build_train_videos, collate_videos
 from actiondet.engine.log import TOP_1, say
+from actiondet.engine.pace import Pace, PlainPace
 from actiondet.engine.recognition_test import (
     build_test_videos,
     build_video_loader,
@@ -24,6 +26,7 @@ from actiondet.engine.recognition_test import (
 from actiondet.engine.task import Forward
 from actiondet.models.build import build_recognizer
 from actiondet.models.losses import action_loss
+from actiondet.models.norm import measure_norm, set_splits
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.records import VideoBatch
 from evaluation.errors import InputError
@@ -50,14 +53,9 @@ class RecognitionTask:
         self._sampler = TrainSampler(
             len(self._train), seed=config.train.seed, rank=fabric.global_rank, world_size=fabric.world_size
         )
-        self.batches_per_epoch = -(-len(self._sampler) // config.train.batch)
-        self._loader = make_loader(
-            self._train,
-            self._sampler,
-            batch=config.train.batch,
-            workers=config.train.workers,
-            collate=collate_videos,
-        )
+        batches = Batches(self._sampler, config.train.batch)
+        self.pace: Pace = PlainPace(config.train, len(batches))
+        self._loader = make_loader(self._train, batches, workers=config.train.workers, collate=collate_videos)
         self._val = build_test_videos(config, validation_protocol(config))
         self._val_loader = build_video_loader(self._val, config, fabric)
         classes = self._train.videos.classes
@@ -105,8 +103,27 @@ class RecognitionTask:
         )
 
     def validate(self, network: nn.Module) -> float:
-        """Top-1 accuracy of the middle clip's centre crop."""
+        """Top-1 accuracy of the middle clip's centre crop, after measuring batch norm anew if the settings say so."""
+        if self.config.precise_norm:
+            self._measure_norm(network)
         found = score_videos(
             cast(ActionRecognizer, network), self._val, self._val_loader, self.config, self.fabric, average="softmax"
         )
         return recognition_accuracy(found.scores, found.labels).top(1)
+
+    def _measure_norm(self, network: nn.Module) -> None:
+        """Take the statistics of batch norm from `precise_norm` plain batches of this process and all others."""
+        set_splits(network, 1)
+        self._sampler.set_position(epoch=0)
+        recogniser, device = cast(ActionRecognizer, network), self.fabric.device
+        clips = (
+            recogniser.normalize(loaded.batches[0].clips.to(device))
+            for loaded in islice(self._loader, self.config.precise_norm)
+            if loaded.batches
+        )
+        measure_norm(network, clips)
+        for norm in network.modules():
+            if isinstance(norm, nn.modules.batchnorm._BatchNorm) and self.fabric.world_size > 1:
+                for statistic in (norm.running_mean, norm.running_var):
+                    assert statistic is not None
+                    statistic.copy_(cast(Tensor, self.fabric.all_reduce(statistic, reduce_op="mean")))

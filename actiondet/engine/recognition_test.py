@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from actiondet.config import RecognitionConfig
 from actiondet.data import Loaded, TestSampler
-from actiondet.data.loading import make_loader
+from actiondet.data.loading import Batches, make_loader
 from actiondet.data.recognition import TestVideos, collate_videos, find_labelled_videos, view_sampling
 from actiondet.data.video_transforms import VideoTestTransform
 from actiondet.engine.log import ProgressBar, say
@@ -82,7 +82,8 @@ def build_video_loader(
 ) -> DataLoader[Loaded[VideoBatch]]:
     """Load this process's share of `dataset`: every clip once over all processes."""
     sampler = TestSampler(len(dataset), rank=fabric.global_rank, world_size=fabric.world_size)
-    return make_loader(dataset, sampler, batch=config.test.batch, workers=config.train.workers, collate=collate_videos)
+    batches = Batches(sampler, config.test.batch)
+    return make_loader(dataset, batches, workers=config.train.workers, collate=collate_videos)
 
 
 def run_recognition_test(

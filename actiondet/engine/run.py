@@ -16,6 +16,7 @@ from actiondet.config import DetectionConfig, RecognitionConfig, differing_setti
 from actiondet.engine.checkpoint import Checkpoint, Progress, TrainingState, load_checkpoint, save_checkpoint
 from actiondet.engine.devices import seed_step
 from actiondet.engine.log import RunLog, describe_environment, say
+from actiondet.engine.multigrid import MultigridTask
 from actiondet.engine.optim import build_optimizer, parameter_groups, scaled_learning_rate
 from actiondet.engine.recognition_task import RecognitionTask
 from actiondet.engine.task import DetectionTask, Task
@@ -52,7 +53,6 @@ class Run:
     optimizer: Optimizer
     average: AveragedModel | None
     lr: float
-    steps_per_epoch: int
     folder: Path
     log: RunLog | None
     progress: Progress
@@ -107,7 +107,6 @@ def start(
         optimizer=wrapped_optimizer,
         average=average,
         lr=lr,
-        steps_per_epoch=-(-task.batches_per_epoch // settings.accumulate),
         folder=folder,
         log=None,
         progress=Progress(),
@@ -125,7 +124,11 @@ def start(
 
 def build_task(config: DetectionConfig | RecognitionConfig, fabric: Fabric) -> Task:
     """What `config` asks to train."""
-    return DetectionTask(config, fabric) if isinstance(config, DetectionConfig) else RecognitionTask(config, fabric)
+    if isinstance(config, DetectionConfig):
+        return DetectionTask(config, fabric)
+    if config.multigrid is not None:
+        return MultigridTask(config, config.multigrid, fabric)
+    return RecognitionTask(config, fabric)
 
 
 def announce(run: Run) -> None:
@@ -185,4 +188,5 @@ def take_up(run: Run, checkpoint: Checkpoint[DetectionConfig | RecognitionConfig
     run.fabric.strategy.precision.load_state_dict(state.precision)
     run.progress = state.progress
     if run.fabric.is_global_zero:
-        say(f"resuming at epoch {run.progress.epoch + 1}, step {run.progress.step + 1} of {run.steps_per_epoch}")
+        steps = run.task.pace.steps_in(run.progress.epoch)
+        say(f"resuming at epoch {run.progress.epoch + 1}, step {run.progress.step + 1} of {steps}")

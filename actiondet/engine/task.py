@@ -21,6 +21,7 @@ from actiondet.data import (
     build_training_set,
 )
 from actiondet.engine.log import MEAN_AP, Metric, say
+from actiondet.engine.pace import Pace, PlainPace
 from actiondet.engine.test import build_test_loader, evaluate, run
 from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
@@ -40,12 +41,12 @@ class Task(Protocol):
     Attributes:
         actions: what its output columns stand for.
         metric: what `validate` measures.
-        batches_per_epoch: batches that every process reads in an epoch.
+        pace: how long it is trained, how fast and when it is validated.
     """
 
     metric: Metric
     actions: ActionList
-    batches_per_epoch: int
+    pace: Pace
 
     @property
     def network(self) -> ActionDetector | ActionRecognizer:
@@ -86,7 +87,7 @@ class DetectionTask:
             rank=fabric.global_rank,
             world_size=fabric.world_size,
         )
-        self.batches_per_epoch = -(-len(self._sampler) // config.train.batch)
+        self.pace: Pace = PlainPace(config.train, -(-len(self._sampler) // config.train.batch))
         self._loader = build_loader(self._train, self._sampler, batch=config.train.batch, workers=config.train.workers)
         self._val = build_test_set(
             config.data, clip=config.clip, transform=config.transform, num_actions=config.model.num_actions

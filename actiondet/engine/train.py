@@ -19,7 +19,6 @@ from actiondet.data import Loaded
 from actiondet.engine.checkpoint import Progress, save_checkpoint
 from actiondet.engine.devices import prepare_determinism, seed_step, total
 from actiondet.engine.log import EpochRow, ProgressBar
-from actiondet.engine.optim import schedule_factor
 from actiondet.engine.run import Run, finished, save_last, start
 from evaluation.errors import InputError
 
@@ -44,7 +43,7 @@ def train(
     """
     prepare_determinism(config.train)
     run = start(config, folder=folder, fabric=fabric, resume=resume, overwrite=overwrite)
-    while run.progress.epoch < config.train.epochs:
+    while run.progress.epoch < run.task.pace.epochs:
         began = time.monotonic()
         train_epoch(run)
         finish_epoch(run, seconds=time.monotonic() - began)
@@ -55,11 +54,12 @@ def train(
 
 def train_epoch(run: Run) -> None:
     """Run the rest of the epoch at which `run.progress` stands."""
-    settings = run.config.train
+    settings, pace = run.config.train, run.task.pace
     epoch = run.progress.epoch
+    steps = pace.steps_in(epoch)
     bar = ProgressBar(
-        f"epoch {epoch + 1}/{settings.epochs}",
-        run.steps_per_epoch,
+        f"epoch {epoch + 1}/{pace.epochs}",
+        steps,
         done=run.progress.step,
         shown=run.fabric.is_global_zero,
     )
@@ -71,7 +71,7 @@ def train_epoch(run: Run) -> None:
     for group in grouped(loader, settings.accumulate):
         loss = take_step(run, group)
         bar.advance(f"loss {loss:.3f}")
-        if time.monotonic() - saved > 60 * settings.save_minutes and run.progress.step < run.steps_per_epoch:
+        if time.monotonic() - saved > 60 * settings.save_minutes and run.progress.step < steps:
             save_last(run)
             saved = time.monotonic()
     bar.close()
@@ -80,8 +80,7 @@ def train_epoch(run: Run) -> None:
 def take_step(run: Run, group: Sequence[Loaded[Any]]) -> float:
     """Change the weights once, by the gradients of a group of batches; returns the loss."""
     settings, progress, fabric = run.config.train, run.progress, run.fabric
-    place = {"epoch": progress.epoch, "step": progress.step}
-    factor = schedule_factor(settings.schedule, **place, steps_per_epoch=run.steps_per_epoch, epochs=settings.epochs)
+    factor = run.task.pace.lr_factor(progress.epoch, progress.step)
     for parameters in run.optimizer.param_groups:
         parameters["lr"] = run.lr * factor
     seed_step(settings.seed, progress.epoch, progress.step, fabric.global_rank)
@@ -122,7 +121,7 @@ def note_step(run: Run, loss: torch.Tensor, *, skipped: int) -> float:
         skipped=progress.skipped + int(total(run.fabric, float(skipped))),
     )
     if run.log is not None:
-        number = progress.epoch * run.steps_per_epoch + progress.step
+        number = progress.step + sum(map(run.task.pace.steps_in, range(progress.epoch)))
         run.log.step(number, loss=mean, lr=run.optimizer.param_groups[0]["lr"])
     return mean
 
@@ -131,7 +130,7 @@ def finish_epoch(run: Run, *, seconds: float) -> None:
     """Validate, keep the checkpoints, write the epoch's row."""
     settings, done = run.config.train, run.progress.epoch + 1
     score = None
-    if done % settings.validate_every == 0 or done == settings.epochs:
+    if run.task.pace.validates_after(run.progress.epoch):
         score = run.task.validate(run.best_network)
     row = EpochRow(
         epoch=done,

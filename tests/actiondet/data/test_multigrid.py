@@ -11,7 +11,6 @@ from actiondet.data.multigrid import (
     PlainRecipe,
     Plan,
     batches,
-    evaluates,
     norm_plan,
     plan,
     short_cycle,
@@ -104,7 +103,7 @@ def test_batches_and_norms_of_every_stage_are_those_of_pyslowfast(name: str) -> 
 def test_weights_are_evaluated_when_pyslowfast_does(name: str) -> None:
     table = golden(name)
     made = planned(table)
-    found = [evaluates(made, row["epoch"], times=table["base"]["eval_freq"]) for row in table["epochs"]]
+    found = [made.validates_after(row["epoch"], times=table["base"]["eval_freq"]) for row in table["epochs"]]
     assert found == [row["checkpoint"] for row in table["epochs"]]
 
 

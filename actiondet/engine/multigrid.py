@@ -1,0 +1,117 @@
+"""Training a recogniser by multigrid: what differs from plain training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lightning_fabric import Fabric
+from torch.utils.data import DataLoader
+
+from actiondet.config import RecognitionConfig
+from actiondet.config.recognition import MultigridConfig
+from actiondet.data import Loaded
+from actiondet.data.loading import make_loader
+from actiondet.data.multigrid import PlainRecipe, Plan, norm_plan, plan
+from actiondet.data.multigrid_loading import MultigridSampler
+from actiondet.data.recognition import collate_videos
+from actiondet.engine.recognition_task import RecognitionTask
+from actiondet.models.norm import set_splits, use_split_norm
+from actiondet.records import VideoBatch
+from evaluation.errors import InputError
+
+
+def plan_multigrid(config: RecognitionConfig, multigrid: MultigridConfig, *, processes: int) -> Plan:
+    """The plan for the recipe that `config` describes."""
+    schedule = config.train.schedule
+    recipe = PlainRecipe(
+        batch=config.train.batch * processes,
+        frames=config.clip.frames,
+        stride=config.clip.stride,
+        crop=config.transform.train_crop,
+        short_side=config.transform.train_short_side,
+        steps=(0, *(int(step) for step in schedule.steps)),
+        epochs=config.train.epochs,
+        gamma=schedule.gamma,
+    )
+    return plan(
+        recipe,
+        long_cycle=multigrid.long_cycle,
+        short_cycle=multigrid.short_cycle,
+        epoch_factor=multigrid.epoch_factor,
+    )
+
+
+@dataclass(frozen=True)
+class MultigridPace:
+    """Epochs, learning rates and validations as the plan has them.
+
+    Attributes:
+        plan: of the training.
+        sampler: knows how many batches an epoch has.
+        warmup_epochs, warmup_start: of the learning rate, as in the schedule.
+    """
+
+    plan: Plan
+    sampler: MultigridSampler
+    warmup_epochs: float
+    warmup_start: float
+
+    @property
+    def epochs(self) -> int:
+        """As the plan has them."""
+        return self.plan.epochs
+
+    def steps_in(self, epoch: int) -> int:
+        """As many as the sampler finds batches."""
+        return self.sampler.batches_in(min(epoch, self.epochs - 1))
+
+    def lr_factor(self, epoch: int, step: int) -> float:
+        """Follows the batch of the stage, and falls at the steps."""
+        moment = epoch + step / self.steps_in(epoch)
+        return self.plan.lr_factor(moment, warmup_epochs=self.warmup_epochs, warmup_start=self.warmup_start)
+
+    def validates_after(self, epoch: int) -> bool:
+        """Three times or four in each stage."""
+        return self.plan.validates_after(epoch)
+
+
+class MultigridTask(RecognitionTask):
+    """Training a recogniser on clips whose size changes.
+
+    Nothing is rebuilt when it does: convolutions take any size, the optimizer keeps its state, and batch norm is told
+    into how many parts to split the next batches.
+    """
+
+    def __init__(self, config: RecognitionConfig, multigrid: MultigridConfig, fabric: Fabric) -> None:
+        super().__init__(config, fabric)
+        use_split_norm(self.network)
+        self._norm_base = multigrid.norm_base
+        self._plan = plan_multigrid(config, multigrid, processes=fabric.world_size)
+        self._stages_sampler = MultigridSampler(
+            len(self._train),
+            plan=self._plan,
+            short_cycle=multigrid.short_cycle,
+            batch=config.train.batch,
+            seed=config.train.seed,
+            rank=fabric.global_rank,
+            world_size=fabric.world_size,
+        )
+        schedule = config.train.schedule
+        self.pace = MultigridPace(self._plan, self._stages_sampler, schedule.warmup_epochs, schedule.warmup_start)
+        for stage in self._plan.stages:
+            if stage.first < stage.end and self.pace.steps_in(stage.first) == 0:
+                raise InputError(
+                    f"multigrid: epoch {stage.first + 1} takes up to {stage.batch_factor} times train.batch="
+                    f"{config.train.batch} clips at once (with a short cycle, more), but a process has only "
+                    f"{len(self._train) // fabric.world_size} videos; lower train.batch"
+                )
+        self._stages_loader = make_loader(
+            self._train, batches=self._stages_sampler, workers=config.train.workers, collate=collate_videos
+        )
+
+    def loader(self, *, epoch: int, start: int) -> DataLoader[Loaded[VideoBatch]]:
+        """Videos in the epoch's random order, as clips of its stage's sizes."""
+        batch = self.config.train.batch * self._plan.stage_at(epoch).batch_factor
+        set_splits(self.network, norm_plan(batch, base=self._norm_base).splits)
+        self._stages_sampler.set_position(epoch=epoch, start=start)
+        return self._stages_loader

@@ -1,0 +1,58 @@
+"""How long a training lasts, how fast it learns when, and when it is validated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from actiondet.config.schema import TrainConfig
+from actiondet.engine.optim import schedule_factor
+
+
+class Pace(Protocol):
+    """What the training loop asks; epochs and steps count from 0."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the whole training."""
+
+    def steps_in(self, epoch: int) -> int:
+        """Weight updates of `epoch`."""
+
+    def lr_factor(self, epoch: int, step: int) -> float:
+        """What the learning rate is multiplied by at `step` of `epoch`."""
+
+    def validates_after(self, epoch: int) -> bool:
+        """Whether the network is validated at the end of `epoch`."""
+
+
+@dataclass(frozen=True)
+class PlainPace:
+    """Every epoch is as long as the others.
+
+    Attributes:
+        settings: of the training.
+        batches: that a process reads in an epoch.
+    """
+
+    settings: TrainConfig
+    batches: int
+
+    @property
+    def epochs(self) -> int:
+        """As the settings say."""
+        return self.settings.epochs
+
+    def steps_in(self, epoch: int) -> int:
+        """One for every `accumulate` batches."""
+        return -(-self.batches // self.settings.accumulate)
+
+    def lr_factor(self, epoch: int, step: int) -> float:
+        """Warm-up times policy."""
+        return schedule_factor(
+            self.settings.schedule, epoch=epoch, step=step, steps_per_epoch=self.steps_in(epoch), epochs=self.epochs
+        )
+
+    def validates_after(self, epoch: int) -> bool:
+        """Every so many epochs, and at the end."""
+        return (epoch + 1) % self.settings.validate_every == 0 or epoch + 1 == self.epochs

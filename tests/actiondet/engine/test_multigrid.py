@@ -1,0 +1,129 @@
+"""A multigrid training: what the network sees, and that an interruption anywhere changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from actiondet.config import RecognitionConfig, load_recognition_config
+from actiondet.config.load import ConfigError
+from actiondet.engine import run as run_module
+from actiondet.engine.checkpoint import load_checkpoint
+from actiondet.engine.devices import launch
+from actiondet.engine.multigrid import MultigridTask
+from actiondet.engine.train import train
+from actiondet.models.norm import SplitBatchNorm3d
+from evaluation.errors import InputError
+
+ROOT = Path(__file__).parents[3]
+Config = Callable[..., RecognitionConfig]
+
+
+@pytest.fixture
+def config(toy: Path, tmp_path: Path) -> Config:
+    """The toy configuration on 36 clips of the tiny set, each of its nine four times."""
+    lines = (toy / "kinetics/train.txt").read_text().splitlines()
+    (tmp_path / "train.txt").write_text("\n".join(lines * 4) + "\n")
+    settings = [
+        f"data.videos={toy / 'kinetics'}",
+        f"data.train={tmp_path / 'train.txt'}",
+        f"data.val={toy / 'kinetics/val.txt'}",
+        f"data.classes={toy / 'kinetics/label_map.txt'}",
+        "model.backbone.width=4",
+        "transform={train_short_side: [36, 40], train_crop: 32, test_short_side: 36, val_crop: 32}",
+        "test.crop=32",
+        "multigrid.norm_base=2",
+        "precise_norm=2",
+        "train={epochs: 3, batch: 1, base_batch: 1, workers: 0, schedule: {policy: step, steps: [1, 2]}}",
+    ]
+    return lambda *more: load_recognition_config(ROOT / "configs/toy/recognition_multigrid.yaml", [*settings, *more])
+
+
+def build(config: RecognitionConfig) -> MultigridTask:
+    assert config.multigrid is not None
+    return MultigridTask(config, config.multigrid, launch())
+
+
+def test_clips_and_norms_change_as_planned(config: Config) -> None:
+    task = build(config("train.epochs=6", "train.schedule.steps=[4, 5]"))
+    seen = set()
+    for epoch in range(task.pace.epochs):
+        loader = task.loader(epoch=epoch, start=0)
+        splits = {module.splits for module in task.network.modules() if isinstance(module, SplitBatchNorm3d)}
+        batches = [loaded.batches[0] for loaded in loader]
+        assert len(batches) == task.pace.steps_in(epoch)
+        for batch in batches:
+            count, _, frames, height, width = batch.clips.shape
+            assert height == width
+            seen.add((count, frames, height, *splits))
+    # 36 clips at a quarter of 8 frames and 0.7 of 32 pixels: batches of 16 at half the side, then twice 8.
+    assert {(16, 2, 16, 4), (8, 2, 23, 4)} <= seen
+    assert {(8, 4, 16, 2), (4, 4, 23, 2)} <= seen
+    assert {(4, 8, 16, 1), (2, 8, 23, 1), (1, 8, 32, 1)} <= seen
+
+
+def test_every_stage_resumes_to_the_weights_of_a_run_that_was_not_cut(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config("train.save_minutes=1e-6")
+    train(settings, folder=tmp_path / "whole", fabric=launch())
+
+    class CutError(Exception):
+        pass
+
+    save = run_module.save_checkpoint
+    saves = 0
+
+    def save_and_cut(*arguments: object) -> None:
+        nonlocal saves
+        save(*arguments)  # type: ignore[arg-type]
+        saves += 1
+        if saves % 4 == 0:
+            raise CutError
+
+    monkeypatch.setattr(run_module, "save_checkpoint", save_and_cut)
+    cuts = set()
+    while True:
+        try:
+            train(settings, folder=tmp_path / "cut", fabric=launch(), resume=True)
+            break
+        except CutError:
+            state = load_checkpoint(tmp_path / "cut/last.pt", RecognitionConfig).training
+            assert state is not None
+            cuts.add(state.progress.epoch)
+    assert len(cuts) > 2
+    whole, cut = (load_checkpoint(tmp_path / name / "last.pt", RecognitionConfig).weights for name in ("whole", "cut"))
+    for name, weight in whole.items():
+        torch.testing.assert_close(cut[name], weight, rtol=0, atol=0, msg=name)
+
+
+def test_measured_statistics_are_what_is_validated(config: Config) -> None:
+    task = build(config())
+    norm = next(module for module in task.network.modules() if isinstance(module, SplitBatchNorm3d))
+    assert norm.running_mean is not None
+    assert norm.running_mean.abs().sum() == 0
+    task.validate(task.network)
+    assert norm.running_mean.abs().sum() > 0
+
+
+def test_too_few_videos_for_a_batch_are_said_to_be_too_few(config: Config, toy: Path) -> None:
+    with pytest.raises(InputError, match=r"takes up to 8 times train\.batch=8 .* only 9 videos; lower train\.batch"):
+        build(config("train.batch=8", f"data.train={toy / 'kinetics/train.txt'}"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("train.schedule={policy: cosine, steps: []}", "policy cosine"),
+        ("train.schedule.steps=[1, 3]", r"steps \[1.0, 3.0\], 3 epochs"),
+        ("train.accumulate=2", "set train.accumulate=1"),
+        ("clip.frames=6", "clip.frames 6 has none"),
+        ("multigrid={long_cycle: false, short_cycle: false}", "set multigrid=null"),
+    ],
+)
+def test_a_recipe_that_multigrid_cannot_speed_up_is_refused(config: Config, setting: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        config(setting)
