@@ -1,0 +1,86 @@
+"""Check a data set before training: `python -m data_tools.check_dataset CONFIG [key=value ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluation.command_line import run_tool
+
+if TYPE_CHECKING:
+    from data_tools.check_dataset.findings import Report
+
+
+def main() -> int:
+    """Parse the command line, check, print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m data_tools.check_dataset",
+        description="Read everything that a training run would read, and say what is wrong. "
+        "Exit code 1 if training would fail or the mAP would be wrong.",
+    )
+    parser.add_argument("config", type=Path, help="configuration of a detection run")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as for tools/train_det.py")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON instead of tables")
+    parser.add_argument("--sheet", type=Path, metavar="PNG", help="draw key moments with boxes and labels to this file")
+    parser.add_argument("--tiles", type=int, default=24, metavar="N", help="moments on the sheet (default 24)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="default: one a core")
+    arguments = parser.parse_args()
+
+    from actiondet.config import load_config
+    from actiondet.config.schema import AvaConfig
+    from data_tools.check_dataset.check import check_detection
+
+    config = load_config(arguments.config, arguments.overrides)
+    report, tables, videos = check_detection(config, processes=arguments.processes)
+    if arguments.sheet is not None and isinstance(config.data, AvaConfig):
+        from data_tools.check_dataset.contact_sheet import write_contact_sheet
+
+        names = dict(zip(report.classes.get("id", ()), report.classes.get("name", ()), strict=True))
+        drawn = write_contact_sheet(arguments.sheet, config.data, tables, videos, names, tiles=max(2, arguments.tiles))
+        report.facts.append(("sheet", str(arguments.sheet), f"{drawn} moments"))
+    if arguments.json:
+        print(json.dumps(_as_json(report), indent=1))
+    else:
+        _print(report)
+    return int(report.failed)
+
+
+def _as_json(report: Report) -> dict[str, object]:
+    return {
+        "findings": [asdict(finding) for finding in report.findings],
+        "facts": [list(fact) for fact in report.facts],
+        "classes": json.loads(report.classes.to_json(orient="records")),
+        "ok": not report.failed,
+    }
+
+
+def _print(report: Report) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    facts = Table("part", "what", "value", title="What was read")
+    for fact in report.facts:
+        facts.add_row(*map(escape, fact))
+    console.print(facts)
+    if len(report.classes):
+        classes = Table(*map(str, report.classes.columns), title="Examples (rows) of each action")
+        for row in report.classes.itertuples(index=False):
+            classes.add_row(*(escape(str(value)) for value in row))
+        console.print(classes)
+    errors = sum(finding.severity == "error" for finding in report.findings)
+    for finding in report.findings:
+        colour = "red" if finding.severity == "error" else "yellow"
+        console.print(f"[{colour}]{finding.severity} {finding.code}[/]", soft_wrap=True)
+        text = f"  {finding.where}: {finding.message}\n  -> {finding.remedy}"
+        console.print(escape(text), highlight=False, soft_wrap=True)
+    console.print(f"{errors} errors, {len(report.findings) - errors} warnings")
+
+
+if __name__ == "__main__":
+    run_tool(main)

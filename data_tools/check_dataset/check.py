@@ -1,0 +1,205 @@
+"""Everything that a training run would read, read and compared without training."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from actiondet.config import DetectionConfig
+from actiondet.config.schema import AvaConfig, AvaKineticsConfig, SplitConfig
+from actiondet.video.containers import VIDEO_SUFFIXES
+from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.moments import (
+    check_excluded,
+    check_leaks,
+    check_tail,
+    check_times,
+    read_excluded_moments,
+)
+from data_tools.check_dataset.proposals import check_against_truth, check_persons, read_persons
+from data_tools.check_dataset.rows import read_rows
+from data_tools.check_dataset.truth import check_heads, check_labels, check_rows, count_classes
+from data_tools.check_dataset.videos import VideoFacts, check_videos, look_at_videos, report_missing
+from evaluation.errors import InputError
+from evaluation.formats.action_list import ActionList, read_action_list
+
+
+def check_detection(
+    config: DetectionConfig, *, processes: int
+) -> tuple[Report, dict[str, pd.DataFrame], dict[str, Path]]:
+    """Check an AVA-format data set.
+
+    Args:
+        config: the run that would read it.
+        processes: videos that are looked at side by side.
+
+    Returns:
+        What was found; the sound rows of each part; where the videos lie.
+
+    Raises:
+        InputError: the data set is of a kind that cannot be checked.
+    """
+    data = config.data
+    if not isinstance(data, AvaConfig):
+        raise InputError(f"data.name: the checker knows AVA-format sets, not '{data.name}'")
+    report = Report()
+    actions = _read_list(data.actions, report)
+    evaluated = _check_lists(config, data, actions, report)
+    splits = {"train": data.train, "val": data.val}
+    if _same_file(data.train.truth, data.val.truth):
+        report.error("leak-same-file", "data.val.truth", "train and val read the same truth", "split by video")
+    tables: dict[str, pd.DataFrame] = {}
+    for part, split in splits.items():
+        table = read_rows(split.truth, report)
+        if table is None:
+            continue
+        tables[part] = table
+        _check_part(part, split, table, config, data, actions, report)
+    if actions is not None and evaluated is not None and tables:
+        count_classes(tables, actions, evaluated, report)
+    paths = _check_videos(config, data, tables, report, processes)
+    return report, tables, paths
+
+
+def _same_file(first: str, second: str) -> bool:
+    return Path(first).resolve() == Path(second).resolve()
+
+
+def _read_list(path: str, report: Report) -> ActionList | None:
+    try:
+        return read_action_list(path)
+    except (InputError, OSError) as fault:
+        report.error("action-list", path, str(fault), "expected item { name: ... id: ... } blocks (.pbtxt)")
+        return None
+
+
+def _check_lists(
+    config: DetectionConfig, data: AvaConfig, actions: ActionList | None, report: Report
+) -> ActionList | None:
+    """Hold the lists against the model and each other; return the scored actions."""
+    if actions is None:
+        return None
+    if actions.largest_id != config.model.num_actions:
+        report.error(
+            "num-actions",
+            "model.num_actions",
+            f"is {config.model.num_actions}, but the largest id of {data.actions} is {actions.largest_id}",
+            f"set model.num_actions={actions.largest_id}",
+        )
+    twice = sorted({name for name in actions.names if actions.names.count(name) > 1})
+    if twice:
+        report.warn("action-name-twice", data.actions, f"several ids are called {some(twice)}", "name each differently")
+    if data.evaluated_actions is None:
+        return actions
+    evaluated = _read_list(data.evaluated_actions, report)
+    if evaluated is None:
+        return None
+    strange = sorted(set(evaluated.ids) - set(actions.ids))
+    if strange:
+        report.error(
+            "evaluated-not-trained",
+            data.evaluated_actions,
+            f"ids {some(strange)} are not in {data.actions}",
+            "every scored id must be in data.actions",
+        )
+    other = [i for i in evaluated.ids if i in actions.ids and evaluated.name_of(i) != actions.name_of(i)]
+    if other:
+        i = other[0]
+        report.error(
+            "action-names-differ",
+            data.evaluated_actions,
+            f"id {i} is '{evaluated.name_of(i)}' here and '{actions.name_of(i)}' in {data.actions} ({len(other)} ids)",
+            "both lists must number the actions alike",
+        )
+    return evaluated
+
+
+def _check_part(
+    part: str,
+    split: SplitConfig,
+    table: pd.DataFrame,
+    config: DetectionConfig,
+    data: AvaConfig,
+    actions: ActionList | None,
+    report: Report,
+) -> None:
+    if actions is not None:
+        check_labels(split.truth, table, actions, data.actions, report)
+    check_rows(split.truth, table, report)
+    check_heads(split.truth, table, config.model.multi_label, report)
+    excluded = read_excluded_moments(split.excluded, report)
+    check_excluded(split.excluded, split.truth, table, excluded, report)
+    boxed = table[table["label"] >= 0]
+    report.facts.append((part, "videos", str(table["video"].nunique())))
+    report.facts.append((part, "key moments", str(len(table.drop_duplicates(["video", "moment"])))))
+    report.facts.append((part, "rows (box, action)", str(len(boxed))))
+    if split.proposals is None:
+        return
+    found = read_persons(split.proposals, report)
+    if found is not None:
+        check_persons(split.proposals, found, data.person_threshold, report)
+        if isinstance(data, AvaKineticsConfig):  # published boxes name Kinetics clips by their bare id
+            table = (
+                table.assign(video=[_bare_name(name, found_videos) for name in table["video"]])
+                if (found_videos := {key.video for key in found})
+                else table
+            )
+        check_against_truth(part, split.proposals, table, found, excluded, data.person_threshold, report)
+
+
+def _kinetics_parts(video: str) -> tuple[str, float] | None:
+    found = re.fullmatch(r"(.+)_(\d+)_(\d+)", video) if len(video) != 11 else None
+    return (found[1], float(found[2])) if found else None
+
+
+def _bare_name(video: str, known: set[str]) -> str:
+    parts = _kinetics_parts(video)
+    return parts[0] if parts is not None and video not in known else video
+
+
+def start_of(data: AvaConfig, video: str) -> float:
+    """When `video` begins, in seconds on the clock of the annotations."""
+    parts = _kinetics_parts(video) if isinstance(data, AvaKineticsConfig) else None
+    return data.start if parts is None else parts[1]
+
+
+def _check_videos(
+    config: DetectionConfig, data: AvaConfig, tables: dict[str, pd.DataFrame], report: Report, processes: int
+) -> dict[str, Path]:
+    names = sorted({name for table in tables.values() for name in table["video"].unique()})
+    if not Path(data.videos).is_dir():
+        report.error("video-folder", "data.videos", f"{data.videos} is no folder", "give the folder of the videos")
+        return {}
+    paths = _find(data, names, report)
+    report_missing(data.videos, names, paths, report)
+    looked = look_at_videos(paths, data.pictures, processes)
+    check_videos(data.videos, looked, config.clip.clip_fps, report)
+    starts = {name: start_of(data, name) for name in names}
+    for part, table in tables.items():
+        check_times((data.train if part == "train" else data.val).truth, table, starts, looked, report)
+        check_tail(_of(looked, table), table, report, part)
+    truths = {"train": data.train.truth, "val": data.val.truth}
+    check_leaks(tables, truths, looked, report)
+    return {name: path for name, path in paths.items() if looked[name].fault is None}
+
+
+def _of(looked: dict[str, VideoFacts], table: pd.DataFrame) -> dict[str, VideoFacts]:
+    return {name: looked[name] for name in table["video"].unique() if name in looked}
+
+
+def _find(data: AvaConfig, names: list[str], report: Report) -> dict[str, Path]:
+    """Where the videos lie; a name with two files is reported."""
+    folder = Path(data.videos)
+    if data.pictures is not None:
+        return {name: folder / name for name in names if (folder / name).is_dir()}
+    files: dict[str, list[Path]] = {}
+    for parent in sorted({name.rpartition("/")[0] for name in names}):
+        for path in sorted((folder / parent).iterdir()) if (folder / parent).is_dir() else ():
+            if path.suffix.lower() in VIDEO_SUFFIXES:
+                files.setdefault(f"{parent}/{path.stem}" if parent else path.stem, []).append(path)
+    twice = [name for name in names if len(files.get(name, ())) > 1]
+    if twice:
+        report.error("video-ambiguous", data.videos, f"two files are called {some(twice)}", "keep one of them")
+    return {name: files[name][0] for name in names if name in files}

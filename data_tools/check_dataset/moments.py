@@ -1,0 +1,160 @@
+"""Key moments: inside their videos, not all excluded, and in one part of the set only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.videos import VideoFacts, same_content
+from evaluation.errors import InputError
+from evaluation.formats.ava import read_excluded
+from evaluation.records import FloatArray, FrameKey
+
+# Real files end a little early; training forgives as much.
+_GRACE = 1.0
+
+
+def read_excluded_moments(path: str | None, report: Report) -> frozenset[FrameKey]:
+    """Read the moments that do not count."""
+    if path is None:
+        return frozenset()
+    if not Path(path).is_file():
+        report.error("file-missing", path, "there is no such file", "give the excluded moments, or set null")
+        return frozenset()
+    try:
+        return read_excluded(path)
+    except (InputError, OSError) as fault:
+        report.error("excluded-unreadable", path, str(fault), "expected rows video,time")
+        return frozenset()
+
+
+def check_excluded(
+    path: str | None, truth_path: str, table: pd.DataFrame, excluded: Collection[FrameKey], report: Report
+) -> None:
+    """Check that exclusions leave something, and speak of this part of the set."""
+    if not excluded or path is None:
+        return
+    keys = set(zip(table["video"], table["moment"], strict=True))
+    both = keys & {tuple(key) for key in excluded}
+    if len(both) == len(keys):
+        report.error(
+            "all-excluded", path, f"every moment of {truth_path} is excluded", "give the right list, or set null"
+        )
+    elif both:
+        video, moment = min(both)
+        report.warn(
+            "excluded-but-annotated",
+            path,
+            f"{len(both)} excluded moments have annotations, e.g. {video} at {moment / 1e6:g} s",
+            "they take no part; delete one of the two if that is not meant",
+        )
+    strangers = {key.video for key in excluded} - {video for video, _ in keys}
+    if strangers and len(strangers) == len({key.video for key in excluded}):
+        report.warn(
+            "excluded-elsewhere", path, f"names only other videos: {some(sorted(strangers))}", "another part's list?"
+        )
+
+
+def check_times(
+    path: str, table: pd.DataFrame, starts: Mapping[str, float], videos: Mapping[str, VideoFacts], report: Report
+) -> None:
+    """Hold every moment against the span of its video."""
+    known = table[table["video"].map(lambda name: name in videos and videos[name].fault is None)]
+    if len(known) == 0:
+        return
+    seconds = known["moment"].to_numpy() / 1e6
+    start = known["video"].map(starts).to_numpy(dtype=np.float64)
+    length = known["video"].map({name: facts.seconds for name, facts in videos.items()}).to_numpy(dtype=np.float64)
+    before, after = seconds - start < -_GRACE, seconds - start > length + _GRACE
+    outside = before | after
+    if not outside.any():
+        return
+    row = known[outside].iloc[0]
+    where, name = f"{path}, line {row['line']}", row["video"]
+    span = f"{starts[name]:g} to {starts[name] + videos[name].seconds:g} s"
+    what = f"{int(outside.sum())} rows lie outside of their video, e.g. {name} at {row['moment'] / 1e6:g} s ({span})"
+    if outside.mean() > 0.8:
+        begin = _fitting_start(seconds, length)
+        if begin is not None:
+            report.error(
+                "start-offset",
+                "data.start",
+                f"{what}; with data.start={begin:g} all would fit",
+                f"set data.start={begin:g}",
+            )
+            return
+        if np.median(seconds) > 50 * np.median(length):
+            report.error("time-unit", where, f"{what}; are these frame numbers or milliseconds?", "expected seconds")
+            return
+    culprits = known[outside]["video"].unique()
+    report.error(
+        "moment-beyond-video",
+        where,
+        f"{what} (videos {some(list(culprits))})",
+        "the video is truncated, cut with a wrong rate, or the times (or data.start) are wrong",
+    )
+
+
+def _fitting_start(seconds: FloatArray, length: FloatArray) -> float | None:
+    for begin in (0.0, 900.0, float(np.floor(seconds.min()))):
+        if ((seconds - begin >= -_GRACE) & (seconds - begin <= length + _GRACE)).all():
+            return begin
+    return None
+
+
+def check_tail(videos: Mapping[str, VideoFacts], table: pd.DataFrame, report: Report, path: str) -> None:
+    """A set cut at a wrong rate: its frames are as many as they should be, its seconds are not."""
+    sound = [facts.seconds for name, facts in videos.items() if facts.fault is None and name in set(table["video"])]
+    per_video = table.drop_duplicates(["video", "moment"]).groupby("video").size()
+    if len(per_video):
+        report.facts.append((path, "key moments a video", f"{per_video.min()} to {per_video.max()}"))
+    usual = float(np.median(sound)) if sound else 0.0
+    counts = {name: f for name, f in videos.items() if f.fault is None}
+    odd = [
+        name
+        for name, facts in counts.items()
+        if len(counts) > 3
+        and abs(facts.seconds - usual) > 0.1 * usual
+        and any(
+            other.frames == facts.frames and abs(other.seconds - usual) <= 0.02 * usual for other in counts.values()
+        )
+    ]
+    if odd:
+        report.error(
+            "wrong-rate",
+            path,
+            f"{some(odd)}: as many frames as other videos, but other seconds",
+            "cut at the true rate",
+        )
+
+
+def check_leaks(
+    parts: Mapping[str, pd.DataFrame], paths: Mapping[str, str], videos: Mapping[str, VideoFacts], report: Report
+) -> None:
+    """No video may be in both parts, neither by name nor under another name."""
+    if set(parts) != {"train", "val"}:
+        return
+    names = {part: set(table["video"]) for part, table in parts.items()}
+    both = sorted(names["train"] & names["val"])
+    if both:
+        report.error(
+            "leak-same-name",
+            paths["val"],
+            f"videos are in train and val: {some(both)}",
+            "split by video: the mAP of a video that trained says nothing",
+        )
+    for group in same_content(videos):
+        train, val = [n for n in group if n in names["train"]], [n for n in group if n in names["val"]]
+        if train and val and set(train) != set(val):
+            report.error(
+                "leak-same-content",
+                paths["val"],
+                f"'{val[0]}' (val) is a copy of '{train[0]}' (train)",
+                "keep one of them",
+            )
+        elif len(group) > 1:
+            report.warn("video-twice", paths["train"], f"{some(group)} are the same file", "keep one of them")

@@ -1,0 +1,262 @@
+"""Person boxes against the truth: keys, coordinates, scores, recall."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.rows import BOX
+from evaluation.boxes import iou_matrix
+from evaluation.errors import InputError
+from evaluation.files import load_pickle
+from evaluation.formats.person_boxes import read_proposals
+from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
+
+_SOUND_RECALL = 0.8
+_HOPELESS_RECALL = 0.3
+
+
+def read_persons(path: str, report: Report) -> dict[FrameKey, PersonBoxes] | None:
+    """Read person boxes, or report why they cannot be read."""
+    if not Path(path).is_file():
+        report.error("file-missing", path, "there is no such file", "make it by tools/detect_persons.py, or set null")
+        return None
+    try:
+        found = read_proposals(path)
+    except (InputError, OSError) as fault:
+        pixels = "pixels" in str(fault)
+        report.error(
+            "proposals-in-pixels" if pixels else "proposals-unreadable",
+            path,
+            str(fault),
+            "divide x by the frame's width and y by its height" if pixels else "expected a dense-proposal pkl or CSV",
+        )
+        return None
+    if not any(len(persons) for persons in found.values()):
+        report.error("proposals-empty", path, "the file holds no box", "make it by tools/detect_persons.py")
+        return None
+    if path.endswith(".pkl"):
+        _check_key_dialect(path, report)
+    return found
+
+
+def _check_key_dialect(path: str, report: Report) -> None:
+    content = load_pickle(path)
+    odd = [key for key in content if not re.search(r",\d{4,}$", key) or re.search(r",0\d{4,}$", key)]
+    if odd and not all("." in key.rpartition(",")[2] for key in odd):
+        report.warn(
+            "proposal-keys",
+            path,
+            f"keys such as '{odd[0]}' are not padded as 'video,0902' ({len(odd)} keys)",
+            "read here all the same; other toolkits find no box under such a key",
+        )
+    narrow = [key for key, rows in content.items() if np.ndim(rows) == 2 and np.shape(rows)[1] == 4]
+    if narrow:
+        report.warn(
+            "proposals-without-scores",
+            path,
+            f"'{narrow[0]}' has 4 columns ({len(narrow)} keys): every box counts 1.0",
+            "write the detector's score as column 5, or data.person_threshold cannot work",
+        )
+
+
+def check_persons(path: str, found: dict[FrameKey, PersonBoxes], threshold: float, report: Report) -> None:
+    """Check coordinates and scores."""
+    every = [persons for persons in found.values() if len(persons)]
+    boxes = np.concatenate([persons.boxes for persons in every]).astype(np.float64)
+    scores = np.concatenate([persons.scores for persons in every])
+    owners = np.repeat(np.arange(len(every)), [len(persons) for persons in every])
+
+    def where(wrong: npt.NDArray[np.bool_]) -> str:
+        key = every[owners[int(wrong.argmax())]].key
+        return f"{path}, '{key.video},{key.moment / 1e6:g}'"
+
+    inverted = (boxes[:, 0] > boxes[:, 2]) | (boxes[:, 1] > boxes[:, 3])
+    outside = np.asarray(((boxes < -0.01) | (boxes > 1.01)).any(axis=1))
+    flat = np.asarray((boxes[:, :2] == boxes[:, 2:]).any(axis=1)) & ~inverted
+    if inverted.any():
+        sizes = (boxes[:, :2] + boxes[:, 2:] <= 1.01).all(axis=1).mean() > 0.95 and inverted.sum() > 1
+        report.error(
+            "proposals-xywh" if sizes else "proposals-inverted",
+            where(inverted),
+            f"{int(inverted.sum())} boxes are {'corner and size' if sizes else 'inside out'}",
+            "expected x1,y1,x2,y2",
+        )
+    if outside.any():
+        report.error("proposals-outside", where(outside), f"{int(outside.sum())} boxes leave the frame", "clip to 0..1")
+    if flat.any():
+        report.warn("proposals-without-area", where(flat), f"{int(flat.sum())} boxes have no area", "delete them")
+    strange = (scores < 0) | (scores > 1)
+    if strange.any():
+        report.error(
+            "proposal-scores",
+            where(strange),
+            f"{int(strange.sum())} scores are not in 0..1 ({scores[strange][0]:g})",
+            "write probabilities: data.person_threshold is held against them",
+        )
+    elif (scores < threshold).all():
+        report.error(
+            "scores-under-threshold",
+            path,
+            f"every score (largest {scores.max():.3f}) is under data.person_threshold {threshold:g}",
+            f"lower data.person_threshold below {scores.max():.3f}",
+        )
+    elif (kept := float((scores >= threshold).mean())) < 0.02:
+        report.warn(
+            "scores-mostly-under-threshold",
+            path,
+            f"{kept:.1%} of the boxes reach data.person_threshold {threshold:g}",
+            "lower data.person_threshold",
+        )
+    if len(scores) > 20 and np.unique(scores).size == 1:
+        report.warn(
+            "proposal-scores-constant", path, f"every score is {scores[0]:g}", "are these scores of a detector?"
+        )
+
+
+def check_against_truth(
+    part: str,
+    path: str,
+    table: pd.DataFrame,
+    found: dict[FrameKey, PersonBoxes],
+    excluded: Collection[FrameKey],
+    threshold: float,
+    report: Report,
+) -> None:
+    """Check that boxes and truth speak of the same moments, and how many true persons are found."""
+    people = table[table["label"] >= 0].drop_duplicates(["video", "moment", *BOX])
+    moments = {
+        FrameKey(video, int(moment)): rows
+        for (video, moment), rows in people.groupby(["video", "moment"], sort=False).indices.items()
+    }
+    moments = {key: rows for key, rows in moments.items() if key not in excluded}
+    lacking = [key for key in moments if key not in found or not len(found[key])]
+    if moments and len(lacking) == len(moments):
+        report.error(
+            "proposals-for-none",
+            path,
+            f"no moment of the truth has a box {_why_none(list(moments), list(found))}",
+            "give the boxes of this part; names and seconds must be those of the truth",
+        )
+        return
+    videos = {key.video for key in found}
+    bare = sorted({key.video for key in lacking} - videos)
+    if bare:
+        report.error(
+            "video-without-proposals", path, f"no boxes for the videos {some(bare)}", "run the person detector on them"
+        )
+    elif len(lacking) > 0.1 * len(moments):
+        key = lacking[0]
+        report.error(
+            "truth-without-proposals",
+            path,
+            f"{len(lacking)} of {len(moments)} moments with persons have no box: '{key.video},{key.moment / 1e6:g}'",
+            "run the person detector on them: their persons can never be found",
+        )
+    elif lacking:
+        report.facts.append((part, "moments with persons, without proposals", str(len(lacking))))
+    named = set(zip(table["video"], table["moment"], strict=True))
+    idle = [key for key in found if tuple(key) not in named and key not in excluded]
+    strangers = sorted(videos - set(table["video"]))
+    if strangers or len(idle) > 0.5 * len(found):
+        report.warn(
+            "proposals-without-truth",
+            path,
+            f"{len(idle)} of {len(found)} moments are not in the truth"
+            + (f" (videos {some(strangers)})" if strangers else f", e.g. '{idle[0].video},{idle[0].moment / 1e6:g}'"),
+            "are these the boxes of this part? moments without persons belong into the truth as rows video,time",
+        )
+    _check_recall(part, path, people[BOX].to_numpy(dtype=np.float64), moments, found, threshold, report)
+
+
+def _why_none(wanted: list[FrameKey], found: list[FrameKey]) -> str:
+    """Guess why two sets of keys share nothing."""
+    example = (
+        f"(truth '{wanted[0].video},{wanted[0].moment / 1e6:g}', boxes '{found[0].video},{found[0].moment / 1e6:g}')"
+    )
+    ours, theirs = {key.video for key in wanted}, {key.video for key in found}
+    if ours & theirs:
+        return f"{example}: the videos agree, the seconds do not"
+    if {Path(name).stem.lower() for name in ours} & {Path(name).stem.lower() for name in theirs}:
+        return f"{example}: the names differ by suffix, folder or case"
+    return f"{example}: the videos are others"
+
+
+def _best_iou(truth: FloatArray, moments: dict[FrameKey, IntArray], boxes: dict[FrameKey, FloatArray]) -> FloatArray:
+    """The IoU of every true person with its best box."""
+    best = [np.empty(0)]
+    for key, rows in moments.items():
+        mine = boxes.get(key)
+        if mine is None or len(mine) == 0:
+            best.append(np.zeros(len(rows)))
+        else:
+            best.append(np.nan_to_num(iou_matrix(truth[rows], mine)).max(axis=1))
+    return np.concatenate(best)
+
+
+def _check_recall(
+    part: str,
+    path: str,
+    truth: FloatArray,
+    moments: dict[FrameKey, IntArray],
+    found: dict[FrameKey, PersonBoxes],
+    threshold: float,
+    report: Report,
+) -> None:
+    kept = {
+        key: persons.boxes[persons.scores >= min(threshold, persons.scores.max(initial=0))]
+        for key in moments
+        if (persons := found.get(key)) is not None
+    }
+    best = _best_iou(truth, moments, kept)
+    recall = float((best >= 0.5).mean()) if len(best) else 0.0
+    for iou in (0.5, 0.9):
+        value = float((best >= iou).mean()) if len(best) else 0.0
+        report.facts.append((part, f"recall of the proposals at IoU {iou}", f"{value:.1%}"))
+    if len(best) and recall < _HOPELESS_RECALL:
+        meaning = _meant(truth, moments, kept, recall)
+        report.error(
+            "proposal-recall",
+            path,
+            f"only {recall:.1%} of the true persons have a box at IoU 0.5{meaning}",
+            "boxes and truth are not of the same frames, or written in another way; the recall bounds the mAP",
+        )
+    elif len(best) and recall < _SOUND_RECALL:
+        report.warn(
+            "proposal-recall",
+            path,
+            f"only {recall:.1%} of the true persons have a box at IoU 0.5",
+            "the recall bounds the mAP: lower data.person_threshold, or take a better person detector",
+        )
+    if len(best) > 20 and part == "val" and (best > 0.9999).all():
+        report.warn(
+            "proposals-are-truth",
+            path,
+            "every true person has exactly its own box",
+            "boxes of the truth make the mAP look better than that of a detector",
+        )
+
+
+def _meant(
+    truth: FloatArray, moments: dict[FrameKey, IntArray], boxes: dict[FrameKey, FloatArray], recall: float
+) -> str:
+    """Say which other reading of the boxes would make them fit."""
+    readings: dict[str, Callable[[FloatArray], FloatArray]] = {
+        "corner and size": lambda b: np.concatenate([b[:, :2], b[:, :2] + b[:, 2:]], axis=1),
+        "centre and size": lambda b: np.concatenate([b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2], axis=1),
+        "y before x": lambda b: b[:, [1, 0, 3, 2]],
+    }
+    for name, read in readings.items():
+        for what, ours, theirs in (
+            ("the proposals'", truth, {key: read(value) for key, value in boxes.items()}),
+            ("the truth's", read(truth), boxes),
+        ):
+            if (_best_iou(ours, moments, theirs) >= 0.5).mean() > max(0.5, 2 * recall):
+                return f"; read as {name}, {what} boxes would fit"
+    return ""

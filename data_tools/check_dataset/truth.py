@@ -1,0 +1,143 @@
+"""What the truth says: ids against the action list, repeated rows, what is counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.rows import BOX
+from evaluation.formats.action_list import ActionList
+
+
+def check_labels(path: str, table: pd.DataFrame, actions: ActionList, list_path: str, report: Report) -> None:
+    """Hold the ids against the list; a whole file that is off by one is recognised."""
+    labels = table.loc[table["label"] >= 0, "label"]
+    ids, used = set(actions.ids), set(labels.unique().tolist())
+    strange = sorted(used - ids)
+    if not strange:
+        return
+    line = int(table.loc[table["label"].isin(strange), "line"].iloc[0])
+    where = f"{path}, line {line}"
+    for shift in (1, -1):
+        if {label + shift for label in used} <= ids:
+            base = "count from 0" if 0 in used else f"are all {-shift:+d} off"
+            report.error(
+                "ids-off-by-one",
+                where,
+                f"ids {some(strange)} are not in {list_path}; with {shift:+d} every id is: the labels {base}",
+                f"add {shift:+d} to column 7 (ids are those of the list, which begin at 1)",
+            )
+            return
+    if 0 in used:
+        report.error("id-zero", where, "id 0 is no action; ids begin at 1", "are these ids counted from 0? add 1")
+        strange = [label for label in strange if label]
+    if strange:
+        count = int(labels.isin(strange).sum())
+        report.error(
+            "id-not-in-list",
+            where,
+            f"ids {some(strange)} ({count} rows) are not in {list_path}",
+            "add them to data.actions, or mend column 7",
+        )
+
+
+def check_rows(path: str, table: pd.DataFrame, report: Report) -> None:
+    """Find repeated rows, ambiguous persons and boxes that never change."""
+    boxed = table[table["label"] >= 0]
+    if len(boxed) == 0:
+        report.error("no-persons", path, "no row holds a box", "expected rows video,time,x1,y1,x2,y2,action")
+        return
+    again = boxed.duplicated(["video", "moment", *BOX, "label"])
+    if again.any():
+        row = boxed[again].iloc[0]
+        report.error(
+            "duplicate-row",
+            f"{path}, line {row['line']}",
+            f"{int(again.sum())} rows stand twice (same moment, box and action); each counts as a person to be found",
+            "delete the copies",
+        )
+    named = boxed[boxed["person"] >= 0].drop_duplicates(["video", "moment", "person", *BOX])
+    spread = named.groupby(["video", "moment", "person"])[BOX]
+    apart = ((spread.transform("max") - spread.transform("min")) > 0.01).any(axis=1)
+    if apart.any():
+        row = named[apart].iloc[0]
+        report.warn(
+            "person-id-repeated",
+            f"{path}, line {row['line']}",
+            f"person {row['person']} is in two places at one moment ({int(apart.sum())} boxes)",
+            "give every person of a moment its own id (column 8), or leave the column out",
+        )
+    places = boxed.drop_duplicates(["video", "moment", *BOX])
+    commonest = places.groupby(BOX).size().sort_values(ascending=False)
+    if len(places) >= 8 and commonest.iloc[0] > 0.5 * len(places):
+        report.warn(
+            "box-constant",
+            path,
+            f"{commonest.iloc[0]} of {len(places)} boxes are the same: {commonest.index[0]}",
+            "are these boxes of persons? actions of the whole picture are learnt by tools/train_rec.py",
+        )
+
+
+def check_heads(path: str, table: pd.DataFrame, multi_label: bool, report: Report) -> None:
+    """Several actions of one person need a head that can say so."""
+    boxed = table[table["label"] >= 0].drop_duplicates(["video", "moment", *BOX, "label"])
+    several = boxed.duplicated(["video", "moment", *BOX])
+    if not multi_label and several.any():
+        row = boxed[several].iloc[0]
+        report.error(
+            "head-single-label",
+            f"{path}, line {row['line']}",
+            f"{int(several.sum())} persons do several things at once, but model.multi_label is false",
+            "set model.multi_label=true",
+        )
+
+
+def count_classes(tables: dict[str, pd.DataFrame], actions: ActionList, evaluated: ActionList, report: Report) -> None:
+    """Count the examples of every action and name those that cannot be learnt or scored."""
+    frame = pd.DataFrame({"id": actions.ids, "name": actions.names})
+    for part, table in tables.items():
+        frame[part] = frame["id"].map(table["label"].value_counts()).fillna(0).astype(int)
+    frame["evaluated"] = frame["id"].isin(evaluated.ids)
+    report.classes = frame
+    scored = frame[frame["evaluated"]]
+    consequences = {"train": "cannot be learnt: AP 0 wherever it is scored", "val": "is left out of the mAP"}
+    for part in tables:
+        none = scored[scored[part] == 0]
+        if len(none) == len(scored):
+            report.error(
+                f"no-{part}-examples",
+                "data.evaluated_actions",
+                f"no scored action has an example in {part}",
+                "score actions that the truth holds (is the right action list given?)",
+            )
+        elif len(none):
+            names = some([f"{row.id} {row.name_}" for row in none.rename(columns={"name": "name_"}).itertuples()])
+            report.warn(
+                f"class-without-{part}",
+                f"data.{part}.truth",
+                f"no example of {names}",
+                f"an action without an example here {consequences[part]}",
+            )
+    if set(tables) == {"train", "val"}:
+        _check_shift(frame, report)
+
+
+def _check_shift(frame: pd.DataFrame, report: Report) -> None:
+    """Compare how often actions occur in both parts: one part whose ids are shifted fits the other only shifted."""
+    size = int(frame["id"].max()) + 2
+    counts = {part: np.bincount(frame["id"], weights=frame[part], minlength=size) for part in ("train", "val")}
+    if min(counts["train"].sum(), counts["val"].sum()) < 200 or len(frame) < 5:
+        return
+
+    def likeness(shift: int) -> float:
+        return float(np.corrcoef(np.log1p(counts["train"]), np.log1p(np.roll(counts["val"], shift)))[0, 1])
+
+    best = max((0, 1, -1), key=likeness)
+    if best and likeness(best) > likeness(0) + 0.3:
+        report.warn(
+            "ids-differ-between-parts",
+            "data.val.truth",
+            f"actions are as frequent as in train only if {best:+d} is added to the ids of val",
+            "are both parts numbered alike?",
+        )

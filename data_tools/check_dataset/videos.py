@@ -1,0 +1,162 @@
+"""The video files: there, whole, decodable, of one rate, long enough, and no two of them the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from actiondet.config.schema import FrameFolderConfig
+from actiondet.video import FrameFolder, VideoReader, open_video
+from actiondet.video.containers import VIDEO_SUFFIXES
+from data_tools.check_dataset.findings import Report, some
+
+_PIECE = 1 << 18
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What one video shows of itself.
+
+    Attributes:
+        fault: why it cannot be read; None if it can.
+        frames, rate, seconds, width, height: of the readable one.
+        content: fingerprint of the file.
+        blank: every frame that was looked at has one colour.
+    """
+
+    fault: str | None
+    frames: int = 0
+    rate: float = 0.0
+    seconds: float = 0.0
+    width: int = 0
+    height: int = 0
+    content: str = ""
+    blank: bool = False
+
+
+def look_at_videos(
+    paths: Mapping[str, Path], pictures: FrameFolderConfig | None, processes: int
+) -> dict[str, VideoFacts]:
+    """Open every video and decode its first, middle and last frame, `processes` at once."""
+    jobs = [(str(path), pictures) for path in paths.values()]
+    if processes <= 1 or len(jobs) < 4:
+        return dict(zip(paths, map(_look, jobs), strict=True))
+    with ProcessPoolExecutor(processes) as pool:
+        return dict(zip(paths, pool.map(_look, jobs, chunksize=4), strict=True))
+
+
+def _look(job: tuple[str, FrameFolderConfig | None]) -> VideoFacts:
+    path, pictures = job
+    try:
+        reader: VideoReader
+        if pictures is None:
+            reader = open_video(path, reader="pyav")
+        else:
+            reader = FrameFolder(path, template=pictures.template, first=pictures.first, fps=pictures.fps)
+        with reader:
+            index = reader.index
+            count = len(index.frame_times)
+            frames = reader.read([0, count // 2, count - 1])
+    except Exception as fault:  # whatever a decoder raises is a fault of the file
+        return VideoFacts(fault=str(fault) or type(fault).__name__)
+    rate = float(index.rate)
+    seconds = float(index.frame_times[-1]) / 1e6 + (1 / rate if rate else 0.0)
+    blank = bool((frames.reshape(3, -1).std(axis=1) < 1).all())
+    return VideoFacts(None, count, rate, seconds, index.width, index.height, _fingerprint(path), blank)
+
+
+def _fingerprint(path: str) -> str:
+    """A hash of length, beginning, middle and end: enough to know a copy."""
+    file_path = Path(path)
+    if file_path.is_dir():
+        listing = sorted(picture for picture in file_path.iterdir() if picture.is_file())
+        chosen = listing[:1] + listing[len(listing) // 2 :][:1] + listing[-1:]
+        return hashlib.sha256(str(len(listing)).encode() + b"".join(p.read_bytes() for p in chosen)).hexdigest()
+    size = file_path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with file_path.open("rb") as file:
+        for start in (0, size // 2, max(0, size - _PIECE)):
+            file.seek(start)
+            digest.update(file.read(_PIECE))
+    return digest.hexdigest()
+
+
+def report_missing(folder: str, names: Sequence[str], found: Mapping[str, Path], report: Report) -> None:
+    """Say which videos are missing, and whether the truth writes their names in another way."""
+    missing = [name for name in names if name not in found]
+    if not missing:
+        return
+    there = {path.stem.lower(): path.name for path in Path(folder).rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES}
+    there |= {path.name.lower(): path.name for path in Path(folder).iterdir() if path.is_dir()}
+    near = [(name, there[key]) for name in missing if (key := _bare(name)) in there]
+    if near:
+        report.error(
+            "video-name",
+            folder,
+            f"{len(near)} names of the truth differ from the files': '{near[0][0]}', '{near[0][1]}'",
+            "name a video in column 1 as its file, without suffix, in the same case",
+        )
+    rest = [name for name in missing if _bare(name) not in there]
+    if rest:
+        report.error(
+            "video-missing",
+            folder,
+            f"{len(rest)} of {len(names)} videos are missing: {some(rest)}",
+            "put <video>.mp4 there, or set data.unreadable=skip",
+        )
+
+
+def _bare(name: str) -> str:
+    name = name.strip().rsplit("/", 1)[-1].rsplit("\\", 1)[-1].lower()
+    return Path(name).stem if Path(name).suffix in VIDEO_SUFFIXES else name
+
+
+def check_videos(folder: str, videos: Mapping[str, VideoFacts], clip_fps: float | None, report: Report) -> None:
+    """Report videos that cannot be read, that are blank, and whose rate is another one than that of most."""
+    broken = [(name, facts.fault) for name, facts in videos.items() if facts.fault]
+    for name, fault in broken[:20]:
+        report.error("video-unreadable", f"{folder}: {name}", str(fault), "copy or cut it again, or leave it out")
+    sound = {name: facts for name, facts in videos.items() if not facts.fault}
+    if not sound:
+        return
+    blank = [name for name, facts in sound.items() if facts.blank]
+    if blank:
+        report.warn("video-blank", folder, f"nothing is to be seen in {some(blank)}", "look at these files")
+    rates = {name: round(facts.rate, 1) for name, facts in sound.items()}
+    usual, votes = Counter(rates.values()).most_common(1)[0]
+    odd = sorted(name for name, rate in rates.items() if abs(rate - usual) > 0.02 * usual)
+    if odd and (votes > len(rates) / 2 or clip_fps is None):
+        what = f"{some(odd)} run at {rates[odd[0]]:g} frames a second, most at {usual:g}"
+        remedy = "cut all videos at one rate, each at its own true speed"
+        if clip_fps is None:
+            report.error(
+                "frame-rate", folder, f"{what}, and strides count files' frames", f"{remedy}, or set clip.clip_fps"
+            )
+        else:
+            report.warn("frame-rate", folder, what, f"{remedy}; clip.clip_fps keeps clips in time")
+    if clip_fps is not None and usual < 0.34 * clip_fps:
+        report.warn(
+            "frame-rate-low",
+            folder,
+            f"{usual:g} frames a second, clips are made in {clip_fps:g}",
+            "frames may repeat within a clip: extract at a higher rate or raise clip.stride",
+        )
+    seconds = np.array([facts.seconds for facts in sound.values()])
+    report.facts.append(
+        ("videos", "read", f"{len(sound)}, {seconds.min():.1f} to {seconds.max():.1f} s, {usual:g} fps")
+    )
+
+
+def same_content(videos: Mapping[str, VideoFacts]) -> list[tuple[str, ...]]:
+    """Groups of videos whose files are copies of each other."""
+    groups: dict[str, list[str]] = {}
+    for name, facts in videos.items():
+        if facts.content:
+            groups.setdefault(facts.content, []).append(name)
+    return [tuple(names) for names in groups.values() if len(names) > 1]

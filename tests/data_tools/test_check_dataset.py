@@ -1,0 +1,194 @@
+"""The checker finds planted faults, by code, and none in a sound set."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actiondet.config import load_config
+from data_tools.check_dataset.check import check_detection
+from data_tools.check_dataset.findings import Report
+
+CONFIG = Path(__file__).parents[2] / "configs" / "toy" / "slowonly_r18.yaml"
+Plant = Callable[[Path], list[str] | None]
+Row = list[str]
+
+
+@pytest.fixture
+def planted(toy: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "toy_data"
+    shutil.copytree(toy / "ava", folder / "ava")
+    shutil.copytree(toy / "videos", folder / "videos")
+    return folder
+
+
+def check(folder: Path, settings: list[str]) -> Report:
+    ava = folder / "ava"
+    paths = [
+        f"data.videos={folder / 'videos'}",
+        f"data.actions={ava / 'action_list.pbtxt'}",
+        f"data.evaluated_actions={ava / 'action_list_eval.pbtxt'}",
+        *(f"data.{part}.truth={ava / f'ava_{part}.csv'}" for part in ("train", "val")),
+        *(f"data.{part}.proposals={ava / f'dense_proposals_{part}.pkl'}" for part in ("train", "val")),
+        *(f"data.{part}.excluded={ava / f'ava_{part}_excluded_timestamps.csv'}" for part in ("train", "val")),
+    ]
+    report, _, _ = check_detection(load_config(CONFIG, [*paths, *settings]), processes=1)
+    return report
+
+
+def rows(change: Callable[[list[Row]], list[Row]], part: str = "train") -> Plant:
+    def plant(folder: Path) -> None:
+        path = folder / "ava" / f"ava_{part}.csv"
+        table = [line.split(",") for line in path.read_text().splitlines()]
+        path.write_text("".join(",".join(row) + "\n" for row in change(table)))
+
+    return plant
+
+
+def each(change: Callable[[Row], Row], part: str = "train") -> Plant:
+    return rows(lambda table: [change(list(row)) for row in table], part)
+
+
+def one(column: int, text: str, part: str = "train") -> Plant:
+    return rows(lambda table: [[*table[0][:column], text, *table[0][column + 1 :]], *table[1:]], part)
+
+
+def boxes(change: Callable[[str, np.ndarray], tuple[str, np.ndarray] | None], part: str = "val") -> Plant:
+    def plant(folder: Path) -> None:
+        path = folder / "ava" / f"dense_proposals_{part}.pkl"
+        content = pickle.loads(path.read_bytes())
+        changed = [change(key, np.array(value, dtype=np.float64)) for key, value in content.items()]
+        path.write_bytes(pickle.dumps(dict(entry for entry in changed if entry is not None)))
+
+    return plant
+
+
+def scaled(value: np.ndarray, factors: list[float]) -> np.ndarray:
+    return value * np.array(factors)
+
+
+def video(change: Callable[[Path, list[Path]], None]) -> Plant:
+    return lambda folder: change(folder / "videos", sorted((folder / "videos").glob("*.mp4")))
+
+
+def settings(*given: str) -> Plant:
+    return lambda folder: list(given)
+
+
+def write(name: str, text: str) -> Plant:
+    return lambda folder: (folder / "ava" / name).write_text(text) and None
+
+
+def as_size(row: Row) -> Row:
+    x1, y1, x2, y2 = map(float, row[2:6])
+    return [*row[:2], row[2], row[3], f"{x2 - x1:.3f}", f"{y2 - y1:.3f}", *row[6:]]
+
+
+def halve(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def copy_train_video(folder: Path, files: list[Path]) -> None:
+    parent = folder.parent / "ava"
+    names = [(parent / f"ava_{part}.csv").read_text().split(",")[0] for part in ("train", "val")]
+    shutil.copy(folder / f"{names[0]}.mp4", folder / f"{names[1]}.mp4")
+
+
+def exclude_all(folder: Path) -> None:
+    lines = (folder / "ava" / "ava_val.csv").read_text().splitlines()
+    keys = sorted({",".join(line.split(",")[:2]) for line in lines})
+    (folder / "ava" / "ava_val_excluded_timestamps.csv").write_text("\n".join(keys) + "\n")
+
+
+def train_as_val(folder: Path) -> None:
+    shutil.copy(folder / "ava" / "ava_train.csv", folder / "ava" / "ava_val.csv")
+
+
+FAULTS: dict[str, tuple[Plant, str]] = {
+    "ids from zero": (each(lambda r: [*r[:6], "0" if r[6] == "1" else str(int(r[6]) - 1), *r[7:]]), "ids-off-by-one"),
+    "an id beyond the list": (one(6, "77"), "id-not-in-list"),
+    "one id zero": (one(6, "0"), "id-zero"),
+    "a label that is a name": (one(6, "stand"), "label-not-an-id"),
+    "boxes in pixels": (
+        each(lambda r: [*r[:2], *(f"{float(v) * 320:.1f}" for v in r[2:6]), *r[6:]]),
+        "box-in-pixels",
+    ),
+    "boxes as corner and size": (each(as_size), "box-xywh"),
+    "one box inside out": (rows(lambda t: [[*t[0][:2], *t[0][4:6], *t[0][2:4], *t[0][6:]], *t[1:]]), "box-inverted"),
+    "a box outside": (one(4, "1.3"), "box-outside"),
+    "a box without area": (rows(lambda t: [[*t[0][:4], t[0][2], *t[0][5:]], *t[1:]]), "box-without-area"),
+    "a box with a word": (one(3, "top"), "box-not-a-number"),
+    "a row twice": (rows(lambda t: [*t, t[3]]), "duplicate-row"),
+    "a header": (rows(lambda t: [["video", "time", "x1", "y1", "x2", "y2", "label", "person"], *t]), "csv-header"),
+    "semicolons": (rows(lambda t: [[";".join(row)] for row in t]), "csv-separator"),
+    "an empty truth": (rows(lambda t: [], "val"), "file-empty"),
+    "nine columns": (each(lambda r: [*r, "1"]), "csv-columns"),
+    "a time that is none": (one(1, "soon"), "time-not-a-number"),
+    "a moment beyond the video": (one(1, "0990"), "moment-beyond-video"),
+    "a wrong start": (settings("data.start=0"), "start-offset"),
+    "frames instead of seconds": (each(lambda r: [r[0], str((int(r[1]) - 880) * 3000), *r[2:]]), "time-unit"),
+    "names with suffix": (each(lambda r: [f"{r[0]}.mp4", *r[1:]]), "video-name"),
+    "names in capitals": (each(lambda r: [r[0].swapcase(), *r[1:]]), "video-name"),
+    "a missing video": (video(lambda folder, files: files[0].unlink()), "video-missing"),
+    "an empty video": (video(lambda folder, files: files[0].write_bytes(b"") and None), "video-unreadable"),
+    "half a video": (video(lambda folder, files: halve(files[0])), "video-unreadable"),
+    "text as a video": (video(lambda folder, files: files[0].write_text("hello") and None), "video-unreadable"),
+    "no folder of videos": (settings("data.videos=/nowhere"), "video-folder"),
+    "the same video in both parts": (train_as_val, "leak-same-name"),
+    "a copy in the other part": (video(copy_train_video), "leak-same-content"),
+    "everything excluded": (exclude_all, "all-excluded"),
+    "a faulty exclusion": (write("ava_val_excluded_timestamps.csv", "v,1,2\n"), "excluded-unreadable"),
+    "too few columns of the model": (settings("model.num_actions=13"), "num-actions"),
+    "a broken action list": (write("action_list.pbtxt", "stand\nwalk\n"), "action-list"),
+    "a scored id that does not train": (
+        write("action_list_eval.pbtxt", 'item { name: "fly" id: 13 }\nitem { name: "stand" id: 1 }\n'),
+        "evaluated-not-trained",
+    ),
+    "lists of other names": (write("action_list_eval.pbtxt", 'item { name: "sit" id: 1 }\n'), "action-names-differ"),
+    "a head for single labels": (settings("model.multi_label=false"), "head-single-label"),
+    "proposals in pixels": (boxes(lambda k, v: (k, scaled(v, [320, 240, 320, 240, 1]))), "proposals-in-pixels"),
+    "proposals inside out": (boxes(lambda k, v: (k, v[:, [2, 3, 0, 1, 4]])), "proposals-inverted"),
+    "low scores": (boxes(lambda k, v: (k, scaled(v, [1, 1, 1, 1, 0.01]))), "scores-under-threshold"),
+    "scores in per cent": (boxes(lambda k, v: (k, scaled(v, [1, 1, 1, 1, 100]))), "proposal-scores"),
+    "proposals of other names": (boxes(lambda k, v: (k.replace(",", ".mp4,"), v)), "proposals-for-none"),
+    "proposals of other seconds": (boxes(lambda k, v: (k.replace(",0", ",5"), v)), "proposals-for-none"),
+    "half of the proposals": (boxes(lambda k, v: (k, v) if k.endswith("902") else None), "truth-without-proposals"),
+    "no proposals at all": (boxes(lambda k, v: None), "proposals-empty"),
+    "x and y exchanged": (boxes(lambda k, v: (k, v[:, [1, 0, 3, 2, 4]])), "proposal-recall"),
+    "keys without padding": (boxes(lambda k, v: (k.replace(",0", ","), v)), "proposal-keys"),
+    "an unknown truth file": (settings("data.val.truth=/nowhere.csv"), "file-missing"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_found(name: str, planted: Path) -> None:
+    plant, code = FAULTS[name]
+    report = check(planted, plant(planted) or [])
+    codes = {finding.code for finding in report.findings}
+    assert code in codes
+    assert report.failed or code == "proposal-keys"
+
+
+def test_a_sound_set_has_no_error(planted: Path) -> None:
+    report = check(planted, [])
+    assert [finding for finding in report.findings if finding.severity == "error"] == []
+    assert {finding.code for finding in report.findings} <= {"class-without-train", "class-without-val"}
+
+
+def test_the_program_prints_json_draws_the_sheet_and_ends_with_1(planted: Path, tmp_path: Path) -> None:
+    one(6, "77")(planted)
+    command = [sys.executable, "-m", "data_tools.check_dataset", str(CONFIG), "--json", "--sheet", "sheet.png"]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(root)}, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    said = json.loads(done.stdout)
+    assert [finding["code"] for finding in said["findings"]][:1] == ["id-not-in-list"]
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
