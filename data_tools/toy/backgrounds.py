@@ -90,7 +90,7 @@ class Background:
             Layer(_shapes(rng, shape, kinds[1], colours[3], self.horizon + 0.02, 0.14), 0.6, sway),
             Layer(_ground(rng, shape, colours[4], colours[5], self.horizon), 1.0),
         ]
-        self._front = Layer(_post(rng, shape, colours[3]), 1.25) if rng.random() < 0.4 else None
+        self._front = Layer(_post(rng, shape, colours[3]), 1.25) if rng.random() < 0.25 else None
         self._pan = (rng.uniform(0.02, 0.05), rng.uniform(5, 9), rng.uniform(0, 2 * np.pi))
         self._wind = (rng.uniform(0.004, 0.01), rng.uniform(0.25, 0.5), rng.uniform(0, 2 * np.pi))
 

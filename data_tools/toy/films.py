@@ -73,7 +73,7 @@ def plan(order: Order) -> tuple[Scene, np.random.Generator]:
     rng = np.random.default_rng(order.seed)
     width, height = order.size
     return plan_scene(
-        rng, order.seconds, width / height, people=int(rng.choice([2, 3, 4, 5], p=[0.05, 0.25, 0.45, 0.25]))
+        rng, order.seconds, width / height, people=int(rng.choice([2, 3, 4, 5], p=[0.12, 0.4, 0.38, 0.1]))
     ), rng
 
 

@@ -20,7 +20,7 @@ RATE = 30
 TRIES = 60
 WAVING = 0.5
 """The share of those who stand who wave."""
-CROWDED, LEAVING = 0.15, 0.2
+CROWDED, LEAVING = 0.08, 0.2
 """The share of slots in which people may stand in front of each other, and in which they may leave."""
 ON_THE_SPOT: tuple[Activity, ...] = ("stand", "jump", "crouch", "spin", "stay_low")
 SPOT_ODDS = (0.30, 0.21, 0.22, 0.21, 0.06)
