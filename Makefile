@@ -26,7 +26,7 @@ demo: .venv/installed
 		--labels toy_data/ava/action_list_eval.pbtxt --plot runs/demo/per_class.png
 
 test: check
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 check: .venv/installed-tests
 	$(BIN)/ruff check .

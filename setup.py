@@ -44,6 +44,7 @@ setup(
             *ONNX,
             "pandas-stubs",
             "pytest>=8",
+            "pytest-xdist>=3",
             "ruff>=0.8",
             "scipy-stubs; python_version >= '3.11'",
             "types-PyYAML",
