@@ -17,7 +17,7 @@ BIN := .venv/bin
 
 # Makes a small data set, trains on it, evaluates, and draws what the network finds in a video of it.
 demo: .venv/installed
-	$(BIN)/python -m data_tools.toy --out toy_data
+	$(BIN)/python -m data_tools.toy --out toy_data --parts detection
 	$(BIN)/python tools/train_det.py configs/toy/slowfast_r18.yaml --out runs/demo --overwrite
 	$(BIN)/python tools/test_det.py configs/toy/slowfast_r18.yaml --weights runs/demo/best.pt --out runs/demo/test
 	$(BIN)/python tools/demo.py toy_data/videos/toy_val_000.mp4 --weights runs/demo/best.pt \

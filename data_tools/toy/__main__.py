@@ -1,4 +1,4 @@
-"""Make the toy data set: `python -m data_tools.toy --out DIR [--seed N] [--size small|medium]`."""
+"""Make the toy data set: `python -m data_tools.toy --out DIR [--seed N] [--size S] [--parts all|...]`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from data_tools.toy.ava_files import summary
-from data_tools.toy.making import SIZES, make
+from data_tools.toy.making import PARTS, SIZES, make
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 
@@ -22,13 +22,24 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same set (default 0)")
     parser.add_argument("--size", choices=list(SIZES), default="small", help="default small: about 80 videos")
     parser.add_argument(
+        "--parts",
+        choices=["all", *PARTS],
+        default="all",
+        help="detection: films in AVA's and MultiSports' formats; recognition: clips in Kinetics' and UCF101's",
+    )
+    parser.add_argument(
         "--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="default: one for each CPU core"
     )
     arguments = parser.parse_args()
     if arguments.seed < 0 or arguments.processes < 1:
         raise InputError("--seed must be 0 or more and --processes 1 or more")
-    films = make(arguments.out, seed=arguments.seed, size=arguments.size, processes=arguments.processes)
-    print(f"{arguments.out}: {summary(films)}")
+    parts = PARTS if arguments.parts == "all" else (arguments.parts,)
+    films = make(arguments.out, seed=arguments.seed, size=arguments.size, processes=arguments.processes, parts=parts)
+    if "detection" in parts:
+        print(f"{arguments.out}: {summary(films)}")
+    if "recognition" in parts:
+        train, val = SIZES[arguments.size].count_clips()
+        print(f"{arguments.out}: recognition: {train} training and {val} validation clips")
 
 
 if __name__ == "__main__":

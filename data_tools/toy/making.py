@@ -10,8 +10,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
+from data_tools.toy.actions import EVALUATED
 from data_tools.toy.ava_files import write_ava
 from data_tools.toy.films import Film, Order, make_film
 from data_tools.toy.multisports_files import write_multisports_set
@@ -19,6 +20,8 @@ from data_tools.toy.recognition_files import make_clip, plan_clips, write_kineti
 from evaluation.errors import InputError
 
 Item = TypeVar("Item")
+Part = Literal["detection", "recognition"]
+PARTS: tuple[Part, ...] = ("detection", "recognition")
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,21 @@ class Size:
                 orders.append(Order(f"toy_{split}_{number:03d}", split, (seed, place, number), self.seconds, frame))
         return orders
 
+    def count_clips(self) -> tuple[int, int]:
+        """Numbers of (training, validation) clips of the recognition part."""
+        train, val = (count * self.clips * len(EVALUATED) for count in self.groups)
+        return train, val
+
 
 SIZES = {
     "tiny": Size((160, 120), (240, 180), 2, 1, 4, (1, 1), 1),
-    "small": Size((160, 120), (480, 360), 66, 20, 11, (4, 2), 1),
-    "medium": Size((320, 240), (640, 480), 200, 64, 11, (8, 4), 2),
+    "small": Size((160, 120), (480, 360), 66, 20, 11, (32, 12), 1),
+    "medium": Size((320, 240), (640, 480), 200, 64, 11, (64, 24), 2),
 }
 """tiny is for tests."""
 
 
-def make(out: Path, *, seed: int, size: str, processes: int) -> list[Film]:
+def make(out: Path, *, seed: int, size: str, processes: int, parts: Sequence[Part] = PARTS) -> list[Film]:
     """Make the set: videos first, annotations when all videos are there.
 
     Args:
@@ -69,6 +77,7 @@ def make(out: Path, *, seed: int, size: str, processes: int) -> list[Film]:
         seed: the same seed gives the same set, whatever `processes`.
         size: a key of SIZES.
         processes: how many work side by side.
+        parts: films of several people in AVA's and MultiSports' formats, clips of one action in Kinetics' and UCF101's.
 
     Raises:
         InputError: `out` cannot be written to.
@@ -76,17 +85,19 @@ def make(out: Path, *, seed: int, size: str, processes: int) -> list[Film]:
     _check_writable(out)
     plan = SIZES[size]
     videos, kinetics, ucf101 = out / "videos", out / "kinetics", out / "ucf101"
-    clips = plan_clips(seed, plan.frame, *plan.groups, plan.clips)
+    clips = plan_clips(seed, plan.frame, *plan.groups, plan.clips) if "recognition" in parts else []
     # Large pictures first: what takes longest must not be begun last.
-    orders = sorted(plan.orders(seed), key=lambda order: -order.size[0])
+    orders = sorted(plan.orders(seed), key=lambda order: -order.size[0]) if "detection" in parts else []
     jobs: list[Callable[[], Film | None]] = [partial(make_film, order, videos) for order in orders]
     jobs += [partial(make_clip, clip, kinetics, ucf101) for clip in clips]
     films = [film for film in _side_by_side(jobs, processes) if film is not None]
     films.sort(key=lambda film: film.order.name)
-    write_ava(out / "ava", films, seed)
-    write_multisports_set(out / "multisports", videos, films, seed)
-    write_kinetics(kinetics, clips)
-    write_ucf101(ucf101 / "ucfTrainTestlist", clips)
+    if "detection" in parts:
+        write_ava(out / "ava", films, seed)
+        write_multisports_set(out / "multisports", videos, films, seed)
+    if "recognition" in parts:
+        write_kinetics(kinetics, clips)
+        write_ucf101(ucf101 / "ucfTrainTestlist", clips)
     return films
 
 

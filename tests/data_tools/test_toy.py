@@ -113,6 +113,13 @@ def test_a_folder_that_cannot_be_written_is_one_sentence_and_exit_code_2(tmp_pat
     assert len(ended.stderr.splitlines()) == 1
 
 
+def test_a_part_of_the_set_can_be_made_alone(tmp_path: Path) -> None:
+    assert make(tmp_path, seed=0, size="tiny", processes=1, parts=("recognition",)) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kinetics", "ucf101"]
+    train, val = ((tmp_path / "kinetics" / f"{split}.txt").read_text().count("\n") for split in ("train", "val"))
+    assert (train, val) == SIZES["tiny"].count_clips() == (9, 9)
+
+
 # AVA
 
 
