@@ -1,6 +1,7 @@
 """Test a recogniser: python tools/test_rec.py CONFIG --weights F [--views 10x3] [--dump result.pkl] [--json J].
 
-A dump is scored again, without videos and network, by tools/eval_rec.py.
+A dump is scored again, without videos and network, by tools/eval_rec.py. A test with --dump that was interrupted
+goes on where it was when the same command is given again.
 Several processes: torchrun --nproc-per-node N tools/test_rec.py CONFIG ...
 """
 

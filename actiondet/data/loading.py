@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Generic, TypeVar
@@ -153,16 +153,23 @@ class TestSampler(Sampler[Draw]):
 
     __test__ = False  # pytest: not a test
 
-    def __init__(self, length: int, *, rank: int = 0, world_size: int = 1) -> None:
-        if not 0 <= rank < world_size:
-            raise ValueError(f"rank {rank} of {world_size} processes; expected 0 <= rank < world_size")
-        self._indices = range(length * rank // world_size, length * (rank + 1) // world_size)
+    def __init__(self, length: int, *, rank: int = 0, world_size: int = 1, done: Collection[int] = frozenset()) -> None:
+        """Samples that are `done` are left out; they do not change which process takes the others."""
+        share = test_share(length, rank=rank, world_size=world_size)
+        self._indices = [index for index in share if index not in done]
 
     def __iter__(self) -> Iterator[Draw]:
         return (Draw(0, index) for index in self._indices)
 
     def __len__(self) -> int:
         return len(self._indices)
+
+
+def test_share(length: int, *, rank: int, world_size: int) -> range:
+    """Which of `length` samples process `rank` tests."""
+    if not 0 <= rank < world_size:
+        raise ValueError(f"rank {rank} of {world_size} processes; expected 0 <= rank < world_size")
+    return range(length * rank // world_size, length * (rank + 1) // world_size)
 
 
 class Batches(Sampler[list[Draw]]):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -15,10 +16,12 @@ from torch.utils.data import DataLoader
 
 from actiondet.config import RecognitionConfig
 from actiondet.data import Loaded, TestSampler
-from actiondet.data.loading import Batches, make_loader
+from actiondet.data.loading import Batches, Draw, make_loader, test_share
 from actiondet.data.recognition import TestVideos, collate_videos, find_labelled_videos, view_sampling
 from actiondet.data.video_transforms import VideoTestTransform
+from actiondet.engine.devices import total
 from actiondet.engine.log import ProgressBar, say
+from actiondet.engine.score_parts import ScoreParts, ViewScores, parts_folder
 from actiondet.models.build import build_recognizer
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights import load_weights
@@ -27,7 +30,6 @@ from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.formats.video_scores import VideoScores, write_video_scores
 from evaluation.recognition import RecognitionResult, average_views, recognition_accuracy
-from evaluation.records import FloatArray, IntArray
 
 Average = Literal["softmax", "sum", "logits"]
 
@@ -78,10 +80,10 @@ def build_test_videos(config: RecognitionConfig, protocol: Protocol) -> TestVide
 
 
 def build_video_loader(
-    dataset: TestVideos, config: RecognitionConfig, fabric: Fabric
+    dataset: TestVideos, config: RecognitionConfig, fabric: Fabric, *, done: Collection[int] = frozenset()
 ) -> DataLoader[Loaded[VideoBatch]]:
-    """Load this process's share of `dataset`: every clip once over all processes."""
-    sampler = TestSampler(len(dataset), rank=fabric.global_rank, world_size=fabric.world_size)
+    """Load this process's share of `dataset`, but for clips that are done: every clip once over all processes."""
+    sampler = TestSampler(len(dataset), rank=fabric.global_rank, world_size=fabric.world_size, done=done)
     batches = Batches(sampler, config.test.batch)
     return make_loader(dataset, batches, workers=config.train.workers, collate=collate_videos)
 
@@ -100,7 +102,8 @@ def run_recognition_test(
         config: with the views, in `test`.
         weights: a checkpoint, ours or another toolkit's.
         fabric: of the process.
-        dump: where the scores of every video go (`evaluation.formats.video_scores`).
+        dump: where the scores of every video go (`evaluation.formats.video_scores`). Until it is written, the scores
+            of finished clips lie beside it, and the same test goes on from there if it is interrupted.
         json_: where the figures go.
 
     Raises:
@@ -112,8 +115,21 @@ def run_recognition_test(
         say(str(report))
     network.to(fabric.device)
     dataset = build_test_videos(config, test_protocol(config))
-    loader = build_video_loader(dataset, config, fabric)
-    found = score_videos(network, dataset, loader, config, fabric, average=config.test.average)
+    parts = None
+    if dump is not None:
+        parts = ScoreParts(
+            parts_folder(dump, config, weights, dataset.videos.names),
+            share=test_share(len(dataset), rank=fabric.global_rank, world_size=fabric.world_size),
+            classes=config.model.num_classes,
+            clips=dataset.clips,
+            crops=dataset.views_per_video // dataset.clips,
+            process=fabric.global_rank,
+        )
+        done = round(total(fabric, len(parts.done)))
+        if done and fabric.is_global_zero:
+            say(f"going on with an interrupted test: {done} of {len(dataset)} clips are done")
+    loader = build_video_loader(dataset, config, fabric, done=parts.done if parts else ())
+    found = score_videos(network, dataset, loader, config, fabric, average=config.test.average, parts=parts)
     result = recognition_accuracy(found.scores, found.labels)
     if fabric.is_global_zero:
         left_out = len(dataset.videos.names) - len(found.videos)
@@ -122,6 +138,8 @@ def run_recognition_test(
         if dump is not None:
             write_video_scores(dump, found)
             say(f"wrote {dump}")
+            assert parts is not None
+            parts.remove()
         if json_ is not None:
             summary = summarize(result) | {
                 "views": list(found.views),
@@ -160,19 +178,29 @@ def score_videos(
     fabric: Fabric,
     *,
     average: Average,
+    parts: ScoreParts | None = None,
 ) -> VideoScores:
     """The scores of every video of `dataset`, in its order, in every process.
+
+    Args:
+        network: on the device of `fabric`.
+        dataset: of the videos.
+        loader: of this process's share of it.
+        config: of the test.
+        fabric: of the process.
+        average: what becomes of the views of a video.
+        parts: holds what an interrupted test has done, which `loader` leaves out, and takes what is done now.
 
     Raises:
         InputError: a video that cannot be read (unless the settings leave it out), or none that can.
     """
     bar = ProgressBar("testing", len(loader), shown=fabric.is_global_zero)
-    scores, videos = _score_views(network, loader, config, fabric, bar, average=average)
-    whole = np.bincount(videos, minlength=len(dataset.videos.names)) == dataset.views_per_video
+    views = gather_views(_score_views(network, loader, config, fabric, bar, average=average, parts=parts), fabric)
+    whole = np.bincount(views.videos, minlength=len(dataset.videos.names)) == dataset.views_per_video
     if not whole.any():
         raise InputError("none of the videos can be read; data.unreadable=stop says why")
-    kept = whole[videos]  # a video of which only some clips could be read is left out whole
-    rows, mean = average_views(scores[kept], videos[kept])
+    kept = views.chosen(whole[views.videos])  # a video of which only some clips could be read is left out whole
+    rows, mean = average_views(kept.scores, kept.videos)
     return VideoScores(
         videos=tuple(dataset.videos.names[row] for row in rows),
         labels=dataset.videos.labels[rows],
@@ -192,23 +220,29 @@ def _score_views(
     bar: ProgressBar,
     *,
     average: Average,
-) -> tuple[FloatArray, IntArray]:
-    """(V, C) scores of all views of all processes, and (V,) the videos they show; in order of video and view."""
+    parts: ScoreParts | None,
+) -> ViewScores:
+    """The scores of all views of this process, those of `parts` among them."""
     network.eval()
-    scores: list[FloatArray] = [np.zeros((0, config.model.num_classes), dtype=np.float32)]
-    places: list[IntArray] = [np.zeros((0, 2), dtype=np.int64)]
-    for loaded in bar.over(loader):
-        if loaded.unreadable and config.data.unreadable == "stop":
-            raise InputError(loaded.unreadable[0].message + "; data.unreadable=skip leaves such videos out")
-        for batch in loaded.batches:
-            with fabric.autocast():
-                logits = network(network.normalize(batch.clips.to(fabric.device)))
-            scores.append(view_scores(logits, average).cpu().numpy())
-            places.append(torch.stack([batch.videos, batch.views], dim=1).numpy())
-    all_scores, all_places = gather_rows(np.concatenate(scores), np.concatenate(places), fabric)
-    # The order in which processes and workers finish must not change a sum.
-    order = np.lexsort((all_places[:, 1], all_places[:, 0]))
-    return all_scores[order], all_places[order, 0]
+    found = [parts.kept] if parts else []
+    batches: Iterable[list[Draw]] = cast(Batches, loader.batch_sampler)
+    try:
+        for draws, loaded in zip(batches, bar.over(loader), strict=True):
+            if loaded.unreadable and config.data.unreadable == "stop":
+                raise InputError(loaded.unreadable[0].message + "; data.unreadable=skip leaves such videos out")
+            fresh = []
+            for batch in loaded.batches:
+                with fabric.autocast():
+                    logits = network(network.normalize(batch.clips.to(fabric.device)))
+                scores = view_scores(logits, average).cpu().numpy()
+                fresh.append(ViewScores(scores, batch.videos.numpy(), batch.views.numpy()))
+            found += fresh
+            if parts:
+                parts.add([draw.index for draw in draws], fresh)
+    finally:
+        if parts:
+            parts.write()
+    return ViewScores.joined(found, classes=config.model.num_classes)
 
 
 def view_scores(logits: Tensor, average: Average) -> Tensor:
@@ -217,10 +251,11 @@ def view_scores(logits: Tensor, average: Average) -> Tensor:
     return logits if average == "logits" else logits.softmax(dim=1)
 
 
-def gather_rows(scores: FloatArray, places: IntArray, fabric: Fabric) -> tuple[FloatArray, IntArray]:
-    """The rows of all processes, in every process."""
-    if fabric.world_size == 1:
-        return scores, places
-    parts: list[tuple[FloatArray, IntArray]] = [(scores, places)] * fabric.world_size
-    torch.distributed.all_gather_object(parts, (scores, places))
-    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+def gather_views(mine: ViewScores, fabric: Fabric) -> ViewScores:
+    """The views of all processes, in every process, in order of video and view."""
+    parts = [mine] * fabric.world_size
+    if fabric.world_size > 1:
+        torch.distributed.all_gather_object(parts, mine)
+    views = ViewScores.joined(parts, classes=mine.scores.shape[1])
+    # The order in which processes and workers finish must not change a sum.
+    return views.chosen(np.lexsort((views.views, views.videos)))

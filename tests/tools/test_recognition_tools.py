@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -215,20 +216,73 @@ def test_ucf101_is_read_in_both_layouts(films: Path, tmp_path: Path) -> None:
         assert videos.classes == ("Archery", "Biking")
 
 
+KILLED = """
+import os, runpy, signal, sys
+from actiondet.engine import score_parts
+
+score_parts.PART_SECONDS = 0
+add = score_parts.ScoreParts.add
+
+def add_and_die(self, *arguments):
+    add(self, *arguments)
+    if self._number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+score_parts.ScoreParts.add = add_and_die
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
+"""
+
+
+def test_a_killed_test_goes_on_and_ends_with_the_same_numbers(
+    films: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [CONFIG, *settings(films), "test.batch=1", "--weights", str(trained / "best.pt")]
+    assert run_tool(monkeypatch, "test_rec.py", *arguments, "--dump", str(tmp_path / "whole.pkl")) == 0
+    whole = capsys.readouterr().out
+    again = [*arguments, "--dump", str(tmp_path / "killed.pkl")]
+    program = [sys.executable, "-c", KILLED, str(ROOT / "tools/test_rec.py"), *again]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (folder,) = tmp_path.glob("killed.pkl.*.parts")
+    assert len(list(folder.iterdir())) == 2
+
+    # Another number of clips is another test: it neither takes the parts nor removes them.
+    assert run_tool(monkeypatch, "test_rec.py", *again, "--views", "1x3") == 0
+    assert "going on" not in capsys.readouterr().out
+    assert run_tool(monkeypatch, "test_rec.py", *again, "data.unreadable=skip") == 0
+    said = capsys.readouterr().out
+    assert "going on with an interrupted test: 2 of 6 clips are done" in said
+    assert said.splitlines()[-5:] == whole.splitlines()[-5:]
+    assert (tmp_path / "killed.pkl").read_bytes() == (tmp_path / "whole.pkl").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.pkl", "whole.pkl"]
+
+
 @pytest.mark.slow
-def test_two_processes_score_as_one(films: Path, trained: Path, tmp_path: Path) -> None:
-    for processes in (1, 2):
-        program = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        dump = ["--weights", str(trained / "best.pt"), "--dump", str(tmp_path / f"{processes}.pkl")]
+def test_two_processes_score_as_one_and_one_takes_over_from_two_that_were_killed(
+    films: Path, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "killed.py").write_text(KILLED)
+    tool = str(ROOT / "tools/test_rec.py")
+    for dump, processes, program, killed in [
+        ("one", 1, [tool], False),
+        ("two", 2, [tool], False),
+        ("taken_over", 2, [str(tmp_path / "killed.py"), tool], True),
+        ("taken_over", 1, [tool], False),
+    ]:
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        more = ["test.batch=1", "--weights", str(trained / "best.pt"), "--dump", str(tmp_path / f"{dump}.pkl")]
         done = subprocess.run(
-            [*program, str(ROOT / "tools/test_rec.py"), CONFIG, *settings(films), "test.batch=1", *dump],
-            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+            [*launcher, *program, CONFIG, *settings(films), *more],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
             capture_output=True,
             text=True,
             cwd=ROOT,
             timeout=600,
         )
-        assert done.returncode == 0, done.stderr
-    one, two = (read_video_scores(tmp_path / f"{processes}.pkl") for processes in (1, 2))
-    assert one.videos == two.videos
-    assert np.array_equal(one.scores, two.scores)
+        assert (done.returncode != 0) == killed, done.stderr
+    assert "going on with an interrupted test" in done.stdout
+    scores = [read_video_scores(tmp_path / f"{dump}.pkl") for dump in ("one", "two", "taken_over")]
+    assert scores[0].videos == scores[1].videos == scores[2].videos
+    assert np.array_equal(scores[0].scores, scores[1].scores)
+    assert np.array_equal(scores[0].scores, scores[2].scores)
