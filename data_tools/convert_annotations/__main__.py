@@ -1,0 +1,117 @@
+"""Convert annotations: `python -m data_tools.convert_annotations SOURCE ... --from cvat --to ava --out DIR`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluation.command_line import run_tool
+from evaluation.errors import InputError
+
+if TYPE_CHECKING:
+    from data_tools.convert_annotations.annotated import AnnotatedVideo
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m data_tools.convert_annotations",
+        description="Turn your own annotations (CVAT for video 1.1, COCO of video frames, YOLO tracks) into a data set "
+        "in AVA's format: truth of both parts, action list, excluded moments.",
+    )
+    parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="annotation files, or folders of them")
+    parser.add_argument("--from", required=True, choices=("cvat", "coco", "yolo"), dest="source_format")
+    parser.add_argument("--to", required=True, choices=("ava",))
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write to")
+    parser.add_argument("--videos", type=Path, metavar="DIR", help="folder of the videos that were annotated")
+    parser.add_argument("--fps", type=float, metavar="N", help="their frames a second, if you have no video files")
+    parser.add_argument(
+        "--every",
+        default="1",
+        metavar="SECONDS",
+        help="between key moments (default 1); 'annotated' makes every annotated frame one",
+    )
+    parser.add_argument(
+        "--start", type=float, default=0.0, metavar="SECONDS", help="time of every first frame (default 0; AVA: 900)"
+    )
+    labels = parser.add_argument_group("what is an action")
+    labels.add_argument("--person-label", default="person", metavar="LABEL", help="its attributes tell actions")
+    labels.add_argument("--attributes", nargs="+", metavar="NAME", help="only these attributes tell actions")
+    labels.add_argument("--ignore-labels", nargs="+", default=[], metavar="LABEL", help="leave their boxes out")
+    labels.add_argument("--actions", type=Path, metavar="PBTXT", help="names and ids (default: those found, A to Z)")
+    split = parser.add_argument_group("training and validation")
+    split.add_argument("--val-share", type=float, default=0.2, metavar="X", help="share of the videos (default 0.2)")
+    split.add_argument("--val-videos", nargs="+", metavar="NAME", help="these videos validate, instead of a share")
+    split.add_argument("--seed", type=int, default=0, metavar="N", help="of the division (default 0)")
+    boxes = parser.add_argument_group("boxes and frames")
+    boxes.add_argument("--clip", action="store_true", help="cut boxes at the border of the frame, do not refuse them")
+    boxes.add_argument("--proposals", action="store_true", help="also write all boxes as dense_proposals_*.pkl")
+    boxes.add_argument(
+        "--first-frame", type=int, metavar="N", help="number of a video's first frame (coco 0; yolo by its names)"
+    )
+    return parser
+
+
+def main() -> None:
+    """Parse the command line, convert, say what came out."""
+    arguments = _parser().parse_args()
+    every = _seconds(arguments.every)
+    if arguments.fps is not None and arguments.fps <= 0:
+        raise InputError(f"--fps {arguments.fps:g}: expected a positive number of frames a second")
+    if not 0 < arguments.val_share < 1:
+        raise InputError(f"--val-share {arguments.val_share:g}: expected a share between 0 and 1")
+
+    from data_tools.convert_annotations.clips import find_clips
+    from data_tools.convert_annotations.key_moments import find_moments
+    from data_tools.convert_annotations.naming import Naming, action_list, name_actions
+    from data_tools.convert_annotations.to_ava import split_videos, summary, write_ava
+    from evaluation.formats.action_list import read_action_list
+
+    videos = _read(arguments)
+    naming = Naming(
+        person_label=arguments.person_label,
+        attributes=None if arguments.attributes is None else tuple(arguments.attributes),
+        ignored=frozenset(arguments.ignore_labels),
+        actions=None if arguments.actions is None else read_action_list(arguments.actions),
+    )
+    names = name_actions(videos, naming)
+    moments = find_moments(videos, find_clips(videos, arguments.videos, arguments.fps), names, every=every)
+    actions = naming.actions or action_list(names.values(), videos[0].source)
+    train, val = split_videos(
+        moments, val_share=arguments.val_share, val_videos=arguments.val_videos, seed=arguments.seed
+    )
+    parts = {"train": train, "val": val}
+    write_ava(arguments.out, parts, actions, start=arguments.start, proposals=arguments.proposals)
+    print(summary(parts, actions))
+    print(f"{arguments.out}: set model.num_actions={actions.largest_id} data.start={arguments.start:g}")
+
+
+def _seconds(text: str) -> float | None:
+    if text == "annotated":
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.001 <= seconds < 1e6:
+        raise InputError(f"--every {text}: expected seconds, such as 1 or 0.5, or the word annotated")
+    return seconds
+
+
+def _read(arguments: argparse.Namespace) -> list[AnnotatedVideo]:
+    clip = bool(arguments.clip)
+    if arguments.source_format == "cvat":
+        from data_tools.convert_annotations.cvat import read_cvat
+
+        return read_cvat(arguments.sources, clip=clip)
+    if arguments.source_format == "coco":
+        from data_tools.convert_annotations.coco import read_coco
+
+        return read_coco(arguments.sources, first_frame=arguments.first_frame or 0, clip=clip)
+    from data_tools.convert_annotations.yolo import read_yolo
+
+    return read_yolo(arguments.sources, first_frame=arguments.first_frame, clip=clip)
+
+
+if __name__ == "__main__":
+    run_tool(main)

@@ -1,0 +1,99 @@
+"""The video files that annotations belong to: when each frame is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_tools.convert_annotations.annotated import AnnotatedVideo
+from evaluation.errors import InputError
+from evaluation.records import IntArray
+
+# A copy of other size shows the same picture if its shape is the same but for rounding to whole (even) pixels.
+_SAME_SHAPE = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """When the frames of a video are shown: (N,) microseconds after the first one, rising."""
+
+    name: str
+    frame_times: IntArray
+
+
+def find_clips(videos: Sequence[AnnotatedVideo], folder: Path | None, fps: float | None) -> list[Clip]:
+    """Find the file of each annotated video and hold the annotations against it.
+
+    Args:
+        videos: what was annotated.
+        folder: where the files lie; None: there are none, and frames are shown at a constant rate.
+        fps: that rate, frames a second.
+
+    Raises:
+        InputError: two annotations of one video, no file of that name or several, another size, frames beyond it.
+    """
+    for video in videos:
+        twins = [other.source for other in videos if other.name == video.name]
+        if len(twins) > 1:
+            raise InputError(f"{twins[1]}: annotates video '{video.name}', and so does {twins[0]}; keep one of them")
+    if folder is None:
+        if fps is None:
+            raise InputError("give --videos, the folder of the video files, or --fps if you have none")
+        return [_without_file(video, fps) for video in videos]
+    return [_with_file(video, folder) for video in videos]
+
+
+def video_files(folder: Path) -> dict[str, list[Path]]:
+    """The video files of a folder by their names without suffix."""
+    from actiondet.video.containers import VIDEO_SUFFIXES
+
+    if not folder.is_dir():
+        raise InputError(f"--videos {folder}: is no folder; expected the folder of the video files")
+    files: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            files.setdefault(path.stem, []).append(path)
+    return files
+
+
+def file_of(name: str, folder: Path, files: dict[str, list[Path]], said_by: str) -> Path:
+    """The one file of a video."""
+    mine = files.get(name, [])
+    if len(mine) != 1:
+        there = ", ".join(sorted(files)[:5]) or "no video"
+        what = f"{len(mine)} files" if mine else "no file"
+        raise InputError(
+            f"{said_by}: there is {what} of the video '{name}' in {folder} (there: {there}); expected exactly one, "
+            f"called {name}.mp4 or so"
+        )
+    return mine[0]
+
+
+def _without_file(video: AnnotatedVideo, fps: float) -> Clip:
+    count = int(max(video.annotated.max(initial=0), video.frames.max(initial=0))) + 1
+    return Clip(video.name, np.rint(np.arange(count) * 1e6 / fps).astype(np.int64))
+
+
+def _with_file(video: AnnotatedVideo, folder: Path) -> Clip:
+    from actiondet.video import index_video
+
+    index = index_video(file_of(video.name, folder, video_files(folder), video.source))
+    if video.size is not None:
+        width, height = video.size
+        stretch = (width / index.width) / (height / index.height)
+        if abs(stretch - 1) > _SAME_SHAPE:
+            turned = " (turned by 90 degrees?)" if (width, height) == (index.height, index.width) else ""
+            raise InputError(
+                f"{video.source}: was drawn on pictures of {width}x{height} pixels, but {index.path} is "
+                f"{index.width}x{index.height}{turned}; expected the video that was annotated"
+            )
+    beyond = int(video.frames.max(initial=-1))
+    if beyond >= len(index):
+        raise InputError(
+            f"{video.source}: has a box on frame {beyond}, but {index.path} has {len(index)} frames, which count from "
+            "0; is it the video that was annotated, and whole?"
+        )
+    return Clip(video.name, index.frame_times)

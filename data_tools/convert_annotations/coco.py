@@ -1,0 +1,154 @@
+"""COCO files of video frames.
+
+    {"videos": [{"id": 1, "name": "street.mp4"}],                       (CocoVID, TAO; may be missing)
+     "images": [{"id": 7, "video_id": 1, "frame_id": 30, "file_name": "street/000030.jpg",
+                 "width": 640, "height": 360}],
+     "categories": [{"id": 1, "name": "person"}],
+     "annotations": [{"image_id": 7, "category_id": 1, "bbox": [x, y, width, height], "track_id": 3,
+                      "attributes": {"wave": true, "pose": "stand", "actions": ["walk", "talk"]}}]}
+
+The frame of an image is its `frame_id` (CocoVID) or `frame_index` (TAO), else the number at the end of its file name
+(CVAT's "COCO 1.0": frame_000030). Its video is that of `video_id`, else the folder of the file name, else the name of
+the COCO file. The person is `track_id` or `instance_id`, of the annotation or of its attributes (CVAT). Only frames
+listed under `images` count as annotated; boxes marked `iscrowd` are left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from data_tools.convert_annotations.annotated import AnnotatedVideo, AttributeValue, RawBox, Remark, annotated_video
+from data_tools.convert_annotations.frame_names import split_frame_name
+from evaluation.errors import InputError
+
+# Attributes that CVAT writes of itself; they tell no action.
+_TECHNICAL = {"occluded", "rotation", "track_id", "instance_id", "keyframe", "outside", "z_order", "group_id"}
+
+
+@dataclass(frozen=True)
+class _Image:
+    """A frame: number from 0, and (width, height) of the picture."""
+
+    video: str
+    frame: int
+    size: tuple[int, int]
+
+
+def read_coco(sources: Sequence[Path], *, first_frame: int, clip: bool) -> list[AnnotatedVideo]:
+    """Read COCO files with the frames of one or several videos.
+
+    Args:
+        sources: JSON files, or folders of them.
+        first_frame: the number that they give to the first frame of a video.
+        clip: cut boxes at the border of the frame instead of refusing them.
+
+    Raises:
+        InputError: no such file, a missing field, a frame whose number cannot be told.
+    """
+    return [video for path in _files(sources) for video in _read(path, first_frame, clip)]
+
+
+def _files(sources: Sequence[Path]) -> Iterator[Path]:
+    for source in sources:
+        found = sorted(source.rglob("*.json")) if source.is_dir() else [source]
+        if not found or not source.exists():
+            raise InputError(f"{source}: there is no .json file; expected COCO annotations")
+        yield from found
+
+
+def _read(path: Path, first_frame: int, clip: bool) -> Iterator[AnnotatedVideo]:
+    content = _content(path)
+    videos = {video.get("id"): video for video in content.get("videos") or []}
+    images = {image.get("id"): _image(path, image, videos, first_frame) for image in content["images"]}
+    categories = {category.get("id"): str(category.get("name", "")) for category in content["categories"]}
+    boxes: dict[str, list[RawBox]] = {image.video: [] for image in images.values()}
+    for annotation in content["annotations"]:
+        if annotation.get("iscrowd"):
+            continue
+        image = images.get(annotation.get("image_id"))
+        if image is None or annotation.get("category_id") not in categories:
+            what = "image_id" if image is None else "category_id"
+            raise InputError(
+                f"{path}: annotation {annotation.get('id')} has the {what} {annotation.get(what)}, which is not listed"
+            )
+        boxes[image.video].append(_box(path, annotation, image, categories[annotation["category_id"]]))
+    for name, found in boxes.items():
+        ours = [image for image in images.values() if image.video == name]
+        sizes = {image.size for image in ours}
+        if len(sizes) > 1:
+            raise InputError(f"{path}: images of video '{name}' differ in size: {sorted(sizes)}; expected one size")
+        frames = np.array([image.frame for image in ours], dtype=np.int64)
+        yield annotated_video(name, str(path), ours[0].size, frames, found, clip=clip)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as fault:  # JSONDecodeError, UnicodeDecodeError
+        raise InputError(f"{path}: is no JSON file ({fault}); expected COCO annotations") from None
+    for name in ("images", "annotations", "categories"):
+        if not isinstance(content, dict) or not isinstance(content.get(name), list):
+            raise InputError(f"{path}: has no list '{name}'; expected COCO annotations")
+        if not content[name]:
+            raise InputError(f"{path}: the list '{name}' is empty; expected annotated frames")
+    return dict(content)
+
+
+def _image(path: Path, image: dict[str, Any], videos: dict[Any, dict[str, Any]], first_frame: int) -> _Image:
+    file = PurePosixPath(str(image.get("file_name", "")).replace("\\", "/"))
+    if ".rf." in file.name:
+        raise InputError(
+            f"{path}: '{file.name}' is named by Roboflow, which numbers the pictures it took, not the frames of the "
+            "video; give each image its frame_id"
+        )
+    numbered = split_frame_name(file.stem)
+    frame = image.get("frame_id", image.get("frame_index", None if numbered is None else numbered[1]))
+    if not isinstance(frame, int) or frame < first_frame:
+        raise InputError(
+            f"{path}: image {image.get('id')} ('{file}') does not tell its frame; expected frame_id, frame_index or a "
+            f"number of {first_frame} or more at the end of its name"
+        )
+    video = videos.get(image.get("video_id"))
+    if video is not None:
+        name = PurePosixPath(str(video.get("name") or video.get("file_name") or "")).name
+        width, height = image.get("width", video.get("width")), image.get("height", video.get("height"))
+    else:
+        name = file.parent.name or (numbered[0] if numbered is not None else "")
+        name, width, height = name or path.stem, image.get("width"), image.get("height")
+    if not width or not height:
+        raise InputError(f"{path}: image {image.get('id')} ('{file}') has no width and height")
+    return _Image(_without_suffix(name), frame - first_frame, (int(width), int(height)))
+
+
+def _without_suffix(name: str) -> str:
+    from actiondet.video.containers import VIDEO_SUFFIXES
+
+    return PurePosixPath(name).stem if PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES else name
+
+
+def _box(path: Path, annotation: dict[str, Any], image: _Image, label: str) -> RawBox:
+    try:
+        x, y, width, height = (float(value) for value in annotation["bbox"])
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{path}: annotation {annotation.get('id')} has no bbox [x, y, width, height]") from None
+    attributes = annotation.get("attributes") or {}
+    identities = [home.get(key) for home in (annotation, attributes) for key in ("track_id", "instance_id")]
+    track = next((identity for identity in identities if identity is not None), -1)
+    if not isinstance(track, int):
+        raise InputError(f"{path}: annotation {annotation.get('id')} has the track '{track}'; expected an integer")
+    told = tuple((name, _value(value)) for name, value in attributes.items() if name not in _TECHNICAL)
+    return RawBox(image.frame, track, (x, y, x + width, y + height), Remark(label, told))
+
+
+def _value(value: object) -> AttributeValue:
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if isinstance(value, list):
+        return tuple(map(str, value))
+    return value if isinstance(value, (bool, str)) else float(value) if isinstance(value, (int, float)) else ""

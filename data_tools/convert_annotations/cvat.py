@@ -1,0 +1,195 @@
+"""CVAT's "CVAT for video 1.1": an annotations.xml of tracks, bare or in the zip that CVAT exports.
+
+    <annotations>
+      <meta> <task> <name/> <size/> <original_size> <width/> <height/> </original_size> <source>clip.mp4</source>
+             <labels> <label> <name/> <attributes> <attribute> <name/> <input_type>checkbox</input_type> ...
+      <track id="0" label="person" source="manual">
+        <box frame="0" outside="0" occluded="0" keyframe="1" xtl="10" ytl="20" xbr="50" ybr="90" z_order="0">
+          <attribute name="wave">true</attribute>
+
+CVAT writes every frame between keyframes, too; where a file leaves frames out (other tools write keyframes only,
+tasks may take every n-th frame), boxes are interpolated linearly, as CVAT itself does. The frame numbers are those
+of the video. Layout: docs.cvat.ai, "XML annotation format", and CVAT's own exporter.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from data_tools.convert_annotations.annotated import AnnotatedVideo, AttributeValue, RawBox, Remark, annotated_video
+from evaluation.errors import InputError
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What the head of a file says of one video: `last` is its last annotated frame, -1 where it does not say."""
+
+    name: str
+    size: tuple[int, int]
+    first: int
+    last: int
+    inputs: Mapping[tuple[str, str], str]
+    """Kind of input of each (label, attribute): checkbox, select, radio, text, number."""
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """One <box> of a track."""
+
+    raw: RawBox
+    outside: bool
+    keyframe: bool
+
+
+def read_cvat(sources: Sequence[Path], *, clip: bool) -> list[AnnotatedVideo]:
+    """Read the tasks of CVAT: XML files, zip files, or folders of both.
+
+    A video is named by the <source> of its task (the file that was uploaded), else by the annotation file.
+
+    Raises:
+        InputError: a file that is no export of CVAT for video, or a track that cannot be read.
+    """
+    return [video for path in _files(sources) for video in _read(path, clip)]
+
+
+def _files(sources: Sequence[Path]) -> Iterator[Path]:
+    for source in sources:
+        if not source.exists():
+            raise InputError(f"{source}: there is no such file or folder")
+        found = [source]
+        if source.is_dir():
+            found = sorted(path for path in source.rglob("*") if path.suffix.lower() in (".xml", ".zip"))
+        if not found:
+            raise InputError(f"{source}: holds no .xml or .zip file; export the tasks as 'CVAT for video 1.1'")
+        yield from found
+
+
+def _root(path: Path) -> Element:
+    try:
+        if path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                names = [name for name in archive.namelist() if PurePosixPath(name).name == "annotations.xml"]
+                if len(names) != 1:
+                    raise InputError(f"{path}: holds no annotations.xml; export the task as 'CVAT for video 1.1'")
+                return ElementTree.fromstring(archive.read(names[0]))
+        if path.stat().st_size == 0:
+            raise InputError(f"{path}: the file is empty; export the task again as 'CVAT for video 1.1'")
+        return ElementTree.parse(path).getroot()
+    except (ElementTree.ParseError, zipfile.BadZipFile) as fault:
+        raise InputError(f"{path}: is no readable XML or zip file ({fault}); export the task again") from None
+
+
+def _read(path: Path, clip: bool) -> Iterator[AnnotatedVideo]:
+    root = _root(path)
+    if root.tag != "annotations":
+        raise InputError(f"{path}: begins with <{root.tag}>; expected <annotations>, as 'CVAT for video 1.1' has it")
+    if root.find("image") is not None:
+        raise InputError(f"{path}: is 'CVAT for images'; export the task as 'CVAT for video 1.1', which keeps tracks")
+    tracks = root.findall("track")
+    if not tracks:
+        raise InputError(f"{path}: holds no <track>; annotate persons as tracks and export 'CVAT for video 1.1'")
+    tasks = _tasks(path, root)
+    for identity, task in tasks.items():
+        ours = [track for track in tracks if len(tasks) == 1 or track.get("task_id") == identity]
+        shown = [_boxes_of(path, number, track, task) for number, track in enumerate(ours)]
+        last = max([task.last, *(boxes[-1].raw.frame for boxes in shown if boxes)])
+        # A file of keyframes only leaves it to the reader that a person stays until told otherwise.
+        sparse = all(box.keyframe for boxes in shown for box in boxes) and any(_gaps(boxes) for boxes in shown)
+        found = [box for boxes in shown for box in _fill(boxes, task.last if sparse else -1)]
+        frames = np.arange(task.first, last + 1, dtype=np.int64)
+        yield annotated_video(task.name, str(path), task.size, frames, found, clip=clip)
+
+
+def _tasks(path: Path, root: Element) -> dict[str, _Task]:
+    """The tasks of the file by their ids; one of a task, several of a project."""
+    meta = root.find("meta")
+    elements = [] if meta is None else [*meta.findall("task"), *meta.findall("project/tasks/task")]
+    job = None if meta is None else meta.find("job")
+    if job is not None:
+        elements.append(job)
+    if not elements:
+        raise InputError(f"{path}: has no <meta> with a <task>; export it again as 'CVAT for video 1.1'")
+    assert meta is not None
+    inputs = {
+        (_text(label, "name"), _text(attribute, "name")): _text(attribute, "input_type")
+        for label in meta.iter("label")
+        for attribute in label.iter("attribute")
+    }
+    return {_text(element, "id"): _task(path, element, meta, inputs, len(elements)) for element in elements}
+
+
+def _task(path: Path, element: Element, meta: Element, inputs: Mapping[tuple[str, str], str], tasks: int) -> _Task:
+    file = _text(element, "source") or (_text(meta, "source") if tasks == 1 else "")
+    name = PurePosixPath(file).stem or (path.stem if tasks == 1 else _text(element, "name"))
+    size = element.find("original_size")
+    if size is None:
+        size = meta.find("original_size")
+    if size is None:
+        raise InputError(f"{path}: lacks <original_size>, the video's width and height; export it from CVAT anew")
+    first = int(_text(element, "start_frame") or 0)
+    frames = _text(element, "stop_frame")
+    last = int(frames) if frames else first + int(_text(element, "size") or 0) - 1
+    return _Task(name, (int(_text(size, "width")), int(_text(size, "height"))), first, last, inputs)
+
+
+def _text(element: Element, tag: str) -> str:
+    return (element.findtext(tag) or "").strip()
+
+
+def _boxes_of(path: Path, number: int, track: Element, task: _Task) -> list[_Shown]:
+    """The boxes of one track, frames rising."""
+    label = track.get("label", "")
+    where = f"{path}: track {track.get('id', number)}"
+    other = next((shape.tag for shape in track if shape.tag != "box"), None)
+    if other is not None:
+        raise InputError(f"{where} ('{label}') is made of <{other}>; persons must be boxes (rectangles)")
+    shown = []
+    for box in track:
+        if abs(float(box.get("rotation", 0)) % 360) > 0.01:
+            raise InputError(f"{where}, frame {box.get('frame')}: the box is rotated; expected upright boxes")
+        try:
+            x1, y1, x2, y2 = (float(box.attrib[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
+            frame = int(box.attrib["frame"])
+        except (KeyError, ValueError) as fault:
+            raise InputError(f"{where}: a box lacks frame, xtl, ytl, xbr or ybr ({fault}); export it again") from None
+        remark = Remark(label, tuple(_attribute(label, item, task) for item in box.findall("attribute")))
+        raw = RawBox(frame, number, (x1, y1, x2, y2), remark)
+        shown.append(_Shown(raw, box.get("outside") == "1", box.get("keyframe", "1") == "1"))
+    return sorted(shown, key=lambda one: one.raw.frame)
+
+
+def _attribute(label: str, item: Element, task: _Task) -> tuple[str, AttributeValue]:
+    name, text = item.get("name", ""), (item.text or "").strip()
+    kind = task.inputs.get((label, name), "")
+    if kind == "checkbox" or (not kind and text.lower() in ("true", "false")):
+        return name, text.lower() == "true"
+    if kind == "number":
+        return name, float(text or 0)
+    if kind == "text":
+        return name, tuple(text.replace(";", ",").split(","))
+    return name, text
+
+
+def _gaps(boxes: Sequence[_Shown]) -> bool:
+    return any(not one.outside and later.raw.frame - one.raw.frame > 1 for one, later in pairwise(boxes))
+
+
+def _fill(boxes: Sequence[_Shown], until: int) -> Iterator[RawBox]:
+    """Every frame in which the track is to be seen; after its last box it stays where it is up to frame `until`."""
+    for one, later in zip(boxes, [*boxes[1:], None], strict=True):
+        if one.outside:
+            continue
+        end = max(until + 1, one.raw.frame + 1) if later is None else later.raw.frame
+        for frame in range(one.raw.frame, end):
+            share = 0.0 if later is None else (frame - one.raw.frame) / (end - one.raw.frame)
+            target = one.raw.box if later is None else later.raw.box
+            x1, y1, x2, y2 = (a + share * (b - a) for a, b in zip(one.raw.box, target, strict=True))
+            yield RawBox(frame, one.raw.track, (x1, y1, x2, y2), one.raw.remark)
