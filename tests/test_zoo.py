@@ -15,8 +15,12 @@ from actiondet.models.build import build_detector, build_recognizer
 ROOT = Path(__file__).resolve().parents[1]
 ALL = sorted(path for path in (ROOT / "configs").rglob("*.yaml") if path.parent.name != "_base_")
 ZOO = [path for path in ALL if path.parent.name != "toy"]
-DETECTION = [path for path in ZOO if path.parent.name.startswith("ava")]
-RECOGNITION = [path for path in ALL if path not in DETECTION and not path.match("toy/slow*")]
+DETECTION = [path for path in ZOO if path.parent.name.startswith(("ava", "multisports"))]
+RECOGNITION = [
+    path for path in ALL if path not in DETECTION and not path.match("toy/slow*") and not path.match("toy/multisports*")
+]
+FIGURE = r"mAP \d\d\.\d+ on AVA 2\.[12] val"
+FIGURE += r"|f-mAP \d\d\.\d+, v-mAP [\d./ ]+ \(IoU 0\.2, 0\.5, 0\.1 to 0\.9\) on MultiSports val"
 PRETRAINING = {"scratch", "in1k", "k400", "k600", "k700", "multigrid"}
 
 
@@ -43,9 +47,11 @@ def zoo_table() -> str:
 
 
 def test_the_detection_zoo_is_complete() -> None:
-    counts = {folder: sum(path.parent.name == folder for path in DETECTION) for folder in ("ava21", "ava22")}
-    assert counts == {"ava21": 9, "ava22": 7}
-    assert len(DETECTION) == 25
+    counts = {
+        folder: sum(path.parent.name == folder for path in DETECTION) for folder in ("ava21", "ava22", "multisports")
+    }
+    assert counts == {"ava21": 9, "ava22": 7, "multisports": 2}
+    assert len(DETECTION) == 27
 
 
 @pytest.mark.parametrize("path", ALL, ids=shown)
@@ -85,7 +91,7 @@ def test_a_name_says_what_the_network_is(path: Path) -> None:
 def test_the_comments_of_a_configuration_name_itself_and_its_counterpart(path: Path) -> None:
     said = header(path)
     counterpart = said["Published counterpart"].split()[1]
-    assert re.fullmatch(r"mAP \d\d\.\d+ on AVA 2\.[12] val", said["Its figure, published, not ours"])
+    assert re.fullmatch(FIGURE, said["Its figure, published, not ours"])
     for command in ("Train", "Test"):
         assert f" {shown(path)} --weights published" in said[command]
     published = load_config(path).published
@@ -106,7 +112,9 @@ def test_the_commands_of_a_configuration_name_itself(path: Path) -> None:
 @pytest.mark.parametrize("path", DETECTION, ids=shown)
 def test_the_learning_rate_belongs_to_the_published_batch(path: Path) -> None:
     train = load_config(path).train
-    assert train.base_lr / train.base_batch == pytest.approx(0.1 / 64)
+    # MMAction2's SlowFast on MultiSports is the exception.
+    expected = 0.01125 / 128 if shown(path) == "configs/multisports/slowfast_r50_4x16_k400.yaml" else 0.1 / 64
+    assert train.base_lr / train.base_batch == pytest.approx(expected)
 
 
 def test_the_readme_shows_the_zoo() -> None:

@@ -15,9 +15,47 @@ from pydantic import (
 )
 
 from actiondet.config.choice import Choice, Settings, one_of
+from actiondet.config.data_sets import (
+    AvaConfig,
+    AvaKineticsConfig,
+    DetectionDataConfig,
+    FrameFolderConfig,
+    MultiSportsConfig,
+    PersonDataConfig,
+    SplitConfig,
+    TubeSplitConfig,
+    UnitFloat,
+)
 from actiondet.config.networks import DetectorConfig, Share, SlowFastConfig
 
-UnitFloat = Annotated[float, Field(ge=0, le=1)]
+__all__ = [
+    "AdamWConfig",
+    "AvaConfig",
+    "AvaKineticsConfig",
+    "ClipConfig",
+    "DetectionConfig",
+    "DetectionDataConfig",
+    "DetectronPersons",
+    "FrameFolderConfig",
+    "HogPersons",
+    "LossConfig",
+    "MultiSportsConfig",
+    "OptimizerConfig",
+    "PersonDataConfig",
+    "PersonsConfig",
+    "PublishedConfig",
+    "SGDConfig",
+    "ScheduleConfig",
+    "SplitConfig",
+    "StoredPersons",
+    "TestConfig",
+    "TorchvisionPersons",
+    "TrainConfig",
+    "TransformConfig",
+    "TubeSplitConfig",
+    "UnitFloat",
+]
+
 Decay = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -55,68 +93,6 @@ class TransformConfig(Settings):
         if side > low:
             raise ValueError(f"a crop of {side} pixels does not fit into a short side of {low}; make it at most {low}")
         return self
-
-
-class SplitConfig(Settings):
-    """The annotation files of one part of a data set."""
-
-    truth: str
-    """AVA CSV: video, timestamp, x1, y1, x2, y2, action id, person id."""
-    proposals: str | None = None
-    """Person boxes (dense-proposal pkl, or PySlowFast's CSV); null uses the boxes of the truth."""
-    excluded: str | None = None
-    """CSV of (video, timestamp) that take no part."""
-
-
-class FrameFolderConfig(Settings):
-    """Videos that were extracted into one folder of pictures each."""
-
-    template: str = "img_{:05d}.jpg"
-    """Python format of a picture's name in its video's folder."""
-    first: NonNegativeInt = 1
-    """Number of the first picture."""
-    fps: PositiveFloat = 30.0
-    """Pictures a second."""
-
-
-class DetectionDataConfig(Choice):
-    """Open family: data sets of persons and what they do."""
-
-    unreadable: Literal["stop", "skip"] = "stop"
-    """What training does with a video that cannot be read: end with its name, or skip and count it."""
-
-
-class AvaConfig(DetectionDataConfig):
-    """AVA, or any set of one's own in its format."""
-
-    name: Literal["ava"] = "ava"
-    videos: str
-    """Folder of the video files, or of one folder of pictures for each video (see `pictures`)."""
-    pictures: FrameFolderConfig | None = None
-    """null reads video files."""
-    start: float = 900.0
-    """Time on the annotations' clock, in seconds, at which every file begins (AVA is cut at 15 minutes)."""
-    actions: str
-    """Action list (pbtxt) of every id that the truth may hold; the largest id is `model.num_actions`."""
-    evaluated_actions: str | None = None
-    """Action list (pbtxt) of the ids that are scored; null scores all of `actions`."""
-    train: SplitConfig
-    val: SplitConfig
-    person_threshold: UnitFloat = 0.9
-    """Proposals with a lower score are dropped; where none reaches it, the best one is kept."""
-    max_persons: PositiveInt = 100
-    """At most so many proposals a moment, best first."""
-    match_iou: UnitFloat = 0.9
-    """A proposal trains with the labels of a true person that it overlaps at least so much."""
-    max_train_boxes: PositiveInt = 32
-    """At most so many boxes a clip in training, true boxes included, drawn at random."""
-    reader: Literal["auto", "decord", "pyav"] = "auto"
-
-
-class AvaKineticsConfig(AvaConfig):
-    """AVA-Kinetics: AVA's videos, and Kinetics clips named `<id>_<start>_<end>` that begin at their own second."""
-
-    name: Literal["ava_kinetics"] = "ava_kinetics"  # type: ignore[assignment]
 
 
 class LossConfig(Settings):

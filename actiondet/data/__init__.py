@@ -2,6 +2,7 @@
 
 # Importing the data sets registers their builders.
 from actiondet.data import ava as _ava
+from actiondet.data import multisports as _multisports
 from actiondet.data.keyframes import KeyMomentDataset, TestSet, TrainingSet, build_test_set, build_training_set
 from actiondet.data.loading import Draw, Loaded, TestSampler, TrainSampler, Unreadable, build_loader, collate
 
@@ -20,4 +21,4 @@ __all__ = [
     "collate",
 ]
 
-del _ava
+del _ava, _multisports

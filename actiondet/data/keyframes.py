@@ -23,6 +23,7 @@ from actiondet.video import clip_frames
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes, TruthRows
+from evaluation.tube_truth import TubeTruth
 
 # How far outside of its video, in microseconds, a key moment may lie: real files end a little early.
 OUTSIDE_US = 1_000_000
@@ -103,6 +104,15 @@ class ClipWindow:
         )
 
 
+def frame_time(frame_times: IntArray, number: int) -> int:
+    """When frame `number` (from 1) is shown, in microseconds; beyond the video, when it would be at the mean rate."""
+    place, last = number - 1, len(frame_times) - 1
+    if 0 <= place <= last:
+        return int(frame_times[place])
+    step = int(frame_times[-1]) / max(last, 1)
+    return round(place * step if place < 0 else int(frame_times[-1]) + (place - last) * step)
+
+
 class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
     """Clips around key moments.
 
@@ -110,31 +120,34 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
         keys: the moments.
         actions: every action that the truth may hold.
         missing: videos that are not there and take no part (only where the settings allow it).
+        notes: what is odd in the files but tolerated, one sentence each.
     """
 
     def __init__(
         self,
         *,
         keys: Sequence[FrameKey],
-        centers_us: IntArray,
+        centers_us: IntArray | None,
         videos: Videos,
         window: ClipWindow,
         actions: ActionList,
         missing: Sequence[str],
+        notes: Sequence[str],
     ) -> None:
         """Keep the parts.
 
         Args:
             keys: K moments.
-            centers_us: (K,) when they are, in microseconds from the first frame of their video file.
+            centers_us: (K,) when they are, in microseconds from the first frame of their video file; None where
+                moments are frame numbers, from 1.
             videos: where the frames come from.
             window: which frames make a clip.
-            actions: see the class.
-            missing: see the class.
+            actions, missing, notes: see the class.
         """
         self.keys = keys
         self.actions = actions
         self.missing = tuple(missing)
+        self.notes = tuple(notes)
         self._centers_us = centers_us
         self._videos = videos
         self._window = window
@@ -144,17 +157,22 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
 
     def __getitem__(self, draw: Draw) -> ClipSample | Unreadable:
         """The sample that `draw` asks for; an Unreadable where its video fails."""
-        key = self.keys[draw.index]
         random = self._random(draw)
+        index = self._moment(draw, random)
+        key = self.keys[index]
         try:
-            frames = self._read(draw.index, None if random is None else self._window.jitter(random))
+            frames = self._read(index, None if random is None else self._window.jitter(random))
         except (InputError, OSError) as fault:
             self._videos.forget(key.video)
             return Unreadable(key, str(fault))
-        return self._sample(draw.index, frames, random)
+        return self._sample(index, frames, random)
 
     def _random(self, draw: Draw) -> np.random.Generator | None:
         raise NotImplementedError
+
+    def _moment(self, draw: Draw, random: np.random.Generator | None) -> int:
+        """Number of the moment that `draw` asks for."""
+        return draw.index
 
     def _sample(self, index: int, frames: Frames, random: np.random.Generator | None) -> ClipSample:
         raise NotImplementedError
@@ -163,7 +181,11 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
         """(T, H, W, 3) frames around moment number `index`."""
         video = self.keys[index].video
         reader = self._videos.reader(video)
-        times, center = reader.index.frame_times, int(self._centers_us[index])
+        times = reader.index.frame_times
+        if self._centers_us is None:
+            center = frame_time(times, self.keys[index].moment)
+        else:
+            center = int(self._centers_us[index])
         if not times[0] - OUTSIDE_US <= center <= times[-1] + OUTSIDE_US:
             raise InputError(
                 f"video '{video}': its moment {self.keys[index].moment} lies {center / 1e6:.3f} s after the beginning "
@@ -181,7 +203,7 @@ class TrainingSet(KeyMomentDataset):
         *,
         people: TruePersons,
         proposals: PersonTable | None,
-        centers_us: IntArray,
+        centers_us: IntArray | None,
         videos: Videos,
         window: ClipWindow,
         transform: TrainTransform,
@@ -191,28 +213,48 @@ class TrainingSet(KeyMomentDataset):
         max_boxes: int,
         seed: int,
         missing: Sequence[str] = (),
+        notes: Sequence[str] = (),
+        one_of: int = 1,
     ) -> None:
         """Keep the parts.
 
         Args:
             people: truth of K moments.
             proposals: detected persons of the same moments; None trains on the truth alone.
-            centers_us, videos, window, actions, missing: as in KeyMomentDataset.
+            centers_us, videos, window, actions, missing, notes: as in KeyMomentDataset.
             transform: what happens to clips and boxes.
-            num_actions: columns of the labels; column c is the label c + 1.
+            num_actions: columns of the labels; column 0 is the label `actions.first_id`.
             match_iou: a proposal takes the labels of a true person that it overlaps at least so much.
             max_boxes: boxes a clip.
             seed: with epoch and index, it decides everything random about a sample.
+            one_of: so many neighbouring moments make one sample, which shows one of them, drawn at random.
         """
         super().__init__(
-            keys=people.keys, centers_us=centers_us, videos=videos, window=window, actions=actions, missing=missing
+            keys=people.keys,
+            centers_us=centers_us,
+            videos=videos,
+            window=window,
+            actions=actions,
+            missing=missing,
+            notes=notes,
         )
+        self._one_of = one_of
         self._people, self._proposals = people, proposals
         self._transform = transform
         self._num_actions, self._match_iou, self._max_boxes, self._seed = num_actions, match_iou, max_boxes, seed
 
+    def __len__(self) -> int:
+        return -(-len(self.keys) // self._one_of)
+
     def _random(self, draw: Draw) -> np.random.Generator:
         return np.random.default_rng((self._seed, draw.epoch, draw.index))
+
+    def _moment(self, draw: Draw, random: np.random.Generator | None) -> int:
+        assert random is not None
+        if self._one_of == 1:
+            return draw.index
+        first = draw.index * self._one_of
+        return int(random.integers(first, min(first + self._one_of, len(self.keys))))
 
     def _sample(self, index: int, frames: Frames, random: np.random.Generator | None) -> ClipSample:
         assert random is not None
@@ -230,7 +272,7 @@ class TrainingSet(KeyMomentDataset):
         Other proposals would never enter the loss.
         """
         boxes = self._people.boxes_at(index)
-        labels = self._people.labels_at(index, columns=self._num_actions, first_label=1)
+        labels = self._people.labels_at(index, columns=self._num_actions, first_label=self.actions.first_id)
         if self._proposals is not None:
             proposals = self._proposals.at(index).boxes
             matched = match_proposals(proposals, boxes, min_iou=self._match_iou)
@@ -245,7 +287,7 @@ class TestSet(KeyMomentDataset):
 
     Attributes:
         persons: the boxes of every moment, best first, with the very numbers of the file.
-        truth: the annotations, whole.
+        truth: the annotations, whole: rows, which AVA's frame-mAP scores, or tubes, which MultiSports' does.
         evaluated: the actions that are scored.
         excluded: moments that take no part.
         without_persons: how many key moments have no proposals; nobody is found there, no clip is read.
@@ -257,16 +299,17 @@ class TestSet(KeyMomentDataset):
         self,
         *,
         persons: PersonTable,
-        centers_us: IntArray,
+        centers_us: IntArray | None,
         videos: Videos,
         window: ClipWindow,
         transform: TestTransform,
-        truth: TruthRows,
+        truth: TruthRows | TubeTruth,
         actions: ActionList,
         evaluated: ActionList,
         excluded: frozenset[FrameKey],
         without_persons: int,
         missing: Sequence[str] = (),
+        notes: Sequence[str] = (),
     ) -> None:
         """Keep the parts; those of KeyMomentDataset as there, `persons` at least one a moment."""
         super().__init__(
@@ -276,6 +319,7 @@ class TestSet(KeyMomentDataset):
             window=window,
             actions=actions,
             missing=missing,
+            notes=notes,
         )
         self.persons: Mapping[FrameKey, PersonBoxes] = persons
         self.truth, self.evaluated, self.excluded = truth, evaluated, excluded

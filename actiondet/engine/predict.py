@@ -95,9 +95,9 @@ def gather(detections: list[ActionDetections], fabric: Fabric) -> list[ActionDet
     return sorted((each for part in parts for each in part or ()), key=lambda each: each.key)
 
 
-def to_rows(detections: Sequence[ActionDetections], *, actions: ActionList, first_label: int = 1) -> DetectionRows:
+def to_rows(detections: Sequence[ActionDetections], *, actions: ActionList) -> DetectionRows:
     """One row for every person and listed action: what result files hold. Scores are the action's alone."""
-    columns = np.asarray(actions.ids, dtype=np.int64) - first_label
+    columns = np.asarray(actions.ids, dtype=np.int64) - actions.first_id
     counts = [len(each) for each in detections]
     videos = pd.Categorical([each.key.video for each in detections])
     boxes = np.concatenate([each.boxes for each in detections] or [np.zeros((0, 4))]).astype(np.float64)

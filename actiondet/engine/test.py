@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from actiondet.config import DetectionConfig
 from actiondet.data import Loaded, TestSampler, TestSet, build_loader, build_test_set
+from actiondet.engine.frame_rows import frame_detections
 from actiondet.engine.log import ProgressBar, say
 from actiondet.engine.predict import Control, detect, gather, to_rows, write_dense_scores
 from actiondet.models.build import build_detector
@@ -23,6 +24,9 @@ from evaluation.files import atomic_path
 from evaluation.formats.ava import write_ava_results
 from evaluation.frame_map import FrameMapResult, frame_map
 from evaluation.records import ActionDetections
+from evaluation.threshold_map import ThresholdMapResult
+from evaluation.tube_truth import TubeTruth
+from evaluation.video_map import tube_frame_map
 
 
 def run_test(
@@ -34,7 +38,7 @@ def run_test(
     moments: Literal["annotated", "all"] = "annotated",
     dump: bool = False,
     control: Control = "none",
-) -> FrameMapResult:
+) -> FrameMapResult | ThresholdMapResult:
     """Detect on the validation part, write detections.csv and results.json into `folder`, and score.
 
     Args:
@@ -108,7 +112,9 @@ def run(
     return gather(found, fabric)
 
 
-def evaluate(detections: list[ActionDetections], dataset: TestSet) -> FrameMapResult:
-    """Official frame-mAP@0.5 of `detections`."""
+def evaluate(detections: list[ActionDetections], dataset: TestSet) -> FrameMapResult | ThresholdMapResult:
+    """Frame-mAP@0.5 of `detections` by the official rules: AVA's of rows, MultiSports' of tubes."""
+    if isinstance(dataset.truth, TubeTruth):
+        return tube_frame_map(dataset.truth, frame_detections(detections, dataset.truth))
     rows = to_rows(detections, actions=dataset.evaluated)
     return frame_map(dataset.truth, rows, actions=dataset.evaluated, excluded=dataset.excluded)

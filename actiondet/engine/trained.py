@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from actiondet.config import DetectionConfig, load_config
-from actiondet.config.schema import AvaConfig
+from actiondet.config.schema import AvaConfig, MultiSportsConfig
+from actiondet.data.multisports import action_list, read_part_truth
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
@@ -86,8 +87,11 @@ def from_config(
 
 
 def named_actions(config: DetectionConfig) -> ActionList:
-    """The action list that the configuration names; numbers where that file is not here."""
+    """The actions that the configuration's files name; numbers where these files are not here."""
     if isinstance(config.data, AvaConfig) and Path(config.data.actions).is_file():
         return read_action_list(config.data.actions)
-    ids = tuple(range(1, config.model.num_actions + 1))
+    if isinstance(config.data, MultiSportsConfig) and Path(config.data.val.truth).is_file():
+        return action_list(read_part_truth(config.data, "val", num_actions=config.model.num_actions))
+    first = 0 if isinstance(config.data, MultiSportsConfig) else 1
+    ids = tuple(range(first, config.model.num_actions + first))
     return ActionList(ids, tuple(f"action {label}" for label in ids), (None,) * len(ids))

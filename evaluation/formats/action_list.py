@@ -47,6 +47,11 @@ class ActionList:
         return self.names[self._positions[label]]
 
     @property
+    def first_id(self) -> int:
+        """The id of a network's first column: 0 on sets that count from 0 (tubes, recognition), else 1."""
+        return 0 if 0 in self.ids else 1
+
+    @property
     def largest_id(self) -> int:
         """The largest id: how many columns a network on this data set has."""
         return max(self.ids)
