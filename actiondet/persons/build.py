@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import singledispatch
+from typing import Annotated
 
 import torch
+from pydantic import SerializeAsAny
 
+from actiondet.config import parse_config_of
+from actiondet.config.choice import Settings, one_of
 from actiondet.config.schema import DetectronPersons, HogPersons, PersonsConfig, StoredPersons, TorchvisionPersons
 from actiondet.persons.base import PersonDetector
+
+
+class _OnlyPersons(Settings):
+    """A configuration of nothing else."""
+
+    persons: Annotated[PersonsConfig, one_of(PersonsConfig), SerializeAsAny()]
+
+
+def parse_persons(name: str, settings: Mapping[str, str]) -> PersonsConfig:
+    """Read the settings of a person detector from a command line.
+
+    Args:
+        name: of the detector.
+        settings: text of each setting that does not keep its default.
+
+    Raises:
+        ConfigError: no such detector, or settings that it does not have.
+    """
+    text = json.dumps({"persons": {"name": name, **settings}})
+    return parse_config_of(_OnlyPersons, text, source="command line").persons
 
 
 @singledispatch

@@ -1,0 +1,73 @@
+"""Search a video for persons: decoded once, with a few frames in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from itertools import islice
+
+from actiondet.persons.base import Frame, PersonDetector
+from actiondet.persons.moments import SearchedMoments
+from actiondet.persons.videos import SearchedVideo
+from actiondet.video import VideoIndex, index_video, stream_frames
+from evaluation.errors import InputError
+from evaluation.records import FrameKey, IntArray, PersonBoxes
+
+_LONGEST_GAP = 1_000_000  # microseconds at the end of a video that may fail to decode
+
+
+def search_video(
+    video: SearchedVideo, detector: PersonDetector, moments: SearchedMoments, *, batch: int = 8
+) -> list[PersonBoxes]:
+    """Find the persons at the moments of one video.
+
+    Args:
+        video: what is searched; the records carry its written name.
+        detector: finds them.
+        moments: says when.
+        batch: frames that are looked at together; as many are held in memory.
+
+    Returns:
+        one record a moment, in order; moments where nobody is found are there, too.
+
+    Raises:
+        InputError: the video cannot be read up to its last moment, or a moment lies outside of it.
+    """
+    index = index_video(video.path)
+    frames, times = moments.of_video(video.name, index)
+    keys = iter([FrameKey(video.written, moment) for moment in times.tolist()])
+    found: list[PersonBoxes] = []
+    with closing(frames_in_turn(index, frames)) as pictures:
+        while some := list(islice(pictures, batch)):
+            found.extend(detector.detect(some, list(islice(keys, len(some)))))
+    return found
+
+
+def frames_in_turn(index: VideoIndex, frames: IntArray) -> Generator[Frame, None, None]:
+    """Yield the pictures of some frames; for one too damaged to be decoded the next good one, or the last.
+
+    Args:
+        index: the video.
+        frames: (M,) numbers of frames, not falling; a number may be there twice.
+
+    Raises:
+        InputError: decoding ends more than a second before a frame that is asked for.
+    """
+    times = index.frame_times[frames].tolist()
+    place, time = 0, 0
+    picture: Frame | None = None
+    if not times:
+        return
+    for time, picture in stream_frames(index.path, index):
+        while times[place] <= time:
+            yield picture
+            place += 1
+            if place == len(times):
+                return
+    if picture is None or times[-1] - time > _LONGEST_GAP:
+        raise InputError(
+            f"{index.path}: decoding ends after {time / 1e6:.1f} of {index.frame_times[-1] / 1e6:.1f} s; the video is "
+            "damaged or cut off"
+        )
+    for _ in times[place:]:
+        yield picture

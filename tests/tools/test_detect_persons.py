@@ -1,0 +1,171 @@
+"""tools/detect_persons.py from the command line: in one process and in two, stopped by force, and its messages."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from evaluation.formats.person_boxes import read_proposals
+
+ROOT = Path(__file__).parents[2]
+# A detector of the user's own, slow enough to be stopped: the person's right edge is the mean of the frame.
+OWN = """
+import time
+from typing import Literal
+
+import numpy as np
+
+from actiondet.config import PersonsConfig
+from actiondet.persons.build import build_persons
+from evaluation.records import PersonBoxes
+
+
+class OwnPersons(PersonsConfig):
+    name: Literal["own"] = "own"
+    seconds: float = 0.0
+
+
+class OwnDetector:
+    def __init__(self, seconds):
+        self._seconds = seconds
+
+    def detect(self, frames, keys):
+        time.sleep(self._seconds)
+        return [
+            PersonBoxes(key, np.array([[0, 0, frame.mean() / 255, 1]], np.float32), np.ones(1, np.float32))
+            for frame, key in zip(frames, keys)
+        ]
+
+
+@build_persons.register
+def _(config: OwnPersons, device="cpu"):
+    return OwnDetector(config.seconds)
+"""
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory, stamped: ModuleType) -> Path:
+    folder = tmp_path_factory.mktemp("films")
+    (folder / "own_persons.py").write_text(OWN)
+    for number in range(5):
+        stamped.write_stamped(folder / f"v{number}.mp4", 30 + 10 * number)
+    return folder
+
+
+def program(films: Path, out: Path, *more: str, processes: int = 1) -> tuple[list[str], dict[str, str]]:
+    start = [sys.executable]
+    if processes > 1:
+        start += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    arguments = ["--persons", "own", "--import", "own_persons", "--moments", "0.5s", "--out", str(out), *more]
+    path = f"{films}{os.pathsep}{ROOT}"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": path}
+    return [*start, str(ROOT / "tools/detect_persons.py"), str(films), *arguments], environment
+
+
+def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the program in this process, which has loaded torch already; returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["tools/detect_persons.py", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "tools" / "detect_persons.py"), run_name="__main__")
+    return int(ended.value.code or 0)
+
+
+def test_a_killed_run_goes_on_and_two_processes_end_with_the_file_of_one(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(films))
+    command, _ = program(films, tmp_path / "whole.pkl", "seconds=0")
+    assert run_here(monkeypatch, *command[2:]) == 0
+    assert len(read_proposals(tmp_path / "whole.pkl")) == 3 + 4 + 4 + 5 + 6
+
+    settings = ("seconds=0.2", "--batch", "1")
+    command, environment = program(films, tmp_path / "boxes.pkl", *settings)
+    running = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
+    parts = tmp_path / "boxes.pkl.parts" / "videos"
+    deadline = time.monotonic() + 120
+    while not any(parts.glob("*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    running.kill()
+    running.wait()
+    assert 1 <= len(list(parts.glob("v?.npz"))) < 5
+    assert not (tmp_path / "boxes.pkl").exists()
+
+    command, _ = program(films, tmp_path / "boxes.pkl", *settings, processes=2)
+    again = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("found 22 persons at 22 moments of 5 videos") == 1
+    assert again.stdout.count("wrote ") == 1
+    assert (tmp_path / "boxes.pkl").read_bytes() == (tmp_path / "whole.pkl").read_bytes()
+    assert not parts.exists()
+
+
+def test_an_unreadable_video_is_named_and_the_exit_code_is_1(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    (videos / "good.mp4").write_bytes((films / "v0.mp4").read_bytes())
+    (videos / "broken.mp4").write_text("no video")
+    arguments = [str(videos), "--persons", "hog", "--moments", "1s", "--out", str(tmp_path / "boxes.pkl")]
+    assert run_here(monkeypatch, *arguments) == 1
+    error = capsys.readouterr().err
+    assert "left out:" in error
+    assert "broken.mp4" in error
+    assert "1 of 2 videos could not be searched; mend them and repeat the command" in error
+    assert [key.video for key in read_proposals(tmp_path / "boxes.pkl")] == ["good", "good"]
+
+
+def test_listed_videos_that_are_missing_are_named_too(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "truth.csv").write_text("v0,0901,0,0,1,1,1,1\ngone,0901,0,0,1,1,1,1\n")
+    more = ["--persons", "hog", "--moments", str(tmp_path / "truth.csv"), "--start", "900"]
+    assert run_here(monkeypatch, str(films), *more, "--out", str(tmp_path / "all.pkl")) == 1
+    assert "lists 1 videos that are not there: gone" in capsys.readouterr().err
+    assert run_here(monkeypatch, str(films / "v0.mp4"), *more, "--out", str(tmp_path / "one.pkl")) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--persons", "hog", "treshold=0.3"], "persons.treshold"),
+        (["--persons", "hogg"], "no 'hogg' is known here"),
+        (["--persons", "hog", "0.3"], "'0.3': expected key=value"),
+        (["--persons", "stored"], "persons.boxes"),
+        (["--persons", "hog", "--form", "pyslowfast"], ".csv is for pyslowfast"),
+        (["--persons", "hog", "--import", "no_such_module"], "--import no_such_module"),
+        (["--persons", "torchvision", "--weights", "none.pth"], "'none.pth' is neither a file"),
+    ],
+)
+def test_faults_are_one_sentence(
+    films: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    assert run_here(monkeypatch, str(films), *arguments, "--moments", "1s", "--out", str(tmp_path / "b.pkl")) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_an_older_result_is_replaced_on_demand_only(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "boxes.pkl"
+    out.write_text("precious")
+    arguments = [str(films / "v0.mp4"), "--persons", "hog", "--moments", "1s", "--out", str(out)]
+    assert run_here(monkeypatch, *arguments) == 2
+    assert "--overwrite replaces it" in capsys.readouterr().err
+    assert out.read_text() == "precious"
+    assert run_here(monkeypatch, *arguments, "--overwrite") == 0
+    assert len(read_proposals(out)) == 2
