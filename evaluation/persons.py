@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from evaluation.boxes import iou_matrix
 from evaluation.errors import InputError
 from evaluation.moments import annotated_moments
 from evaluation.records import FloatArray, FrameKey, PersonBoxes, TruthRows
@@ -19,46 +20,67 @@ from evaluation.records import FloatArray, FrameKey, PersonBoxes, TruthRows
 _SIDE = 1000.0
 
 
+IOUS = (0.5, 0.75, 0.9)
+"""The overlaps at which AP and recall are told."""
+
+
 @dataclass(frozen=True)
 class PersonApResult:
     """Person-box AP, all in [0, 1].
 
     Attributes:
         ap: mean over IoU 0.50:0.95.
-        ap50: at IoU 0.5.
-        ap75: at IoU 0.75.
         recall: largest recall with 100 boxes per moment, mean over IoU 0.50:0.95.
+        ap_at: AP at each of `IOUS`.
+        recall_at: likewise.
+        largest_map: no scores of actions whatever give these boxes a larger frame-mAP at IoU 0.5.
         moments: number of moments scored.
         truths: number of annotated persons.
         detections: number of boxes at these moments.
     """
 
     ap: float
-    ap50: float
-    ap75: float
     recall: float
+    ap_at: tuple[float, ...]
+    recall_at: tuple[float, ...]
+    largest_map: float
     moments: int
     truths: int
     detections: int
 
     def __str__(self) -> str:
-        return (
-            f"person AP {self.ap:.4f}   AP50 {self.ap50:.4f}   AP75 {self.ap75:.4f}   recall {self.recall:.4f}   "
-            f"({self.truths} persons, {self.detections} boxes, {self.moments} moments)"
+        rows = [f"IoU {iou:<10g}{ap:>7.4f}{recall:>10.4f}" for iou, ap, recall in self._rows()]
+        return "\n".join(
+            [
+                f"{self.truths} persons and {self.detections} boxes at {self.moments} moments",
+                "                   AP    recall",
+                f"IoU 0.5:0.95  {self.ap:>7.4f}{self.recall:>10.4f}",
+                *rows,
+                "recall at IoU 0.5 bounds the action mAP, as nobody who is not found can be scored: with these boxes",
+                f"the frame-mAP at IoU 0.5 is at most {self.largest_map:.4f}",
+            ]
         )
+
+    def _rows(self) -> Iterator[tuple[float, float, float]]:
+        return zip(IOUS, self.ap_at, self.recall_at, strict=True)
 
 
 def person_ap(
-    truth: TruthRows, persons: Iterable[PersonBoxes], *, excluded: Collection[FrameKey] = frozenset()
+    truth: TruthRows,
+    persons: Iterable[PersonBoxes],
+    *,
+    excluded: Collection[FrameKey] = frozenset(),
+    actions: Collection[int] | None = None,
 ) -> PersonApResult:
     """Score person boxes at the moments that the truth names.
 
     Rows of the truth with one box at one moment (a person who does several things) are one person.
 
     Args:
-        truth: annotated boxes; labels do not matter.
+        truth: annotated boxes; labels matter for `largest_map` alone.
         persons: detected persons; those of other moments do not count.
         excluded: moments that do not count.
+        actions: the labels that are scored; None takes all.
 
     Raises:
         InputError: the truth names no moment.
@@ -68,17 +90,40 @@ def person_ap(
         raise InputError("the truth names no moment that counts; persons cannot be scored")
     image_of = {key: image for image, key in enumerate(keys, start=1)}
     annotations = _annotations(truth, image_of)
-    found = [record for person in persons if (image := image_of.get(person.key)) for record in _records(person, image)]
-    stats = _coco_stats(list(image_of.values()), annotations, found)
+    counted = [person for person in persons if person.key in image_of]
+    found = [record for person in counted for record in _records(person, image_of[person.key])]
+    figures = _coco_figures(list(image_of.values()), annotations, found)
     return PersonApResult(
-        ap=stats[0],
-        ap50=stats[1],
-        ap75=stats[2],
-        recall=stats[8],
+        ap=figures.ap,
+        recall=figures.recall,
+        ap_at=figures.ap_at,
+        recall_at=figures.recall_at,
+        largest_map=_largest_map(truth, counted, image_of.keys(), actions),
         moments=len(keys),
         truths=len(annotations),
         detections=len(found),
     )
+
+
+def _largest_map(
+    truth: TruthRows, persons: Iterable[PersonBoxes], keys: Collection[FrameKey], actions: Collection[int] | None
+) -> float:
+    """Mean over the actions of the share of their rows that some box overlaps enough: no recall is larger."""
+    names = [str(name) for name in truth.video.categories]
+    boxes_at = {person.key: person.boxes for person in persons}
+    frame = pd.DataFrame({"video": np.asarray(truth.video.codes), "moment": truth.moment, "label": truth.labels})
+    counts = np.zeros(len(frame), dtype=bool)
+    found = np.zeros(len(frame), dtype=bool)
+    for (video, moment), rows in frame.groupby(["video", "moment"], sort=False).indices.items():
+        key = FrameKey(names[video], int(moment))
+        counts[rows] = key in keys
+        boxes = boxes_at.get(key)
+        if boxes is not None and len(boxes):
+            found[rows] = (iou_matrix(truth.boxes[rows], boxes.astype(np.float64)) >= IOUS[0]).any(axis=1)
+    if actions is not None:
+        counts &= np.isin(truth.labels, list(actions))
+    shares = pd.Series(found[counts]).groupby(truth.labels[counts]).mean()
+    return float(shares.mean()) if len(shares) else 0.0
 
 
 def _annotations(truth: TruthRows, image_of: dict[FrameKey, int]) -> list[dict[str, object]]:
@@ -110,15 +155,24 @@ def _coco_boxes(unit_boxes: FloatArray) -> list[list[float]]:
     return result
 
 
-def _coco_stats(images: list[int], annotations: list[dict[str, object]], found: list[dict[str, object]]) -> list[float]:
-    """Return the twelve numbers of pycocotools' summary."""
+class _CocoFigures(NamedTuple):
+    ap: float
+    recall: float
+    ap_at: tuple[float, ...]
+    recall_at: tuple[float, ...]
+
+
+def _coco_figures(
+    images: list[int], annotations: list[dict[str, object]], found: list[dict[str, object]]
+) -> _CocoFigures:
+    """What pycocotools says with 100 boxes a moment, of people of any size."""
     from pycocotools import coco, cocoeval
 
     make_coco: Any = coco.COCO  # pycocotools has no types
     make_evaluator: Any = cocoeval.COCOeval
 
-    if not annotations or not found:
-        return [0.0] * 12  # pycocotools cannot load an empty list of results
+    if not annotations or not found:  # pycocotools cannot load an empty list of results
+        return _CocoFigures(0.0, 0.0, (0.0,) * len(IOUS), (0.0,) * len(IOUS))
     with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress
         truth = make_coco()
         truth.dataset = {
@@ -129,7 +183,16 @@ def _coco_stats(images: list[int], annotations: list[dict[str, object]], found: 
         }
         truth.createIndex()
         evaluator = make_evaluator(truth, truth.loadRes(found), "bbox")
+        evaluator.params.areaRng, evaluator.params.areaRngLbl = evaluator.params.areaRng[:1], ["all"]
+        evaluator.params.maxDets = [100]
         evaluator.evaluate()
         evaluator.accumulate()
-        evaluator.summarize()
-    return [float(value) for value in evaluator.stats]
+    # (IoU, recall), (IoU,): of the one class, all sizes, 100 boxes.
+    precision, recall = evaluator.eval["precision"][:, :, 0, 0, 0], evaluator.eval["recall"][:, 0, 0, 0]
+    places = [int(np.argmin(np.abs(evaluator.params.iouThrs - iou))) for iou in IOUS]
+    return _CocoFigures(
+        ap=float(precision.mean()),
+        recall=float(recall.mean()),
+        ap_at=tuple(float(precision[place].mean()) for place in places),
+        recall_at=tuple(float(recall[place]) for place in places),
+    )
