@@ -31,7 +31,8 @@ class OnnxNetwork:
     """A file of tools/export.py.
 
     A recogniser is called with frames (B, T, H, W, 3) uint8 RGB and returns (B, C) scores. A detector takes boxes
-    (P, 4) float32, unit boxes, and the clip (P,) int64 of each box as well, and returns (P, C) scores.
+    (P, 4) float32, unit boxes, and the clip (P,) int64 of each box as well, and returns (P, C) scores; one whose
+    head follows tracks takes boxes (P, T, 4), one for each frame.
 
     Args:
         path: the file.

@@ -86,11 +86,23 @@ class SlowFastConfig(BackboneConfig):
 class HeadConfig(Choice):
     """Open family: what scores the actions of each person."""
 
+    @property
+    def follows_tracks(self) -> bool:
+        """Whether the head wants a box of each person for every frame of the clip, instead of one for all."""
+        return False
+
 
 class RoIHeadConfig(HeadConfig):
     """RoIAlign on the temporally pooled maps, spatial max, classifier."""
 
     name: Literal["roi"] = "roi"
+    roi: Literal["static", "track"] = "static"
+    """static: one box for the whole clip, that of its key moment; track: each frame's own box, which follows the
+    person from the key moment before to the one after."""
+    track_head: Literal["pool", "conv"] = "pool"
+    """track: pool what the boxes show over time, or let two convolutions look over time first."""
+    conv_channels: PositiveInt = 256
+    """Width of these convolutions."""
     roi_size: PositiveInt = 8
     """Cells a side: 8 in MMAction2 and PaddleVideo, 7 in PySlowFast and pytorchvideo."""
     aligned: bool = True
@@ -104,6 +116,17 @@ class RoIHeadConfig(HeadConfig):
     dropout: Share = 0.5
     dropout_at: Literal["cells", "vector"] = "cells"
     """cells: before the spatial max (MMAction2, PaddleVideo); vector: after it (PySlowFast)."""
+
+    @property
+    def follows_tracks(self) -> bool:
+        """As in the base class."""
+        return self.roi == "track"
+
+    @model_validator(mode="after")
+    def _check_track_head(self) -> RoIHeadConfig:
+        if self.track_head != "pool" and self.roi != "track":
+            raise ValueError(f"track_head '{self.track_head}' belongs to roi 'track'; set it too")
+        return self
 
 
 class _NetworkConfig(Settings):

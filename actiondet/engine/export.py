@@ -26,6 +26,7 @@ from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.deployed import DeployedDetector, DeployedRecognizer
 from actiondet.models.slowfast import SlowFast
 from actiondet.models.slowonly import SlowOnly
+from actiondet.models.track_head import TrackHead
 from actiondet.models.weights import load_weights
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
@@ -136,7 +137,8 @@ def _export(deployed: Deployed, frames: int) -> ExportedProgram:
     clip = {0: Dim.DYNAMIC, 1: _length(deployed), 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     shapes: tuple[Any, ...] = (clip,)
     if isinstance(deployed, DeployedDetector):
-        shapes = (clip, {0: Dim.DYNAMIC}, {0: Dim.DYNAMIC})
+        boxes = {0: Dim.DYNAMIC, 1: clip[1]} if _follows_tracks(deployed) else {0: Dim.DYNAMIC}
+        shapes = (clip, boxes, {0: Dim.DYNAMIC})
     # An example with one clip or box, or with equal sizes, would fix what happens to be one or equal.
     example = _example(deployed, (2, 90, 120, 5), frames)
     return torch.export.export(deployed, example, dynamic_shapes=shapes)
@@ -150,6 +152,11 @@ def _length(deployed: Deployed) -> Any:
     if isinstance(backbone, SlowFast) and backbone.slow_frames == "strided":
         return backbone.alpha * Dim("slow_frames", min=1)
     return Dim.STATIC
+
+
+def _follows_tracks(deployed: DeployedDetector) -> bool:
+    """Whether the exported network takes a box for every frame."""
+    return isinstance(deployed.network.head, TrackHead)
 
 
 def _write_onnx(program: ExportedProgram, metadata: dict[str, str], path: Path) -> None:
@@ -206,8 +213,8 @@ def _example(deployed: Deployed, shape: tuple[int, int, int, int], frames: int) 
     pictures = torch.randint(0, 256, (clips, frames, height, width, 3), generator=random, dtype=torch.uint8)
     if isinstance(deployed, DeployedRecognizer):
         return (pictures,)
-    corners = torch.rand(boxes, 2, 2, generator=random)
-    unit_boxes = torch.cat([corners.amin(dim=1), corners.amax(dim=1)], dim=1)
+    corners = torch.rand(boxes, *((frames,) if _follows_tracks(deployed) else ()), 2, 2, generator=random)
+    unit_boxes = torch.cat([corners.amin(dim=-2), corners.amax(dim=-2)], dim=-1)
     return pictures, unit_boxes, torch.randint(0, clips, (boxes,), generator=random)
 
 

@@ -23,10 +23,13 @@ class Backbone(nn.Module):
     Attributes:
         channels: channels of each returned map (B, C, T', H', W').
         stride: pixels of the clip per cell of the maps.
+        spread_frames: a map of fewer frames than the clip shows frames spread evenly from the first to the last one,
+            instead of every n-th.
     """
 
     channels: tuple[int, ...]
     stride: int
+    spread_frames: bool = False
 
 
 class Stem(nn.Module):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import singledispatch
+from functools import partial, singledispatch
 
 from actiondet.config.networks import (
     BackboneConfig,
@@ -27,6 +27,7 @@ from actiondet.models.nonlocal_block import NonLocalSpec
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.slowfast import SlowFast
 from actiondet.models.slowonly import SlowOnly
+from actiondet.models.track_head import TrackHead
 from evaluation.errors import InputError
 
 
@@ -39,6 +40,8 @@ def build_detector(config: DetectorConfig) -> ActionDetector:
     with _told_as_settings():
         backbone = build_backbone(config.backbone)
         head = build_head(config.head, backbone.channels, stride=backbone.stride, num_actions=config.num_actions)
+        if isinstance(head, TrackHead):
+            head.spread_frames = backbone.spread_frames
         return ActionDetector(backbone, head, mean=config.mean, std=config.std)
 
 
@@ -116,7 +119,8 @@ def _(config: SlowFastConfig) -> Backbone:
 
 @build_head.register
 def _(config: RoIHeadConfig, channels: Sequence[int], *, stride: int, num_actions: int) -> PersonHead:
-    return RoIHead(
+    kind = partial(TrackHead, track_head=config.track_head, conv_channels=config.conv_channels)
+    return (kind if config.roi == "track" else RoIHead)(
         channels=channels,
         num_actions=num_actions,
         stride=stride,

@@ -30,7 +30,7 @@ class DeployedDetector(nn.Module):
 
         Args:
             frames: (B, T, H, W, 3) uint8, RGB.
-            boxes: (P, 4) float32, unit boxes.
+            boxes: (P, 4) float32, unit boxes; (P, T, 4) where the head follows tracks.
             clip_of_box: (P,) int64, the clip that each box belongs to.
 
         Returns:
@@ -39,7 +39,7 @@ class DeployedDetector(nn.Module):
         clips = scaled_clips(frames, self.short_side)
         height, width = clips.shape[3:]
         # Not one tensor made of the sizes: it would fix them at those of the example.
-        pixel_boxes = torch.stack([boxes[:, i] * (width, height)[i % 2] for i in range(4)], dim=1)
+        pixel_boxes = torch.stack([boxes[..., i] * (width, height)[i % 2] for i in range(4)], dim=-1)
         features = self.network.backbone(normalized(clips, self.network))
         logits = self.network.head.classify(self.network.head.pool_rows(features, pixel_boxes, clip_of_box))
         return logits.sigmoid() if self.multi_label else logits.softmax(dim=1)

@@ -37,7 +37,7 @@ class ActionDetector(ClipNetwork):
 
         Args:
             clips: (B, 3, T, H, W) float, normalised.
-            boxes: B tensors (P_i, 4), pixel boxes of the clip.
+            boxes: B tensors (P_i, 4), pixel boxes of the clip; (P_i, T, 4) for a head that follows tracks.
 
         Returns:
             (sum of P_i, C) logits, clip by clip in order. On AVA-format sets C is the largest id, and column c is

@@ -17,7 +17,10 @@ class PersonHead(nn.Module):
     """What a detector asks of its head: features of the people first, their logits next."""
 
     def pool(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
-        """Cut the people out: one feature map (B, C, T', H', W') per pathway, B tensors (P_i, 4) of pixel boxes."""
+        """Cut the people out: one feature map (B, C, T', H', W') per pathway, B tensors (P_i, 4) of pixel boxes.
+
+        A head that follows tracks takes (P_i, T, 4): a box for each of the clip's frames.
+        """
         # shape[0], since len() would fix the number of boxes in an exported network
         owners = torch.cat([box.new_full((box.shape[0],), i, dtype=torch.int64) for i, box in enumerate(boxes)])
         return self.pool_rows(features, torch.cat(list(boxes)), owners)
@@ -74,15 +77,7 @@ class RoIHead(PersonHead):
         self.dropout = dropout
         self.dropout_at = dropout_at
         width = sum(channels) * (2 if context else 1)
-        self.fc: nn.Module
-        if classifier == "mlp":
-            self.fc = nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, num_actions))
-        else:
-            self.fc = nn.Linear(width, num_actions)
-        for layer in self.fc.modules():
-            if isinstance(layer, nn.Linear):
-                nn.init.xavier_normal_(layer.weight)
-                nn.init.zeros_(layer.bias)
+        self.fc = classifier_layers(width, num_actions, classifier)
 
     def pool_rows(self, features: Sequence[Tensor], boxes: Tensor, owners: Tensor) -> Tensor:
         """Cut the people out of the maps.
@@ -95,6 +90,8 @@ class RoIHead(PersonHead):
         Returns:
             (P, C, roi_size, roi_size). A box without area gives zeros where `aligned` (as in the references).
         """
+        if boxes.ndim != 2:
+            raise ValueError(f"boxes of shape {tuple(boxes.shape)}; expected (P, 4), this head follows no tracks")
         # Time goes first: pathways then agree in size, and RoIAlign works on one map instead of T.
         maps = torch.cat([pool_time(feature, self.temporal_pool) for feature in features], dim=1)  # (B, C, H', W')
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half-precision boxes would miss by pixels
@@ -159,9 +156,26 @@ class RecognitionHead(nn.Module):
         return logits.log_softmax(dim=2).logsumexp(dim=1) - torch.tensor(logits.shape[1]).log()
 
 
+def classifier_layers(width: int, num_actions: int, kind: Literal["linear", "mlp"]) -> nn.Module:
+    """(P, width) to (P, num_actions) logits, in one layer or two."""
+    layers: nn.Module = nn.Linear(width, num_actions)
+    if kind == "mlp":
+        layers = nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, num_actions))
+    for layer in layers.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_normal_(layer.weight)
+            nn.init.zeros_(layer.bias)
+    return layers
+
+
 def pool_time(feature: Tensor, mode: TemporalPool) -> Tensor:
     """(B, C, T, H, W) to (B, C, H, W)."""
-    return feature.mean(dim=2) if mode == "avg" else feature.amax(dim=2)
+    return pool_over(feature, 2, mode)
+
+
+def pool_over(values: Tensor, axis: int, mode: TemporalPool) -> Tensor:
+    """The mean or the largest of `values` along one axis, which goes."""
+    return values.mean(dim=axis) if mode == "avg" else values.amax(dim=axis)
 
 
 def average_cells(maps: Tensor, size: int) -> Tensor:

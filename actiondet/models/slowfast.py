@@ -96,6 +96,7 @@ class SlowFast(Backbone):
         self.fuse4 = lateral(fast_width * fast_block.expansion * 4)
         self.channels = (self.slow.out_channels, self.fast.out_channels)
         self.stride = 16 * res5_stride
+        self.spread_frames = slow_frames == "spread"
 
     def forward(self, clips: Tensor) -> list[Tensor]:
         """(B, in_channels, T, H, W) normalised clips to the slow and the fast map.

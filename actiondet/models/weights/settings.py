@@ -103,6 +103,7 @@ def _settings_of_head(weights: Mapping[str, Tensor], backbone: Settings, kind: K
         return {}
     if kind == "recognition":
         return {"num_classes": len(last)}
+    first = weights.get("head.convolutions.project.weight", first)
     pathways = ("slow.", "fast.") if backbone["backbone.name"] == "slowfast" else ("",)
     channels = sum(_out_channels(weights, f"backbone.{pathway}res5.0.") for pathway in pathways)
     return {

@@ -33,9 +33,9 @@ BACKBONES = {
 SMALL = ["clip.frames=4", "transform.test_short_side=64"]
 
 
-def trained_detector(name: str, folder: Path) -> tuple[DetectionConfig, Path]:
+def trained_detector(name: str, folder: Path, *more: str) -> tuple[DetectionConfig, Path]:
     """A narrow network with random weights, saved as if it were trained."""
-    settings = [BACKBONES[name] % 1, *SMALL, "transform.train_short_side=[64, 64]", "transform.train_crop=64"]
+    settings = [BACKBONES[name] % 1, *SMALL, *more, "transform.train_short_side=[64, 64]", "transform.train_crop=64"]
     config = load_config(ROOT / "configs/toy/slowonly_r18.yaml", settings)
     torch.manual_seed(0)
     names = tuple(f"action {number}" for number in range(14))
@@ -97,6 +97,31 @@ def test_an_exported_detector_scores_as_the_network_does(name: str, format: Form
         np.testing.assert_allclose(found, expected, atol=1e-4)
     longer = [pictures(1, 64, 80, frames=8), *people(2, 1)]
     assert run_exported(tmp_path / "det.file", format, longer).shape == (2, 14)
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "track_head"),
+    [
+        ("slowfast", "torch_export", "pool"),
+        ("slowfast", "onnx", "pool"),
+        ("slowonly", "onnx", "conv"),
+    ],
+)
+@pytest.mark.slow
+def test_an_exported_detector_follows_tracks(name: str, format: Format, track_head: str, tmp_path: Path) -> None:
+    config, weights = trained_detector(name, tmp_path, "model.head.roi=track", f"model.head.track_head={track_head}")
+    assert export_network(config, weights, tmp_path / "det.file", format=format).largest_difference < 1e-4
+    network = build_detector(config.model)
+    network.load_state_dict(torch.load(weights, weights_only=True)["weights"])
+    deployed = DeployedDetector(network.eval(), short_side=64, multi_label=True)
+    for clips, count, frames in [(1, 0, 4), (2, 1, 4), (2, 37, 8)]:
+        boxes, owners = people(count * frames, clips)
+        inputs = [pictures(clips, 72, 96, frames=frames), boxes.reshape(count, frames, 4), owners[:count]]
+        found = run_exported(tmp_path / "det.file", format, inputs)
+        with torch.inference_mode():
+            expected = deployed(*map(torch.from_numpy, inputs)).numpy()
+        assert found.shape == (count, 14)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,145 @@
+"""A head that follows each person: RoIAlign cuts his own box out of every frame's map, instead of one box for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import roi_align
+
+from actiondet.models.heads import RoIHead, TemporalPool, average_cells, classifier_layers, pool_over, pool_time
+
+
+class TrackHead(RoIHead):
+    """RoIAlign along tracks, after Singh et al. 2022 (TAAD, arXiv 2209.02250).
+
+    Boxes are (P, T, 4), one for each frame of the clip. A box of all frames, (P, 4), is taken to stand still; with
+    `temporal_pool` "avg" the head then scores as RoIHead does, whose parameters it has.
+
+    Args:
+        channels, num_actions, stride, roi_size, aligned, sampling_ratio, classifier, dropout, dropout_at: as in
+            RoIHead.
+        temporal_pool: how a person's features lose their time axis.
+        context: as in RoIHead; each map loses its time axis in the same way before that.
+        track_head: "pool" cuts people out of the maps and pools over time; "conv" takes the strongest response of
+            each channel in every frame, and lets two convolutions look over time before it pools.
+        conv_channels: width of these convolutions.
+        spread_frames: a map with fewer frames than the clip shows frames spread evenly from the first to the last
+            one, instead of every n-th.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: Sequence[int],
+        num_actions: int,
+        stride: int = 16,
+        roi_size: int = 8,
+        aligned: bool = True,
+        sampling_ratio: int = 0,
+        temporal_pool: TemporalPool = "avg",
+        context: bool = False,
+        classifier: Literal["linear", "mlp"] = "linear",
+        dropout: float = 0.5,
+        dropout_at: Literal["cells", "vector"] = "cells",
+        track_head: Literal["pool", "conv"] = "pool",
+        conv_channels: int = 256,
+        spread_frames: bool = False,
+    ) -> None:
+        super().__init__(
+            channels=channels,
+            num_actions=num_actions,
+            stride=stride,
+            roi_size=roi_size,
+            aligned=aligned,
+            sampling_ratio=sampling_ratio,
+            temporal_pool=temporal_pool,
+            context=context,
+            classifier=classifier,
+            dropout=dropout,
+            dropout_at=dropout_at,
+        )
+        self.spread_frames = spread_frames
+        self.convolutions: TemporalConvolutions | None = None
+        if track_head == "conv":
+            width = sum(channels) * (2 if context else 1)
+            self.convolutions = TemporalConvolutions(width, conv_channels)
+            self.fc = classifier_layers(conv_channels, num_actions, classifier)
+
+    def pool_rows(self, features: Sequence[Tensor], boxes: Tensor, owners: Tensor) -> Tensor:
+        """Cut the people out of the maps, frame by frame.
+
+        Args:
+            features: one map (B, C_i, T_i, H', W') per pathway; their lengths may differ.
+            boxes: (P, T, 4) pixel boxes of the clips' frames, or (P, 4).
+            owners: (P,) int64, the clip that each box belongs to.
+
+        Returns:
+            (P, C, roi_size, roi_size); with "conv" (P, C, longest T_i).
+        """
+        boxes = boxes[:, None] if boxes.ndim == 2 else boxes
+        pathways = [self._cut(feature, boxes, owners) for feature in features]  # (P, T_i, C_i, S, S)
+        if self.convolutions is None:
+            people = torch.cat([pool_over(each, 1, self.temporal_pool) for each in pathways], dim=1)
+        else:
+            frames = max(feature.shape[2] for feature in features)
+            sequences = [each.amax(dim=(3, 4)).transpose(1, 2) for each in pathways]  # (P, C_i, T_i)
+            people = torch.cat([each[:, :, self._frames(frames, each.shape[2])] for each in sequences], dim=1)
+        if self.context:
+            maps = torch.cat([pool_time(feature, self.temporal_pool) for feature in features], dim=1)
+            surroundings = average_cells(maps.to(people.dtype), self.roi_size)[owners]  # (P, C, S, S)
+            if self.convolutions is not None:
+                surroundings = surroundings.amax(dim=(2, 3))[:, :, None].expand(-1, -1, people.shape[2])
+            people = torch.cat([people, surroundings], dim=1)
+        return people.to(features[0].dtype)
+
+    def classify(self, people: Tensor) -> Tensor:
+        """What `pool_rows` returned to (P, num_actions) logits."""
+        if self.convolutions is None:
+            return super().classify(people)
+        if self.dropout_at == "cells":
+            people = F.dropout(people, self.dropout, self.training)
+        people = pool_over(self.convolutions(people), 2, self.temporal_pool)  # (P, conv_channels)
+        if self.dropout_at == "vector":
+            people = F.dropout(people, self.dropout, self.training)
+        return self.fc(people)  # type: ignore[no-any-return]
+
+    def _cut(self, feature: Tensor, boxes: Tensor, owners: Tensor) -> Tensor:
+        """(B, C, T', H', W') and boxes (P, T, 4) to (P, T', C, S, S): each frame's map in its own box."""
+        frames = feature.shape[2]
+        maps = feature.transpose(1, 2).flatten(0, 1)  # (B T', C, H', W')
+        maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half-precision boxes would miss by pixels
+        own = boxes[:, self._frames(frames, boxes.shape[1], device=boxes.device)].to(maps)  # (P, T', 4)
+        place = owners[:, None] * frames + torch.arange(frames, device=owners.device)  # (P, T')
+        rois = torch.cat([place[:, :, None].to(maps), own], dim=2).flatten(0, 1)  # (P T', 5)
+        people = roi_align(maps, rois, self.roi_size, 1 / self.stride, self.sampling_ratio, self.aligned)
+        return people.view(-1, frames, *people.shape[1:])
+
+    def _frames(self, count: int, length: int, device: torch.device | None = None) -> Tensor:
+        """(count,) which of `length` frames each of `count` frames shows, or is shown by."""
+        number = torch.arange(count, device=device)
+        if self.spread_frames and count < length:
+            return number * (length - 1) // max(count - 1, 1)
+        return number * length // count
+
+
+class TemporalConvolutions(nn.Module):
+    """A projection, and two convolutions over three frames beside it."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.project = nn.Conv1d(in_channels, channels, 1)
+        self.conv_a = nn.Conv1d(channels, channels, 3, padding=1)
+        self.conv_b = nn.Conv1d(channels, channels, 3, padding=1)
+        for layer in (self.project, self.conv_a, self.conv_b):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, people: Tensor) -> Tensor:
+        """(P, in_channels, T) to (P, channels, T)."""
+        x = self.project(people)
+        return F.relu(x + self.conv_b(F.relu(self.conv_a(F.relu(x)))))
