@@ -1,8 +1,12 @@
-"""Convert annotations: `python -m data_tools.convert_annotations SOURCE ... --from cvat --to ava --out DIR`."""
+"""Convert annotations: `python -m data_tools.convert_annotations SOURCE ... --from cvat --to ava --out DIR`.
+
+Towards `--to ava` go annotations of one's own; towards `--to coco` goes the truth of a data set, for a person detector.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,16 +17,20 @@ if TYPE_CHECKING:
     from data_tools.convert_annotations.annotated import AnnotatedVideo
 
 
+_OWN, _TRUTH = ("cvat", "coco", "yolo"), ("ava", "multisports")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m data_tools.convert_annotations",
         description="Turn your own annotations (CVAT for video 1.1, COCO of video frames, YOLO tracks) into a data set "
-        "in AVA's format: truth of both parts, action list, excluded moments.",
+        "in AVA's format: truth of both parts, action list, excluded moments. Or turn a truth file (AVA, MultiSports) "
+        "into COCO's json of persons, with which a person detector is fine-tuned.",
     )
     parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="annotation files, or folders of them")
-    parser.add_argument("--from", required=True, choices=("cvat", "coco", "yolo"), dest="source_format")
-    parser.add_argument("--to", required=True, choices=("ava",))
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write to")
+    parser.add_argument("--from", required=True, choices=(*_OWN, *_TRUTH), dest="source_format")
+    parser.add_argument("--to", required=True, choices=("ava", "coco"), dest="target_format")
+    parser.add_argument("--out", required=True, type=Path, metavar="PATH", help="folder (ava) or json file (coco)")
     parser.add_argument("--videos", type=Path, metavar="DIR", help="folder of the videos that were annotated")
     parser.add_argument("--fps", type=float, metavar="N", help="their frames a second, if you have no video files")
     parser.add_argument(
@@ -32,7 +40,10 @@ def _parser() -> argparse.ArgumentParser:
         help="between key moments (default 1); 'annotated' makes every annotated frame one",
     )
     parser.add_argument(
-        "--start", type=float, default=0.0, metavar="SECONDS", help="time of every first frame (default 0; AVA: 900)"
+        "--start",
+        type=float,
+        metavar="SECONDS",
+        help="time of every first frame (default 0; --from ava: 900)",
     )
     labels = parser.add_argument_group("what is an action")
     labels.add_argument("--person-label", default="person", metavar="LABEL", help="its attributes tell actions")
@@ -49,12 +60,30 @@ def _parser() -> argparse.ArgumentParser:
     boxes.add_argument(
         "--first-frame", type=int, metavar="N", help="number of a video's first frame (coco 0; yolo by its names)"
     )
+    persons = parser.add_argument_group("from a truth to coco")
+    persons.add_argument("--frames", type=Path, metavar="DIR", help="extract the pictures that the json names to here")
+    persons.add_argument("--excluded", type=Path, metavar="CSV", help="moments of AVA to leave out")
+    persons.add_argument("--part", choices=("train", "val"), default="train", help="of MultiSports (default train)")
+    persons.add_argument("--step", type=int, default=12, metavar="N", help="every n-th frame of MultiSports (12)")
+    persons.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="default: one a core")
     return parser
 
 
 def main() -> None:
-    """Parse the command line, convert, say what came out."""
+    """Parse the command line and convert."""
     arguments = _parser().parse_args()
+    if (arguments.source_format in _OWN) != (arguments.target_format == "ava"):
+        raise InputError(
+            f"--from {arguments.source_format} --to {arguments.target_format}: expected --from {'|'.join(_OWN)} --to "
+            f"ava, or --from {'|'.join(_TRUTH)} --to coco"
+        )
+    if arguments.target_format == "ava":
+        _own_to_ava(arguments)
+    else:
+        _truth_to_coco(arguments)
+
+
+def _own_to_ava(arguments: argparse.Namespace) -> None:
     every = _seconds(arguments.every)
     if arguments.fps is not None and arguments.fps <= 0:
         raise InputError(f"--fps {arguments.fps:g}: expected a positive number of frames a second")
@@ -81,9 +110,35 @@ def main() -> None:
         moments, val_share=arguments.val_share, val_videos=arguments.val_videos, seed=arguments.seed
     )
     parts = {"train": train, "val": val}
-    write_ava(arguments.out, parts, actions, start=arguments.start, proposals=arguments.proposals)
+    start = arguments.start or 0.0
+    write_ava(arguments.out, parts, actions, start=start, proposals=arguments.proposals)
     print(summary(parts, actions))
-    print(f"{arguments.out}: set model.num_actions={actions.largest_id} data.start={arguments.start:g}")
+    print(f"{arguments.out}: set model.num_actions={actions.largest_id} data.start={start:g}")
+
+
+def _truth_to_coco(arguments: argparse.Namespace) -> None:
+    if len(arguments.sources) != 1 or arguments.out.suffix != ".json":
+        raise InputError("expected one truth file, and an --out that ends in .json")
+    if arguments.step < 1:
+        raise InputError(f"--step {arguments.step}: expected 1 or more")
+    if arguments.frames is not None and arguments.videos is None:
+        raise InputError("--frames needs --videos, the folder of the video files")
+
+    from data_tools.convert_annotations.to_coco import ava_pictures, multisports_pictures, write_coco
+
+    truth = arguments.sources[0]
+    if arguments.source_format == "ava":
+        start = 900.0 if arguments.start is None else arguments.start
+        pictures = ava_pictures(truth, arguments.videos, start=start, excluded=arguments.excluded)
+    else:
+        pictures = multisports_pictures(truth, arguments.videos, part=arguments.part, step=arguments.step)
+    boxes = write_coco(arguments.out, pictures)
+    print(f"{arguments.out}: {len(pictures.pictures)} pictures of {len(pictures.videos)} videos, {boxes} persons")
+    if arguments.frames is not None:
+        from data_tools.convert_annotations.pictures import extract
+
+        written = extract(pictures, arguments.frames, processes=arguments.processes)
+        print(f"{arguments.frames}: {written} pictures written, {len(pictures.pictures) - written} were there")
 
 
 def _seconds(text: str) -> float | None:
