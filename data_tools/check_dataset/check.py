@@ -20,6 +20,7 @@ from data_tools.check_dataset.moments import (
 )
 from data_tools.check_dataset.proposals import check_against_truth, check_persons, read_persons
 from data_tools.check_dataset.rows import read_rows
+from data_tools.check_dataset.settings import check_settings
 from data_tools.check_dataset.truth import check_heads, check_labels, check_rows, count_classes
 from data_tools.check_dataset.videos import VideoFacts, check_videos, look_at_videos, report_missing
 from evaluation.errors import InputError
@@ -47,6 +48,7 @@ def check_detection(
     report = Report()
     actions = _read_list(data.actions, report)
     evaluated = _check_lists(config, data, actions, report)
+    check_settings(config, actions, report)
     splits = {"train": data.train, "val": data.val}
     if _same_file(data.train.truth, data.val.truth):
         report.error("leak-same-file", "data.val.truth", "train and val read the same truth", "split by video")
