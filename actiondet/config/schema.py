@@ -177,6 +177,9 @@ class TrainConfig(Settings):
     ema_decay: Decay | None = None
     """Moving average of the weights, which is then what is validated and kept; null for none."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    repeat_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Repeat-factor sampling (LVIS): an action in the share f of the clips, f below this, comes sqrt(threshold / f)
+    times as often; null shows every clip once an epoch."""
     weights: str | None = None
     """Checkpoint to start from, ours or another toolkit's."""
     weights_allow: tuple[str, ...] = ()

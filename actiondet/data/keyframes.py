@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from actiondet.config.schema import ClipConfig, DetectionDataConfig, TransformConfig
 from actiondet.data.assign import match_proposals
 from actiondet.data.loading import Draw, Unreadable
+from actiondet.data.repeats import repeat_factors
 from actiondet.data.sources import Videos
 from actiondet.data.tables import PersonTable, TruePersons
 from actiondet.data.transforms import BoxedClip, Frames, TestTransform, TrainTransform
@@ -246,8 +247,14 @@ class TrainingSet(KeyMomentDataset):
     def __len__(self) -> int:
         return -(-len(self.keys) // self._one_of)
 
+    def repeat_factors(self, threshold: float) -> FloatArray:
+        """(len(self),) how often each sample should come in an epoch; see `actiondet.data.repeats`."""
+        persons = np.repeat(np.arange(len(self.keys)), np.diff(self._people.first))
+        moments = np.repeat(persons, np.diff(self._people.first_label))
+        return repeat_factors(moments // self._one_of, self._people.labels, count=len(self), threshold=threshold)
+
     def _random(self, draw: Draw) -> np.random.Generator:
-        return np.random.default_rng((self._seed, draw.epoch, draw.index))
+        return np.random.default_rng((self._seed, draw.epoch, draw.index, draw.repeat))
 
     def _moment(self, draw: Draw, random: np.random.Generator | None) -> int:
         assert random is not None

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from actiondet.data.repeats import epoch_length, repeated_order
 from actiondet.records import ClipBatch, ClipSample, VideoBatch
-from evaluation.records import FrameKey, IntArray
+from evaluation.records import FloatArray, FrameKey, IntArray
 
 Batch = TypeVar("Batch", ClipBatch, VideoBatch)
 
@@ -37,17 +38,19 @@ class ClipShape:
 
 @dataclass(frozen=True)
 class Draw:
-    """What a sampler asks a data set for: everything random about a sample follows from (seed, epoch, index).
+    """What a sampler asks a data set for: everything random about a sample follows from (seed, epoch, index, repeat).
 
     Attributes:
         epoch: from 0.
         index: of the sample.
         shape: of its clip; None where the data set knows it.
+        repeat: how often the sample came in this epoch before.
     """
 
     epoch: int
     index: int
     shape: ClipShape | None = None
+    repeat: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,24 +108,30 @@ def _joined(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
 
 
 class TrainSampler(Sampler[Draw]):
-    """Every sample once an epoch in random order, spread over processes.
+    """Every sample once an epoch in random order (or as often as `factors` say), spread over processes.
 
     Together the processes go through one order, whatever their number; where it does not share out evenly, the last
     turn is filled from its beginning. Nothing depends on the number of workers.
     """
 
-    def __init__(self, length: int, *, seed: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self, length: int, *, seed: int, rank: int = 0, world_size: int = 1, factors: FloatArray | None = None
+    ) -> None:
         """Stand at the beginning of epoch 0.
 
         Args:
             length: samples of the data set.
             seed: with the epoch, it decides the order.
             rank, world_size: which process this is, and of how many.
+            factors: (length,) how often each sample comes in an epoch, on average; None for once each.
         """
         if not 0 <= rank < world_size:
             raise ValueError(f"rank {rank} of {world_size} processes; expected 0 <= rank < world_size")
+        if factors is not None and len(factors) != length:
+            raise ValueError(f"{len(factors)} factors for {length} samples; expected one for each")
         self._length, self._seed, self._rank, self._world_size = length, seed, rank, world_size
-        self._samples = -(-length // world_size)
+        self._factors = factors
+        self._samples = -(-(length if factors is None else epoch_length(factors)) // world_size)
         self._epoch = self._start = 0
 
     def set_position(self, *, epoch: int, start: int = 0) -> None:
@@ -132,10 +141,15 @@ class TrainSampler(Sampler[Draw]):
         self._epoch, self._start = epoch, start
 
     def __iter__(self) -> Iterator[Draw]:
-        mine = shared_order(
-            self._length, seed=self._seed, epoch=self._epoch, rank=self._rank, world_size=self._world_size
-        )
-        return (Draw(self._epoch, int(index)) for index in mine[self._start :])
+        if self._factors is None:
+            order = np.random.default_rng((self._seed, self._epoch)).permutation(self._length)
+            repeats = np.zeros_like(order)
+        else:
+            order, repeats = repeated_order(self._factors, np.random.default_rng((self._seed, self._epoch)))
+        whole = self._samples * self._world_size
+        mine = slice(self._start * self._world_size + self._rank, whole, self._world_size)
+        pairs = zip(np.resize(order, whole)[mine].tolist(), np.resize(repeats, whole)[mine].tolist(), strict=True)
+        return (Draw(self._epoch, index, repeat=repeat) for index, repeat in pairs)
 
     def __len__(self) -> int:
         """Samples that this process has left in the epoch."""

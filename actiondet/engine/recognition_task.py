@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
@@ -15,6 +16,7 @@ from actiondet.config import RecognitionConfig
 from actiondet.data import Loaded, TrainSampler
 from actiondet.data.loading import Batches, make_loader
 from actiondet.data.recognition import build_train_videos, collate_videos
+from actiondet.data.repeats import repeat_factors
 from actiondet.engine.log import TOP_1, say
 from actiondet.engine.pace import Pace, PlainPace
 from actiondet.engine.recognition_test import (
@@ -50,8 +52,15 @@ class RecognitionTask:
             num_classes=config.model.num_classes,
             seed=config.train.seed,
         )
+        threshold, labels = config.train.repeat_threshold, self._train.videos.labels
         self._sampler = TrainSampler(
-            len(self._train), seed=config.train.seed, rank=fabric.global_rank, world_size=fabric.world_size
+            len(self._train),
+            seed=config.train.seed,
+            rank=fabric.global_rank,
+            world_size=fabric.world_size,
+            factors=None
+            if threshold is None
+            else repeat_factors(np.arange(len(labels)), labels, len(labels), threshold),
         )
         batches = Batches(self._sampler, config.train.batch)
         self.pace: Pace = PlainPace(config.train, len(batches))

@@ -81,11 +81,13 @@ class DetectionTask:
             num_actions=config.model.num_actions,
             seed=config.train.seed,
         )
+        threshold = config.train.repeat_threshold
         self._sampler = TrainSampler(
             len(self._train),
             seed=config.train.seed,
             rank=fabric.global_rank,
             world_size=fabric.world_size,
+            factors=None if threshold is None else self._train.repeat_factors(threshold),
         )
         self.pace: Pace = PlainPace(config.train, -(-len(self._sampler) // config.train.batch))
         self._loader = build_loader(self._train, self._sampler, batch=config.train.batch, workers=config.train.workers)
@@ -96,6 +98,9 @@ class DetectionTask:
         self.actions = self._train.actions
         if fabric.is_global_zero:
             tell_what_is_left_out(self._train, self._val)
+            if threshold is not None:
+                length = len(self._sampler) * fabric.world_size
+                say(f"repeat-factor sampling: {length} clips an epoch instead of {len(self._train)}")
 
     @property
     def network(self) -> ActionDetector:

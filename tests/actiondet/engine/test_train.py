@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import torch
 from torch import Tensor
 
 from actiondet.config import DetectionConfig
+from actiondet.config.schema import AvaConfig
 from actiondet.engine import run as run_module
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.devices import launch
@@ -86,10 +89,12 @@ def test_eight_clips_are_learnt_by_heart(tiny_config: Config, tmp_path: Path) ->
     assert losses[-1] < 0.25 * losses[0]
 
 
+@pytest.mark.parametrize("more", ["train.repeat_threshold=null", "train.repeat_threshold=0.9"])
 def test_a_run_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(
-    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str
 ) -> None:
     settings = ["train.batch=1", "train.save_minutes=1e-6", "train.ema_decay=0.9", "train.schedule={policy: cosine}"]
+    settings.append(more)
     train(tiny_config(*settings), folder=tmp_path / "whole", fabric=launch())
 
     class CutError(Exception):
@@ -114,6 +119,33 @@ def test_a_run_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(
     assert (state.progress.epoch, state.progress.step) == (0, 2)
     train(tiny_config(*settings), folder=tmp_path / "cut", fabric=launch(), resume=True)
     assert_equal(weights_of(tmp_path / "cut"), weights_of(tmp_path / "whole"))
+
+
+def test_clips_of_rare_actions_come_more_often(
+    tiny_config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # What the truth file says, counted by hand.
+    config = tiny_config("train.repeat_threshold=0.5", "train.batch=1")
+    assert isinstance(config.data, AvaConfig)
+    rows = [line.split(",") for line in Path(config.data.train.truth).read_text().split()]
+    labels_at: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        labels_at.setdefault((row[0], row[1]), set()).add(row[6])
+    share = {
+        label: sum(label in each for each in labels_at.values()) / len(labels_at) for label in {r[6] for r in rows}
+    }
+    factors = {key: max([1.0, *(math.sqrt(0.5 / share[label]) for label in each)]) for key, each in labels_at.items()}
+    total = math.ceil(sum(factors.values()))
+    assert total > len(factors)
+
+    run = start(config, folder=tmp_path, fabric=launch(), resume=False, overwrite=False)
+    assert run.task.pace.steps_in(0) == run.task.pace.steps_in(3) == total
+    assert f"repeat-factor sampling: {total} clips an epoch instead of {len(factors)}" in capsys.readouterr().out
+    keys = [key for loaded in run.task.loader(epoch=3, start=0) for batch in loaded.batches for key in batch.keys]
+    assert len(keys) == total
+    for key, count in Counter(keys).items():
+        factor = factors[key.video, f"{key.moment // 1_000_000:04d}"]
+        assert math.floor(factor) <= count <= math.ceil(factor) + 1
 
 
 def test_accumulated_batches_give_the_gradient_of_one_large_batch(tiny_config: Config, tmp_path: Path) -> None:
