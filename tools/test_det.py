@@ -1,7 +1,8 @@
 """Test an action detector: python tools/test_det.py CONFIG --weights F --out DIR [--moments all|annotated] [--dump].
 
-Writes DIR/detections.csv (AVA result format, every action score in full precision) and DIR/results.json.
-Several processes: torchrun --nproc-per-node N tools/test_det.py CONFIG ...
+Writes DIR/results.json and, on AVA-format sets, DIR/detections.csv (AVA result format, every action score in full
+precision), on MultiSports DIR/frame_detections.pkl (the official layout). Repeated after an interruption, a test on
+MultiSports goes on where it was. Several processes: torchrun --nproc-per-node N tools/test_det.py CONFIG ...
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from evaluation.command_line import run_tool
+from evaluation.errors import InputError
 
 
 def main() -> None:
@@ -17,13 +19,25 @@ def main() -> None:
     parser.add_argument("config", help="YAML file of configs/")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
     parser.add_argument("--weights", required=True, metavar="F", help="checkpoint, or 'published' to download it")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for detections.csv and results.json")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results")
     parser.add_argument(
         "--moments",
         choices=["annotated", "all"],
-        default="annotated",
-        help="key moments with truth, or every one that has proposals (default: annotated)",
+        help="key moments with truth, or every one that has proposals (default: annotated; MultiSports: all, as its "
+        "authors; MMAction2 scores the annotated ones alone)",
     )
+    frames = parser.add_argument_group("MultiSports")
+    frames.add_argument(
+        "--stride",
+        type=int,
+        default=1,
+        metavar="N",
+        help="look at every n-th frame and carry boxes and scores to those between (default: %(default)s)",
+    )
+    frames.add_argument(
+        "--min-score", type=float, default=0.005, metavar="S", help="write scores from S on (default: %(default)s)"
+    )
+    frames.add_argument("--labels-per-box", type=int, metavar="N", help="write the N best scores of a box at most")
     parser.add_argument("--dump", action="store_true", help="also write dense_scores.npz: every score of every person")
     parser.add_argument(
         "--control",
@@ -40,25 +54,32 @@ def main() -> None:
 
     config = load_config(arguments.config, arguments.settings, modules=arguments.modules)
 
+    from actiondet.config.schema import MultiSportsConfig
     from actiondet.engine.devices import launch, leave
-    from actiondet.engine.test import run_test
+    from actiondet.engine.test import load_detector, run_test
     from actiondet.models.weights.download import choose_weights
 
+    tubes = isinstance(config.data, MultiSportsConfig)
+    if tubes and arguments.dump:
+        raise InputError("--dump is for AVA-format sets; on MultiSports --min-score 0 writes every score")
+    if not tubes and (arguments.stride, arguments.labels_per_box) != (1, None):
+        raise InputError(f"--stride and --labels-per-box are for MultiSports; data.name is '{config.data.name}'")
     weights = choose_weights(arguments.weights, config.published.weights)
     fabric = launch(precision=config.train.precision)
-    result = run_test(
-        config,
-        weights=weights,
-        folder=Path(arguments.out),
-        fabric=fabric,
-        moments=arguments.moments,
-        dump=arguments.dump,
-        control=arguments.control,
-    )
+    detector = load_detector(config, weights, fabric)
+    moments = arguments.moments or ("all" if tubes else "annotated")
+    where = {"weights": weights, "folder": Path(arguments.out), "fabric": fabric}
+    if tubes:
+        from actiondet.engine.frame_rows import RowChoice
+        from actiondet.engine.tube_test import FrameTest, run_tube_test
+
+        choice = RowChoice(min_score=arguments.min_score, labels_per_box=arguments.labels_per_box)
+        test = FrameTest(moments=moments, stride=arguments.stride, choice=choice, control=arguments.control)
+        result = run_tube_test(config, detector, **where, test=test)
+    else:
+        result = run_test(config, detector, **where, moments=moments, dump=arguments.dump, control=arguments.control)
     if fabric.is_global_zero:
-        print(
-            f"moments: {arguments.moments}" + (f"; control: {arguments.control}" if arguments.control != "none" else "")
-        )
+        print(f"moments: {moments}" + (f"; control: {arguments.control}" if arguments.control != "none" else ""))
         print(result)
     leave()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ from evaluation.errors import InputError
 from evaluation.records import IntArray
 
 _LONGEST_GAP = 1_000_000  # microseconds at the end of a video that may fail to decode
+Frame = npt.NDArray[np.uint8]
+"""(H, W, 3) RGB, as decoded."""
 _NO_BOXES = np.zeros((0, 4), dtype=np.float32)
 
 
@@ -31,7 +33,7 @@ class MomentClip:
 
     time: int
     frames: Tensor
-    key_frame: npt.NDArray[np.uint8]
+    key_frame: Frame
 
 
 def moment_times(index: VideoIndex, every: float) -> IntArray:
@@ -56,34 +58,72 @@ def stream_clips(
     Raises:
         InputError: decoding ends more than a second before the last frame that the file promises.
     """
-    wanted = [
+    windows = [
         clip_frames(index.frame_times, center_us=int(time), frames=frames, stride=stride, clip_fps=clip_fps)
         for time in times
     ]
+    key_frames: dict[int, Frame] = {}
+    wanted = {int(window[frames // 2]) for window in windows}
+    every_frame = _noting(_every_frame(index), wanted, key_frames)
+    for place, clip in _windows(every_frame, windows, short_side=short_side):
+        key = int(windows[place][frames // 2])
+        yield MomentClip(int(times[place]), clip, key_frames[key])
+        for older in [number for number in key_frames if number < key]:
+            del key_frames[older]
+
+
+def stream_windows(index: VideoIndex, windows: Sequence[IntArray], *, short_side: int) -> Iterator[tuple[int, Tensor]]:
+    """Yield number and clip of each window as soon as its last frame is decoded; every frame is resized once.
+
+    Decoding ends with the last window. Held at any time: the frames, at the network's size, from the start of the
+    oldest unfinished window on.
+
+    Args:
+        index: the video.
+        windows: the (T,) frames of each clip, rising; neither first nor last frames may fall from clip to clip.
+        short_side: of the clips, in pixels.
+
+    Raises:
+        InputError: as in `stream_clips`.
+    """
+    return _windows(_every_frame(index), windows, short_side=short_side)
+
+
+def _windows(
+    every_frame: Iterator[tuple[int, Frame]], windows: Sequence[IntArray], *, short_side: int
+) -> Iterator[tuple[int, Tensor]]:
+    """Cut `windows` out of `every_frame`: (number, (3, T, h, w) uint8)."""
     resize = TestTransform(short_side=short_side)
+    wanted = set(np.concatenate(windows).tolist()) if windows else set()
     small: dict[int, Tensor] = {}
-    key_frames: dict[int, npt.NDArray[np.uint8]] = {}
-    opened = done = 0
-    for number, frame in _every_frame(index):
-        while opened < len(wanted) and wanted[opened][0] <= number:
-            opened += 1
-        if any(number in clip for clip in wanted[done:opened]):
+    done = 0
+    for number, frame in every_frame:
+        if number in wanted:
             small[number] = resize(BoxedClip.of(frame[np.newaxis], _NO_BOXES)).tensors()[0]
-        if any(number == clip[frames // 2] for clip in wanted[done:opened]):
-            key_frames[number] = frame
-        while done < opened and wanted[done][-1] <= number:
-            clip = wanted[done]
-            yield MomentClip(int(times[done]), torch.cat([small[n] for n in clip], 1), key_frames[clip[frames // 2]])
+        while done < len(windows) and windows[done][-1] <= number:
+            yield done, torch.cat([small[n] for n in windows[done].tolist()], 1)
             done += 1
-            if done < len(wanted):
-                small = {n: each for n, each in small.items() if n >= wanted[done][0]}
-                key_frames = {n: each for n, each in key_frames.items() if n >= wanted[done][frames // 2]}
+            if done < len(windows):
+                for older in [n for n in small if n < windows[done][0]]:
+                    del small[older]
+        if done == len(windows):
+            break
 
 
-def _every_frame(index: VideoIndex) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+def _noting(
+    every_frame: Iterator[tuple[int, Frame]], wanted: set[int], noted: dict[int, Frame]
+) -> Iterator[tuple[int, Frame]]:
+    """Pass the frames on and put those `wanted` into `noted`."""
+    for number, frame in every_frame:
+        if number in wanted:
+            noted[number] = frame
+        yield number, frame
+
+
+def _every_frame(index: VideoIndex) -> Iterator[tuple[int, Frame]]:
     """Number and picture of every frame; for one too damaged to be decoded the next good one, or the last."""
     number = 0
-    frame: npt.NDArray[np.uint8] | None = None
+    frame: Frame | None = None
     for time, frame in stream_frames(index.path, index):
         decoded = int(np.searchsorted(index.frame_times, time))
         for shown in range(number, decoded + 1):

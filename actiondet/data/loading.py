@@ -230,10 +230,11 @@ def make_loader(
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
-        worker_init_fn=_prepare_worker,
+        worker_init_fn=prepare_worker,
     )
 
 
-def _prepare_worker(_worker: int) -> None:
+def prepare_worker(_worker: int) -> None:
+    """Let a worker use one thread."""
     # Workers are the parallelism; threads inside of them would only wait for each other.
     torch.set_num_threads(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from actiondet.data.keyframes import ClipWindow, TestSet, TrainingSet, build_tes
 from actiondet.data.sources import Videos, find_videos, missing_videos
 from actiondet.data.tables import KeyTable, PersonTable, TruePersons, gather_persons, select_persons
 from actiondet.data.transforms import TestTransform, TrainTransform
-from actiondet.video import open_video
+from actiondet.video import index_video, open_video
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
 from evaluation.formats.frame_tables import read_frame_persons, read_tube_csv
@@ -67,6 +68,25 @@ class TubePart:
         if moments == "all" and self.proposals is not None:
             wanted |= self.proposals.keys()
         return KeyTable.of(sorted(key for key in wanted if key.video in self.paths))
+
+
+def with_sizes_of_files(part: TubePart) -> TubePart:
+    """The same in pixels, where the truth is a CSV that has unit boxes and no sizes: both come from the video files."""
+    truth = part.truth
+    if any(size != (1, 1) for size in truth.sizes.values()):
+        return part
+    sizes, counts = dict(truth.sizes), dict(truth.frame_counts)
+    for video, path in part.paths.items():
+        with suppress(InputError, OSError):  # reading its frames will say so
+            index = index_video(path)
+            sizes[video], counts[video] = (index.height, index.width), len(index)
+    tubes = truth.tubes
+    scales = np.array([sizes[name] for name in tubes.videos], dtype=np.float64)[tubes.video]
+    boxes = tubes.boxes * np.tile(np.repeat(scales, tubes.lengths, axis=0)[:, ::-1], 2)
+    tubes = replace(tubes, boxes=boxes)
+    truth = replace(truth, sizes=sizes, frame_counts=counts, tubes=tubes)
+    note = "the truth is a CSV: frame detections number the videos in its order, not in that of multisports_GT.pkl"
+    return replace(part, truth=truth, notes=(*part.notes, note))
 
 
 def action_list(truth: TubeTruth) -> ActionList:

@@ -103,6 +103,12 @@ class PersonTable(Mapping[FrameKey, PersonBoxes]):
         """(K,) persons of each moment."""
         return np.diff(self.first)
 
+    def part(self, start: int, stop: int) -> PersonTable:
+        """The moments `start` to `stop` - 1, without a copy."""
+        first = self.first[start : stop + 1]
+        rows = slice(first[0], first[-1])
+        return PersonTable(self.keys_in_order[start:stop], first - first[0], self.boxes[rows], self.scores[rows])
+
     def take(self, rows: BoolArray) -> PersonTable:
         """The moments where `rows` (K,) is true."""
         persons = np.repeat(rows, self.counts)

@@ -181,11 +181,11 @@ class ProgressBar:
             self._bar.start()
             self._task = self._bar.add_task(title, total=total, completed=done)
 
-    def advance(self, note: str = "") -> None:
-        """Count one more; `note` (the loss, say) stands beside the title."""
-        self._done += 1
+    def advance(self, note: str = "", *, by: int = 1) -> None:
+        """Count one more, or `by`; `note` (the loss, say) stands beside the title."""
+        self._done += by
         if self._bar is not None:
-            self._bar.update(self._task, advance=1, description=f"{self._title}  {note}")
+            self._bar.update(self._task, advance=by, description=f"{self._title}  {note}")
         elif self._shown and time.monotonic() - self._told > 30:
             self._told = time.monotonic()
             rate = (self._told - self._began) / (self._done - self._start)

@@ -61,20 +61,22 @@ def detect(
             raise InputError(fault.message)
         for batch in each.batches:
             found.extend(
-                _detect_batch(detector, batch, persons, fabric=fabric, multi_label=multi_label, control=control)
+                detect_batch(detector, batch, persons, fabric=fabric, multi_label=multi_label, control=control)
             )
     return found
 
 
-def _detect_batch(
+@torch.inference_mode()
+def detect_batch(
     detector: ActionDetector,
     batch: ClipBatch,
     persons: Mapping[FrameKey, PersonBoxes],
     *,
     fabric: Fabric,
     multi_label: bool,
-    control: Control,
+    control: Control = "none",
 ) -> list[ActionDetections]:
+    """Score the given persons of one batch of clips."""
     clips = detector.normalize(apply_control(batch.clips.to(fabric.device), control))
     with fabric.autocast():
         logits = detector(clips, [boxes.to(fabric.device) for boxes in batch.boxes])

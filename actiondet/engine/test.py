@@ -29,8 +29,24 @@ from evaluation.tube_truth import TubeTruth
 from evaluation.video_map import tube_frame_map
 
 
+def load_detector(config: DetectionConfig, weights: str | Path, fabric: Fabric) -> ActionDetector:
+    """The network of `config` with the weights of a checkpoint, ours or another toolkit's, on this process's device.
+
+    Raises:
+        InputError: weights that cannot be used.
+    """
+    detector = build_detector(config.model)
+    report = load_weights(detector, weights)
+    if report.lacks_head:
+        raise InputError(f"{weights}: holds no classifier of actions for this network; train it first, then test")
+    if fabric.is_global_zero:
+        say(str(report))
+    return detector.to(fabric.device)
+
+
 def run_test(
     config: DetectionConfig,
+    detector: ActionDetector,
     *,
     weights: str | Path,
     folder: Path,
@@ -39,24 +55,21 @@ def run_test(
     dump: bool = False,
     control: Control = "none",
 ) -> FrameMapResult | ThresholdMapResult:
-    """Detect on the validation part, write detections.csv and results.json into `folder`, and score.
+    """Detect on the validation part of an AVA-format set, write detections.csv and results.json, and score.
 
     Args:
-        weights: a checkpoint, ours or another toolkit's.
+        config: the data and their clips.
+        detector: with its weights, on its device.
+        weights: the file that they come from.
+        folder: of the results.
+        fabric: of the process.
         moments: key moments with truth, or every one that has proposals.
         dump: also write dense_scores.npz.
         control: still or reversed clips.
 
     Raises:
-        InputError: weights, data or videos that cannot be used.
+        InputError: data or videos that cannot be used.
     """
-    detector = build_detector(config.model)
-    report = load_weights(detector, weights)
-    if report.lacks_head:
-        raise InputError(f"{weights}: holds no classifier of actions for this network; train it first, then test")
-    if fabric.is_global_zero:
-        say(str(report))
-    detector.to(fabric.device)
     dataset = build_test_set(
         config.data,
         clip=config.clip,

@@ -25,8 +25,8 @@ def read_tube_csv(path: str | os.PathLike[str], *, labels: int) -> TubeTruth:
     """Read truth as rows video.mp4, frame from 1, unit box, label from 0, tube (within video and label).
 
     Such a file names no labels and no sizes: labels are called "action 0" and so on, and frames are 1 x 1 pixels
-    large, so that the boxes stay as they are. All videos are both training and test videos. A tube that skips a frame
-    becomes two.
+    large, so that the boxes stay as they are. All videos are both training and test videos, in the order of the file.
+    A tube that skips a frame becomes two.
 
     Args:
         path: the file, for instance multisports_val.csv.
@@ -40,8 +40,11 @@ def read_tube_csv(path: str | os.PathLike[str], *, labels: int) -> TubeTruth:
         raise InputError(f"{path}: column 2 is not a frame number everywhere; expected 1, 2, 3 and so on")
     if rows.labels.max(initial=0) >= labels:
         raise InputError(f"{path}: has label {rows.labels.max()}; expected 0 to {labels - 1} (model.num_actions)")
-    names = [_bare(str(name)) for name in rows.video.categories]
-    video, moments = np.asarray(rows.video.codes, dtype=np.int64), rows.moment // _PER_FRAME
+    codes, video = np.unique(rows.video.codes, return_inverse=True)
+    # In the order of the file, as far as it has one.
+    appearance = np.argsort(np.unique(rows.video.codes, return_index=True)[1], kind="stable")
+    names = [_bare(str(rows.video.categories[codes[place]])) for place in appearance]
+    video, moments = np.argsort(appearance)[video], rows.moment // _PER_FRAME
     order = np.lexsort((moments, rows.persons, rows.labels, video))
     sorted_columns = [column[order] for column in (video, rows.labels, rows.persons, moments)]
     steps = [np.diff(column) for column in sorted_columns]

@@ -1,0 +1,130 @@
+"""Many moments of each video: every frame is decoded and resized once for all the clips that contain it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from actiondet.data.clip_stream import stream_windows
+from actiondet.data.keyframes import OUTSIDE_US, ClipWindow, frame_time
+from actiondet.data.loading import prepare_worker
+from actiondet.data.tables import PersonTable
+from actiondet.records import ClipBatch
+from actiondet.video import index_video
+from evaluation.boxes import unit_to_pixel
+from evaluation.errors import InputError
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class VideoMoments:
+    """The moments of one video at which the network is to look.
+
+    Attributes:
+        video: its name.
+        path: its file.
+        persons: the persons at each moment, frames rising, at least one person each.
+    """
+
+    video: str
+    path: Path
+    persons: PersonTable
+
+
+@dataclass(frozen=True)
+class VideoEnd:
+    """What a video's clips are followed by.
+
+    Attributes:
+        video: its name.
+        late: moments a little beyond the end of the file, whose clips show its last frames.
+        beyond: moments far beyond it, which have no clip.
+        fault: why the video could not be read to its end; "" if it could.
+    """
+
+    video: str
+    late: int = 0
+    beyond: int = 0
+    fault: str = ""
+
+
+def video_moments(persons: PersonTable, paths: dict[str, Path]) -> list[VideoMoments]:
+    """Divide the moments of many videos, which rise by video and frame, by video."""
+    keys = persons.keys_in_order
+    starts = np.flatnonzero(np.diff(keys.video, prepend=-1))
+    return [
+        VideoMoments(name := keys.names[keys.video[start]], paths[name], persons.part(int(start), int(stop)))
+        for start, stop in zip(starts, [*starts[1:], len(keys)], strict=True)
+    ]
+
+
+class DenseClips(IterableDataset["ClipBatch | VideoEnd"]):
+    """The clips of some videos in batches of one video each; after a video's last batch comes its VideoEnd."""
+
+    def __init__(self, videos: Sequence[VideoMoments], *, window: ClipWindow, short_side: int, batch: int) -> None:
+        """Keep the parts.
+
+        Args:
+            videos: what to look at; each worker process of a loader takes its share of them.
+            window: which frames make a clip.
+            short_side: of the clips, in pixels.
+            batch: clips side by side.
+        """
+        self._videos = list(videos)
+        self._window, self._short_side, self._batch = window, short_side, batch
+
+    def __iter__(self) -> Iterator[ClipBatch | VideoEnd]:
+        worker = get_worker_info()
+        mine = self._videos if worker is None else self._videos[worker.id :: worker.num_workers]
+        for video in mine:
+            yield from self._clips(video)
+
+    def _clips(self, video: VideoMoments) -> Iterator[ClipBatch | VideoEnd]:
+        late = beyond = 0
+        try:
+            index = index_video(video.path)
+            numbers = video.persons.keys_in_order.moment.tolist()
+            centers = [frame_time(index.frame_times, number) for number in numbers]
+            end = int(index.frame_times[-1])
+            inside = [place for place, center in enumerate(centers) if -OUTSIDE_US <= center <= end + OUTSIDE_US]
+            beyond = len(centers) - len(inside)
+            late = sum(numbers[place] > len(index) for place in inside)
+            windows = [self._window.choose(index.frame_times, centers[place], None) for place in inside]
+            waiting: list[tuple[int, torch.Tensor]] = []
+            for number, clip in stream_windows(index, windows, short_side=self._short_side):
+                waiting.append((inside[number], clip))
+                if len(waiting) == self._batch:
+                    yield _batch(video.persons, waiting)
+                    waiting = []
+            if waiting:
+                yield _batch(video.persons, waiting)
+        except (InputError, OSError) as fault:
+            yield VideoEnd(video.video, fault=str(fault))
+        else:
+            yield VideoEnd(video.video, late=late, beyond=beyond)
+
+
+def _batch(persons: PersonTable, clips: Sequence[tuple[int, torch.Tensor]]) -> ClipBatch:
+    height, width = clips[0][1].shape[-2:]
+    found = [persons.at(place) for place, _ in clips]
+    return ClipBatch(
+        clips=torch.stack([clip for _, clip in clips]),
+        boxes=[torch.from_numpy(unit_to_pixel(each.boxes, width, height)) for each in found],
+        labels=None,
+        keys=[each.key for each in found],
+    )
+
+
+def build_dense_loader(clips: DenseClips, *, workers: int) -> DataLoader[ClipBatch | VideoEnd]:
+    """Read in `workers` processes (0: in this one), which take the videos in turn."""
+    return DataLoader(
+        clips,
+        batch_size=None,
+        num_workers=workers,
+        pin_memory=False,
+        worker_init_fn=prepare_worker,
+    )

@@ -1,0 +1,250 @@
+"""Test a detector on the frames of a set of tubes (MultiSports): frame detections, and their frame-mAP."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from lightning_fabric import Fabric
+
+from actiondet.config import DetectionConfig
+from actiondet.config.schema import MultiSportsConfig
+from actiondet.data.dense import DenseClips, VideoEnd, VideoMoments, build_dense_loader, video_moments
+from actiondet.data.keyframes import ClipWindow
+from actiondet.data.multisports import Moments, TubePart, read_part, with_sizes_of_files
+from actiondet.engine.frame_parts import FrameParts, parts_folder
+from actiondet.engine.frame_rows import RowChoice, Rows, as_detections
+from actiondet.engine.log import ProgressBar, say
+from actiondet.engine.predict import Control, detect_batch
+from actiondet.models.detector import ActionDetector
+from actiondet.tubes.carrying import CarriedPersons
+from evaluation.errors import InputError
+from evaluation.files import atomic_path
+from evaluation.formats.multisports import write_frame_detections
+from evaluation.records import ActionDetections, FrameKey, IntArray
+from evaluation.threshold_map import ThresholdMapResult
+from evaluation.video_map import tube_frame_map
+
+_LOOK_AGAIN = 0.5  # seconds between two looks at what the other processes have finished
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameTest:
+    """Which frames of the validation part are tested, and what is written of them.
+
+    Attributes:
+        moments: "all" frames, the authors' protocol, or the "annotated" ones alone, MMAction2's.
+        stride: the network looks at frames 1, 1 + stride, ...; persons and scores are carried to those between.
+        choice: which scores become rows.
+        control: still or reversed clips.
+    """
+
+    moments: Moments = "all"
+    stride: int = 1
+    choice: RowChoice = field(default_factory=RowChoice)
+    control: Control = "none"
+
+    def __post_init__(self) -> None:
+        if self.stride < 1:
+            raise InputError(f"--stride {self.stride}: expected 1 (every frame) or more")
+        if self.choice.labels_per_box is not None and self.choice.labels_per_box < 1:
+            raise InputError(f"--labels-per-box {self.choice.labels_per_box}: expected 1 or more")
+
+
+def run_tube_test(
+    config: DetectionConfig,
+    detector: ActionDetector,
+    *,
+    weights: str | Path,
+    folder: Path,
+    fabric: Fabric,
+    test: FrameTest,
+) -> ThresholdMapResult | None:
+    """Detect on the frames of the validation part, write frame_detections.pkl and results.json into `folder`, score.
+
+    Every finished video is kept beside the result; a run that was stopped goes on there, with any number of processes,
+    and ends with the same file. Videos that are missing or cannot be read are counted and left out.
+
+    Args:
+        config: of a set of tubes.
+        detector: with its weights, on its device.
+        weights: the file that they come from.
+        folder: of the results.
+        fabric: of the process; the processes share the videos.
+        test: which frames.
+
+    Returns:
+        In the first process the official frame-mAP@0.5; None in the others.
+
+    Raises:
+        InputError: data that cannot be used, or no video that can be read.
+    """
+    assert isinstance(config.data, MultiSportsConfig)
+    part = with_sizes_of_files(read_part(config.data, "val", num_actions=config.model.num_actions))
+    videos = _looked_at(config.data, part, test)
+    target = folder / "frame_detections.pkl"
+    parts = FrameParts(parts_folder(target, config, weights, videos, test))
+    place = {name: number for number, name in enumerate(part.truth.test_videos)}
+    share = videos[fabric.global_rank :: fabric.world_size]
+    for video in share:
+        parts.drop_fault(place[video.video])
+    fabric.barrier()
+    _detect(detector, share, part, parts, config, fabric, test, place)
+    if not fabric.is_global_zero:
+        return None
+    left = [place[video.video] for video in videos]
+    while left := [number for number in left if not parts.is_done(number)]:
+        time.sleep(_LOOK_AGAIN)  # torchrun ends this process if another one fails
+    return _finish(part, videos, parts, target, place, weights, test)
+
+
+def _looked_at(data: MultiSportsConfig, part: TubePart, test: FrameTest) -> list[VideoMoments]:
+    """What the network looks at: the frames asked for, or every n-th of each video, where there is a person."""
+    keys = part.keys(test.moments if test.stride == 1 else "all")
+    if test.stride > 1:
+        keys = keys.take((keys.moment - 1) % test.stride == 0)
+    persons = part.persons(data, keys)
+    persons = persons.take(persons.counts > 0)
+    if len(persons) == 0:
+        raise InputError(f"{data.val.truth}: no frame to test has a person; are the proposals those of this part?")
+    return video_moments(persons, dict(part.paths))
+
+
+def _detect(
+    detector: ActionDetector,
+    share: Sequence[VideoMoments],
+    part: TubePart,
+    parts: FrameParts,
+    config: DetectionConfig,
+    fabric: Fabric,
+    test: FrameTest,
+    place: dict[str, int],
+) -> None:
+    """Test the videos of this process that are not done yet."""
+    todo = [video for video in share if not parts.is_done(place[video.video])]
+    by_name = {video.video: video for video in todo}
+    count = sum(len(video.persons) for video in share)
+    left = sum(len(video.persons) for video in todo)
+    title = "moments" if fabric.world_size == 1 else f"moments of the first of {fabric.world_size} processes"
+    bar = ProgressBar(title, count, done=count - left, shown=fabric.is_global_zero)
+    clip = config.clip
+    clips = DenseClips(
+        todo,
+        window=ClipWindow(frames=clip.frames, stride=clip.stride, clip_fps=clip.clip_fps, frame_jitter=False),
+        short_side=config.transform.test_short_side,
+        batch=config.test.batch,
+    )
+    found: dict[str, list[ActionDetections]] = {}
+    detector.eval()
+    for loaded in build_dense_loader(clips, workers=min(config.train.workers, len(todo))):
+        if isinstance(loaded, VideoEnd):
+            video = by_name[loaded.video]
+            rows = _rows(found.pop(video.video, []), video.video, part, test, place[video.video])
+            parts.write(place[video.video], rows, loaded)
+            continue
+        video = by_name[loaded.keys[0].video]
+        scored = detect_batch(
+            detector,
+            loaded,
+            video.persons,
+            fabric=fabric,
+            multi_label=config.model.multi_label,
+            control=test.control,
+        )
+        found.setdefault(video.video, []).extend(scored)
+        bar.advance(by=len(scored))
+    bar.close()
+
+
+def _rows(found: list[ActionDetections], video: str, part: TubePart, test: FrameTest, place: int) -> Rows:
+    """The rows of one video."""
+    if test.stride > 1 and found:
+        found = _carried(found, _written(part, video, test.moments), test.stride)
+    rows = [test.choice.of(each, place=place, size=part.truth.sizes[video]) for each in found]
+    return np.concatenate([np.empty((0, 8), np.float32), *rows])
+
+
+def _written(part: TubePart, video: str, moments: Moments) -> IntArray:
+    """The frames of `video` that detections are carried to."""
+    if moments == "all":
+        return np.arange(1, part.truth.frame_counts[video] + 1, dtype=np.int64)
+    keys = part.people.keys
+    return keys.moment[keys.video == keys.names.index(video)] if video in keys.names else np.zeros(0, dtype=np.int64)
+
+
+def _carried(found: list[ActionDetections], moments: IntArray, stride: int) -> list[ActionDetections]:
+    """The persons at each of `moments`, carried there from the frames that the network saw.
+
+    A frame that it should have seen but that has no detection shows nobody.
+    """
+    columns = found[0].action_scores.shape[1]
+    by_moment = {each.key.moment: each for each in found}
+    video = found[0].key.video
+    nobody = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, columns), np.float32))
+    last = max(int(moments[-1]), found[-1].key.moment)
+    seen = [
+        by_moment.get(moment) or ActionDetections(FrameKey(video, moment), *nobody)
+        for moment in range(1, last + 1, stride)
+    ]
+    carried = CarriedPersons(seen)
+    return [carried.at(moment)[0] for moment in moments.tolist()]
+
+
+def _finish(
+    part: TubePart,
+    videos: Sequence[VideoMoments],
+    parts: FrameParts,
+    target: Path,
+    place: dict[str, int],
+    weights: str | Path,
+    test: FrameTest,
+) -> ThresholdMapResult:
+    """Put the parts together and score them."""
+    ends = [parts.end(place[video.video]) for video in videos]
+    whole = [place[end.video] for end in ends if not end.fault]
+    if not whole:
+        raise InputError(f"none of the {len(videos)} videos can be read; the first: {ends[0].fault}")
+    detections = as_detections(parts.joined(whole), part.truth)
+    write_frame_detections(target, detections)
+    result = tube_frame_map(part.truth, detections)
+    notes = [*part.notes, *_left_out(part, ends), *result.notes]
+    summary = {
+        "mean_ap": result.mean_ap,
+        "metric": "frame-mAP@0.5",
+        **{key: value for key, value in asdict(test).items() if key != "choice"},
+        **asdict(test.choice),
+        "weights": str(weights),
+        "per_class": {str(label): float(result.ap[0, label]) for label in result.labels.tolist()},
+        "notes": notes,
+    }
+    with atomic_path(target.with_name("results.json")) as temporary:
+        temporary.write_text(json.dumps(summary, indent=2))
+    for note in notes:
+        say(f"note: {note}")
+    say(f"wrote {target} ({len(detections)} rows) and {target.with_name('results.json')}")
+    if all(not end.fault for end in ends):
+        parts.remove()
+    return result
+
+
+def _left_out(part: TubePart, ends: Sequence[VideoEnd]) -> list[str]:
+    """What could not be tested, and counts as not found: one sentence for each kind."""
+    notes = []
+    if part.missing:
+        notes.append(f"missing videos: {len(part.missing)}, such as '{part.missing[0]}'; their truth counts as missed")
+    faults = [end for end in ends if end.fault]
+    if faults:
+        notes.append(f"videos that cannot be read: {len(faults)}; the first: {faults[0].fault}")
+    late, beyond = sum(end.late for end in ends), sum(end.beyond for end in ends)
+    short = next((end.video for end in ends if end.late or end.beyond), "")
+    if late:
+        notes.append(
+            f"frames up to a second after the end of their file: {late}, such as in '{short}'; its last stand in"
+        )
+    if beyond:
+        notes.append(f"frames far beyond the end of their file: {beyond}, such as in '{short}'; nobody is found there")
+    return notes
