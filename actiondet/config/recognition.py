@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
 
 from actiondet.config.choice import Choice, Settings, one_of
 from actiondet.config.networks import RecognizerConfig
@@ -88,6 +88,9 @@ class VideoDataConfig(Choice):
     pictures: FrameFolderConfig | None = None
     """null reads video files."""
     reader: Literal["auto", "decord", "pyav"] = "auto"
+    keep_gib: NonNegativeFloat = 0.0
+    """Decoded videos that a process keeps in memory for each part of the set, in GiB; 0 decodes each clip anew. A small
+    set trains faster so."""
     unreadable: Literal["stop", "skip"] = "stop"
     """What is done with a video that is missing or cannot be read: end with its name, or leave it out and count it."""
 
@@ -125,6 +128,8 @@ class MultigridConfig(Settings):
     """How many times the recipe's clips are seen."""
     norm_base: PositiveInt = 8
     """Clips over which batch norm takes its statistics; larger batches are split."""
+    validations: PositiveInt = 3
+    """In each stage of the long cycle, about; the last is at its end."""
 
     @model_validator(mode="after")
     def _check_cycles(self) -> MultigridConfig:
@@ -163,8 +168,6 @@ class RecognitionConfig(Settings):
             )
         if self.train.accumulate != 1:
             raise ValueError("multigrid chooses the batches itself; set train.accumulate=1")
-        if self.train.repeat_threshold is not None:
-            raise ValueError("multigrid shows every video equally often; set train.repeat_threshold=null")
         if self.clip.frames % 4:
             raise ValueError(f"multigrid begins with a quarter of the frames; clip.frames {self.clip.frames} has none")
         return self

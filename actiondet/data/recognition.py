@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from actiondet.config.recognition import VideoClipConfig, VideoDataConfig, VideoTransformConfig
+from actiondet.data.kept_videos import KeptReader, Room
 from actiondet.data.loading import Draw, Loaded, Unreadable
 from actiondet.data.sources import Videos, find_videos, missing_videos
 from actiondet.data.video_lists import Listing, Part, list_videos
@@ -95,10 +96,17 @@ def _without_suffix(name: str) -> str:
 
 
 def _open_lazily(data: VideoDataConfig, paths: Mapping[str, Path]) -> Videos:
-    if data.pictures is None:
-        return Videos(paths, partial(open_video, reader=data.reader))
-    layout = data.pictures
-    return Videos(paths, partial(FrameFolder, template=layout.template, first=layout.first, fps=layout.fps))
+    make: Callable[[Path], VideoReader] = partial(open_video, reader=data.reader)
+    if data.pictures is not None:
+        layout = data.pictures
+        make = partial(FrameFolder, template=layout.template, first=layout.first, fps=layout.fps)
+    if data.keep_gib:
+        make = partial(_kept, make_reader=make, room=Room(int(data.keep_gib * 2**30)))
+    return Videos(paths, make)
+
+
+def _kept(path: Path, *, make_reader: Callable[[Path], VideoReader], room: Room) -> VideoReader:
+    return KeptReader(make_reader(path), room)
 
 
 def view_sampling(clip: VideoClipConfig) -> ViewSampling:
@@ -166,7 +174,7 @@ class TrainVideos(VideoDataset):
         self._seed = seed
 
     def _sample(self, draw: Draw, reader: VideoReader) -> VideoSample:
-        random = np.random.default_rng((self._seed, draw.epoch, draw.index, draw.repeat))
+        random = np.random.default_rng((self._seed, draw.epoch, draw.index))
         count = self._count(draw.index, reader)
         sampling, transform = self._sampling, self._transform
         if (shape := draw.shape) is not None:

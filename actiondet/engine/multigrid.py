@@ -49,12 +49,14 @@ class MultigridPace:
         plan: of the training.
         sampler: knows how many batches an epoch has.
         warmup_epochs, warmup_start: of the learning rate, as in the schedule.
+        validations: in each stage, about.
     """
 
     plan: Plan
     sampler: MultigridSampler
     warmup_epochs: float
     warmup_start: float
+    validations: int
 
     @property
     def epochs(self) -> int:
@@ -71,8 +73,8 @@ class MultigridPace:
         return self.plan.lr_factor(moment, warmup_epochs=self.warmup_epochs, warmup_start=self.warmup_start)
 
     def validates_after(self, epoch: int) -> bool:
-        """Three times or four in each stage."""
-        return self.plan.validates_after(epoch)
+        """So many times in each stage, or once more."""
+        return self.plan.validates_after(epoch, times=self.validations)
 
 
 class MultigridTask(RecognitionTask):
@@ -97,7 +99,13 @@ class MultigridTask(RecognitionTask):
             world_size=fabric.world_size,
         )
         schedule = config.train.schedule
-        self.pace = MultigridPace(self._plan, self._stages_sampler, schedule.warmup_epochs, schedule.warmup_start)
+        self.pace = MultigridPace(
+            self._plan,
+            self._stages_sampler,
+            schedule.warmup_epochs,
+            schedule.warmup_start,
+            multigrid.validations,
+        )
         for stage in self._plan.stages:
             if stage.first < stage.end and self.pace.steps_in(stage.first) == 0:
                 raise InputError(

@@ -30,6 +30,7 @@ FREE_ON_RESUME = (
     "train.save_minutes",
     "train.save_every",
     "train.validate_every",
+    "data.keep_gib",
     "test.",
     "persons.",
 )

@@ -108,7 +108,8 @@ def parts_folder(dump: Path, config: RecognitionConfig, weights: str | Path, vid
     """Where the parts of a test lie: beside `dump`, its name made of everything that the scores depend on."""
     digest = hashlib.sha256()
     asked = {"model", "clip", "transform", "data", "test"}
-    settings = config.model_dump(mode="json", include=asked, exclude={"data": {"unreadable"}, "test": {"batch"}})
+    free = {"data": {"unreadable", "keep_gib"}, "test": {"batch"}}
+    settings = config.model_dump(mode="json", include=asked, exclude=free)
     digest.update(json.dumps([settings, config.train.precision, list(videos)], sort_keys=True).encode())
     with open(weights, "rb") as file:
         while block := file.read(1 << 20):

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actiondet.data.kept_videos import KeptReader, Room
+from actiondet.video import VideoWriter, open_video
+from actiondet.video.pixels import Image
+from evaluation.errors import InputError
+
+SIZE = 20 * 32 * 48 * 3
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("film") / "a.mp4"
+    random = np.random.default_rng(0)
+    with VideoWriter(path, rate=Fraction(10), width=48, height=32, sound_of=None) as writer:
+        for _ in range(20):
+            writer.write(random.integers(0, 256, (32, 48, 3), dtype=np.uint8))
+    return path
+
+
+@pytest.mark.parametrize("room", [0, SIZE - 1, SIZE, 10 * SIZE])
+def test_frames_are_those_of_the_file_with_room_and_without(room: int, film: Path) -> None:
+    frames = [5, 3, 3, 19, 0]
+    expected = open_video(film, reader="pyav").read(frames)
+    kept = KeptReader(open_video(film, reader="pyav"), Room(room))
+    again = pickle.loads(pickle.dumps(kept))  # a worker's copy
+    for reader in (kept, kept, again):
+        assert np.array_equal(reader.read(frames), expected)
+    with pytest.raises(IndexError, match="no frame 20"):
+        kept.read([20])
+
+
+def test_a_video_is_decoded_once_as_long_as_there_is_room(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = Room(2 * SIZE - 1)
+    calls: list[int] = []
+    kept = []
+    for number in range(2):
+        reader = open_video(film, reader="pyav")
+        monkeypatch.setattr(reader, "read", partial(_counted, reader.read, calls, number))
+        kept.append(KeptReader(reader, room))
+    for _ in range(3):
+        for each in kept:
+            each.read([1])
+    assert calls == [0, 1, 1, 1]
+
+
+def _counted(read: Callable[[Sequence[int]], Image], calls: list[int], number: int, frames: Sequence[int]) -> Image:
+    calls.append(number)
+    return read(frames)
+
+
+def test_a_broken_video_gives_its_room_back(film: Path, tmp_path: Path) -> None:
+    path = tmp_path / "b.mp4"
+    path.write_bytes(film.read_bytes())
+    reader = open_video(path, reader="pyav")
+    room = Room(SIZE)
+    path.write_bytes(b"")
+    with pytest.raises(InputError):
+        KeptReader(reader, room).read([0])
+    assert room.bytes == SIZE
