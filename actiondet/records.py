@@ -44,7 +44,7 @@ class ClipBatch:
 
     Attributes:
         clips: (B, 3, T, H, W) uint8.
-        boxes: B tensors (P_i, 4) of pixel boxes.
+        boxes: B tensors (P_i, 4) of pixel boxes; (P_i, T, 4) where a head follows tracks.
         labels: B tensors (P_i, C), or None when testing.
         keys: B keys.
     """

@@ -14,7 +14,8 @@ import numpy as np
 from actiondet.config.schema import AvaConfig, AvaKineticsConfig, ClipConfig, SplitConfig, TransformConfig
 from actiondet.data.keyframes import ClipWindow, TestSet, TrainingSet, build_test_set, build_training_set
 from actiondet.data.sources import Videos, find_videos, missing_videos
-from actiondet.data.tables import BoolArray, KeyTable, PersonTable, gather_persons, select_persons
+from actiondet.data.tables import BoolArray, KeyTable, PersonTable, TruePersons, gather_persons, select_persons
+from actiondet.data.tracks import Neighbours, Reach, Tracks
 from actiondet.data.transforms import TestTransform, TrainTransform
 from actiondet.video import FrameFolder, open_video
 from evaluation.errors import InputError
@@ -24,22 +25,31 @@ from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes, Trut
 
 # Rounding may carry a corner a little over the border of the frame; more is a fault of the file.
 BEYOND = 0.01
+# AVA looks at people once a second: the next moment lies at most so far beyond a clip, in microseconds.
+REACH = Reach(beyond=1_000_000, max_gap=1)
 
 
 @build_training_set.register
 def ava_training_set(
-    data: AvaConfig, *, clip: ClipConfig, transform: TransformConfig, num_actions: int, seed: int
+    data: AvaConfig,
+    *,
+    clip: ClipConfig,
+    transform: TransformConfig,
+    num_actions: int,
+    seed: int,
+    tracks: bool = False,
 ) -> TrainingSet:
     """The training part of an AVA-format set; see `build_training_set`."""
     split = data.train
     actions = _read_actions(data, num_actions)
-    people = gather_persons(_read_truth(split, actions, data.actions))
-    people = people.take(_included(people.keys, _read_excluded(split), split))
+    everybody = gather_persons(_read_truth(split, actions, data.actions))
+    people = everybody.take(_included(everybody.keys, _read_excluded(split), split))
     paths, missing = _locate(data, people.keys)
     people = people.take(_available(people.keys, paths))
-    proposals = None
+    proposals, found = None, None
     if split.proposals is not None:
-        proposals = _select(data, people.keys, _read_proposals(split.proposals), split.proposals)
+        found = _read_proposals(split.proposals)
+        proposals = _select(data, people.keys, found, split.proposals)
     crop = transform.train_crop
     return TrainingSet(
         people=people,
@@ -59,6 +69,7 @@ def ava_training_set(
         max_boxes=data.max_train_boxes,
         seed=seed,
         missing=missing,
+        tracks=_tracks(data, everybody, found, split.proposals) if tracks else None,
     )
 
 
@@ -71,19 +82,21 @@ def ava_test_set(
     num_actions: int,
     moments: Literal["all", "annotated"] = "annotated",
     split: Literal["train", "val"] = "val",
+    tracks: bool = False,
 ) -> TestSet:
     """The test data of an AVA-format set; see `build_test_set`."""
     files = data.val if split == "val" else data.train
     actions = _read_actions(data, num_actions)
     truth = _read_truth(files, actions, data.actions)
     excluded = _read_excluded(files)
+    everybody = gather_persons(truth)
+    found = None
     if files.proposals is None:
-        persons = gather_persons(truth).as_persons()
+        persons = everybody.as_persons()
         persons = persons.take(_included(persons.keys_in_order, excluded, files))
     else:
         found = _read_proposals(files.proposals)
-        annotated = gather_persons(truth).keys
-        keys = KeyTable.of([*annotated, *truth.empty_moments] if moments == "annotated" else list(found))
+        keys = KeyTable.of([*everybody.keys, *truth.empty_moments] if moments == "annotated" else list(found))
         keys = keys.take(_included(keys, excluded, files))
         persons = _select(data, keys, found, files.proposals)
     somebody = persons.counts > 0
@@ -102,7 +115,18 @@ def ava_test_set(
         excluded=excluded,
         without_persons=int((~somebody).sum()),
         missing=missing,
+        tracks=_tracks(data, everybody, found, files.proposals) if tracks else None,
     )
+
+
+def _tracks(
+    data: AvaConfig, everybody: TruePersons, found: Mapping[FrameKey, PersonBoxes] | None, path: str | None
+) -> Tracks:
+    """Who is where at all moments of the files, be they annotated or not."""
+    true = Neighbours.of(everybody.as_persons(), everybody.identities)
+    if found is None or path is None:
+        return Tracks(found=None, true=true, reach=REACH)
+    return Tracks(found=Neighbours.of(_select(data, KeyTable.of(list(found)), found, path)), true=true, reach=REACH)
 
 
 def _window(clip: ClipConfig) -> ClipWindow:

@@ -18,6 +18,7 @@ from actiondet.data.loading import Draw, Unreadable
 from actiondet.data.repeats import repeat_factors
 from actiondet.data.sources import Videos
 from actiondet.data.tables import PersonTable, TruePersons
+from actiondet.data.tracks import Tracks
 from actiondet.data.transforms import BoxedClip, Frames, TestTransform, TrainTransform
 from actiondet.records import ClipSample
 from actiondet.video import clip_frames
@@ -32,9 +33,22 @@ OUTSIDE_US = 1_000_000
 
 @functools.singledispatch
 def build_training_set(
-    data: DetectionDataConfig, *, clip: ClipConfig, transform: TransformConfig, num_actions: int, seed: int
+    data: DetectionDataConfig,
+    *,
+    clip: ClipConfig,
+    transform: TransformConfig,
+    num_actions: int,
+    seed: int,
+    tracks: bool = False,
 ) -> TrainingSet:
     """Build the training part of the data set that `data` describes; each member of the family registers its own.
+
+    Args:
+        data: the data set.
+        clip, transform: how clips are cut.
+        num_actions: columns of the network.
+        seed: with epoch and index, it decides everything random about a sample.
+        tracks: give every person a box for each frame of the clip.
 
     Raises:
         InputError: files that are missing, faulty or do not fit together.
@@ -51,6 +65,7 @@ def build_test_set(
     num_actions: int,
     moments: Literal["all", "annotated"] = "annotated",
     split: Literal["train", "val"] = "val",
+    tracks: bool = False,
 ) -> TestSet:
     """Build the test data of the data set that `data` describes; each member of the family registers its own.
 
@@ -61,6 +76,7 @@ def build_test_set(
         moments: "annotated" takes the key moments that the truth file names, "all" every one that has proposals.
             Excluded moments take no part in either.
         split: which part of the data set.
+        tracks: give every person a box for each frame of the clip.
 
     Raises:
         InputError: files that are missing, faulty or do not fit together.
@@ -162,11 +178,11 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
         index = self._moment(draw, random)
         key = self.keys[index]
         try:
-            frames = self._read(index, None if random is None else self._window.jitter(random))
+            frames, times = self._read(index, None if random is None else self._window.jitter(random))
         except (InputError, OSError) as fault:
             self._videos.forget(key.video)
             return Unreadable(key, str(fault))
-        return self._sample(index, frames, random)
+        return self._sample(index, frames, times, random)
 
     def _random(self, draw: Draw) -> np.random.Generator | None:
         raise NotImplementedError
@@ -175,11 +191,12 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
         """Number of the moment that `draw` asks for."""
         return draw.index
 
-    def _sample(self, index: int, frames: Frames, random: np.random.Generator | None) -> ClipSample:
+    def _sample(self, index: int, frames: Frames, times: IntArray, random: np.random.Generator | None) -> ClipSample:
+        """The sample of moment number `index`, whose clip has these frames, shown at `times` as moments count."""
         raise NotImplementedError
 
-    def _read(self, index: int, jitter: IntArray | None) -> Frames:
-        """(T, H, W, 3) frames around moment number `index`."""
+    def _read(self, index: int, jitter: IntArray | None) -> tuple[Frames, IntArray]:
+        """(T, H, W, 3) frames around moment number `index`, and (T,) when they are shown, in the moments' unit."""
         video = self.keys[index].video
         reader = self._videos.reader(video)
         times = reader.index.frame_times
@@ -193,7 +210,9 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
                 f"of the file, which lasts {times[-1] / 1e6:.3f} s; expected it inside (is the start of the "
                 "annotations' clock right, is the file whole?)"
             )
-        return reader.read(self._window.choose(times, center, jitter))
+        chosen = self._window.choose(times, center, jitter)
+        shown = chosen + 1 if self._centers_us is None else times[chosen] - center + self.keys[index].moment
+        return reader.read(chosen), shown
 
 
 class TrainingSet(KeyMomentDataset):
@@ -216,6 +235,7 @@ class TrainingSet(KeyMomentDataset):
         missing: Sequence[str] = (),
         notes: Sequence[str] = (),
         one_of: int = 1,
+        tracks: Tracks | None = None,
     ) -> None:
         """Keep the parts.
 
@@ -229,6 +249,7 @@ class TrainingSet(KeyMomentDataset):
             max_boxes: boxes a clip.
             seed: with epoch and index, it decides everything random about a sample.
             one_of: so many neighbouring moments make one sample, which shows one of them, drawn at random.
+            tracks: who is where around the moments, to give every person a box for each frame; None gives one.
         """
         super().__init__(
             keys=people.keys,
@@ -239,7 +260,7 @@ class TrainingSet(KeyMomentDataset):
             missing=missing,
             notes=notes,
         )
-        self._one_of = one_of
+        self._one_of, self._tracks = one_of, tracks
         self._people, self._proposals = people, proposals
         self._transform = transform
         self._num_actions, self._match_iou, self._max_boxes, self._seed = num_actions, match_iou, max_boxes, seed
@@ -263,9 +284,9 @@ class TrainingSet(KeyMomentDataset):
         first = draw.index * self._one_of
         return int(random.integers(first, min(first + self._one_of, len(self.keys))))
 
-    def _sample(self, index: int, frames: Frames, random: np.random.Generator | None) -> ClipSample:
+    def _sample(self, index: int, frames: Frames, times: IntArray, random: np.random.Generator | None) -> ClipSample:
         assert random is not None
-        unit_boxes, labels = self._boxes_and_labels(index)
+        unit_boxes, labels = self._boxes_and_labels(index, times)
         clip, in_view = self._transform(BoxedClip.of(frames, unit_boxes), random)
         kept = np.flatnonzero(in_view.numpy())
         if len(kept) > self._max_boxes:
@@ -273,20 +294,22 @@ class TrainingSet(KeyMomentDataset):
         clip_frames_, boxes = clip.tensors()
         return ClipSample(frames=clip_frames_, boxes=boxes[kept], labels=labels[kept], key=self.keys[index])
 
-    def _boxes_and_labels(self, index: int) -> tuple[FloatArray, Tensor]:
+    def _boxes_and_labels(self, index: int, times: IntArray) -> tuple[FloatArray, Tensor]:
         """Unit boxes and labels of all that may train: true persons, then proposals that show one.
 
         Other proposals would never enter the loss.
         """
         boxes = self._people.boxes_at(index)
         labels = self._people.labels_at(index, columns=self._num_actions, first_label=self.actions.first_id)
+        tracks, key = self._tracks, self.keys[index]
+        parts = [boxes if tracks is None else tracks.of_true(key, boxes, self._people.identities_at(index), times)]
         if self._proposals is not None:
             proposals = self._proposals.at(index).boxes
             matched = match_proposals(proposals, boxes, min_iou=self._match_iou)
             shown = matched >= 0
-            boxes = np.concatenate([boxes, proposals[shown]])
             labels = np.concatenate([labels, labels[matched[shown]]])
-        return boxes, torch.from_numpy(labels)
+            parts.append((proposals if tracks is None else tracks.of_found(key, proposals, times))[shown])
+        return np.concatenate(parts), torch.from_numpy(labels)
 
 
 class TestSet(KeyMomentDataset):
@@ -317,8 +340,9 @@ class TestSet(KeyMomentDataset):
         without_persons: int,
         missing: Sequence[str] = (),
         notes: Sequence[str] = (),
+        tracks: Tracks | None = None,
     ) -> None:
-        """Keep the parts; those of KeyMomentDataset as there, `persons` at least one a moment."""
+        """Keep the parts; those of KeyMomentDataset as there, `persons` at least one a moment, `tracks` as above."""
         super().__init__(
             keys=persons.keys_in_order,
             centers_us=centers_us,
@@ -331,13 +355,16 @@ class TestSet(KeyMomentDataset):
         self.persons: Mapping[FrameKey, PersonBoxes] = persons
         self.truth, self.evaluated, self.excluded = truth, evaluated, excluded
         self.without_persons = without_persons
-        self._table = persons
+        self._table, self._tracks = persons, tracks
         self._transform = transform
 
     def _random(self, draw: Draw) -> None:
         return None
 
-    def _sample(self, index: int, frames: Frames, random: np.random.Generator | None) -> ClipSample:
-        clip = self._transform(BoxedClip.of(frames, self._table.at(index).boxes))
+    def _sample(self, index: int, frames: Frames, times: IntArray, random: np.random.Generator | None) -> ClipSample:
+        unit_boxes = self._table.at(index).boxes
+        if self._tracks is not None:
+            unit_boxes = self._tracks.of_found(self.keys[index], unit_boxes, times)
+        clip = self._transform(BoxedClip.of(frames, unit_boxes))
         clip_frames_, boxes = clip.tensors()
         return ClipSample(frames=clip_frames_, boxes=boxes, labels=None, key=self.keys[index])

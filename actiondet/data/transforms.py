@@ -24,20 +24,23 @@ class BoxedClip:
 
     Attributes:
         video: (T, 3, H, W) uint8, a tv_tensors.Video.
-        boxes: (P, 4) float32 pixel boxes, a tv_tensors.BoundingBoxes.
+        boxes: (P, 4) float32 pixel boxes, a tv_tensors.BoundingBoxes; of people who are followed all (P T) in turn.
+        followed: whether every person has a box for each frame.
     """
 
     video: Tensor
     boxes: Tensor
+    followed: bool = False
 
     @classmethod
     def of(cls, frames: Frames, unit_boxes: FloatArray) -> BoxedClip:
-        """Wrap (T, H, W, 3) frames and (P, 4) unit boxes."""
+        """Wrap (T, H, W, 3) frames and (P, 4) unit boxes, or (P, T, 4) of people who are followed."""
         height, width = frames.shape[1:3]
-        pixel_boxes = unit_to_pixel(np.asarray(unit_boxes, dtype=np.float32), width, height)
+        pixel_boxes = unit_to_pixel(np.asarray(unit_boxes, dtype=np.float32).reshape(-1, 4), width, height)
         # Permuted, not copied: torch resizes uint8 five times faster when the channels lie last.
         video = Video(torch.from_numpy(frames).permute(0, 3, 1, 2))
-        return cls(video, BoundingBoxes(pixel_boxes, format="XYXY", canvas_size=(height, width)))
+        boxes = BoundingBoxes(pixel_boxes, format="XYXY", canvas_size=(height, width))
+        return cls(video, boxes, followed=unit_boxes.ndim == 3)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -47,21 +50,30 @@ class BoxedClip:
     def resized(self, height: int, width: int) -> BoxedClip:
         """Bilinear without antialias, which is what the published weights were trained on."""
         video = resize(self.video, [height, width], antialias=False)
-        return BoxedClip(video, resize(self.boxes, [height, width]))
+        return BoxedClip(video, resize(self.boxes, [height, width]), self.followed)
 
     def cropped(self, top: int, left: int, height: int, width: int) -> BoxedClip:
         """Cut a window out; boxes end at its border."""
         window = (top, left, height, width)
-        return BoxedClip(crop(self.video, *window), crop(self.boxes, *window))
+        return BoxedClip(crop(self.video, *window), crop(self.boxes, *window), self.followed)
 
     def mirrored(self) -> BoxedClip:
         """Swap left and right."""
-        return BoxedClip(horizontal_flip(self.video), horizontal_flip(self.boxes))
+        return BoxedClip(horizontal_flip(self.video), horizontal_flip(self.boxes), self.followed)
 
     def tensors(self) -> tuple[Tensor, Tensor]:
-        """The clip as (3, T, H, W) uint8 and the boxes as (P, 4) float32, both contiguous and plain."""
+        """The clip as (3, T, H, W) uint8 and the boxes as (P, 4) or (P, T, 4) float32, both contiguous and plain."""
         frames = self.video.as_subclass(Tensor).permute(1, 0, 2, 3).contiguous()
-        return frames, self.boxes.as_subclass(Tensor).contiguous()
+        boxes = self.boxes.as_subclass(Tensor).contiguous()
+        return frames, boxes.view(-1, len(self.video), 4) if self.followed else boxes
+
+    def areas(self) -> Tensor:
+        """(P,) area of each person's box in pixels, that of the middle frame; an inverted box has none."""
+        boxes = self.boxes.as_subclass(Tensor)
+        if self.followed:
+            boxes = boxes.view(-1, len(self.video), 4)[:, len(self.video) // 2]
+        sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
+        return sides[:, 0] * sides[:, 1]
 
 
 def scaled_size(height: int, width: int, short_side: int, at_least: tuple[int, int] = (1, 1)) -> tuple[int, int]:
@@ -84,7 +96,8 @@ class TrainTransform:
         short_side: smallest and largest short side in pixels, both may be drawn.
         crop: height and width of the window in pixels.
         flip: probability of a mirror image.
-        min_visible: boxes of which less than this share of the area stays in the window are dropped.
+        min_visible: boxes of which less than this share of the area stays in the window are dropped; of people who are
+            followed, the middle frame's box counts.
     """
 
     short_side: tuple[int, int]
@@ -104,9 +117,9 @@ class TrainTransform:
             int(random.integers(0, size - window, endpoint=True))
             for size, window in zip(clip.size, self.crop, strict=True)
         )
-        whole = _areas(clip.boxes)
+        whole = clip.areas()
         clip = clip.cropped(top, left, *self.crop)
-        in_view = _areas(clip.boxes)
+        in_view = clip.areas()
         kept = (in_view > 0) & (in_view >= self.min_visible * whole)
         return (clip.mirrored() if random.random() < self.flip else clip), kept
 
@@ -122,10 +135,3 @@ class TestTransform:
     def __call__(self, clip: BoxedClip) -> BoxedClip:
         """Transform `clip`; every box stays."""
         return clip.resized(*scaled_size(*clip.size, self.short_side))
-
-
-def _areas(boxes: Tensor) -> Tensor:
-    """(P,) areas of (P, 4) pixel boxes; inverted boxes have none."""
-    sides = (boxes.as_subclass(Tensor)[:, 2:] - boxes.as_subclass(Tensor)[:, :2]).clamp(min=0)
-    areas: Tensor = sides[:, 0] * sides[:, 1]
-    return areas

@@ -80,6 +80,7 @@ class DetectionTask:
             transform=config.transform,
             num_actions=config.model.num_actions,
             seed=config.train.seed,
+            tracks=config.model.head.follows_tracks,
         )
         threshold = config.train.repeat_threshold
         self._sampler = TrainSampler(
@@ -92,7 +93,11 @@ class DetectionTask:
         self.pace: Pace = PlainPace(config.train, -(-len(self._sampler) // config.train.batch))
         self._loader = build_loader(self._train, self._sampler, batch=config.train.batch, workers=config.train.workers)
         self._val = build_test_set(
-            config.data, clip=config.clip, transform=config.transform, num_actions=config.model.num_actions
+            config.data,
+            clip=config.clip,
+            transform=config.transform,
+            num_actions=config.model.num_actions,
+            tracks=config.model.head.follows_tracks,
         )
         self._val_loader = build_test_loader(self._val, config, fabric)
         self.actions = self._train.actions

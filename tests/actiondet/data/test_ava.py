@@ -352,3 +352,50 @@ def test_a_truncated_video_is_unreadable(files: dict[str, Any], tmp_path: Path, 
     faults = [sample for index in range(3) if isinstance(sample := dataset[Draw(0, index)], Unreadable)]
     assert [fault.key.video for fault in faults] == ["one", "one"]
     assert str(tmp_path / "videos" / "one.mp4") in faults[0].message
+
+
+# ---------------------------------------------------------------- tracks
+
+
+def test_persons_are_followed_through_the_moments_around(files: dict[str, Any], tmp_path: Path) -> None:
+    rows = [
+        f"one,{902 + s:04d},{0.1 + 0.1 * s:.2f},0.2,{0.3 + 0.1 * s:.2f},0.8,4,{person}"
+        for s, person in ((0, 0), (1, 0))
+    ]
+    (tmp_path / "train.csv").write_text("\n".join(rows))
+    (tmp_path / "val.csv").write_text("\n".join(rows))
+    # Found, though not annotated: the moment before, and half a second after.
+    moving = [boxes("one", 902 + s, (0.1 + 0.1 * s, 0.2, 0.3 + 0.1 * s, 0.8, 0.95)) for s in (-1, 0, 0.5, 1)]
+    for split in ("train", "val"):
+        write_proposals(tmp_path / f"{split}.pkl", moving)
+    how = {
+        "clip": ClipConfig(frames=4, stride=15, frame_jitter=False),
+        "transform": AS_IS,
+        "num_actions": 9,
+        "tracks": True,
+    }
+    seconds = np.array([-1.0, -0.5, 0.0, 0.5])
+    expected = 0.1 + 0.1 * seconds
+    test = clip(build_test_set(AvaConfig(**files), **how), ("one", 902))
+    assert test.boxes.shape == (1, 4, 4)
+    np.testing.assert_allclose(test.boxes[0, :, 0].numpy() / WIDTH, expected, atol=1e-6)
+    train = clip(build_training_set(AvaConfig(**files), seed=0, **how), ("one", 902))
+    assert train.boxes.shape == (2, 4, 4)
+    assert train.labels is not None
+    assert train.labels.shape == (2, 9)
+    np.testing.assert_allclose(train.boxes[:, :, 0].numpy() / WIDTH, np.stack([expected] * 2), atol=1e-6)
+
+
+def test_without_proposals_persons_are_followed_through_the_truth(files: dict[str, Any], tmp_path: Path) -> None:
+    text = "one,0902,0.1,0.2,0.3,0.8,4,0\none,0903,0.2,0.2,0.4,0.8,4,0\n"
+    for split in ("train", "val"):
+        (tmp_path / f"{split}.csv").write_text(text)
+        files[split]["proposals"] = None
+    how = {
+        "clip": ClipConfig(frames=2, stride=15, frame_jitter=False),
+        "transform": AS_IS,
+        "num_actions": 9,
+        "tracks": True,
+    }
+    for dataset in (build_test_set(AvaConfig(**files), **how), build_training_set(AvaConfig(**files), seed=0, **how)):
+        np.testing.assert_allclose(clip(dataset, ("one", 903)).boxes[0, :, 0].numpy() / WIDTH, [0.15, 0.2], atol=1e-6)

@@ -77,6 +77,7 @@ def training_set(
         np.array([BOX] * people * len(keys), dtype=np.float32).reshape(-1, 4),
         np.arange(people * len(keys) + 1),
         np.tile(np.arange(people) + 1, len(keys)),
+        np.tile(np.arange(people), len(keys)),
     )
     settings: dict[str, Any] = {
         "people": truth,

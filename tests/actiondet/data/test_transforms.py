@@ -194,3 +194,25 @@ def test_the_same_generator_state_gives_the_same_clip() -> None:
     assert torch.equal(first[0], second[0])
     assert torch.equal(first[1], second[1])
     assert not torch.equal(first[0], other[0])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_boxes_of_every_frame_move_as_a_box_of_all_frames_does(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    frames = np.zeros((3, 60, 90, 3), dtype=np.uint8)
+    unit_boxes = np.sort(random.random((5, 3, 2, 2)), axis=2).reshape(5, 3, 4)
+    transform = always(flip=float(seed % 2), min_visible=0.3)
+    clip, in_view = transform(BoxedClip.of(frames, unit_boxes), np.random.default_rng(seed))
+    boxes = clip.tensors()[1]
+    assert boxes.shape == (5, 3, 4)
+    for frame in range(3):
+        alone, visible = transform(BoxedClip.of(frames, unit_boxes[:, frame]), np.random.default_rng(seed))
+        torch.testing.assert_close(boxes[:, frame], alone.tensors()[1])
+        if frame == 1:
+            assert in_view.tolist() == visible.tolist()
+
+
+def test_nobody_to_follow_is_fine() -> None:
+    clip = BoxedClip.of(np.zeros((3, 60, 90, 3), dtype=np.uint8), np.zeros((0, 3, 4), dtype=np.float32))
+    assert TestTransform(short_side=30)(clip).tensors()[1].shape == (0, 3, 4)
+    assert always()(clip, np.random.default_rng(0))[1].shape == (0,)

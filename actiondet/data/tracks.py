@@ -1,0 +1,161 @@
+"""Where the persons of a key moment are on every frame of its clip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from actiondet.data.assign import match_proposals
+from actiondet.data.tables import PersonTable
+from actiondet.tubes.tracking import boxes_along_tracks, track_persons
+from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
+from evaluation.tube_set import row_ranges
+
+SAME_PERSON = 0.5
+"""A found box that overlaps a true one so much shows the same person."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """How far persons are followed, in the unit of the moments.
+
+    Attributes:
+        beyond: how far beyond the first and the last frame of a clip the next moment with boxes may lie.
+        max_gap: how many moments a person may be missing in between.
+    """
+
+    beyond: int
+    max_gap: int
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Neighbours:
+    """The persons of all moments of some videos, N in all, found by the moment.
+
+    Attributes:
+        where: for each video its first row of `moment`, and one past its last.
+        moment: (M,) rising in each video.
+        first: (M + 1,) moment m has the persons first[m] ... first[m + 1] - 1.
+        boxes: (N, 4) unit boxes.
+        identities: (N,) as the truth gives them, -1 where it gives none.
+    """
+
+    where: dict[str, tuple[int, int]]
+    moment: IntArray
+    first: IntArray
+    boxes: FloatArray
+    identities: IntArray
+
+    @classmethod
+    def of(cls, persons: PersonTable, identities: IntArray | None = None) -> Neighbours:
+        """Sort `persons` by video and moment; `identities` are those of its N rows, -1 for unknown."""
+        keys = persons.keys_in_order
+        order = np.lexsort((keys.moment, keys.video))
+        counts = persons.counts[order]
+        rows = row_ranges(persons.first[order], counts)
+        video = keys.video[order]
+        starts, stops = (np.searchsorted(video, np.arange(len(keys.names)), side) for side in ("left", "right"))
+        return cls(
+            where={name: (int(starts[place]), int(stops[place])) for place, name in enumerate(keys.names)},
+            moment=keys.moment[order],
+            first=np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
+            boxes=persons.boxes[rows],
+            identities=np.full(len(rows), -1, np.int64) if identities is None else identities[rows],
+        )
+
+    def __repr__(self) -> str:
+        return f"Neighbours({len(self.moment)} moments, {len(self.boxes)} persons)"
+
+    def around(self, video: str, begin: int, end: int, *, beyond: int) -> dict[int, Seen]:
+        """The persons of each moment from `begin` to `end`, and of the next one on either side.
+
+        Args:
+            video: its name; nothing is seen in an unknown one.
+            begin, end: in the unit of the moments.
+            beyond: how far before `begin` and after `end` the next moment may lie.
+        """
+        start, stop = self.where.get(video, (0, 0))
+        moments = self.moment[start:stop]
+        low, high = int(np.searchsorted(moments, begin)), int(np.searchsorted(moments, end, side="right"))
+        if low > 0 and moments[low - 1] >= begin - beyond:
+            low -= 1
+        if high < len(moments) and moments[high] <= end + beyond:
+            high += 1
+        return {int(self.moment[row]): self._seen(row) for row in range(start + low, start + high)}
+
+    def _seen(self, row: int) -> Seen:
+        persons = slice(self.first[row], self.first[row + 1])
+        return Seen(self.boxes[persons], self.identities[persons])
+
+
+class Seen(NamedTuple):
+    """Persons of one moment: (P, 4) unit boxes, and (P,) identities, -1 for unknown."""
+
+    boxes: FloatArray
+    identities: IntArray
+
+    def as_boxes(self, key: FrameKey) -> PersonBoxes:
+        """The boxes as the persons of `key`."""
+        return PersonBoxes(key, self.boxes, np.ones(len(self.boxes), np.float32))
+
+    def with_others(self, more: Seen) -> Seen:
+        """These persons, and those of `more` who are not the same."""
+        others = match_proposals(more.boxes, self.boxes, min_iou=SAME_PERSON) < 0
+        return Seen(
+            np.concatenate([self.boxes, more.boxes[others]]), np.concatenate([self.identities, more.identities[others]])
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Tracks:
+    """Follows persons of key moments through the frames around.
+
+    Attributes:
+        found: what a person detector saw; None trains and tests on the truth alone.
+        true: the annotated persons; None where only found ones are asked for.
+        reach: how far persons are followed.
+    """
+
+    found: Neighbours | None
+    true: Neighbours | None
+    reach: Reach
+
+    def of_found(self, key: FrameKey, boxes: FloatArray, times: IntArray) -> FloatArray:
+        """Follow found persons, (P, 4) unit boxes of the moment `key`, through what was found.
+
+        Args:
+            key: video and moment.
+            boxes: (P, 4) unit boxes of this moment.
+            times: (T,) in the unit of the moments.
+
+        Returns:
+            (P, T, 4) unit boxes: persons move in straight lines from one moment at which they are seen to the next.
+        """
+        unknown = np.full(len(boxes), -1, np.int64)
+        return self._follow(key, Seen(boxes, unknown), times, [self.true if self.found is None else self.found])
+
+    def of_true(self, key: FrameKey, boxes: FloatArray, identities: IntArray, times: IntArray) -> FloatArray:
+        """Follow annotated persons by their (P,) identities, and through what was found where they are not annotated.
+
+        The other arguments and what is returned are as in `of_found`.
+        """
+        return self._follow(key, Seen(boxes, identities), times, [self.true, self.found])
+
+    def _follow(
+        self, key: FrameKey, persons: Seen, times: IntArray, neighbours: Sequence[Neighbours | None]
+    ) -> FloatArray:
+        begin, end = min(int(times.min()), key.moment), max(int(times.max()), key.moment)
+        seen: dict[int, Seen] = {}
+        for each in neighbours:
+            around = {} if each is None else each.around(key.video, begin, end, beyond=self.reach.beyond)
+            for moment, found in around.items():
+                seen[moment] = seen[moment].with_others(found) if moment in seen else found
+        seen[key.moment] = persons
+        moments = sorted(seen)
+        boxes = [seen[moment].as_boxes(FrameKey(key.video, moment)) for moment in moments]
+        known = [seen[moment].identities for moment in moments]
+        identities = track_persons(boxes, max_gap=self.reach.max_gap, known=known)
+        return boxes_along_tracks(moments.index(key.moment), boxes, identities, times)
