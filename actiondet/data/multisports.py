@@ -15,6 +15,7 @@ from actiondet.config.schema import ClipConfig, MultiSportsConfig, TransformConf
 from actiondet.data.keyframes import ClipWindow, TestSet, TrainingSet, build_test_set, build_training_set
 from actiondet.data.sources import Videos, find_videos, missing_videos
 from actiondet.data.tables import KeyTable, PersonTable, TruePersons, gather_persons, select_persons
+from actiondet.data.tracks import Neighbours, Reach, Tracks
 from actiondet.data.transforms import TestTransform, TrainTransform
 from actiondet.video import index_video, open_video
 from evaluation.errors import InputError
@@ -26,6 +27,9 @@ from evaluation.tube_set import TubeSet
 from evaluation.tube_truth import TubeTruth
 
 Moments = Literal["all", "annotated"]
+# Boxes of every frame, or of every n-th one up to a second apart: the next ones lie at most so many frames beyond a
+# clip, and a person may be missed in a third of a second.
+REACH = Reach(beyond=30, max_gap=10)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,6 +65,14 @@ class TubePart:
             annotated = self.people.as_persons()
             found = [annotated.get(key) for key in keys]
         return select_persons(keys, found, threshold=data.person_threshold, at_most=data.max_persons)
+
+    def tracks(self, data: MultiSportsConfig) -> Tracks:
+        """Who is where on all frames of the files, be they annotated or not."""
+        true = Neighbours.of(self.people.as_persons())
+        if self.proposals is None:
+            return Tracks(found=None, true=true, reach=REACH)
+        found = self.persons(data, KeyTable.of(list(self.proposals)))
+        return Tracks(found=Neighbours.of(found), true=true, reach=REACH)
 
     def keys(self, moments: Moments) -> KeyTable:
         """The annotated frames, or all that have proposals too, of the videos that are there; in order."""
@@ -124,7 +136,13 @@ def read_part(data: MultiSportsConfig, split: Literal["train", "val"], *, num_ac
 
 @build_training_set.register
 def multisports_training_set(
-    data: MultiSportsConfig, *, clip: ClipConfig, transform: TransformConfig, num_actions: int, seed: int
+    data: MultiSportsConfig,
+    *,
+    clip: ClipConfig,
+    transform: TransformConfig,
+    num_actions: int,
+    seed: int,
+    tracks: bool = False,
 ) -> TrainingSet:
     """The training part of a set of tubes: its annotated frames; see `build_training_set`."""
     part = read_part(data, "train", num_actions=num_actions)
@@ -152,6 +170,7 @@ def multisports_training_set(
         missing=part.missing,
         notes=part.notes,
         one_of=data.train_every,
+        tracks=part.tracks(data) if tracks else None,
     )
 
 
@@ -164,6 +183,7 @@ def multisports_test_set(
     num_actions: int,
     moments: Moments = "annotated",
     split: Literal["train", "val"] = "val",
+    tracks: bool = False,
 ) -> TestSet:
     """The test data of a set of tubes, every `val_every`-th frame of it; see `build_test_set`."""
     part = read_part(data, split, num_actions=num_actions)
@@ -184,6 +204,7 @@ def multisports_test_set(
         without_persons=int((~somebody).sum()),
         missing=part.missing,
         notes=part.notes,
+        tracks=part.tracks(data) if tracks else None,
     )
 
 

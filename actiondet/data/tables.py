@@ -127,6 +127,7 @@ class TruePersons:
         boxes: (N, 4) float32 unit boxes.
         first_label: (N + 1,) person n has the labels first_label[n] ... first_label[n + 1] - 1.
         labels: all labels, person by person, rising.
+        identities: (N,) who it is, within the video; -1 where the file does not tell.
     """
 
     keys: KeyTable
@@ -134,10 +135,15 @@ class TruePersons:
     boxes: FloatArray
     first_label: IntArray
     labels: IntArray
+    identities: IntArray
 
     def boxes_at(self, index: int) -> FloatArray:
         """(P, 4) unit boxes of moment number `index`."""
         return self.boxes[self.first[index] : self.first[index + 1]]
+
+    def identities_at(self, index: int) -> IntArray:
+        """(P,) identities of the persons of moment number `index`, -1 for unknown."""
+        return self.identities[self.first[index] : self.first[index + 1]]
 
     def labels_at(self, index: int, *, columns: int, first_label: int) -> npt.NDArray[np.float32]:
         """(P, columns): 1 where a person of moment `index` does the action; label `first_label` is column 0."""
@@ -162,6 +168,7 @@ class TruePersons:
             self.boxes[persons],
             _offsets(np.diff(self.first_label)[persons]),
             self.labels[labels],
+            self.identities[persons],
         )
 
     def __repr__(self) -> str:
@@ -199,6 +206,7 @@ def gather_persons(truth: TruthRows) -> TruePersons:
         people[BOX].to_numpy(dtype=np.float32),
         _offsets(np.bincount(labels["owner"].to_numpy(), minlength=len(people))),
         labels["label"].to_numpy(dtype=np.int64),
+        people["person"].to_numpy(dtype=np.int64),
     )
 
 

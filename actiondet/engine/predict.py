@@ -30,12 +30,15 @@ def activate(logits: Tensor, *, multi_label: bool) -> Tensor:
     return logits.sigmoid() if multi_label else logits.softmax(dim=1)
 
 
-def apply_control(clips: Tensor, control: Control) -> Tensor:
-    """Take the motion out of (B, 3, T, H, W) `clips`, or turn time round; a network that sees motion notices."""
+def apply_control(clips: Tensor, control: Control, *, time: int = 2) -> Tensor:
+    """Take the motion out of (B, 3, T, H, W) `clips`, or turn time round; a network that sees motion notices.
+
+    Tracks (P, T, 4) have their `time` axis elsewhere.
+    """
     if control == "still":
-        return clips[:, :, clips.shape[2] // 2 : clips.shape[2] // 2 + 1].expand_as(clips)
+        return clips.narrow(time, clips.shape[time] // 2, 1).expand_as(clips)
     if control == "reversed":
-        return clips.flip(2)
+        return clips.flip(time)
     return clips
 
 
@@ -78,8 +81,9 @@ def detect_batch(
 ) -> list[ActionDetections]:
     """Score the given persons of one batch of clips."""
     clips = detector.normalize(apply_control(batch.clips.to(fabric.device), control))
+    tracks = [apply_control(each, control, time=1) if each.ndim == 3 else each for each in batch.boxes]
     with fabric.autocast():
-        logits = detector(clips, [boxes.to(fabric.device) for boxes in batch.boxes])
+        logits = detector(clips, [boxes.to(fabric.device) for boxes in tracks])
     scores = activate(logits, multi_label=multi_label).cpu().numpy()
     per_clip = np.split(scores, np.cumsum([len(boxes) for boxes in batch.boxes])[:-1])
     return [

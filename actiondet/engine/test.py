@@ -76,6 +76,7 @@ def run_test(
         transform=config.transform,
         num_actions=config.model.num_actions,
         moments=moments,
+        tracks=config.model.head.follows_tracks,
     )
     loader = build_test_loader(dataset, config, fabric)
     detections = run(detector, dataset, loader, config, fabric, control=control)
