@@ -17,6 +17,7 @@ from actiondet.data.clip_stream import MomentClip, moment_times, stream_clips
 from actiondet.engine.predict import activate
 from actiondet.engine.trained import from_checkpoint
 from actiondet.models.detector import ActionDetector
+from actiondet.models.inference import optimize_for_inference
 from actiondet.persons.base import PersonDetector
 from actiondet.persons.build import build_persons
 from actiondet.video import VideoIndex, index_video
@@ -45,11 +46,11 @@ class VideoPipeline:
         batch: int = 4,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Put the parts together; the detector is moved to `device`.
+        """Put the parts together.
 
         Args:
             config: what the detector was trained as: its clips, the size of its frames, its kind of labels.
-            detector: scores the actions of given persons.
+            detector: scores the actions of given persons; a faster copy of it does the work, it stays as it is.
             persons: finds them.
             actions: ids and names of the actions.
             every: seconds from one key moment to the next.
@@ -64,7 +65,7 @@ class VideoPipeline:
             raise InputError(f"every={every:g} seconds and batch={batch}: expected both to be above 0")
         self.actions = actions
         self._config = config
-        self._detector = detector.eval().to(device)
+        self._detector = optimize_for_inference(detector).to(device)
         self._persons = persons
         self._every = every
         self._start = round(start * 1_000_000)

@@ -83,6 +83,17 @@ def test_every_moment_is_scored_as_in_testing(video: Path) -> None:
             assert each.action_scores == pytest.approx(scores.numpy(), abs=1e-5)
 
 
+def test_the_given_detector_stays_as_it_is(video: Path) -> None:
+    detector = build_detector(config().model).train()
+    before = {name: tensor.clone() for name, tensor in detector.state_dict().items()}
+    pipeline = VideoPipeline(config(), detector, SomePersons(), actions=ACTIONS)
+    assert sum(map(len, pipeline(video))) == 4
+    assert detector.training
+    assert all(parameter.requires_grad for parameter in detector.parameters())
+    assert before.keys() == detector.state_dict().keys()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in detector.state_dict().items())
+
+
 def test_persons_are_looked_for_in_the_frame_of_the_moment(video: Path) -> None:
     persons = SomePersons()
     list(build(persons)(video))
