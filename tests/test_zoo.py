@@ -14,10 +14,12 @@ from actiondet.models.build import build_detector, build_recognizer
 
 ROOT = Path(__file__).resolve().parents[1]
 ALL = sorted(path for path in (ROOT / "configs").rglob("*.yaml") if path.parent.name != "_base_")
-ZOO = [path for path in ALL if path.parent.name != "toy"]
+ZOO = [path for path in ALL if path.parent.name not in ("toy", "own")]
 DETECTION = [path for path in ZOO if path.parent.name.startswith(("ava", "multisports"))]
 RECOGNITION = [
-    path for path in ALL if path not in DETECTION and not path.match("toy/slow*") and not path.match("toy/multisports*")
+    path
+    for path in ALL
+    if path not in DETECTION and not any(map(path.match, ("toy/slow*", "toy/multisports*", "own/*")))
 ]
 FIGURE = r"mAP \d\d\.\d+ on AVA 2\.[12] val"
 FIGURE += r"|f-mAP \d\d\.\d+, v-mAP [\d./ ]+ \(IoU 0\.2, 0\.5, 0\.1 to 0\.9\) on MultiSports val"

@@ -1,0 +1,122 @@
+"""The README's chapter "Your own data", run word for word on three small annotated clips."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+
+from actiondet.config import load_config
+from data_tools.toy.films import Film, Order, make_film
+from data_tools.toy.render import SEEN
+from evaluation.formats.ava import read_ava_csv
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZE = (160, 120)
+CLIPS = {"street": 1, "yard": 2, "hall": 3}
+# The toy set's ids of each action that the annotator of these clips has ticked.
+TICKED = {"walk": (3, 4), "stand": (1, 5), "wave": (10, 11)}
+
+
+def commands() -> list[str]:
+    """The chapter's shell blocks, in order."""
+    chapter = (ROOT / "README.md").read_text().split("## Your own data\n")[1].split("\n## ")[0]
+    blocks = re.findall(r"^( *)```bash\n(.*?)^\1```", chapter, re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(block) for _, block in blocks]
+
+
+def as_cvat(film: Film) -> str:
+    """What CVAT exports for a film: every frame of every track."""
+    from data_tools.toy.actions import TRAINED
+
+    width, height = film.order.size
+    described = "".join(
+        f"<attribute><name>{name}</name><mutable>True</mutable><input_type>checkbox</input_type></attribute>"
+        for name in TICKED
+    )
+    head = (
+        f"<version>1.1</version><meta><task><id>1</id><name>{film.order.name}</name><size>{film.frames}</size>"
+        f"<mode>interpolation</mode><start_frame>0</start_frame><stop_frame>{film.frames - 1}</stop_frame>"
+        f"<labels><label><name>person</name><attributes>{described}</attributes></label></labels><original_size><width>{width}</width>"
+        f"<height>{height}</height></original_size><source>{film.order.name}.mp4</source></task></meta>"
+    )
+    tracks = ""
+    for place, person in enumerate(film.persons):
+        boxes = ""
+        for frame, box in enumerate(np.clip(film.boxes[place], 0, 1) * [width, height, width, height]):
+            x1, y1, x2, y2 = (f"{value:.2f}" for value in box)
+            outside = int(film.seen[place, frame] < SEEN)
+            does = {TRAINED.ids[column] for column in np.flatnonzero(film.does[place, frame])}
+            ticks = "".join(
+                f'<attribute name="{name}">{str(bool(does & set(ids))).lower()}</attribute>'
+                for name, ids in TICKED.items()
+            )
+            boxes += (
+                f'<box frame="{frame}" keyframe="{int(frame % 10 == 0)}" outside="{outside}" occluded="0" xtl="{x1}" '
+                f'ytl="{y1}" xbr="{x2}" ybr="{y2}" z_order="0">{ticks}</box>'
+            )
+        tracks += f'<track id="{person}" label="person" source="manual">{boxes}</track>'
+    return f"<annotations>{head}{tracks}</annotations>"
+
+
+def run(block: str, folder: Path) -> str:
+    """Run one block in `folder`, as its user would in the checkout."""
+    environment = {
+        **os.environ,
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+    }
+    ended = subprocess.run(
+        ["bash", "-euc", block], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert ended.returncode == 0, f"{block}\n{ended.stdout}\n{ended.stderr}"
+    return ended.stdout
+
+
+def test_the_chapter_leads_from_annotated_clips_to_a_drawn_video(tmp_path: Path) -> None:
+    for name in ("tools", "configs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    for name, seed in CLIPS.items():
+        film = make_film(Order(name, "train", (seed,), 5, SIZE), tmp_path / "videos")
+        (tmp_path / "annotations" / f"{name}.xml").write_text(as_cvat(film))
+
+    convert, check, train = commands()
+    assert "set model.num_actions=3 data.start=0" in run(convert, tmp_path)
+    parts = [read_ava_csv(tmp_path / "own_data" / f"ava_{part}.csv") for part in ("train", "val")]
+    assert [len(set(part.video)) for part in parts] == [2, 1]
+    assert all(set(part.labels.tolist()) == {1, 2, 3} for part in parts)
+    said = run(check, tmp_path)
+    assert "0 errors" in said
+    assert (tmp_path / "sheet.png").is_file()
+    assert "mAP@0.5" in run(train, tmp_path)
+    assert len((tmp_path / "runs" / "own" / "test" / "detections.csv").read_text().splitlines()) > 10
+    assert (tmp_path / "drawn.mp4").stat().st_size > 10_000
+
+
+def test_the_chapter_copies_a_configuration_of_three_actions() -> None:
+    for name in ("slowonly", "slowfast"):
+        config = load_config(ROOT / "configs" / "own" / f"{name}.yaml")
+        assert config.model.num_actions == 3
+        assert config.model.backbone.name == name
+        assert json.loads(config.data.model_dump_json())["start"] == 0
+        assert config.published.pretraining is not None
+
+
+def test_every_line_of_the_configurations_is_explained_where_it_is_not_plain() -> None:
+    for name in ("slowonly", "slowfast"):
+        lines = (ROOT / "configs" / "own" / f"{name}.yaml").read_text().splitlines()
+        values = [line for line in lines if re.match(r"\s+\w+: \S", line)]
+        explained = [line for line in values if "#" in line]
+        assert len(explained) > 0.6 * len(values)
