@@ -168,6 +168,8 @@ class RecognitionConfig(Settings):
             )
         if self.train.accumulate != 1:
             raise ValueError("multigrid chooses the batches itself; set train.accumulate=1")
+        if self.train.repeat_threshold is not None:
+            raise ValueError("multigrid shows every video equally often; set train.repeat_threshold=null")
         if self.clip.frames % 4:
             raise ValueError(f"multigrid begins with a quarter of the frames; clip.frames {self.clip.frames} has none")
         return self

@@ -174,7 +174,7 @@ class TrainVideos(VideoDataset):
         self._seed = seed
 
     def _sample(self, draw: Draw, reader: VideoReader) -> VideoSample:
-        random = np.random.default_rng((self._seed, draw.epoch, draw.index))
+        random = np.random.default_rng((self._seed, draw.epoch, draw.index, draw.repeat))
         count = self._count(draw.index, reader)
         sampling, transform = self._sampling, self._transform
         if (shape := draw.shape) is not None:
