@@ -40,6 +40,8 @@ class VideoWriter:
         sound_of: video file, or the index of one, whose sound to take over; what has no sound gives none. Its
             first shown frame is taken to be the first one written.
         crf: quality of libx264: 18 looks like the source, 28 is small.
+        reproducible: the same pictures give the same file whatever the machine: one encoding thread, and without
+            the macroblock tree, for which libx264's fast code reads memory that it never wrote. Files are larger.
 
     Raises:
         InputError: the name does not end in .mp4, or `sound_of` cannot be read.
@@ -54,6 +56,7 @@ class VideoWriter:
         sound_of: str | os.PathLike[str] | VideoIndex | None = None,
         *,
         crf: int = 20,
+        reproducible: bool = False,
     ) -> None:
         if Path(path).suffix.lower() != ".mp4":
             raise InputError(f"{path}: videos are written as mp4, expected a name that ends in .mp4")
@@ -71,7 +74,7 @@ class VideoWriter:
             temporary = opening.enter_context(atomic_path(path))
             container = av.open(os.fspath(temporary), "w", format="mp4", options={"movflags": "+faststart"})
             self._container = opening.enter_context(container)
-            self._stream = self._add_video_stream(crf)
+            self._stream = self._add_video_stream(crf, reproducible)
             self._sound = self._add_sound(sound_of)
             if self._sound is not None:
                 opening.callback(self._sound.close)
@@ -122,13 +125,17 @@ class VideoWriter:
         elif not self._finished:
             self.close()
 
-    def _add_video_stream(self, crf: int) -> VideoStream:
+    def _add_video_stream(self, crf: int, reproducible: bool) -> VideoStream:
         # A keyframe every two seconds, so that players can jump.
         options = {"preset": "veryfast", "crf": str(crf), "g": str(max(1, round(2 * self._rate)))}
+        if reproducible:
+            options["x264-params"] = "mbtree=0"
         stream: VideoStream = self._container.add_stream("libx264", rate=self._rate, options=options)
         stream.width, stream.height = self._shape[1] + self._shape[1] % 2, self._shape[0] + self._shape[0] % 2
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
+        if reproducible:
+            context.thread_count = 1
         context.time_base = Fraction(1, self._ticks_a_second)
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = ColorRange.MPEG

@@ -1,0 +1,50 @@
+"""What the programs of this folder have in common on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import textwrap
+from pathlib import Path
+
+from evaluation.errors import InputError
+
+
+def make_parser(name: str, description: str, sources: str, default_out: str) -> argparse.ArgumentParser:
+    """A parser with --videos, --out and --processes.
+
+    Args:
+        name: of the module below data_tools.
+        description: what it does and what it ends with.
+        sources: where the official files are, for the end of the help.
+        default_out: folder that the configurations read.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m data_tools.{name}",
+        description=textwrap.fill(description, 100),
+        epilog=f"Official sources (nothing is downloaded from there):\n{sources}\n\nRun again after an interruption: "
+        "what is finished is checked and kept.\nExit code 1: something is not there, prepared.csv in --out tells why.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="source videos, at any depth")
+    parser.add_argument(
+        "--out", type=Path, default=Path(default_out), metavar="DIR", help=f"folder to write to (default {default_out})"
+    )
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="default: one for each CPU core"
+    )
+    parser.add_argument("--allow-missing", action="store_true", help="videos that were not found are no failure")
+    return parser
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Refuse what cannot be meant.
+
+    Raises:
+        InputError: fewer than one process, or a size that no video can have.
+    """
+    if arguments.processes < 1:
+        raise InputError(f"--processes {arguments.processes}: expected 1 or more")
+    short_side = getattr(arguments, "short_side", None)
+    if short_side is not None and short_side < 16:
+        raise InputError(f"--short-side {short_side}: expected 16 pixels or more")

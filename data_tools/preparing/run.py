@@ -1,0 +1,173 @@
+"""Doing all jobs of a preparation: side by side, once each, and told at the end."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from data_tools.preparing.jobs import Job, Outcome, do
+from data_tools.preparing.journal import Journal
+from data_tools.preparing.progress import Progress
+from data_tools.preparing.removal import remove
+from data_tools.preparing.workers import Crash, side_by_side
+from evaluation.errors import InputError
+
+# As evaluation.files.atomic_path names what is not finished.
+_UNFINISHED = re.compile(r"\..+\.\d+\.part(\..+)?")
+_TOLD = 10
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of all jobs.
+
+    Attributes:
+        folder: of the data set.
+        report: the file that tells of every output.
+        outcomes: one a job, in the order of the jobs; jobs that a stop left undone have none.
+        jobs: how many there were.
+    """
+
+    folder: Path
+    report: Path
+    outcomes: tuple[Outcome, ...]
+    jobs: int
+
+    @property
+    def ready(self) -> frozenset[str]:
+        """Names of the outputs that are there."""
+        return frozenset(outcome.name for outcome in self.outcomes if outcome.ready)
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the run ended early; None if it did not."""
+        return next((outcome.reason for outcome in self.outcomes if outcome.state == "stopped"), None)
+
+    def exit_code(self, *, allow_missing: bool = False) -> int:
+        """1 if an output is not there; with `allow_missing` those without a source do not count."""
+        pardoned = ("made", "kept", "missing") if allow_missing else ("made", "kept")
+        return int(any(outcome.state not in pardoned for outcome in self.outcomes))
+
+    def __str__(self) -> str:
+        counts = Counter(outcome.state for outcome in self.outcomes)
+        text = f"{self.folder}: {len(self.ready)} of {self.jobs} are ready ({counts['made']} made now"
+        text += f", {counts['kept']} before)" if counts["kept"] else ")"
+        text += "".join(f", {counts[state]} {state}" for state in ("failed", "missing") if counts[state])
+        lines = [f"{text}; {self.report} tells of each"]
+        for state in ("failed", "missing"):
+            told = [outcome for outcome in self.outcomes if outcome.state == state]
+            lines += [f"  {state}: {outcome.name}: {outcome.reason}" for outcome in told[:_TOLD]]
+            lines += [f"  {state}: and {len(told) - _TOLD} more"] if len(told) > _TOLD else []
+        if self.stopped is not None:
+            lines.append(f"stopped: {self.stopped}; make room and run the same command again, it goes on from here")
+        return "\n".join(lines)
+
+
+def prepare(folder: Path, jobs: Sequence[Job], *, processes: int, title: str) -> Summary:
+    """Do the jobs that earlier runs have not done.
+
+    An output has its final name only if it is whole. What an earlier run made is kept if prepared.csv notes it with
+    the same order and it still opens with as many frames.
+
+    Args:
+        folder: of the data set; made if missing.
+        jobs: with different names.
+        processes: how many work at once.
+        title: of the progress bar.
+
+    Raises:
+        InputError: the folder cannot be written to, or another preparation runs in it.
+    """
+    names = Counter(job.name for job in jobs)
+    if (twice := next((name for name, count in names.items() if count > 1), None)) is not None:
+        raise InputError(f"{twice} would be made twice; expected every clip once in the annotations")
+    check_writable(folder)
+    with _alone_in(folder):
+        journal = Journal(folder)
+        done = journal.done
+        _clear_unfinished(folder, jobs)
+        journal.begin()
+        outcomes: dict[int, Outcome] = {}
+        tasks = [(job, done.get(job.name)) for job in jobs]
+        work = side_by_side(partial(do, folder), tasks, min(processes, max(1, len(tasks))))
+        try:
+            with Progress(title, len(jobs)) as progress:
+                for place, result in work:
+                    outcome = _of_crash(jobs[place], result) if isinstance(result, Crash) else result
+                    outcomes[place] = outcome = _noted(journal, outcome)
+                    progress.advance(failed=not outcome.ready)
+                    if outcome.state == "stopped":
+                        break
+        finally:
+            work.close()
+            journal.close()
+            _clear_unfinished(folder, jobs)
+        summary = Summary(folder, journal.path, tuple(outcomes[place] for place in sorted(outcomes)), len(jobs))
+        if summary.stopped is None:
+            journal.finish()
+    return summary
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder if it is missing; an InputError if nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as fault:
+        raise InputError(f"--out {folder}: cannot write there ({fault.strerror}); name a folder of your own") from None
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder for this run; a second run would clear away what the first is writing."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise InputError(f"--out {folder}: another preparation is running in this folder; wait for its end") from None
+    except OSError:
+        pass  # a network file system that cannot lock folders
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _clear_unfinished(folder: Path, jobs: Sequence[Job]) -> None:
+    """Remove what killed runs left under temporary names."""
+    for parent in dict.fromkeys([folder, *((folder / job.name).parent for job in jobs)]):
+        if parent.is_dir():
+            with os.scandir(parent) as entries:
+                names = [entry.name for entry in entries if _UNFINISHED.fullmatch(entry.name)]
+            for name in names:
+                remove(parent / name)
+
+
+def _noted(journal: Journal, outcome: Outcome) -> Outcome:
+    """The outcome, or a stop where it could not even be noted: there is no room for a line."""
+    try:
+        if outcome.state != "stopped":
+            journal.add(outcome)
+    except OSError as fault:
+        return replace(outcome, state="stopped", reason=f"{journal.path}: {fault.strerror}")
+    return outcome
+
+
+def _of_crash(job: Job, crash: Crash) -> Outcome:
+    reason = f"{job.source}: the process that worked on it died ({crash.how}); damaged, or too large for the memory?"
+    return Outcome(job.name, "failed", job.order, reason=reason)

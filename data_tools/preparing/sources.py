@@ -1,0 +1,44 @@
+"""Finding the source videos of a data set in a folder, however it is nested."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from actiondet.video.containers import VIDEO_SUFFIXES
+from evaluation.errors import InputError
+
+
+def find_by_stem(folder: Path, stems: Iterable[str]) -> dict[str, Path]:
+    """Find video files by their names without suffix, in the folder and everything below it.
+
+    Returns:
+        {stem: file}; those that are not there are absent.
+
+    Raises:
+        InputError: no such folder, no video in it, or two files for one of `stems`.
+    """
+    wanted = set(stems)
+    found: dict[str, Path] = {}
+    some = False
+    for path in walk_videos(folder):
+        some = True
+        if path.stem in wanted:
+            if path.stem in found:
+                raise InputError(f"{found[path.stem]} and {path} have the same name; expected one, remove the other")
+            found[path.stem] = path
+    if not some:
+        raise InputError(f"{folder}: holds no video files; expected .mp4, .mkv, .avi, .webm or the like, at any depth")
+    return found
+
+
+def walk_videos(folder: Path) -> Iterable[Path]:
+    """All video files in a folder and below it, by path; hidden files are none."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: " + ("is not a folder" if folder.exists() else "no such folder of videos"))
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()
+        for name in sorted(names):
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES:
+                yield Path(parent, name)

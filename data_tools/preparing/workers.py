@@ -1,0 +1,122 @@
+"""Several processes that do the same kind of work; one that dies takes only its own item with it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Crash:
+    """A process died over an item.
+
+    Attributes:
+        how: in words: "signal 11", "exit code 1".
+    """
+
+    how: str
+
+
+@dataclass(frozen=True)
+class _Worker(Generic[Item]):
+    process: BaseProcess
+    connection: Connection[Any, Any]
+
+
+def side_by_side(
+    work: Callable[[Item], Result], items: Sequence[Item], processes: int
+) -> Generator[tuple[int, Result | Crash], None, None]:
+    """Do `work` for each of `items`; one process does it here, several are started for it.
+
+    A process pool of the standard library gives up all items when one process dies (a damaged video can bring a
+    decoder down, a large one can use up the memory), and its processes outlive a killed parent. These do not.
+
+    Args:
+        work: can be pickled; should return, not raise.
+        items: can be pickled.
+        processes: how many work at once.
+
+    Yields:
+        (place in `items`, result), as they come. Closing the iterator ends the processes at once.
+    """
+    if processes == 1:
+        yield from ((place, work(item)) for place, item in enumerate(items))
+        return
+    waiting = iter(enumerate(items))
+    busy: dict[Connection[Any, Any], tuple[int, _Worker[Item]]] = {}
+
+    def give(worker: _Worker[Item] | None) -> None:
+        """Hand the next item to a worker, a new one if need be; the last ones are let go."""
+        following = next(waiting, None)
+        if following is None:
+            if worker is not None:
+                worker.connection.close()
+            return
+        worker = worker or _start(work)
+        busy[worker.connection] = (following[0], worker)
+        worker.connection.send(following[1])
+
+    try:
+        for _ in range(processes):
+            give(None)
+        while busy:
+            for connection in wait(list(busy)):
+                assert isinstance(connection, Connection)
+                place, worker = busy.pop(connection)
+                try:
+                    result: Result | Crash = connection.recv()
+                except (EOFError, ConnectionError):
+                    worker.process.join()
+                    result = Crash(_manner(worker.process.exitcode))
+                    give(None)
+                else:
+                    give(worker)
+                yield place, result
+    finally:
+        for _, worker in busy.values():
+            worker.process.kill()
+            worker.process.join()
+
+
+def _start(work: Callable[[Item], Result]) -> _Worker[Item]:
+    # spawn: a forked copy of a program with threads (a progress bar, OpenCV, FFmpeg) may hang.
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, work), daemon=True)
+    process.start()
+    theirs.close()  # so that the death of the process is seen as the end of the connection
+    return _Worker(process, ours)
+
+
+def _manner(exit_code: int | None) -> str:
+    return f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit code {exit_code}"
+
+
+def _serve(connection: Connection[Any, Any], work: Callable[[Any], Any]) -> None:
+    """What a process does: items in, results out, until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    while True:
+        try:
+            item = connection.recv()
+        except EOFError:
+            return
+        connection.send(work(item))
+
+
+def _end_with_parent() -> None:
+    """Die when the parent does, even if it was killed: what was begun is left, and the next run clears it away."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,228 @@
+"""Many videos: killed and taken up again, a full disk, a damaged video, a folder that cannot be written to."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+
+import av
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory, stamped: ModuleType) -> Path:
+    """Forty seconds."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    options = {"preset": "ultrafast", "g": "50"}
+    written: Path = stamped.write_stamped(path, 40 * 25, size=(192, 128), rate=Fraction(25), options=options)
+    return written
+
+
+def make_set(folder: Path, film: Path, clips: int, *, seconds: int = 4) -> Path:
+    """Whole videos of which a table asks for clips; every clip shows other numbers."""
+    videos = folder / "videos"
+    videos.mkdir(parents=True)
+    rows = ["label,youtube_id,time_start,time_end,split"]
+    for number in range(clips):
+        name = f"toy{number:08d}"
+        os.link(film, videos / f"{name}.mp4")
+        start = number % (40 - seconds)
+        rows.append(f"label {number % 3},{name},{start},{start + seconds},{'val' if number % 5 == 0 else 'train'}")
+    (folder / "all.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def command(source: Path, out: Path, *more: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "data_tools.prepare_kinetics", "--videos", str(source / "videos")),
+        *("--annotations", str(source / "all.csv"), "--out", str(out), "--short-side", "64", *more),
+    ]
+
+
+def run(arguments: Sequence[str], **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, timeout=550, check=False, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def decoded(folder: Path) -> dict[str, str]:
+    """What every file of a folder holds: the decoded pictures of videos, the bytes of all others."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest = hashlib.sha256()
+            if path.suffix == ".mp4":
+                with av.open(str(path)) as container:
+                    for frame in container.decode(video=0):
+                        digest.update(frame.to_ndarray().tobytes())
+            else:
+                digest.update(path.read_bytes())
+            found[str(path.relative_to(folder))] = digest.hexdigest()
+    return found
+
+
+def kill_after(arguments: Sequence[str], out: Path, outputs: int) -> None:
+    """Start a preparation and kill -9 it as soon as so many outputs are there; wait until its processes are gone."""
+    process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 200
+    while len(list(out.rglob("[!.]*.mp4"))) < outputs and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.005)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    started = [int(number) for number in children.read_text().split()] if children.exists() else []
+    assert process.poll() is None, "it was to be killed on the way"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    while any(Path(f"/proc/{number}/cwd").exists() for number in started) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not any(Path(f"/proc/{number}/cwd").exists() for number in started), "its processes must die with it"
+
+
+@pytest.mark.parametrize(("clips", "kills"), [(12, (3, 7)), pytest.param(200, (15, 90, 150), marks=pytest.mark.slow)])
+def test_killed_and_resumed_is_the_same_as_one_uninterrupted_run(
+    tmp_path: Path, film: Path, clips: int, kills: Sequence[int]
+) -> None:
+    source = make_set(tmp_path / "source", film, clips)
+    straight = run(command(source, tmp_path / "straight", "--processes", "1"))
+    assert straight.returncode == 0, straight.stderr
+    out = tmp_path / "killed"
+    for outputs in kills:
+        kill_after(command(source, out, "--processes", "2"), out, outputs)
+    # The worst that a kill can leave: a torn row, an unfinished file, and a finished one that was damaged later.
+    with (out / "prepared.csv").open("a") as file:
+        file.write("train/label_1/toy")
+    torn = sorted(out.rglob("[!.]*.mp4"))[0]
+    torn.write_bytes(torn.read_bytes()[:2000])
+    torn.with_name(f".{torn.stem}.4711.part.mp4").write_bytes(b"begun")
+    resumed = run(command(source, out, "--processes", "2"))
+    assert resumed.returncode == 0, resumed.stderr
+    made = int(resumed.stdout.partition(" made now")[0].rpartition("(")[2])
+    assert f"{clips} of {clips} are ready" in resumed.stdout
+    assert 1 <= made <= clips - kills[-1] + 3, "what is finished is kept"
+    assert decoded(out) == decoded(tmp_path / "straight")
+    again = run(command(source, out, "--processes", "2"))
+    assert f"(0 made now, {clips} before)" in again.stdout
+
+
+def test_another_size_is_not_taken_for_the_finished_one(tmp_path: Path, film: Path) -> None:
+    source = make_set(tmp_path / "source", film, 2, seconds=1)
+    run(command(source, tmp_path / "out", "--processes", "1"))
+    other = [*command(source, tmp_path / "out", "--processes", "1"), "--short-side", "32"]
+    assert "(2 made now)" in run(other).stdout
+
+
+def test_sources_may_go_when_their_outputs_are_there(tmp_path: Path, film: Path) -> None:
+    source = make_set(tmp_path / "source", film, 3, seconds=1)
+    run(command(source, tmp_path / "out", "--processes", "1"))
+    (source / "videos" / "toy00000001.mp4").unlink()
+    done = run(command(source, tmp_path / "out", "--processes", "1"))
+    assert (done.returncode, "3 of 3 are ready" in done.stdout) == (0, True)
+
+
+def test_damaged_and_missing_videos_are_told_and_the_others_go_on(tmp_path: Path, film: Path) -> None:
+    source = make_set(tmp_path / "source", film, 6, seconds=1)
+    videos = source / "videos"
+    for number, content in ((1, b""), (2, b"no video at all " * 99), (3, (videos / "toy00000003.mp4").read_bytes())):
+        (videos / f"toy{number:08d}.mp4").unlink()
+        (videos / f"toy{number:08d}.mp4").write_bytes(content if number < 3 else content[: len(content) // 2])
+    (videos / "toy00000004.mp4").unlink()
+    done = run(command(source, tmp_path / "out", "--processes", "2"))
+    assert done.returncode == 1
+    assert "2 of 6 are ready (2 made now), 3 failed, 1 missing" in done.stdout
+    for words in ("is empty (0 bytes)", "is not a video that FFmpeg can read", "its source video was not found"):
+        assert words in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert len(list((tmp_path / "out").rglob("*.mp4"))) == 2
+    with (tmp_path / "out" / "prepared.csv").open() as file:
+        states = [row["state"] for row in csv.DictReader(file)]
+    assert sorted(states) == ["failed"] * 3 + ["missing"] + ["ready"] * 2
+    assert (tmp_path / "out" / "val.txt").read_text().count("\n") == 2
+
+
+_FULL_AFTER_TWO = """
+import errno, pathlib, sys
+import data_tools.preparing.cut as cut
+from data_tools import prepare_kinetics
+from evaluation.command_line import run_tool
+class Full(cut.VideoWriter):
+    def write(self, *arguments):
+        if len(list(pathlib.Path(sys.argv[sys.argv.index("--out") + 1]).rglob("[!.]*.mp4"))) >= 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write(*arguments)
+cut.VideoWriter = Full
+run_tool(prepare_kinetics.main)
+"""
+
+
+def test_a_full_disk_stops_the_run_with_one_message_and_it_goes_on_when_there_is_room(
+    tmp_path: Path, film: Path
+) -> None:
+    source = make_set(tmp_path / "source", film, 5, seconds=1)
+    arguments = command(source, tmp_path / "out", "--processes", "1")
+    full = run([sys.executable, "-c", _FULL_AFTER_TWO, *arguments[3:]])
+    assert full.returncode == 1, full.stderr
+    assert "2 of 5 are ready" in full.stdout
+    assert full.stdout.count("No space left on device; make room and run the same command again") == 1
+    assert "Traceback" not in full.stderr
+    assert len(list((tmp_path / "out").rglob("*.mp4"))) == 2, "nothing unfinished is left"
+    assert not (tmp_path / "out" / "train.txt").exists()
+    assert "(3 made now, 2 before)" in run(arguments).stdout
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_file_that_cannot_be_written_to_its_end_never_gets_its_name(
+    tmp_path: Path, film: Path, processes: str
+) -> None:
+    source = make_set(tmp_path / "source", film, 3, seconds=4)
+    done = run(
+        command(source, tmp_path / "out", "--processes", processes),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)),
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "3 failed" in done.stdout
+    assert "File too large" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file()) == [
+        "classes.txt",
+        "prepared.csv",
+        "train.txt",
+        "val.txt",
+    ]
+
+
+def test_a_folder_that_cannot_be_written_to_is_named_before_anything_is_done(tmp_path: Path, film: Path) -> None:
+    source = make_set(tmp_path / "source", film, 1, seconds=1)
+    (tmp_path / "file").write_text("in the way")
+    done = run(command(source, tmp_path / "file" / "out"))
+    assert done.returncode == 2
+    assert "cannot write there (Not a directory); name a folder of your own" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_named(tmp_path: Path, film: Path) -> None:
+    source = make_set(tmp_path / "source", film, 1, seconds=1)
+    (tmp_path / "out").mkdir(mode=0o500)
+    done = run(command(source, tmp_path / "out"))
+    assert (done.returncode, "cannot write there (Permission denied)" in done.stderr) == (2, True)
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path, film: Path) -> None:
+    import fcntl
+
+    source = make_set(tmp_path / "source", film, 1, seconds=1)
+    (tmp_path / "out").mkdir()
+    handle = os.open(tmp_path / "out", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    done = run(command(source, tmp_path / "out"))
+    os.close(handle)
+    assert (done.returncode, "another preparation is running in this folder" in done.stderr) == (2, True)
