@@ -1,0 +1,195 @@
+"""Multigrid training against plain schedules of several lengths, in CPU time and accuracy.
+
+Each run is a whole training by tools/train_rec.py in a process of its own: starting, reading, validating and saving
+count. Accuracy is that after the last epoch, not the best of several validations. The plain schedule that multigrid is
+held against is the shortest whose mean accuracy is within 0.01 of the best plain one. Runs whose results --out holds
+are not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluation.files import atomic_path
+
+if TYPE_CHECKING:
+    from actiondet.config import RecognitionConfig
+
+NEAR_BEST = 0.01
+"""Below the best plain accuracy, for a plain schedule to be compared with."""
+ROUNDING = 1e-9
+"""Of differences of accuracies, which are fractions of the videos."""
+WANTED_TIME, WANTED_ACCURACY = 0.5, -0.03
+"""Multigrid's CPU time as a share of the plain schedule's, and the change of accuracy: what is hoped for."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training.
+
+    Attributes:
+        kind: "plain" or "multigrid".
+        epochs: of the plain recipe (that multigrid speeds up).
+        seed: of the run.
+        kept: whether videos were decoded once and kept in memory.
+        top_1: after the last epoch.
+        cpu_seconds: of all processes.
+    """
+
+    kind: str
+    epochs: int
+    seed: int
+    kept: bool
+    top_1: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """The mean of a schedule's runs; attributes as in `Run`."""
+
+    kind: str
+    epochs: int
+    runs: int
+    top_1: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How multigrid compares.
+
+    Attributes:
+        plain: the shortest plain schedule near the best.
+        multigrid: what is compared with it.
+        time: CPU time of multigrid as a share of the plain schedule's.
+        accuracy: how much multigrid's top-1 lies above the plain one's.
+        passed: whether both are as hoped for.
+    """
+
+    plain: Row
+    multigrid: Row
+    time: float
+    accuracy: float
+    passed: bool
+
+    def __str__(self) -> str:
+        return (
+            f"shortest plain schedule within {NEAR_BEST} of the best: {self.plain.epochs} epochs, "
+            f"top-1 {self.plain.top_1:.4f}, {self.plain.cpu_seconds:.0f} CPU s\n"
+            f"multigrid: {self.time:.2f} of its CPU time (wanted: at most {WANTED_TIME}), top-1 {self.accuracy:+.4f} "
+            f"(wanted: at least {WANTED_ACCURACY}): {'as wanted' if self.passed else 'not as wanted'}"
+        )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line of `benchmark.py multigrid`."""
+    parser.add_argument("plain", metavar="CONFIG", help="plain recipe, such as configs/toy/recognition_slowonly.yaml")
+    parser.add_argument("multigrid", metavar="CONFIG", help="configs/toy/recognition_multigrid.yaml")
+    parser.add_argument(
+        "--epochs", type=int, nargs="+", default=[20, 30, 40, 60], metavar="N", help="plain schedules (20 30 40 60)"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="runs of each (0 1 2)")
+    parser.add_argument("--decode-anew", action="store_true", help="decode each clip anew instead of keeping videos")
+    parser.add_argument("--settings", nargs="*", default=[], metavar="key=value", help="settings of all runs")
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmark_multigrid"), metavar="DIR", help="run folders")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train what is not trained yet, and print."""
+    from actiondet.config import load_recognition_config
+
+    kept = not arguments.decode_anew
+    shared = ["train.workers=0", f"data.keep_gib={16 if kept else 0}", *arguments.settings]
+    plain = load_recognition_config(arguments.plain, shared)
+    fast = load_recognition_config(arguments.multigrid, shared)
+    schedules = [("plain", arguments.plain, epochs, _lengthened(plain, epochs)) for epochs in arguments.epochs]
+    schedules.append(("multigrid", arguments.multigrid, fast.train.epochs, []))
+    runs = []
+    for seed in arguments.seeds:
+        for kind, config, epochs, more in schedules:
+            folder = arguments.out / f"{kind}_{epochs}_seed{seed}{'' if kept else '_anew'}"
+            done = _trained(folder, config, [*shared, *more, f"train.seed={seed}"], say=not arguments.json)
+            runs.append(Run(kind, epochs, seed, kept, *done))
+    rows = means(runs)
+    verdict = judge(rows)
+    if arguments.json:
+        content = {"runs": [asdict(each) for each in runs], "rows": [asdict(row) for row in rows]}
+        print(json.dumps({**content, "verdict": asdict(verdict)}, indent=2))
+    else:
+        print_table(rows)
+        print(verdict)
+
+
+def _lengthened(config: RecognitionConfig, epochs: int) -> list[str]:
+    """The settings that stretch a recipe to `epochs`."""
+    steps = [round(step * epochs / config.train.epochs, 3) for step in config.train.schedule.steps]
+    return [f"train.epochs={epochs}", *([f"train.schedule.steps={steps}"] if steps else [])]
+
+
+def _trained(folder: Path, config: str, settings: Sequence[str], *, say: bool) -> tuple[float, float]:
+    """Top-1 and CPU seconds of a training; an earlier one's, if `folder` holds one of the same settings."""
+    from actiondet.config import dump_config, load_recognition_config
+    from actiondet.engine.log import read_log
+    from evaluation.errors import InputError
+
+    record = folder / "benchmark.json"
+    asked = dump_config(load_recognition_config(config, settings))
+    if record.is_file() and (earlier := json.loads(record.read_text()))["asked"] == asked:
+        return earlier["top_1"], earlier["cpu_seconds"]
+    tool = Path(__file__).parents[1] / "train_rec.py"
+    command = [sys.executable, str(tool), config, "--out", str(folder), "--overwrite", *settings]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise InputError(f"the training {' '.join(command)} ended with exit code {process.returncode}")
+    top_1 = read_log(folder / "log.csv")[-1].score
+    assert top_1 is not None  # the last epoch is always validated
+    cpu = used.ru_utime + used.ru_stime
+    with atomic_path(record) as temporary:
+        temporary.write_text(json.dumps({"asked": asked, "top_1": top_1, "cpu_seconds": cpu}))
+    if say:
+        print(f"{folder.name}: top-1 {top_1:.4f}, {cpu:.0f} CPU s", flush=True)
+    return top_1, cpu
+
+
+def means(runs: Sequence[Run]) -> list[Row]:
+    """One row for each schedule, in the order of the runs."""
+    rows = []
+    for kind, epochs in dict.fromkeys((each.kind, each.epochs) for each in runs):
+        own = [each for each in runs if (each.kind, each.epochs) == (kind, epochs)]
+        top_1, cpu = (sum(getattr(each, name) for each in own) / len(own) for name in ("top_1", "cpu_seconds"))
+        rows.append(Row(kind, epochs, len(own), top_1, cpu))
+    return rows
+
+
+def judge(rows: Sequence[Row]) -> Verdict:
+    """Compare multigrid with the shortest plain schedule that is near the best."""
+    plain = [row for row in rows if row.kind == "plain"]
+    best = max(row.top_1 for row in plain)
+    held = min((row for row in plain if row.top_1 >= best - NEAR_BEST - ROUNDING), key=lambda row: row.epochs)
+    fast = next(row for row in rows if row.kind == "multigrid")
+    time, accuracy = fast.cpu_seconds / held.cpu_seconds, fast.top_1 - held.top_1
+    passed = time <= WANTED_TIME and accuracy >= WANTED_ACCURACY - ROUNDING
+    return Verdict(held, fast, time, accuracy, passed)
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    """One line for each schedule."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("schedule", "epochs", "runs", "top-1", "CPU s")
+    for row in rows:
+        table.add_row(row.kind, str(row.epochs), str(row.runs), f"{row.top_1:.4f}", f"{row.cpu_seconds:.0f}")
+    Console().print(table)
