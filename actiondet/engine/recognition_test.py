@@ -23,6 +23,7 @@ from actiondet.engine.devices import total
 from actiondet.engine.log import ProgressBar, say
 from actiondet.engine.score_parts import ScoreParts, ViewScores, parts_folder
 from actiondet.models.build import build_recognizer
+from actiondet.models.inference import optimize_for_inference
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights import load_weights
 from actiondet.records import VideoBatch
@@ -113,7 +114,7 @@ def run_recognition_test(
     report = load_weights(network, weights)
     if fabric.is_global_zero:
         say(str(report))
-    network.to(fabric.device)
+    network = optimize_for_inference(network).to(fabric.device)
     dataset = build_test_videos(config, test_protocol(config))
     parts = None
     if dump is not None:

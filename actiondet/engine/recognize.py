@@ -15,6 +15,7 @@ from actiondet.data.recognition import view_sampling
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.recognition_test import Protocol, test_transform, view_scores
 from actiondet.models.build import build_recognizer
+from actiondet.models.inference import optimize_for_inference
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights import load_weights
 from actiondet.video import open_video
@@ -27,7 +28,7 @@ class VideoRecognizer:
     """A recogniser, what its classes are called, and on which views it looks at a video.
 
     Attributes:
-        network: in evaluation mode.
+        network: made for inference.
         config: what it was trained as.
         classes: (C) names.
         protocol: the views.
@@ -90,7 +91,7 @@ def load_recognizer(
         classes = class_names(config)
     side = config.test.crop if views[1] == 3 else config.transform.val_crop
     protocol = Protocol(clips=views[0], crops=views[1], side=side)
-    return VideoRecognizer(network.to(device).eval(), config, classes, protocol, torch.device(device))
+    return VideoRecognizer(optimize_for_inference(network).to(device), config, classes, protocol, torch.device(device))
 
 
 def class_names(config: RecognitionConfig) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from actiondet.engine.log import ProgressBar, say
 from actiondet.engine.predict import Control, detect, gather, to_rows, write_dense_scores
 from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
+from actiondet.models.inference import optimize_for_inference
 from actiondet.models.weights import load_weights
 from actiondet.records import ClipBatch
 from evaluation.errors import InputError
@@ -30,7 +31,9 @@ from evaluation.video_map import tube_frame_map
 
 
 def load_detector(config: DetectionConfig, weights: str | Path, fabric: Fabric) -> ActionDetector:
-    """The network of `config` with the weights of a checkpoint, ours or another toolkit's, on this process's device.
+    """The network of `config`, made for inference, with the weights of a checkpoint, ours or another toolkit's.
+
+    It is on this process's device.
 
     Raises:
         InputError: weights that cannot be used.
@@ -41,7 +44,7 @@ def load_detector(config: DetectionConfig, weights: str | Path, fabric: Fabric) 
         raise InputError(f"{weights}: holds no classifier of actions for this network; train it first, then test")
     if fabric.is_global_zero:
         say(str(report))
-    return detector.to(fabric.device)
+    return optimize_for_inference(detector).to(fabric.device)
 
 
 def run_test(

@@ -1,0 +1,83 @@
+"""Testing runs a network made for inference; validation in training runs the trained one. Both say the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from actiondet.config import DetectionConfig, load_config, load_recognition_config
+from actiondet.data import build_test_set
+from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
+from actiondet.engine.devices import launch
+from actiondet.engine.recognize import load_recognizer
+from actiondet.engine.run import start
+from actiondet.engine.test import build_test_loader, load_detector, run
+from actiondet.models.build import build_detector, build_recognizer
+from actiondet.models.inference import InferenceBackbone
+from evaluation.formats.ava import ActionList
+
+ROOT = Path(__file__).parents[3]
+
+
+def shaken(network: torch.nn.Module) -> None:
+    """Give batch norm statistics and weights that are not those of a new network."""
+    torch.manual_seed(1)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)  # type: ignore[arg-type]
+            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)  # type: ignore[arg-type]
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+
+
+@pytest.mark.parametrize("config_file", ["slowonly_r18", "slowfast_r18"])
+def test_testing_scores_as_validation_does(settings: list[str], tmp_path: Path, config_file: str) -> None:
+    config = load_config(ROOT / f"configs/toy/{config_file}.yaml", [*settings, "clip.frames=8"])
+    plain = build_detector(config.model).eval()
+    shaken(plain)
+    count = config.model.num_actions
+    actions = ActionList(tuple(range(1, count + 1)), tuple(map(str, range(count))), (None,) * count)
+    save_checkpoint(Checkpoint(config, plain.state_dict(), actions, score=0.5), tmp_path / "best.pt")
+    fabric = launch()
+    fast = load_detector(config, tmp_path / "best.pt", fabric)
+    assert isinstance(fast.backbone, InferenceBackbone)
+    dataset = build_test_set(
+        config.data, clip=config.clip, transform=config.transform, num_actions=config.model.num_actions
+    )
+    loader = build_test_loader(dataset, config, fabric)
+    found = run(fast, dataset, loader, config, fabric)
+    expected = run(plain.to(fabric.device), dataset, loader, config, fabric)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.key == theirs.key
+        np.testing.assert_allclose(ours.action_scores, theirs.action_scores, rtol=0, atol=1e-5)
+        assert np.ptp(ours.action_scores) > 0.01
+
+
+def test_validation_leaves_the_trained_network_alone(
+    tiny_config: Callable[..., DetectionConfig], tmp_path: Path
+) -> None:
+    training = start(tiny_config(), folder=tmp_path, fabric=launch(), resume=False, overwrite=False)
+    before = {name: tensor.clone() for name, tensor in training.task.network.state_dict().items()}
+    training.task.validate(training.task.network)
+    after = training.task.network.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    assert all(parameter.requires_grad for parameter in training.task.network.parameters())
+
+
+def test_predicting_scores_as_the_plain_network_does(shared: Path, tmp_path: Path) -> None:
+    config = load_recognition_config(ROOT / "configs/toy/recognition_slowonly.yaml", ["model.backbone.width=8"])
+    plain = build_recognizer(config.model).eval()
+    shaken(plain)
+    names = tuple(map(str, range(config.model.num_classes)))
+    actions = ActionList(tuple(range(len(names))), names, (None,) * len(names))
+    save_checkpoint(Checkpoint(config, plain.state_dict(), actions, score=0.5), tmp_path / "best.pt")
+    recognizer = load_recognizer(tmp_path / "best.pt")
+    assert isinstance(recognizer.network.backbone, InferenceBackbone)
+    found = recognizer(shared / "videos" / "demo_skeleton.mp4")
+    expected = dataclasses.replace(recognizer, network=plain)(shared / "videos" / "demo_skeleton.mp4")
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
