@@ -11,9 +11,10 @@ import pytest
 from actiondet.config.recognition import VideoListConfig
 from actiondet.data.video_lists import list_videos
 from actiondet.video import open_video
-from data_tools.preparing.kinetics import choose_classes, plan_clips, read_table, write_lists
+from data_tools.preparing.kinetics import choose_classes, plan_clips, write_lists
 from data_tools.preparing.run import prepare
 from evaluation.errors import InputError
+from evaluation.formats.kinetics_table import read_kinetics_table
 
 HEADING = "label,youtube_id,time_start,time_end,split"
 
@@ -36,7 +37,7 @@ def test_clips_are_what_training_reads(tmp_path: Path, stamped: ModuleType) -> N
         "zumba,missingmissi,7,9,train",
         ",abcdefghijk,0,2,test",
     )
-    rows = read_table(path)
+    rows = read_kinetics_table(path)
     out = tmp_path / "out"
     summary = prepare(out, plan_clips(rows, videos, short_side=32, already_cut=False), processes=1, title="clips")
     assert (summary.exit_code(), summary.exit_code(allow_missing=True)) == (1, 0)
@@ -57,7 +58,7 @@ def test_clips_are_what_training_reads(tmp_path: Path, stamped: ModuleType) -> N
 def test_a_clip_for_a_whole_video_is_not_guessed_at(tmp_path: Path, stamped: ModuleType) -> None:
     (tmp_path / "videos").mkdir()
     stamped.write_stamped(tmp_path / "videos" / "abcdefghijk.mp4", 60, rate=Fraction(30))
-    rows = read_table(table(tmp_path, "zumba,abcdefghijk,1,5,train"))
+    rows = read_kinetics_table(table(tmp_path, "zumba,abcdefghijk,1,5,train"))
     refused = prepare(
         tmp_path / "out",
         plan_clips(rows, tmp_path / "videos", short_side=None, already_cut=False),
@@ -81,11 +82,11 @@ def test_a_clip_for_a_whole_video_is_not_guessed_at(tmp_path: Path, stamped: Mod
 )
 def test_a_faulty_table_is_named_with_its_line(tmp_path: Path, row: str, heading: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        read_table(table(tmp_path, row, heading=heading))
+        read_kinetics_table(table(tmp_path, row, heading=heading))
 
 
 def test_a_second_table_must_know_the_same_classes(tmp_path: Path) -> None:
-    rows = read_table(table(tmp_path, "b,x,1,3,train", "a,y,1,3,train"))
+    rows = read_kinetics_table(table(tmp_path, "b,x,1,3,train", "a,y,1,3,train"))
     classes = tmp_path / "classes.txt"
     assert choose_classes(rows, None, classes) == ("a", "b")
     classes.write_text("b\na\nc\n")
@@ -96,7 +97,7 @@ def test_a_second_table_must_know_the_same_classes(tmp_path: Path) -> None:
 
 
 def test_two_files_or_two_rows_for_one_clip_are_refused(tmp_path: Path, stamped: ModuleType) -> None:
-    rows = read_table(table(tmp_path, "b,abc,1,3,train", "a,abc,1,3,val"))
+    rows = read_kinetics_table(table(tmp_path, "b,abc,1,3,train", "a,abc,1,3,val"))
     stamped.write_stamped(tmp_path / "abc.mp4", 2)
     jobs = plan_clips([rows[0], rows[0]], tmp_path, short_side=None, already_cut=False)
     with pytest.raises(InputError, match="would be made twice"):

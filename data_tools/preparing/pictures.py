@@ -1,0 +1,81 @@
+"""Extracting one video, or a piece of it, into a folder of numbered JPEG pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+
+from actiondet.video import FrameFolder, index_video
+from data_tools.preparing.cut import choose_frames, read_in_order, scaled_size
+from data_tools.preparing.removal import remove
+from evaluation.errors import InputError
+
+TEMPLATE = "img_{:05d}.jpg"
+"""The first picture is img_00001.jpg: what FrameFolder and the field's tools expect."""
+_QUALITY = 95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """A job: a folder of pictures; the attributes are those of `Cut`, with a rate that must be given."""
+
+    source: str | None
+    name: str
+    fps: Fraction
+    start_us: int = 0
+    end_us: int | None = None
+    shortest_us: int = 0
+    short_side: int | None = None
+
+    @property
+    def order(self) -> str:
+        """Rate and size; the name tells the rest."""
+        return f"{self.fps} fps, " + ("own size" if self.short_side is None else f"short side {self.short_side}")
+
+    def is_whole(self, folder: Path, frames: int) -> bool:
+        """Whether the folder is there with so many pictures, none missing in between."""
+        try:
+            return len(FrameFolder(folder / self.name, TEMPLATE, fps=self.fps).index) == frames
+        except (InputError, OSError):
+            return False
+
+    def make(self, folder: Path) -> int:
+        """Write the pictures; the folder gets its name when all are there.
+
+        Raises:
+            InputError: the source cannot be read, is too short, or is damaged within the piece.
+        """
+        assert self.source is not None
+        cv2.setNumThreads(1)
+        index = index_video(self.source)
+        chosen = choose_frames(
+            index, start_us=self.start_us, end_us=self.end_us, shortest_us=self.shortest_us, fps=self.fps
+        )
+        size = scaled_size(index, self.short_side)
+        with _atomic_folder(folder / self.name) as temporary:
+            for place, (_, image) in enumerate(read_in_order(index, chosen, size), start=1):
+                bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+                coded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
+                # Not cv2.imwrite: it does not tell that a disk is full.
+                (temporary / TEMPLATE.format(place)).write_bytes(coded.tobytes())
+        return len(chosen)
+
+
+@contextmanager
+def _atomic_folder(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `target`, which takes its place only if the block succeeds."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    remove(temporary)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        remove(target)
+        os.replace(temporary, target)
+    finally:
+        remove(temporary)
