@@ -37,10 +37,11 @@ def main() -> int:
     arguments.short_side = arguments.short_side or None
     check(arguments)
 
-    from data_tools.preparing.kinetics import choose_classes, plan_clips, read_table, write_lists
+    from data_tools.preparing.kinetics import choose_classes, plan_clips, write_lists
     from data_tools.preparing.run import prepare
+    from evaluation.formats.kinetics_table import read_kinetics_table
 
-    rows = [row for path in arguments.annotations for row in read_table(path)]
+    rows = [row for path in arguments.annotations for row in read_kinetics_table(path)]
     classes = choose_classes(rows, arguments.classes, arguments.out / "classes.txt")
     jobs = plan_clips(rows, arguments.videos, short_side=arguments.short_side, already_cut=arguments.already_cut)
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="clips")

@@ -100,10 +100,12 @@ class VideoListConfig(VideoDataConfig):
 
     name: Literal["video_list"] = "video_list"
     train: str
-    """Lines `path label`, `folder frames label`, or `video_id, num_frames, label_index`; labels count from 0."""
+    """Lines `path label`, `folder frames label`, or `video_id, num_frames, label_index`; labels count from 0. Or the
+    official table of Kinetics (label,youtube_id,time_start,time_end,split), whose clips <id>_<start>_<end> may lie
+    anywhere below `videos`."""
     val: str
     classes: str | None = None
-    """Names of the labels, one a line; null names them by their numbers."""
+    """Names of the labels, one a line; null names them by their numbers (of Kinetics' table: in alphabetical order)."""
 
 
 class Ucf101Config(VideoDataConfig):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
@@ -13,6 +15,7 @@ from actiondet.config.recognition import Ucf101Config, VideoDataConfig, VideoLis
 from actiondet.video.containers import VIDEO_SUFFIXES
 from actiondet.video.sampling import IntArray
 from evaluation.errors import InputError
+from evaluation.formats.kinetics_table import is_kinetics_table, read_kinetics_table
 from evaluation.formats.video_list import VideoList, read_class_names, read_ucf101_split, read_video_list
 
 Part = Literal["train", "val"]
@@ -62,10 +65,60 @@ def list_videos(data: VideoDataConfig, part: Part) -> Listing:
 @list_videos.register
 def _(data: VideoListConfig, part: Part) -> Listing:
     path = data.train if part == "train" else data.val
-    videos = read_video_list(_existing_file(path, f"data.{part}"))
+    if is_kinetics_table(_existing_file(path, f"data.{part}")):
+        return _from_table(data, part)
+    videos = read_video_list(path)
     if data.classes is None:
         return Listing.of(videos, None, path)
     return Listing.of(videos, read_class_names(_existing_file(data.classes, "data.classes")), data.classes)
+
+
+def _from_table(data: VideoListConfig, part: Part) -> Listing:
+    """The clips of an official table, wherever below the folder of the videos a file (or folder) of their name lies."""
+    path = data.train if part == "train" else data.val
+    clips = read_kinetics_table(path)
+    # A table of several parts is one file for both settings; a table of the test part may be validated on.
+    clips = [clip for clip in clips if clip.split == part] or clips
+    if not clips:
+        raise InputError(f"{path}: lists no clips with a label")
+    if data.classes is not None:
+        classes = read_class_names(_existing_file(data.classes, "data.classes"))
+    else:  # the field numbers the classes in alphabetical order
+        tables = [each for each in (data.train, data.val) if Path(each).is_file() and is_kinetics_table(each)]
+        classes = tuple(sorted({clip.label for each in tables for clip in read_kinetics_table(each)}))
+    labels = {_plain_name(name): label for label, name in enumerate(classes)}
+    for clip in clips:
+        if _plain_name(clip.label) not in labels:
+            raise InputError(f"{path}, line {clip.line}: '{clip.label}' is no class of {data.classes}")
+    places = _find_by_stem(Path(data.videos), {clip.name for clip in clips}, pictures=data.pictures is not None)
+    return Listing(
+        source=path,
+        names=tuple(places.get(clip.name, clip.name) for clip in clips),
+        labels=np.array([labels[_plain_name(clip.label)] for clip in clips], dtype=np.int64),
+        frames=None,
+        lines=np.array([clip.line for clip in clips], dtype=np.int64),
+        classes=classes,
+        classes_source=data.classes or path,
+    )
+
+
+def _plain_name(name: str) -> str:
+    """A class name as folders and label maps may spell it, too."""
+    return re.sub("[ /_]+", "_", name)
+
+
+def _find_by_stem(folder: Path, wanted: set[str], *, pictures: bool) -> dict[str, str]:
+    """Paths below `folder`, without suffix, of the videos (or folders of pictures) called `wanted`."""
+    found = {}
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        names = (
+            folders if pictures else [Path(file).stem for file in files if Path(file).suffix.lower() in VIDEO_SUFFIXES]
+        )
+        for name in wanted.intersection(names):
+            found[name] = (Path(parent) / name).relative_to(folder).as_posix()
+        if pictures:
+            folders[:] = [name for name in folders if name not in wanted]
+    return found
 
 
 @list_videos.register
