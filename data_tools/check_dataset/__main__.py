@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.command_line import run_tool
+from evaluation.errors import InputError
 
 if TYPE_CHECKING:
     from data_tools.check_dataset.findings import Report
@@ -22,31 +23,46 @@ def main() -> int:
         description="Read everything that a training run would read, and say what is wrong. "
         "Exit code 1 if training would fail or the mAP would be wrong.",
     )
-    parser.add_argument("config", type=Path, help="configuration of a detection run")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as for tools/train_det.py")
+    parser.add_argument("config", type=Path, help="configuration of a detection or recognition run")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as for training")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON instead of tables")
     parser.add_argument("--sheet", type=Path, metavar="PNG", help="draw key moments with boxes and labels to this file")
     parser.add_argument("--tiles", type=int, default=24, metavar="N", help="moments on the sheet (default 24)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="default: one a core")
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--look", type=int, metavar="N", help="decode only N of the videos, spread evenly (default: all)"
+    )
+    arguments = parser.parse_intermixed_args()
+    if arguments.look is not None and arguments.look < 1:
+        raise InputError(f"--look {arguments.look}: expected 1 or more")
+    report = _check(arguments)
+    if arguments.json:
+        print(json.dumps(_as_json(report), indent=1))
+    else:
+        _print(report)
+    return int(report.failed)
 
-    from actiondet.config import load_config
+
+def _check(arguments: argparse.Namespace) -> Report:
+    from actiondet.config import RecognitionConfig, load_config_by_task
+
+    config = load_config_by_task(arguments.config, arguments.overrides)
+    if isinstance(config, RecognitionConfig):
+        from data_tools.check_dataset.recognition import check_recognition
+
+        return check_recognition(config, processes=arguments.processes, look=arguments.look)
+
     from actiondet.config.schema import AvaConfig
     from data_tools.check_dataset.check import check_detection
 
-    config = load_config(arguments.config, arguments.overrides)
-    report, tables, videos = check_detection(config, processes=arguments.processes)
+    report, tables, videos = check_detection(config, processes=arguments.processes, look=arguments.look)
     if arguments.sheet is not None and isinstance(config.data, AvaConfig):
         from data_tools.check_dataset.contact_sheet import write_contact_sheet
 
         names = dict(zip(report.classes.get("id", ()), report.classes.get("name", ()), strict=True))
         drawn = write_contact_sheet(arguments.sheet, config.data, tables, videos, names, tiles=max(2, arguments.tiles))
         report.facts.append(("sheet", str(arguments.sheet), f"{drawn} moments"))
-    if arguments.json:
-        print(json.dumps(_as_json(report), indent=1))
-    else:
-        _print(report)
-    return int(report.failed)
+    return report
 
 
 def _as_json(report: Report) -> dict[str, object]:

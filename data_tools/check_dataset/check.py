@@ -9,7 +9,6 @@ import pandas as pd
 
 from actiondet.config import DetectionConfig
 from actiondet.config.schema import AvaConfig, AvaKineticsConfig, SplitConfig
-from actiondet.video.containers import VIDEO_SUFFIXES
 from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.moments import (
     check_excluded,
@@ -22,19 +21,27 @@ from data_tools.check_dataset.proposals import check_against_truth, check_person
 from data_tools.check_dataset.rows import read_rows
 from data_tools.check_dataset.settings import check_settings
 from data_tools.check_dataset.truth import check_heads, check_labels, check_rows, count_classes
-from data_tools.check_dataset.videos import VideoFacts, check_videos, look_at_videos, report_missing
+from data_tools.check_dataset.videos import (
+    VideoFacts,
+    check_videos,
+    find_files,
+    look_at_videos,
+    report_missing,
+    spread,
+)
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList, read_action_list
 
 
 def check_detection(
-    config: DetectionConfig, *, processes: int
+    config: DetectionConfig, *, processes: int, look: int | None = None
 ) -> tuple[Report, dict[str, pd.DataFrame], dict[str, Path]]:
     """Check an AVA-format data set.
 
     Args:
         config: the run that would read it.
         processes: videos that are looked at side by side.
+        look: decode at most so many videos, spread evenly; None decodes all.
 
     Returns:
         What was found; the sound rows of each part; where the videos lie.
@@ -48,7 +55,7 @@ def check_detection(
     report = Report()
     actions = _read_list(data.actions, report)
     evaluated = _check_lists(config, data, actions, report)
-    check_settings(config, actions, report)
+    check_settings(config, () if actions is None else actions.names, report)
     splits = {"train": data.train, "val": data.val}
     if _same_file(data.train.truth, data.val.truth):
         report.error("leak-same-file", "data.val.truth", "train and val read the same truth", "split by video")
@@ -61,7 +68,7 @@ def check_detection(
         _check_part(part, split, table, config, data, actions, report)
     if actions is not None and evaluated is not None and tables:
         count_classes(tables, actions, evaluated, report)
-    paths = _check_videos(config, data, tables, report, processes)
+    paths = _check_videos(config, data, tables, report, processes, look)
     return report, tables, paths
 
 
@@ -168,14 +175,20 @@ def start_of(data: AvaConfig, video: str) -> float:
 
 
 def _check_videos(
-    config: DetectionConfig, data: AvaConfig, tables: dict[str, pd.DataFrame], report: Report, processes: int
+    config: DetectionConfig,
+    data: AvaConfig,
+    tables: dict[str, pd.DataFrame],
+    report: Report,
+    processes: int,
+    look: int | None,
 ) -> dict[str, Path]:
     names = sorted({name for table in tables.values() for name in table["video"].unique()})
     if not Path(data.videos).is_dir():
         report.error("video-folder", "data.videos", f"{data.videos} is no folder", "give the folder of the videos")
         return {}
-    paths = _find(data, names, report)
+    paths = find_files(data.videos, names, pictures=data.pictures is not None, report=report)
     report_missing(data.videos, names, paths, report)
+    paths = spread(paths, look)
     looked = look_at_videos(paths, data.pictures, processes)
     check_videos(data.videos, looked, config.clip.clip_fps, report)
     starts = {name: start_of(data, name) for name in names}
@@ -189,19 +202,3 @@ def _check_videos(
 
 def _of(looked: dict[str, VideoFacts], table: pd.DataFrame) -> dict[str, VideoFacts]:
     return {name: looked[name] for name in table["video"].unique() if name in looked}
-
-
-def _find(data: AvaConfig, names: list[str], report: Report) -> dict[str, Path]:
-    """Where the videos lie; a name with two files is reported."""
-    folder = Path(data.videos)
-    if data.pictures is not None:
-        return {name: folder / name for name in names if (folder / name).is_dir()}
-    files: dict[str, list[Path]] = {}
-    for parent in sorted({name.rpartition("/")[0] for name in names}):
-        for path in sorted((folder / parent).iterdir()) if (folder / parent).is_dir() else ():
-            if path.suffix.lower() in VIDEO_SUFFIXES:
-                files.setdefault(f"{parent}/{path.stem}" if parent else path.stem, []).append(path)
-    twice = [name for name in names if len(files.get(name, ())) > 1]
-    if twice:
-        report.error("video-ambiguous", data.videos, f"two files are called {some(twice)}", "keep one of them")
-    return {name: files[name][0] for name in names if name in files}

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from actiondet.config import DetectionConfig
+from actiondet.config import DetectionConfig, RecognitionConfig
 from data_tools.check_dataset.findings import Report, some
-from evaluation.formats.action_list import ActionList
 
 _SIDES = re.compile(r"\b(left|right|leftward|rightward)s?\b", re.IGNORECASE)
 
 
-def check_settings(config: DetectionConfig, actions: ActionList | None, report: Report) -> None:
+def check_settings(config: DetectionConfig | RecognitionConfig, names: Sequence[str], report: Report) -> None:
     """Check the weights that training starts from, and whether pictures may be mirrored."""
     weights = config.train.weights
     if weights is not None and weights != "published" and not Path(weights).is_file():
         report.error("weights-missing", "train.weights", f"there is no file {weights}", "give a checkpoint, or null")
-    sided = [name for name in actions.names if _SIDES.search(name.replace("_", " "))] if actions is not None else []
+    sided = [name for name in names if _SIDES.search(_words(name))]
     if sided and config.transform.flip > 0:
         report.warn(
             "flip-of-sides",
@@ -25,3 +25,8 @@ def check_settings(config: DetectionConfig, actions: ActionList | None, report: 
             f"mirrors pictures, but actions know left and right: {some(sided)}",
             "set transform.flip=0, or the network learns each as its opposite",
         )
+
+
+def _words(name: str) -> str:
+    """Part a name such as walk_left or WalkLeft into words."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("_", " "))

@@ -40,6 +40,33 @@ class VideoFacts:
     blank: bool = False
 
 
+def find_files(folder: str, names: Sequence[str], *, pictures: bool, report: Report) -> dict[str, Path]:
+    """Where the videos lie, by their names without suffix; a name with two files is reported.
+
+    With `pictures`, a video is a folder of its name.
+    """
+    home = Path(folder)
+    if pictures:
+        return {name: home / name for name in names if (home / name).is_dir()}
+    files: dict[str, list[Path]] = {}
+    for parent in sorted({name.rpartition("/")[0] for name in names}):
+        for path in sorted((home / parent).iterdir()) if (home / parent).is_dir() else ():
+            if path.suffix.lower() in VIDEO_SUFFIXES:
+                files.setdefault(f"{parent}/{path.stem}" if parent else path.stem, []).append(path)
+    twice = [name for name in names if len(files.get(name, ())) > 1]
+    if twice:
+        report.error("video-ambiguous", folder, f"two files are called {some(twice)}", "keep one of them")
+    return {name: files[name][0] for name in names if name in files}
+
+
+def spread(paths: Mapping[str, Path], most: int | None) -> dict[str, Path]:
+    """At most `most` of the videos, evenly from first to last; None: all."""
+    if most is None or most >= len(paths):
+        return dict(paths)
+    names = list(paths)
+    return {names[place]: paths[names[place]] for place in np.linspace(0, len(names) - 1, most).astype(int)}
+
+
 def look_at_videos(
     paths: Mapping[str, Path], pictures: FrameFolderConfig | None, processes: int
 ) -> dict[str, VideoFacts]:

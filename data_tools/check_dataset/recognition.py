@@ -1,0 +1,101 @@
+"""Everything that a recognition run would read, read and compared without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from actiondet.config import RecognitionConfig
+from actiondet.config.recognition import VideoClipConfig
+from data_tools.check_dataset.findings import Report
+from data_tools.check_dataset.moments import check_leaks
+from data_tools.check_dataset.settings import check_settings
+from data_tools.check_dataset.video_lists import (
+    check_entries,
+    check_folders,
+    check_numbers,
+    check_recordings,
+    count_labels,
+    read_parts,
+)
+from data_tools.check_dataset.videos import (
+    VideoFacts,
+    check_videos,
+    find_files,
+    look_at_videos,
+    report_missing,
+    spread,
+)
+
+
+def check_recognition(config: RecognitionConfig, *, processes: int, look: int | None) -> Report:
+    """Check a set of videos that show one action each.
+
+    Args:
+        config: the run that would read it.
+        processes: videos that are looked at side by side.
+        look: decode at most so many videos, spread evenly; None decodes all.
+
+    Raises:
+        InputError: the data set is of a kind that cannot be checked.
+    """
+    data = config.data
+    report = Report()
+    tables, classes, source = read_parts(data, report)
+    num_classes = config.model.num_classes
+    check_settings(config, classes or (), report)
+    check_numbers(tables, classes, source, num_classes, report)
+    check_folders(tables, classes, report)
+    check_recordings(tables, report)
+    for part, table in tables.items():
+        check_entries(part, table, report)
+        report.facts.append((part, "videos", str(len(table))))
+    count_labels(tables, classes, num_classes, report)
+    names = sorted({name for table in tables.values() for name in table["video"]})
+    if not Path(data.videos).is_dir():
+        report.error("video-folder", "data.videos", f"{data.videos} is no folder", "give the folder of the videos")
+        return report
+    paths = find_files(data.videos, names, pictures=data.pictures is not None, report=report)
+    report_missing(data.videos, names, paths, report)
+    looked = look_at_videos(spread(paths, look), data.pictures, processes)
+    # Clips of mmaction2 and uniform count the file's own frames, but sets of mixed rates are usual: a warning will do.
+    check_videos(data.videos, looked, config.clip.target_fps, report)
+    for part, table in tables.items():
+        _check_frames(part, table, looked, config.clip, report)
+    check_leaks(tables, {part: str(table["source"].iloc[0]) for part, table in tables.items()}, looked, report)
+    return report
+
+
+def _check_frames(
+    part: str, table: pd.DataFrame, looked: dict[str, VideoFacts], clip: VideoClipConfig, report: Report
+) -> None:
+    """Hold the number of frames against what the list promises, and what a clip wants."""
+    counts = {name: facts.frames for name, facts in looked.items() if facts.fault is None}
+    known = table[table["video"].isin(list(counts))]
+    if len(known) == 0:
+        return
+    actual = known["video"].map(counts).to_numpy(dtype=np.float64)
+    promised = known["frames"].to_numpy(dtype=np.float64)
+    fewer = promised > actual + 1
+    if fewer.any():
+        row = known[fewer].iloc[0]
+        report.error(
+            "fewer-frames",
+            f"{row['source']}, line {row['line']}",
+            f"promises {row['frames']:g} frames of '{row['video']}', which has {counts[row['video']]} "
+            f"({int(fewer.sum())} videos)",
+            "extract or cut again, or count anew",
+        )
+    if clip.sampling == "uniform":
+        return
+    short = actual < clip.frames * clip.stride
+    if short.mean() > 0.5:
+        report.warn(
+            "shorter-than-clip",
+            str(table["source"].iloc[0]),
+            f"{short.mean():.0%} of the videos of {part} are shorter than a clip of {clip.frames} x {clip.stride} "
+            f"frames (median {np.median(actual):g})",
+            "lower clip.stride, or set clip.sampling=uniform",
+        )
