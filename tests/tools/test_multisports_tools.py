@@ -1,0 +1,145 @@
+"""From a trained network to scored tubes on a set in MultiSports' form, with the programs alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from actiondet.config import load_config
+from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
+from actiondet.engine.trained import named_actions
+from actiondet.models.build import build_detector
+from evaluation.formats.multisports import read_multisports, read_video_detections, write_multisports
+
+ROOT = Path(__file__).parents[2]
+CONFIG = str(ROOT / "configs/toy/multisports_slowfast_r18.yaml")
+SMALL = [
+    "model.backbone.width=4",
+    "model.backbone.beta_inv=1",
+    "transform.train_short_side=[64,72]",
+    "transform.train_crop=[64,64]",
+    "transform.test_short_side=64",
+    "data.train_every=120",
+    "data.val_every=20",
+    "train.epochs=1",
+    "train.workers=0",
+]
+
+
+@pytest.fixture
+def settings(toy: Path) -> list[str]:
+    """The toy configuration on the tiny set."""
+    folder = toy / "multisports"
+    files = [f"data.{part}.truth={folder / 'multisports_GT.pkl'}" for part in ("train", "val")]
+    files += [f"data.{part}.proposals={folder / f'person_boxes/{part}.pkl'}" for part in ("train", "val")]
+    return [CONFIG, *SMALL, f"data.videos={folder / 'trimmed_videos'}", *files]
+
+
+@pytest.fixture
+def weights(settings: list[str], tmp_path: Path) -> Path:
+    """An untrained network."""
+    config = load_config(settings[0], settings[1:])
+    network = build_detector(config.model)
+    save_checkpoint(Checkpoint(config, network.state_dict(), named_actions(config)), tmp_path / "untrained.pt")
+    return tmp_path / "untrained.pt"
+
+
+def run_tool(monkeypatch: pytest.MonkeyPatch, tool: str, *arguments: str) -> int:
+    """Run a program in this process, which has loaded torch already; returns its exit code."""
+    monkeypatch.setattr(sys, "argv", [f"tools/{tool}", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "tools" / tool), run_name="__main__")
+    return int(ended.value.code or 0)
+
+
+def test_train_test_link_and_score(
+    settings: list[str],
+    toy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    truth, run = str(toy / "multisports/multisports_GT.pkl"), tmp_path / "run"
+    assert run_tool(monkeypatch, "train_det.py", *settings, "--out", str(run)) == 0
+    assert "mAP@0.5 0." in capsys.readouterr().out
+    how = ["--weights", str(run / "best.pt"), "--out", str(run / "test"), "--stride", "4"]
+    assert run_tool(monkeypatch, "test_det.py", *settings, *how) == 0
+    assert "moments: all" in capsys.readouterr().out
+    boxes, tubes = str(run / "test/frame_detections.pkl"), str(run / "tubes.pkl")
+    assert run_tool(monkeypatch, "eval_multisports.py", "frame", "--truth", truth, "--detections", boxes) == 0
+    told = capsys.readouterr().out
+    mean_ap = json.loads((run / "test/results.json").read_text())["mean_ap"]
+    assert f"{mean_ap:.4f}" in told
+    assert run_tool(monkeypatch, "link_tubes.py", "--detections", boxes, "--truth", truth, "--out", tubes) == 0
+    assert run_tool(monkeypatch, "eval_multisports.py", "video", "--truth", truth, "--detections", tubes) == 0
+    known = set(read_multisports(truth).test_videos)
+    assert set(read_video_detections(tubes).videos) <= known
+
+
+def test_what_belongs_to_the_other_kind_of_set_is_refused(
+    settings: list[str],
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    how = ["--weights", str(weights), "--out", str(tmp_path / "out")]
+    assert run_tool(monkeypatch, "test_det.py", *settings, *how, "--dump") == 2
+    assert "--dump is for AVA-format sets; on MultiSports --min-score 0 writes every score" in capsys.readouterr().err
+    ava = str(ROOT / "configs/toy/slowonly_r18.yaml")
+    assert run_tool(monkeypatch, "test_det.py", ava, *how, "--stride", "2") == 2
+    assert "--stride and --labels-per-box are for MultiSports; data.name is 'ava'" in capsys.readouterr().err
+    assert run_tool(monkeypatch, "test_det.py", *settings, *how, "--stride", "0") == 2
+    assert "--stride 0: expected 1 (every frame) or more" in capsys.readouterr().err
+
+
+def start(settings: list[str], *more: str, processes: int = 1) -> subprocess.Popen[bytes]:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    return subprocess.Popen(
+        [sys.executable, *(launcher if processes > 1 else []), str(ROOT / "tools/test_det.py"), *settings, *more],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.slow
+def test_a_killed_test_resumes_and_two_processes_write_the_same_file(
+    settings: list[str], toy: Path, weights: Path, tmp_path: Path
+) -> None:
+    # The two training videos are tested: there is only one for validation.
+    truth = toy / "multisports/multisports_GT.pkl"
+    official = read_multisports(truth)
+    swapped = tmp_path / "GT.pkl"
+    write_multisports(swapped, replace(official, test_videos=official.train_videos))
+    persons = toy / "multisports/person_boxes/train.pkl"
+    settings = [*settings, f"data.val.truth={swapped}", f"data.val.proposals={persons}"]
+    common = ["--weights", str(weights), "--min-score", "0.01"]
+    assert start(settings, *common, "--out", str(tmp_path / "whole")).wait(300) == 0
+
+    killed = start(settings, *common, "--out", str(tmp_path / "killed"))
+    until = time.monotonic() + 200
+    while not list((tmp_path / "killed").glob("*.parts/*.json")) and time.monotonic() < until:
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    (part,) = (tmp_path / "killed").glob("*.parts/*.npy")
+    kept = part.stat().st_mtime_ns
+    assert not (tmp_path / "killed/frame_detections.pkl").exists()
+    resumed = start(settings, *common, "--out", str(tmp_path / "killed"))
+    assert resumed.wait(300) == 0
+    assert kept < (tmp_path / "killed/frame_detections.pkl").stat().st_mtime_ns
+
+    assert start(settings, *common, "--out", str(tmp_path / "two"), processes=2).wait(300) == 0
+    whole, *others = ((tmp_path / name / "frame_detections.pkl").read_bytes() for name in ("whole", "killed", "two"))
+    assert all(each == whole for each in others)
