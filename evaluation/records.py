@@ -33,9 +33,9 @@ class FrameKey(NamedTuple):
 
 def _expect(array: npt.NDArray[np.generic], name: str, *shape: int | None) -> None:
     """Raise a ValueError unless `array` has `shape`; None stands for any length."""
-    fits = array.ndim == len(shape) and all(
-        want is None or have == want for have, want in zip(array.shape, shape, strict=True)
-    )
+    fits = array.ndim == len(shape)
+    for have, want in zip(array.shape, shape, strict=False):  # a loop: hundreds of thousands of records are made
+        fits = fits and (want is None or have == want)
     if not fits:
         wanted = "(" + ", ".join("any" if want is None else str(want) for want in shape) + ")"
         raise ValueError(f"{name} has shape {array.shape}, expected {wanted}")

@@ -80,15 +80,49 @@ def _read_pickle(path: str | os.PathLike[str]) -> dict[FrameKey, PersonBoxes]:
         raise InputError(
             f'{path}: holds a {type(content).__name__}; expected person boxes, a dict of "video,0902" to (P, 5) arrays'
         )
-    result: dict[FrameKey, PersonBoxes] = {}
-    for text, rows in content.items():
-        key = _frame_key(text)
-        if key is None:
+    keys = _frame_keys(path, content)
+    joined = _joined(list(content.values()))
+    if joined is None:
+        return {key: _checked(path, key, text, rows) for key, (text, rows) in zip(keys, content.items(), strict=True)}
+    boxes, scores, ends = joined
+    starts = [0, *ends[:-1]]
+    return {
+        key: PersonBoxes(key, boxes[start:end], scores[start:end])
+        for key, start, end in zip(keys, starts, ends, strict=True)
+    }
+
+
+def _joined(entries: list[object]) -> tuple[FloatArray, FloatArray, list[int]] | None:
+    """Return boxes and scores of all entries and the end of each, or None where some need a closer look.
+
+    A set has hundreds of thousands of moments with a few boxes each: looked at one by one, they take ten times as long.
+    """
+    arrays = [entry for entry in entries if isinstance(entry, np.ndarray) and entry.ndim == 2 and entry.shape[1] == 5]
+    if len(arrays) < len(entries) or not arrays or any(array.dtype.kind != "f" for array in arrays):
+        return None
+    rows = np.concatenate(arrays)
+    if columns.bad_coordinates(rows[:, :4]) or not np.isfinite(rows[:, 4]).all():
+        return None
+    boxes, scores = rows[:, :4].astype(np.float32), rows[:, 4].astype(np.float32)
+    return boxes, scores, np.cumsum([len(array) for array in arrays]).tolist()
+
+
+def _frame_keys(path: str | os.PathLike[str], texts: Iterable[object]) -> dict[FrameKey, None]:
+    """Return the keys of a pickle, in its order."""
+    keys: dict[FrameKey, None] = {}
+    moments: dict[str, int | None] = {}  # by the text of the time: all videos have the same few hundred
+    for text in texts:
+        video, _, time = text.rpartition(",") if isinstance(text, str) else ("", "", "")
+        if time not in moments:
+            moments[time] = _moment(time)
+        moment = moments[time]
+        if not video or moment is None:
             raise InputError(f'{path}: key {text!r} is not "video,seconds" such as "1j20qq1JyX4,0902"')
-        if key in result:
+        key = FrameKey(video, moment)
+        if key in keys:
             raise InputError(f"{path}: key {text!r} names a moment that is already there; expected each moment once")
-        result[key] = _checked(path, key, text, rows)
-    return result
+        keys[key] = None
+    return keys
 
 
 def _checked(path: str | os.PathLike[str], key: FrameKey, text: str, rows: object) -> PersonBoxes:
@@ -120,10 +154,5 @@ def _text_key(key: FrameKey) -> str:
     return f"{key.video},{columns.time_of(key.moment)}"
 
 
-def _frame_key(text: object) -> FrameKey | None:
-    if not isinstance(text, str) or "," not in text:
-        return None
-    video, _, time = text.rpartition(",")
-    if not video or not columns.is_finite(time):
-        return None
-    return FrameKey(video, int(columns.moments_of(np.array([float(time)]))[0]))
+def _moment(time: str) -> int | None:
+    return int(columns.moments_of(np.array([float(time)]))[0]) if columns.is_finite(time) else None
