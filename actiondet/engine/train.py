@@ -18,7 +18,7 @@ from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.data import Loaded
 from actiondet.engine.checkpoint import Progress, save_checkpoint
 from actiondet.engine.devices import prepare_determinism, seed_step, total
-from actiondet.engine.log import EpochRow, ProgressBar
+from actiondet.engine.log import EpochRow, ProgressBar, say
 from actiondet.engine.run import Run, finished, save_last, start
 from evaluation.errors import InputError
 
@@ -49,6 +49,8 @@ def train(
         finish_epoch(run, seconds=time.monotonic() - began)
     if run.log is not None:
         run.log.close()
+        if run.progress.skipped:
+            say(f"left out: {run.progress.skipped} training clips, over all epochs, whose video could not be read")
     return run.progress.best
 
 
