@@ -67,7 +67,7 @@ def check_detection(
         tables[part] = table
         _check_part(part, split, table, config, data, actions, report)
     if actions is not None and evaluated is not None and tables:
-        count_classes(tables, actions, evaluated, report)
+        count_classes(tables, actions, evaluated, report, repeat_threshold=config.train.repeat_threshold)
     paths = _check_videos(config, data, tables, report, processes, look)
     return report, tables, paths
 

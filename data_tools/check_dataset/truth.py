@@ -93,11 +93,29 @@ def check_heads(path: str, table: pd.DataFrame, multi_label: bool, report: Repor
         )
 
 
-def count_classes(tables: dict[str, pd.DataFrame], actions: ActionList, evaluated: ActionList, report: Report) -> None:
-    """Count the examples of every action and name those that cannot be learnt or scored."""
+def count_classes(
+    tables: dict[str, pd.DataFrame],
+    actions: ActionList,
+    evaluated: ActionList,
+    report: Report,
+    *,
+    repeat_threshold: float | None = None,
+) -> None:
+    """Count the examples of every action and name those that cannot be learnt or scored.
+
+    Args:
+        tables: the sound rows of each part.
+        actions: those that the truth may hold.
+        evaluated: those that are scored.
+        report: takes what is found.
+        repeat_threshold: of repeat-factor sampling; the examples that an epoch then shows are counted, too.
+    """
     frame = pd.DataFrame({"id": actions.ids, "name": actions.names})
     for part, table in tables.items():
         frame[part] = frame["id"].map(table["label"].value_counts()).fillna(0).astype(int)
+        if part == "train" and repeat_threshold is not None:
+            shown = frame["id"].map(_count_repeated(table[table["label"] >= 0], repeat_threshold))
+            frame["train, repeated"] = shown.fillna(0).round().astype(int)
     frame["evaluated"] = frame["id"].isin(evaluated.ids)
     report.classes = frame
     scored = frame[frame["evaluated"]]
@@ -121,6 +139,14 @@ def count_classes(tables: dict[str, pd.DataFrame], actions: ActionList, evaluate
             )
     if set(tables) == {"train", "val"}:
         _check_shift(frame, report)
+
+
+def _count_repeated(table: pd.DataFrame, threshold: float) -> pd.Series[float]:
+    """Examples of each label in an epoch of repeat-factor sampling: a moment has its rarest label's factor (LVIS)."""
+    moment = table.groupby(["video", "moment"]).ngroup()
+    share = moment.groupby(table["label"]).nunique() / moment.nunique()
+    factor = table["label"].map(np.sqrt(threshold / share).clip(lower=1.0))
+    return factor.groupby(moment).transform("max").groupby(table["label"]).sum()
 
 
 def _check_shift(frame: pd.DataFrame, report: Report) -> None:

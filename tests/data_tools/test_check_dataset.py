@@ -194,3 +194,19 @@ def test_the_program_prints_json_draws_the_sheet_and_ends_with_1(planted: Path, 
     said = json.loads(done.stdout)
     assert [finding["code"] for finding in said["findings"]][:1] == ["id-not-in-list"]
     assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+def test_the_examples_that_repeat_factor_sampling_shows_are_counted(toy: Path) -> None:
+    assert "train, repeated" not in check(toy, []).classes
+    classes = check(toy, ["train.repeat_threshold=0.6"]).classes.set_index("id")
+    lines = [line.split(",") for line in (toy / "ava" / "ava_train.csv").read_text().split()]
+    shown: dict[tuple[str, str], list[int]] = {}
+    for row in lines:
+        shown.setdefault((row[0], row[1]), []).append(int(row[6]))
+    share = {label: sum(label in each for each in shown.values()) / len(shown) for label in classes.index}
+    for label in classes.index:
+        expected = sum(
+            each.count(label) * max(1.0, *((0.6 / share[other]) ** 0.5 for other in each)) for each in shown.values()
+        )
+        assert classes.loc[label, "train, repeated"] == round(expected)
+    assert (classes["train, repeated"] > classes["train"]).any()
