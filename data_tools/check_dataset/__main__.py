@@ -85,7 +85,7 @@ def _print(report: Report) -> None:
         facts.add_row(*map(escape, fact))
     console.print(facts)
     if len(report.classes):
-        classes = Table(*map(str, report.classes.columns), title="Examples (rows) of each action")
+        classes = Table(*map(str, report.classes.columns), title="Examples of each action")
         for row in report.classes.itertuples(index=False):
             classes.add_row(*(escape(str(value)) for value in row))
         console.print(classes)

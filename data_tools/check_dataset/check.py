@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from actiondet.config import DetectionConfig
-from actiondet.config.schema import AvaConfig, AvaKineticsConfig, SplitConfig
+from actiondet.config.schema import AvaConfig, AvaKineticsConfig, MultiSportsConfig, SplitConfig
 from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.moments import (
     check_excluded,
@@ -21,6 +21,7 @@ from data_tools.check_dataset.proposals import check_against_truth, check_person
 from data_tools.check_dataset.rows import read_rows
 from data_tools.check_dataset.settings import check_settings
 from data_tools.check_dataset.truth import check_heads, check_labels, check_rows, count_classes
+from data_tools.check_dataset.tubes import check_tubes
 from data_tools.check_dataset.videos import (
     VideoFacts,
     check_videos,
@@ -36,7 +37,7 @@ from evaluation.formats.action_list import ActionList, read_action_list
 def check_detection(
     config: DetectionConfig, *, processes: int, look: int | None = None
 ) -> tuple[Report, dict[str, pd.DataFrame], dict[str, Path]]:
-    """Check an AVA-format data set.
+    """Check a data set of persons and what they do.
 
     Args:
         config: the run that would read it.
@@ -50,8 +51,10 @@ def check_detection(
         InputError: the data set is of a kind that cannot be checked.
     """
     data = config.data
+    if isinstance(data, MultiSportsConfig):
+        return check_tubes(config, data, processes=processes, look=look)
     if not isinstance(data, AvaConfig):
-        raise InputError(f"data.name: the checker knows AVA-format sets, not '{data.name}'")
+        raise InputError(f"data.name: the checker knows ava, ava_kinetics and multisports, not '{data.name}'")
     report = Report()
     actions = _read_list(data.actions, report)
     evaluated = _check_lists(config, data, actions, report)

@@ -20,6 +20,7 @@ from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
 
 _SOUND_RECALL = 0.8
 _HOPELESS_RECALL = 0.3
+_PER_SECOND = 1_000_000
 
 
 def read_persons(path: str, report: Report) -> dict[FrameKey, PersonBoxes] | None:
@@ -66,16 +67,21 @@ def _check_key_dialect(path: str, report: Report) -> None:
         )
 
 
-def check_persons(path: str, found: dict[FrameKey, PersonBoxes], threshold: float, report: Report) -> None:
-    """Check coordinates and scores."""
+def _spoken(key: FrameKey, per_unit: int) -> str:
+    return f"{key.video},{key.moment / per_unit:g}"
+
+
+def check_persons(
+    path: str, found: dict[FrameKey, PersonBoxes], threshold: float, report: Report, *, per_unit: int = _PER_SECOND
+) -> None:
+    """Check coordinates and scores; messages divide moments by `per_unit`."""
     every = [persons for persons in found.values() if len(persons)]
     boxes = np.concatenate([persons.boxes for persons in every]).astype(np.float64)
     scores = np.concatenate([persons.scores for persons in every])
     owners = np.repeat(np.arange(len(every)), [len(persons) for persons in every])
 
     def where(wrong: npt.NDArray[np.bool_]) -> str:
-        key = every[owners[int(wrong.argmax())]].key
-        return f"{path}, '{key.video},{key.moment / 1e6:g}'"
+        return f"{path}, '{_spoken(every[owners[int(wrong.argmax())]].key, per_unit)}'"
 
     inverted = (boxes[:, 0] > boxes[:, 2]) | (boxes[:, 1] > boxes[:, 3])
     outside = np.asarray(((boxes < -0.01) | (boxes > 1.01)).any(axis=1))
@@ -128,8 +134,13 @@ def check_against_truth(
     excluded: Collection[FrameKey],
     threshold: float,
     report: Report,
+    *,
+    per_unit: int = _PER_SECOND,
 ) -> None:
-    """Check that boxes and truth speak of the same moments, and how many true persons are found."""
+    """Check that boxes and truth speak of the same moments, and how many true persons are found.
+
+    Messages divide moments by `per_unit`: microseconds become seconds, frame numbers stay what they are.
+    """
     people = table[table["label"] >= 0].drop_duplicates(["video", "moment", *BOX])
     moments = {
         FrameKey(video, int(moment)): rows
@@ -141,7 +152,7 @@ def check_against_truth(
         report.error(
             "proposals-for-none",
             path,
-            f"no moment of the truth has a box {_why_none(list(moments), list(found))}",
+            f"no moment of the truth has a box {_why_none(list(moments), list(found), per_unit)}",
             "give the boxes of this part; names and seconds must be those of the truth",
         )
         return
@@ -156,7 +167,7 @@ def check_against_truth(
         report.error(
             "truth-without-proposals",
             path,
-            f"{len(lacking)} of {len(moments)} moments with persons have no box: '{key.video},{key.moment / 1e6:g}'",
+            f"{len(lacking)} of {len(moments)} moments with persons have no box: '{_spoken(key, per_unit)}'",
             "run the person detector on them: their persons can never be found",
         )
     elif lacking:
@@ -169,20 +180,18 @@ def check_against_truth(
             "proposals-without-truth",
             path,
             f"{len(idle)} of {len(found)} moments are not in the truth"
-            + (f" (videos {some(strangers)})" if strangers else f", e.g. '{idle[0].video},{idle[0].moment / 1e6:g}'"),
+            + (f" (videos {some(strangers)})" if strangers else f", e.g. '{_spoken(idle[0], per_unit)}'"),
             "are these the boxes of this part? moments without persons belong into the truth as rows video,time",
         )
     _check_recall(part, path, people[BOX].to_numpy(dtype=np.float64), moments, found, threshold, report)
 
 
-def _why_none(wanted: list[FrameKey], found: list[FrameKey]) -> str:
+def _why_none(wanted: list[FrameKey], found: list[FrameKey], per_unit: int) -> str:
     """Guess why two sets of keys share nothing."""
-    example = (
-        f"(truth '{wanted[0].video},{wanted[0].moment / 1e6:g}', boxes '{found[0].video},{found[0].moment / 1e6:g}')"
-    )
+    example = f"(truth '{_spoken(wanted[0], per_unit)}', boxes '{_spoken(found[0], per_unit)}')"
     ours, theirs = {key.video for key in wanted}, {key.video for key in found}
     if ours & theirs:
-        return f"{example}: the videos agree, the seconds do not"
+        return f"{example}: the videos agree, the moments do not"
     if {Path(name).stem.lower() for name in ours} & {Path(name).stem.lower() for name in theirs}:
         return f"{example}: the names differ by suffix, folder or case"
     return f"{example}: the videos are others"

@@ -1,0 +1,239 @@
+"""Everything that a run on MultiSports, or another set of tubes, would read, read and compared without training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from actiondet.config import DetectionConfig
+from actiondet.config.schema import MultiSportsConfig, TubeSplitConfig
+from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.moments import check_leaks
+from data_tools.check_dataset.proposals import check_against_truth, check_persons
+from data_tools.check_dataset.rows import BOX
+from data_tools.check_dataset.settings import check_settings
+from data_tools.check_dataset.tube_videos import check_tube_videos
+from data_tools.check_dataset.videos import check_videos, find_files, look_at_videos, report_missing, spread
+from evaluation.errors import InputError
+from evaluation.formats.frame_tables import read_frame_persons, read_tube_csv
+from evaluation.formats.multisports import read_multisports
+from evaluation.tube_truth import TubeTruth
+
+# Rounding may carry a corner a little over the border; training cuts boxes there.
+_BEYOND = 0.01
+# A CSV does not say how many labels there are; more than this no set has.
+_MANY = 10_000
+
+
+def check_tubes(
+    config: DetectionConfig, data: MultiSportsConfig, *, processes: int, look: int | None
+) -> tuple[Report, dict[str, pd.DataFrame], dict[str, Path]]:
+    """Check a data set of tubes.
+
+    Args:
+        config: the run that would read it.
+        data: its data set.
+        processes: videos that are looked at side by side.
+        look: decode at most so many videos, spread evenly; None decodes all.
+
+    Returns:
+        What was found; the sound boxes of each part; where the videos lie.
+    """
+    report = Report()
+    truths: dict[str, TubeTruth] = {}
+    splits = {"train": data.train, "val": data.val}
+    for part, split in splits.items():
+        truth = _read_truth(part, split.truth, config.model.num_actions, report)
+        if truth is not None:
+            truths[part] = truth
+    names = next((truth.labels for truth in truths.values()), ())
+    check_settings(config, names, report)
+    tables = {}
+    for part, truth in truths.items():
+        table = _boxes(splits[part].truth, truth, report)
+        _check_heads(splits[part].truth, table, config.model.multi_label, report)
+        tables[part] = table
+        _check_proposals(part, splits[part], truth, table, data.person_threshold, report)
+        report.facts.append((part, "videos", str(len(truth.test_videos))))
+        report.facts.append((part, "annotated frames", str(len(table.drop_duplicates(["video", "moment"])))))
+        report.facts.append((part, "tubes", str(len(truth.of_videos(truth.test_videos)))))
+    _count_classes(truths, report)
+    return report, tables, _check_files(config, data, truths, tables, report, processes, look)
+
+
+def _read_truth(part: str, path: str, num_actions: int, report: Report) -> TubeTruth | None:
+    """The truth whose test videos are those of `part`."""
+    if not Path(path).is_file():
+        report.error("file-missing", path, "there is no such file", "give multisports_GT.pkl or a CSV of its layout")
+        return None
+    csv = Path(path).suffix == ".csv"
+    try:
+        truth = read_tube_csv(path, labels=_MANY) if csv else read_multisports(path)
+    except (InputError, OSError) as fault:
+        report.error("truth-unreadable", path, str(fault), "mend the file; training would stop here")
+        return None
+    if csv:
+        _check_csv_labels(path, truth, num_actions, report)
+        return replace(truth, labels=truth.labels[:num_actions])
+    if len(truth.labels) != num_actions:
+        report.error(
+            "num-actions",
+            "model.num_actions",
+            f"is {num_actions}, but {path} has {len(truth.labels)} labels",
+            f"set model.num_actions={len(truth.labels)}",
+        )
+    return truth if part == "val" else replace(truth, test_videos=truth.train_videos)
+
+
+def _check_csv_labels(path: str, truth: TubeTruth, num_actions: int, report: Report) -> None:
+    labels = truth.tubes.labels
+    if labels.max(initial=0) < num_actions:
+        return
+    if labels.min() == 1 and labels.max() == num_actions:
+        what = f"labels are 1 to {num_actions}: they count from 1"
+        report.error("ids-off-by-one", path, what, "subtract 1 in column 7 (labels of tube sets count from 0)")
+    else:
+        report.error(
+            "id-not-in-list",
+            path,
+            f"has label {labels.max()}, but model.num_actions is {num_actions}",
+            f"expected 0 to {num_actions - 1}; mend column 7 or set model.num_actions",
+        )
+
+
+def _boxes(path: str, truth: TubeTruth, report: Report) -> pd.DataFrame:
+    """The sound boxes of the part: columns video, moment (frame from 1), x1 ... y2, label, person (tube)."""
+    rows = truth.rows(truth.test_videos)
+    table: pd.DataFrame = pd.DataFrame({"video": rows.video.astype(str), "moment": rows.moment, "label": rows.labels})
+    table[BOX] = rows.boxes
+    table["person"] = rows.persons
+    if len(table) == 0:
+        report.error("no-persons", path, "no video of this part has a box", "is this the truth of the right part?")
+        return table
+    x1, y1, x2, y2 = (table[name] for name in BOX)
+    inverted = (x1 > x2) | (y1 > y2)
+    flat = ((x1 == x2) | (y1 == y2)) & ~inverted
+    outside = (table[BOX].min(axis=1) < -_BEYOND) | (table[BOX].max(axis=1) > 1 + _BEYOND)
+    for code, wrong, what, remedy in (
+        ("box-inverted", inverted, "is inside out", "expected x1 <= x2 and y1 <= y2 (corner and size?)"),
+        ("box-without-area", flat, "has no area", "draw it again; nothing can ever match it"),
+        (
+            "box-outside",
+            outside & ~inverted,
+            "leaves the frame",
+            "is the video's resolution (height, width) right?",
+        ),
+    ):
+        if wrong.any():
+            row = table[wrong].iloc[0]
+            box = ", ".join(f"{row[name]:.3f}" for name in BOX)
+            where = f"{path}, '{row['video']}', frame {row['moment']}"
+            report.error(code, where, f"unit box ({box}) {what} ({int(wrong.sum())} boxes)", remedy)
+    again = table.duplicated(["video", "moment", "label", *BOX])
+    if again.any():
+        row = table[again].iloc[0]
+        report.error(
+            "duplicate-row",
+            f"{path}, '{row['video']}', frame {row['moment']}",
+            f"{int(again.sum())} boxes stand twice with the same label; each counts as a person to be found",
+            "delete the copies",
+        )
+    sound: pd.DataFrame = table[~(inverted | flat)].reset_index(drop=True)
+    return sound
+
+
+def _check_heads(path: str, table: pd.DataFrame, multi_label: bool, report: Report) -> None:
+    several = table.drop_duplicates(["video", "moment", *BOX, "label"]).duplicated(["video", "moment", *BOX])
+    if not multi_label and several.any():
+        report.error(
+            "head-single-label",
+            path,
+            f"{int(several.sum())} boxes have several labels, but model.multi_label is false",
+            "set model.multi_label=true",
+        )
+
+
+def _check_proposals(
+    part: str, split: TubeSplitConfig, truth: TubeTruth, table: pd.DataFrame, threshold: float, report: Report
+) -> None:
+    if split.proposals is None:
+        return
+    if not Path(split.proposals).is_file():
+        remedy = "make it by tools/detect_persons.py, or set null"
+        report.error("file-missing", split.proposals, "there is no such file", remedy)
+        return
+    try:
+        persons = read_frame_persons(split.proposals, truth.test_videos)
+    except (InputError, OSError) as fault:
+        pixels = "pixels" in str(fault)
+        report.error(
+            "proposals-in-pixels" if pixels else "proposals-unreadable",
+            split.proposals,
+            str(fault),
+            "divide x by the frame's width and y by its height" if pixels else "expected a pickle of keys video,frame",
+        )
+        return
+    if persons.unknown_videos:
+        report.warn(
+            "proposals-without-truth",
+            split.proposals,
+            f"has boxes of videos that are not in {part}: {some(persons.unknown_videos)}",
+            "are these the boxes of this part?",
+        )
+    if not any(len(found) for found in persons.found.values()):
+        report.error("proposals-empty", split.proposals, "the file holds no box", "make it by tools/detect_persons.py")
+        return
+    check_persons(split.proposals, persons.found, threshold, report, per_unit=1)
+    check_against_truth(part, split.proposals, table, persons.found, (), threshold, report, per_unit=1)
+
+
+def _count_classes(truths: dict[str, TubeTruth], report: Report) -> None:
+    """Count the tubes of every action."""
+    if not truths:
+        return
+    first = next(iter(truths.values()))
+    frame = pd.DataFrame({"id": range(len(first.labels)), "name": first.labels})
+    for part, truth in truths.items():
+        counts = np.bincount(truth.of_videos(truth.test_videos).labels, minlength=len(first.labels))
+        frame[part] = counts[: len(first.labels)]
+    frame["evaluated"] = ~frame["id"].isin(list(first.unscored))
+    report.classes = frame
+    for part in truths:
+        none = frame[(frame[part] == 0) & frame["evaluated"]]
+        if len(none):
+            meaning = "cannot be learnt" if part == "train" else "has AP 0 or is left out of the mAP"
+            report.warn(
+                f"class-without-{part}",
+                f"data.{part}.truth",
+                f"no tube of {some([f'{label} {name}' for label, name in zip(none['id'], none['name'], strict=True)])}",
+                f"an action without an example here {meaning}",
+            )
+
+
+def _check_files(
+    config: DetectionConfig,
+    data: MultiSportsConfig,
+    truths: dict[str, TubeTruth],
+    tables: dict[str, pd.DataFrame],
+    report: Report,
+    processes: int,
+    look: int | None,
+) -> dict[str, Path]:
+    paths_of = {"train": data.train.truth, "val": data.val.truth}
+    if not Path(data.videos).is_dir():
+        report.error("video-folder", "data.videos", f"{data.videos} is no folder", "give the folder of the videos")
+        return {}
+    names = sorted({name for truth in truths.values() for name in truth.test_videos})
+    paths = find_files(data.videos, names, pictures=False, report=report)
+    report_missing(data.videos, names, paths, report)
+    paths = spread(paths, look)
+    looked = look_at_videos(paths, None, processes)
+    check_videos(data.videos, looked, config.clip.clip_fps, report)
+    for part, truth in truths.items():
+        check_tube_videos(paths_of[part], truth, tables[part], looked, report)
+    listed = {part: pd.DataFrame({"video": list(truth.test_videos)}) for part, truth in truths.items()}
+    check_leaks(listed, paths_of, looked, report)
+    return {name: path for name, path in paths.items() if looked[name].fault is None}
