@@ -32,6 +32,7 @@ class Cut:
         start_us: where the piece begins, microseconds after the first shown frame.
         end_us: where it ends; None at the end of the video.
         shortest_us: a video of which less than this is left from `start_us` on is refused.
+        longest_us: a video that is longer is refused; None does not ask.
         fps: frames a second of the output; None keeps the source's frames and their times.
         short_side: the shorter side of the picture is reduced to so many pixels; a smaller picture, and any with
             None, keeps its size. Sizes are made even by scaling, so that unit boxes stay right.
@@ -42,6 +43,7 @@ class Cut:
     start_us: int = 0
     end_us: int | None = None
     shortest_us: int = 0
+    longest_us: int | None = None
     fps: Fraction | None = None
     short_side: int | None = None
 
@@ -67,6 +69,11 @@ class Cut:
         assert self.source is not None
         cv2.setNumThreads(1)
         index = index_video(self.source)
+        if self.longest_us is not None and index.duration_us > self.longest_us:
+            raise InputError(
+                f"{index.path}: lasts {index.duration_us / 1e6:.2f} s, expected at most {self.longest_us / 1e6:g} s by "
+                "its name; it was cut at some other place (at a keyframe, without coding it anew?): cut it again"
+            )
         chosen = choose_frames(
             index, start_us=self.start_us, end_us=self.end_us, shortest_us=self.shortest_us, fps=self.fps
         )

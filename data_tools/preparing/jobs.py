@@ -43,6 +43,30 @@ class Job(Protocol):
 
 
 @dataclass(frozen=True)
+class Refused:
+    """A job that cannot be done, and why: what was found does not fit the annotations.
+
+    Attributes:
+        name: of the job.
+        reason: in words.
+        order, source: of no meaning here.
+    """
+
+    name: str
+    reason: str
+    order: str = ""
+    source: str | None = ""
+
+    def make(self, folder: Path) -> int:
+        """Tell the reason."""
+        raise InputError(self.reason)
+
+    def is_whole(self, folder: Path, frames: int) -> bool:
+        """It never is."""
+        return False
+
+
+@dataclass(frozen=True)
 class Done:
     """What an earlier run noted of a finished output.
 

@@ -1,0 +1,183 @@
+"""AVA's annotations and those of Kinetics clips, as one data set whose every record names its own clip."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from data_tools.preparing.ava import annotation_files
+from data_tools.preparing.given import lay_files
+from evaluation.errors import InputError
+from evaluation.files import atomic_path
+from evaluation.formats.ava import read_ava_csv, write_ava_csv
+from evaluation.formats.person_boxes import read_proposals, write_proposals
+from evaluation.records import FrameKey, PersonBoxes, TruthRows
+
+AVA_FILES = annotation_files("2.2")
+KINETICS_FILES = ("kinetics_train_v1.0.csv", "kinetics_val_v1.0.csv")
+MERGED_VAL = "ava_kinetics_val_v1.0.csv"
+MERGED_VAL_PROPOSALS = "ava_kinetics_dense_proposals_val.pkl"
+
+
+def lay_official(given: Sequence[Path], ava: Path, folder: Path) -> list[str]:
+    """Lay the official files of both, from what is given and from a prepared AVA, into `folder`.
+
+    Returns:
+        The names of AVA's films.
+
+    Raises:
+        InputError: a file of boxes lacks.
+    """
+    prepared = [ava / "annotations"] if (ava / "annotations").is_dir() else []
+    there = lay_files([*prepared, *given], (*AVA_FILES.usual, *KINETICS_FILES), folder)
+    if lacking := [name for name in (*AVA_FILES.truth, *KINETICS_FILES) if name not in there]:
+        raise InputError(f"--annotations: {', '.join(lacking)} lack; expected them in ava_kinetics_v1_0.tar.gz")
+    return sorted({str(name) for file in AVA_FILES.truth for name in read_ava_csv(there[file]).video.categories})
+
+
+def moments_of(truth: TruthRows) -> list[FrameKey]:
+    """Every annotated moment once, those without persons too."""
+    table = pd.DataFrame({"video": truth.video, "moment": truth.moment}).drop_duplicates()
+    keys = [FrameKey(str(video), int(moment)) for video, moment in zip(table["video"], table["moment"], strict=True)]
+    return [*dict.fromkeys([*keys, *truth.empty_moments])]
+
+
+def rename(truth: TruthRows, clip_of: Mapping[FrameKey, str]) -> TruthRows:
+    """The rows of the moments that `clip_of` has, under the names of their clips; the moments stay as they are."""
+    rows = zip(np.asarray(truth.video, dtype=object), truth.moment.tolist(), strict=True)
+    names = [clip_of.get(FrameKey(video, moment)) for video, moment in rows]
+    kept = np.array([name is not None for name in names], dtype=bool)
+    return TruthRows(
+        video=_categorical([name for name in names if name is not None]),
+        moment=truth.moment[kept],
+        boxes=truth.boxes[kept],
+        labels=truth.labels[kept],
+        persons=truth.persons[kept],
+        empty_moments=tuple(FrameKey(clip_of[key], key.moment) for key in truth.empty_moments if key in clip_of),
+    )
+
+
+def keep_videos(truth: TruthRows, videos: Collection[str]) -> TruthRows:
+    """The rows of some videos."""
+    kept = np.asarray(truth.video.isin(list(videos)))
+    return replace(
+        truth,
+        video=truth.video[kept].remove_unused_categories(),
+        moment=truth.moment[kept],
+        boxes=truth.boxes[kept],
+        labels=truth.labels[kept],
+        persons=truth.persons[kept],
+        empty_moments=tuple(key for key in truth.empty_moments if key.video in videos),
+    )
+
+
+def concatenate(first: TruthRows, second: TruthRows) -> TruthRows:
+    """All rows of both."""
+    return TruthRows(
+        video=_categorical([*np.asarray(first.video, dtype=object), *np.asarray(second.video, dtype=object)]),
+        moment=np.concatenate([first.moment, second.moment]),
+        boxes=np.concatenate([first.boxes, second.boxes]),
+        labels=np.concatenate([first.labels, second.labels]),
+        persons=np.concatenate([first.persons, second.persons]),
+        empty_moments=(*first.empty_moments, *second.empty_moments),
+    )
+
+
+def _categorical(names: Sequence[str]) -> pd.Categorical:
+    # Categories of one type whatever the version of pandas, so that they can be joined and compared.
+    return pd.Categorical(names, categories=pd.Index(list(dict.fromkeys(names)), dtype=object))
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What was written.
+
+    Attributes:
+        files: their paths.
+        moments: key moments of the Kinetics part, of training and validation.
+        with_boxes: how many of them have person boxes.
+    """
+
+    files: tuple[Path, ...]
+    moments: tuple[int, int]
+    with_boxes: tuple[int, int]
+
+    def __str__(self) -> str:
+        lines = [f"wrote {', '.join(path.name for path in self.files)} in {self.files[0].parent}"]
+        for part, count, boxes in zip(("training", "validation"), self.moments, self.with_boxes, strict=True):
+            lines.append(f"Kinetics, {part}: {count} key moments, {boxes} of them with person boxes (--proposals)")
+        return "\n".join(lines)
+
+
+def write_merged(
+    folder: Path,
+    official: Path,
+    kinetics: Sequence[TruthRows],
+    clip_of: Mapping[FrameKey, str],
+    films: Collection[str],
+    proposals: Mapping[FrameKey, PersonBoxes],
+) -> Merged:
+    """Write the annotations that configs/ava_kinetics reads, and those of the Kinetics validation part.
+
+    Args:
+        folder: where to.
+        official: AVA's files, as they were given.
+        kinetics: training and validation part of the Kinetics boxes, by ids of whole videos.
+        clip_of: the clip of each of their moments whose clip is there.
+        films: AVA's films that are there.
+        proposals: person boxes of Kinetics, by clip or by id of the whole video.
+    """
+    ava = [keep_videos(read_ava_csv(official / name), films) for name in AVA_FILES.truth]
+    clips = [rename(truth, clip_of) for truth in kinetics]
+    written = {
+        AVA_FILES.truth[0]: concatenate(ava[0], clips[0]),
+        AVA_FILES.truth[1]: ava[1],
+        MERGED_VAL: concatenate(ava[1], clips[1]),
+        **dict(zip(KINETICS_FILES, clips, strict=True)),
+    }
+    for name, truth in written.items():
+        write_ava_csv(folder / name, truth)
+    names = [*written]
+    for name in (AVA_FILES.actions, AVA_FILES.evaluated, *AVA_FILES.excluded):
+        if (official / name).is_file():
+            with atomic_path(folder / name) as temporary:
+                shutil.copyfile(official / name, temporary)
+            names.append(name)
+    with_boxes = []
+    for truth, ava_name, merged_name in zip(
+        kinetics, AVA_FILES.proposals, (AVA_FILES.proposals[0], MERGED_VAL_PROPOSALS), strict=True
+    ):
+        found = _boxes_of_clips(truth, clip_of, proposals)
+        with_boxes.append(len(found))
+        persons = read_proposals(official / ava_name) if (official / ava_name).is_file() else {}
+        if persons:
+            write_proposals(folder / ava_name, persons.values())
+            names.append(ava_name)
+        if persons or found:
+            write_proposals(folder / merged_name, [*persons.values(), *found])
+            names.append(merged_name)
+    moments = [len(moments_of(part)) for part in clips]
+    return Merged(
+        tuple(folder / name for name in dict.fromkeys(names)),
+        (moments[0], moments[1]),
+        (with_boxes[0], with_boxes[1]),
+    )
+
+
+def _boxes_of_clips(
+    truth: TruthRows, clip_of: Mapping[FrameKey, str], proposals: Mapping[FrameKey, PersonBoxes]
+) -> list[PersonBoxes]:
+    """The person boxes of the moments that are there, under the names of their clips."""
+    found = []
+    for key in moments_of(truth):
+        if key in clip_of:
+            own = FrameKey(clip_of[key], key.moment)
+            persons = proposals.get(own) or proposals.get(key)
+            if persons is not None:
+                found.append(replace(persons, key=own))
+    return found

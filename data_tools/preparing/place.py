@@ -1,0 +1,74 @@
+"""Putting a video where a data set has it, as it is or coded anew, once it has been looked at."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from actiondet.video import VideoIndex, index_video
+from data_tools.preparing.cut import Cut
+from evaluation.errors import InputError
+from evaluation.files import atomic_path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A job: a whole video that must have the frames and the size that its annotations tell.
+
+    Attributes:
+        source: the video; None if it was not found.
+        name: of the output below the folder of the data set; with `recode` it ends in .mp4.
+        frames: how many it must have; None does not ask.
+        size: (height, width) that it must have, in pixels; None does not ask.
+        recode: code it anew (H.264 in mp4), instead of linking or copying the file.
+    """
+
+    source: str | None
+    name: str
+    frames: int | None = None
+    size: tuple[int, int] | None = None
+    recode: bool = False
+
+    @property
+    def order(self) -> str:
+        """Whether it is the file itself."""
+        return "coded anew" if self.recode else "as it is"
+
+    def is_whole(self, folder: Path, frames: int) -> bool:
+        """Whether the output is there, with so many frames, which are as many as the annotations tell."""
+        try:
+            return self.frames in (None, frames) and len(index_video(folder / self.name)) == frames
+        except (InputError, OSError):
+            return False
+
+    def make(self, folder: Path) -> int:
+        """Check the video and link it (copy it to another disk); return its number of frames.
+
+        Raises:
+            InputError: it cannot be read, or has other frames or another size than the annotations tell.
+        """
+        assert self.source is not None
+        index = index_video(self.source)
+        self._check(index)
+        if self.recode:
+            return Cut(source=self.source, name=self.name).make(folder)
+        with atomic_path(folder / self.name) as temporary:
+            try:
+                os.link(os.path.realpath(self.source), temporary)
+            except OSError:  # another disk, or one without links
+                shutil.copyfile(self.source, temporary)
+        return len(index)
+
+    def _check(self, index: VideoIndex) -> None:
+        if self.frames is not None and len(index) != self.frames:
+            raise InputError(
+                f"{index.path}: has {len(index)} frames, its annotations are for {self.frames}; expected the "
+                "official file, neither cut nor changed in rate"
+            )
+        if self.size is not None and (index.height, index.width) != self.size:
+            raise InputError(
+                f"{index.path}: is {index.width}x{index.height}, its annotations are for {self.size[1]}x{self.size[0]} "
+                "pixels; expected the official file, not resized"
+            )

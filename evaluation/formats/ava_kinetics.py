@@ -1,0 +1,60 @@
+"""The Kinetics part of AVA-Kinetics: kinetics_train_v1.0.csv and kinetics_val_v1.0.csv.
+
+Rows are `youtube_id,time,x1,y1,x2,y2,action`, the time in seconds of the whole video; one row a person and action.
+Rows without a box say that nobody is there; boxes without an action were not annotated, and are left out.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from evaluation.errors import InputError
+from evaluation.formats import csv_columns as columns
+from evaluation.records import FrameKey, TruthRows
+
+
+def read_kinetics_boxes(path: str | os.PathLike[str]) -> TruthRows:
+    """Read the annotated boxes; the videos are whole ones, by their ids, and nobody has an identity.
+
+    Raises:
+        InputError: a file without boxes, or the first row that is no annotation, with its line. OSError: no such file.
+    """
+    table = columns.read_columns(path, _fault)
+    rows = ~table.empty & (table.labels > 0)
+    if not rows.any():
+        raise InputError(f"{path}: holds no annotated boxes; expected rows youtube_id,time,x1,y1,x2,y2,action")
+    boxes = table.boxes[rows]
+    inside_out = (boxes[:, 0] > boxes[:, 2]) | (boxes[:, 1] > boxes[:, 3])
+    if inside_out.any() or not np.isnan(table.last).all():
+        raise columns.first_fault(path, _fault, "some row is not an annotation")
+    names = table.video.categories
+    empty = [
+        FrameKey(str(names[table.video.codes[index]]), int(table.moment[index]))
+        for index in np.flatnonzero(table.empty)
+    ]
+    return TruthRows(
+        video=table.video[rows].remove_unused_categories(),
+        moment=table.moment[rows],
+        boxes=boxes,
+        labels=table.labels[rows],
+        persons=np.full(len(boxes), -1, dtype=np.int64),
+        empty_moments=tuple(empty),
+    )
+
+
+def _fault(row: list[str]) -> str | None:
+    if complaint := columns.check_key(row):
+        return complaint
+    filled = [text for text in row[2:] if text.strip()]
+    if len(filled) in (0, 4):
+        return None
+    if len(filled) != 5 or len(row) != 7:
+        return f"{len(row)} columns; expected youtube_id,time,x1,y1,x2,y2,action"
+    if complaint := columns.check_box_and_label(row):
+        return complaint
+    x1, y1, x2, y2 = (float(text) for text in row[2:6])
+    if x1 > x2 or y1 > y2:
+        return f"box {','.join(row[2:6])} is inside out; expected x1 <= x2 and y1 <= y2"
+    return None
