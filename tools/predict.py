@@ -36,8 +36,11 @@ def find_inputs(path: Path) -> list[Path]:
 
 def by_torch(arguments: argparse.Namespace, clips: int, crops: int) -> tuple[Recognize, tuple[str, ...]]:
     """What scores a video, and the names of the scores."""
+    from dataclasses import replace
+
     import torch
 
+    from actiondet import optimize_for_inference
     from actiondet.config import load_recognition_config
     from actiondet.engine.recognize import load_recognizer
 
@@ -47,7 +50,8 @@ def by_torch(arguments: argparse.Namespace, clips: int, crops: int) -> tuple[Rec
     config = load_recognition_config(arguments.config) if arguments.config else None
     views = (clips, 3 if crops == 3 else 1)
     recognizer = load_recognizer(arguments.weights, config=config, views=views, device=device)
-    return recognizer, recognizer.classes
+    fast = optimize_for_inference(recognizer.network, precision=arguments.precision or "float32")
+    return replace(recognizer, network=fast), recognizer.classes
 
 
 def by_onnx(arguments: argparse.Namespace, clips: int) -> tuple[Recognize, tuple[str, ...]]:
@@ -75,6 +79,11 @@ def main() -> int:
         choices=["auto", "cpu", "cuda", "tensorrt"],
         help="default: cuda where torch has one, else cpu; tensorrt with --model only",
     )
+    parser.add_argument(
+        "--precision",
+        choices=["float32", "bfloat16", "auto"],
+        help="of the network, with --weights (default: float32); auto: bfloat16 where the device computes in it",
+    )
     arguments = parser.parse_args()
     clips, _, crops = arguments.views.partition("x")
     if not clips.isdecimal() or int(clips) < 1 or crops not in ("1", "3"):
@@ -83,6 +92,8 @@ def main() -> int:
         parser.error(f"--top {arguments.top}: expected 1 or more")
     if arguments.model and (crops == "3" or arguments.config):
         parser.error("--model holds its configuration and its one crop; expected --views CLIPSx1 and no --config")
+    if arguments.model and arguments.precision:
+        parser.error("--model holds its precision; expected no --precision")
     if arguments.weights and arguments.device == "tensorrt":
         parser.error("--device tensorrt runs exported networks; give --model")
 

@@ -152,6 +152,8 @@ class RecognizerConfig(_NetworkConfig):
 
     num_classes: PositiveInt = 400
     dropout: Share = 0.5
+    bias: bool = True
+    """Of the classifier."""
     window: PositiveInt | None = None
     """Cells a side that are averaged for one prediction (7 in PySlowFast and pytorchvideo: a crop of 256 pixels then
     gives four); null averages over the whole map."""

@@ -25,6 +25,15 @@ class VideoClipConfig(Settings):
     many equal parts of the video."""
     target_fps: PositiveFloat = 30.0
     """pyslowfast: the rate whose frames the stride counts."""
+    train_strides: tuple[PositiveInt, PositiveInt] | None = None
+    """Training draws the stride of each clip from this range, both ends included; null takes `stride`."""
+
+    @model_validator(mode="after")
+    def _check_strides(self) -> VideoClipConfig:
+        if self.train_strides is not None and self.train_strides[0] > self.train_strides[1]:
+            low, high = self.train_strides
+            raise ValueError(f"train_strides {low}..{high} is empty; expected the smaller number first")
+        return self
 
 
 class VideoTransformConfig(Settings):
@@ -45,6 +54,8 @@ class VideoTransformConfig(Settings):
     """corner: side of the square as a share of the short side."""
     flip: UnitFloat = 0.5
     """Probability of a mirror image; set 0 where actions know left and right."""
+    per_frame: bool = False
+    """Scale, crop and mirror every frame of a training clip on its own, instead of all alike."""
     test_short_side: PositiveInt = 256
     val_crop: PositiveInt = 224
     """Side of the centre crop when validating."""
@@ -168,8 +179,10 @@ class RecognitionConfig(Settings):
                 f"train.epochs; found policy {self.train.schedule.policy}, steps {list(self.train.schedule.steps)}, "
                 f"{self.train.epochs} epochs"
             )
-        if self.train.accumulate != 1:
-            raise ValueError("multigrid chooses the batches itself; set train.accumulate=1")
+        if self.train.accumulate != 1 or self.train.max_steps is not None:
+            raise ValueError("multigrid chooses the batches itself; set train.accumulate=1 train.max_steps=null")
+        if self.clip.train_strides is not None:
+            raise ValueError("multigrid chooses the strides itself; set clip.train_strides=null")
         if self.train.repeat_threshold is not None:
             raise ValueError("multigrid shows every video equally often; set train.repeat_threshold=null")
         if self.clip.frames % 4:

@@ -128,10 +128,15 @@ class AdamWConfig(OptimizerConfig):
 class ScheduleConfig(Settings):
     """The learning rate over the epochs."""
 
-    policy: Literal["constant", "step", "cosine"] = "cosine"
+    policy: Literal["constant", "step", "cosine", "plateau"] = "cosine"
     steps: tuple[PositiveFloat, ...] = ()
     """step: the epochs at which the rate is multiplied by `gamma`."""
+    factors: tuple[NonNegativeFloat, ...] = ()
+    """step: what the full rate is multiplied by from each of `steps` on, instead of powers of `gamma`; 1.0 restarts."""
     gamma: PositiveFloat = 0.1
+    patience: NonNegativeInt = 5
+    """plateau: the rate is multiplied by `gamma` after so many validations in a row, and one more, without a new
+    best score."""
     warmup_epochs: NonNegativeFloat = 0.0
     """The rate rises linearly over so many epochs."""
     warmup_start: UnitFloat = 0.1
@@ -151,6 +156,8 @@ class ScheduleConfig(Settings):
             raise ValueError("steps belong to policy 'step' and to no other; give at least one epoch there")
         if list(self.steps) != sorted(set(self.steps)):
             raise ValueError(f"steps {list(self.steps)} do not rise")
+        if self.factors and len(self.factors) != len(self.steps):
+            raise ValueError(f"{len(self.factors)} factors for {len(self.steps)} steps; expected one for each")
         return self
 
 
@@ -189,6 +196,11 @@ class TrainConfig(Settings):
     """Only algorithms that repeat bit by bit, where torch has them."""
     workers: NonNegativeInt = 2
     """Processes that read videos, for each training process."""
+    max_steps: PositiveInt | None = None
+    """Weight updates of an epoch at most, for a quick trial; null for all."""
+    profile_steps: NonNegativeInt = 0
+    """Of so many weight updates, early in the run, write what took how long: profile.json (a Chrome trace) and
+    profile.txt in the run folder."""
     validate_every: PositiveInt = 1
     """Epochs."""
     save_every: PositiveInt | None = None

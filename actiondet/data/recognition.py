@@ -159,7 +159,13 @@ class TrainVideos(VideoDataset):
     """A random clip of each video."""
 
     def __init__(
-        self, videos: LabelledVideos, *, sampling: ViewSampling, transform: VideoTrainTransform, seed: int
+        self,
+        videos: LabelledVideos,
+        *,
+        sampling: ViewSampling,
+        transform: VideoTrainTransform,
+        seed: int,
+        strides: tuple[int, int] | None = None,
     ) -> None:
         """Keep the parts.
 
@@ -168,15 +174,19 @@ class TrainVideos(VideoDataset):
             sampling: which frames make a clip.
             transform: what happens to them.
             seed: with epoch and index, it decides everything random about a sample.
+            strides: smallest and largest stride of a clip, instead of that of `sampling`.
         """
         super().__init__(videos, sampling=sampling)
         self._transform = transform
         self._seed = seed
+        self._strides = strides
 
     def _sample(self, draw: Draw, reader: VideoReader) -> VideoSample:
         random = np.random.default_rng((self._seed, draw.epoch, draw.index, draw.repeat))
         count = self._count(draw.index, reader)
         sampling, transform = self._sampling, self._transform
+        if self._strides is not None:
+            sampling = replace(sampling, stride=int(random.integers(*self._strides, endpoint=True)))
         if (shape := draw.shape) is not None:
             stride = int(random.integers(*shape.strides, endpoint=True))
             sampling = replace(sampling, frames=shape.frames, stride=stride)
@@ -229,8 +239,10 @@ def build_train_videos(
             aspect=transform.aspect,
             scale=transform.scale,
             flip=transform.flip,
+            per_frame=transform.per_frame,
         ),
         seed=seed,
+        strides=clip.train_strides,
     )
 
 

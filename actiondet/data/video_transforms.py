@@ -104,7 +104,7 @@ def as_clip(video: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoTrainTransform:
-    """Random scale, random crop, random mirror image; the same for all frames of a clip.
+    """Random scale, random crop, random mirror image; the same for all frames of a clip unless told otherwise.
 
     Attributes:
         short_side: smallest and largest short side in pixels, both may be drawn.
@@ -113,6 +113,7 @@ class VideoTrainTransform:
         area, aspect: of a "random_resized" window.
         scale: of a "corner" window.
         flip: probability of a mirror image.
+        per_frame: every frame is scaled, cropped and mirrored on its own.
     """
 
     short_side: tuple[int, int]
@@ -122,9 +123,15 @@ class VideoTrainTransform:
     aspect: tuple[float, float]
     scale: tuple[float, float]
     flip: float
+    per_frame: bool = False
 
     def __call__(self, frames: Frames, random: np.random.Generator) -> Tensor:
         """(T, H, W, 3) frames to a clip (3, T, side, side)."""
+        if not self.per_frame:
+            return self._clip(frames, random)
+        return torch.cat([self._clip(frame[None], random) for frame in frames], dim=1)
+
+    def _clip(self, frames: Frames, random: np.random.Generator) -> Tensor:
         short_side = int(random.integers(*self.short_side, endpoint=True))
         video = scaled(frames, short_side, at_least=self.side if self.crop == "random" else 1)
         height, width = video.shape[-2:]

@@ -34,6 +34,8 @@ class Progress:
         loss_sum, loss_steps: what the mean training loss of this epoch is made of so far.
         skipped: clips left out so far because their video could not be read.
         best: the best validation score so far; -1 before the first validation.
+        stale: validations since then.
+        falls: how many times policy "plateau" has lowered the rate.
     """
 
     epoch: int = 0
@@ -42,6 +44,8 @@ class Progress:
     loss_steps: int = 0
     skipped: int = 0
     best: float = -1.0
+    stale: int = 0
+    falls: int = 0
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ def schedule_factor(schedule: ScheduleConfig, *, epoch: int, step: int, steps_pe
     )
     moment = float(epoch) if schedule.update_every == "epoch" else epoch + step / steps_per_epoch
     if schedule.policy == "step":
-        return warmup * schedule.gamma ** sum(edge <= moment for edge in schedule.steps)
+        passed = sum(edge <= moment for edge in schedule.steps)
+        return warmup * ((1.0, *schedule.factors)[passed] if schedule.factors else schedule.gamma**passed)
     if schedule.policy == "cosine":
         begin = schedule.warmup_epochs if schedule.cosine_from == "warmup" else 0.0
         return warmup * cosine_factor(moment, begin=begin, end=epochs, final=schedule.final)

@@ -44,8 +44,9 @@ class PlainPace:
         return self.settings.epochs
 
     def steps_in(self, epoch: int) -> int:
-        """One for every `accumulate` batches."""
-        return -(-self.batches // self.settings.accumulate)
+        """One for every `accumulate` batches, as far as the settings let it."""
+        steps = -(-self.batches // self.settings.accumulate)
+        return steps if self.settings.max_steps is None else min(steps, self.settings.max_steps)
 
     def lr_factor(self, epoch: int, step: int) -> float:
         """Warm-up times policy."""

@@ -29,6 +29,7 @@ FREE_ON_RESUME = (
     "train.workers",
     "train.save_minutes",
     "train.save_every",
+    "train.profile_steps",
     "train.validate_every",
     "data.keep_gib",
     "test.",

@@ -19,6 +19,7 @@ from actiondet.data import Loaded
 from actiondet.engine.checkpoint import Progress, save_checkpoint
 from actiondet.engine.devices import prepare_determinism, seed_step, total
 from actiondet.engine.log import EpochRow, ProgressBar, say
+from actiondet.engine.profile import profiled
 from actiondet.engine.run import Run, finished, save_last, start
 from evaluation.errors import InputError
 
@@ -70,7 +71,10 @@ def train_epoch(run: Run) -> None:
     run.model.train()
     if settings.freeze_norm:
         freeze_norm(run.model)
-    for group in grouped(loader, settings.accumulate):
+    groups: Iterable[list[Loaded[Any]]] = islice(grouped(loader, settings.accumulate), steps - run.progress.step)
+    if settings.profile_steps and run.log is not None and epoch == 0:
+        groups = profiled(groups, settings.profile_steps, run.folder)
+    for group in groups:
         loss = take_step(run, group)
         bar.advance(f"loss {loss:.3f}")
         if time.monotonic() - saved > 60 * settings.save_minutes and run.progress.step < steps:
@@ -82,7 +86,7 @@ def train_epoch(run: Run) -> None:
 def take_step(run: Run, group: Sequence[Loaded[Any]]) -> float:
     """Change the weights once, by the gradients of a group of batches; returns the loss."""
     settings, progress, fabric = run.config.train, run.progress, run.fabric
-    factor = run.task.pace.lr_factor(progress.epoch, progress.step)
+    factor = run.task.pace.lr_factor(progress.epoch, progress.step) * settings.schedule.gamma**progress.falls
     for parameters in run.optimizer.param_groups:
         parameters["lr"] = run.lr * factor
     seed_step(settings.seed, progress.epoch, progress.step, fabric.global_rank)
@@ -144,7 +148,15 @@ def finish_epoch(run: Run, *, seconds: float) -> None:
     )
     better = score is not None and score > run.progress.best
     best = score if better and score is not None else run.progress.best
-    run.progress = Progress(epoch=done, skipped=run.progress.skipped, best=best)
+    stale = 0 if better else run.progress.stale + (score is not None)
+    falls = settings.schedule.policy == "plateau" and stale > settings.schedule.patience
+    run.progress = Progress(
+        epoch=done,
+        skipped=run.progress.skipped,
+        best=best,
+        stale=0 if falls else stale,
+        falls=run.progress.falls + falls,
+    )
     if run.log is not None:
         run.log.epoch(row)
         if better:

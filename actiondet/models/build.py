@@ -59,6 +59,7 @@ def build_recognizer(config: RecognizerConfig) -> ActionRecognizer:
             window=config.window,
             average_positions=config.average_positions,
             dropout=config.dropout,
+            bias=config.bias,
         )
         return ActionRecognizer(backbone, head, mean=config.mean, std=config.std)
 

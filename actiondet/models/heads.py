@@ -123,6 +123,7 @@ class RecognitionHead(nn.Module):
         average_positions: how several predictions of a clip become one: the mean of their "logits"
             (pytorchvideo), or of their "softmax" (PySlowFast, PaddleVideo).
         dropout: share of the pooled features dropped in training.
+        bias: whether the linear layer has one.
     """
 
     def __init__(
@@ -133,14 +134,16 @@ class RecognitionHead(nn.Module):
         window: int | None = None,
         average_positions: Literal["logits", "softmax"] = "logits",
         dropout: float = 0.5,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.window = window
         self.average_positions = average_positions
         self.dropout = dropout
-        self.fc = nn.Linear(sum(channels), num_classes)
+        self.fc = nn.Linear(sum(channels), num_classes, bias=bias)
         nn.init.normal_(self.fc.weight, std=0.01)
-        nn.init.zeros_(self.fc.bias)
+        if bias:
+            nn.init.zeros_(self.fc.bias)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """One map (B, C_i, T_i, H', W') per pathway to (B, num_classes) logits."""

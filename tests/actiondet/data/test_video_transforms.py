@@ -92,3 +92,21 @@ def test_test_crops_show_the_left_the_right_and_the_middle() -> None:
     clips = VideoTestTransform(short_side=30, side=30, crops=3, rounding="down")(ramp)
     assert clips.shape == (3, 3, 2, 30, 30)
     assert clips[:, 0, 0, 0, 0].tolist() == [0, 120, 60]
+
+
+def test_frames_may_be_cut_out_each_on_its_own() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    transform = VideoTrainTransform(
+        short_side=(36, 48),
+        crop="random",
+        side=32,
+        area=(0.3, 1.0),
+        aspect=(0.75, 1.33),
+        scale=(0.7, 1.0),
+        flip=0.5,
+        per_frame=True,
+    )
+    clip = transform(np.stack([picture] * 3), np.random.default_rng(4))
+    assert clip.shape == (3, 3, 32, 32)
+    assert not torch.equal(clip[:, 0], clip[:, 1])
+    assert not torch.equal(clip[:, 1], clip[:, 2])

@@ -95,3 +95,11 @@ def test_frozen_weights_are_left_out() -> None:
     optimizer = build_optimizer(AdamWConfig(weight_decay=0.1), groups, lr=0.5)
     assert isinstance(optimizer, torch.optim.AdamW)
     assert [weight.shape for group in optimizer.param_groups for weight in group["params"]] == [(2, 3)]
+
+
+def test_factors_replace_powers_of_gamma_and_may_restart() -> None:
+    schedule = ScheduleConfig(policy="step", steps=(4, 8), factors=(0.1, 1.0))
+    found = [schedule_factor(schedule, epoch=epoch, step=0, steps_per_epoch=10, epochs=12) for epoch in range(12)]
+    assert found == pytest.approx([1.0] * 4 + [0.1] * 4 + [1.0] * 4)
+    with pytest.raises(ValueError, match="1 factors for 2 steps"):
+        ScheduleConfig(policy="step", steps=(4, 8), factors=(0.1,))

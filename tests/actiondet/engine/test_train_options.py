@@ -1,0 +1,61 @@
+"""Options of the loop that few runs need: plateau, short epochs, a profile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from actiondet.config import DetectionConfig
+from actiondet.engine import run as run_module
+from actiondet.engine.checkpoint import load_checkpoint
+from actiondet.engine.devices import launch
+from actiondet.engine.log import read_log
+from actiondet.engine.task import DetectionTask
+from actiondet.engine.train import train
+
+Config = Callable[..., DetectionConfig]
+
+
+def test_the_rate_falls_when_validation_stands_still_and_a_resumed_run_knows(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.3, 0.2, 0.3, 0.4, 0.1, 0.2, 0.3])
+    monkeypatch.setattr(DetectionTask, "validate", lambda *_: next(scores))
+    plateau = "train.schedule={policy: plateau, patience: 1, gamma: 0.5}"
+    settings = ["train.max_steps=1", "train.base_lr=0.4", "train.scale_lr=false", plateau]
+    save = run_module.save_checkpoint
+
+    class CutError(Exception):
+        pass
+
+    def save_and_cut(checkpoint: object, path: Path) -> None:
+        save(checkpoint, path)  # type: ignore[arg-type]
+        if path.name == "last.pt" and len(read_log(tmp_path / "log.csv")) == 6:
+            raise CutError
+
+    monkeypatch.setattr(run_module, "save_checkpoint", save_and_cut)
+    with pytest.raises(CutError):
+        train(tiny_config(*settings, "train.epochs=7"), folder=tmp_path, fabric=launch())
+    monkeypatch.setattr(run_module, "save_checkpoint", save)
+    train(tiny_config(*settings, "train.epochs=7"), folder=tmp_path, fabric=launch(), resume=True)
+    # 0.3 is best; 0.2 and 0.3 are two validations without a better one, then 0.1 and 0.2.
+    rates = [row.lr for row in read_log(tmp_path / "log.csv")]
+    assert rates == pytest.approx([0.4, 0.4, 0.4, 0.2, 0.2, 0.2, 0.1])
+    state = load_checkpoint(tmp_path / "last.pt").training
+    assert state is not None
+    assert (state.progress.best, state.progress.stale, state.progress.falls) == (0.4, 1, 2)
+
+
+def test_an_epoch_can_be_cut_short_and_its_steps_profiled(tiny_config: Config, tmp_path: Path) -> None:
+    settings = ["train.batch=1", "train.max_steps=4", "train.profile_steps=1", "train.epochs=1"]
+    train(tiny_config(*settings), folder=tmp_path, fabric=launch())
+    state = load_checkpoint(tmp_path / "last.pt").training
+    assert state is not None
+    assert len(state.optimizer["state"]) > 0
+    events = json.loads((tmp_path / "profile.json").read_text())["traceEvents"]
+    steps = [event for event in events if event.get("name", "").startswith("Optimizer.step")]
+    assert len(steps) == 1
+    assert "conv3d" in (tmp_path / "profile.txt").read_text()
