@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from actiondet.persons.base import Frame, found_persons
 from evaluation.errors import InputError
@@ -25,6 +26,7 @@ _BORDER = 0.25  # of the short side
 # The window's share, from the left, top, right and bottom, that the person does not fill.
 _MARGIN = np.array([0.125, 0.07, -0.125, -0.07])
 _MAX_OVERLAP = 0.45
+_MOSTLY_INSIDE = 0.9  # of the smaller box's area
 
 
 class HogPersonDetector:
@@ -61,6 +63,7 @@ class HogPersonDetector:
         scores = score_of_margin(np.concatenate([near_margins, large_margins]))
         xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
         kept = np.asarray(cv2.dnn.NMSBoxes(xywh.tolist(), scores.tolist(), 0.0, _MAX_OVERLAP), dtype=np.int64).ravel()
+        kept = kept[~_parts_of_others(boxes[kept])]
         return found_persons(key, boxes[kept], scores[kept], frame=frame, threshold=self._threshold)
 
     def _search(self, frame: Frame, scale: float, border: float) -> tuple[FloatArray, FloatArray]:
@@ -76,6 +79,14 @@ class HogPersonDetector:
         corners = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
         inner = corners + np.tile(xywh[:, 2:], 2) * _MARGIN
         return (inner - pad) / scale, np.asarray(margins, dtype=np.float64).ravel()
+
+
+def _parts_of_others(boxes: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which boxes, best first, lie in a better one: an arm or a back that looks like a small person."""
+    low, high = boxes[:, None, :2], boxes[:, None, 2:]
+    shared = np.clip(np.minimum(high, boxes[None, :, 2:]) - np.maximum(low, boxes[None, :, :2]), 0, None).prod(axis=2)
+    inside = shared >= _MOSTLY_INSIDE * (high - low).prod(axis=2)
+    return np.asarray(np.tril(inside, k=-1).any(axis=1))
 
 
 def score_of_margin(margin: FloatArray) -> FloatArray:

@@ -43,12 +43,14 @@ class SearchParts:
             theirs = json.loads(file.read_text(encoding="utf-8"))
             ours = json.loads(text)
             other = sorted(key for key in {*theirs, *ours} if theirs.get(key) != ours.get(key))
-            if other:
+            if not other:
+                return
+            if any(self.folder.glob("videos/**/*.npz")):
                 raise InputError(
                     f"{self.folder} holds a search that was stopped, made with other settings ({', '.join(other)}); "
                     "repeat its command, or delete the folder to begin anew"
                 )
-            return
+            self.remove()  # nothing was finished
         if self.folder.exists():
             raise InputError(f"{self.folder}: exists, but no search made it; give --out another name")
         with atomic_path(file) as temporary:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from itertools import islice
 
 from actiondet.persons.base import Frame, PersonDetector
 from actiondet.persons.moments import SearchedMoments
 from actiondet.persons.videos import SearchedVideo
-from actiondet.video import VideoIndex, index_video, stream_frames
+from actiondet.video import VideoIndex, index_video
+from actiondet.video.streaming import stream_unconverted
 from evaluation.errors import InputError
 from evaluation.records import FrameKey, IntArray, PersonBoxes
 
@@ -55,12 +56,12 @@ def frames_in_turn(index: VideoIndex, frames: IntArray) -> Generator[Frame, None
     """
     times = index.frame_times[frames].tolist()
     place, time = 0, 0
-    picture: Frame | None = None
+    picture: Callable[[], Frame] | None = None
     if not times:
         return
-    for time, picture in stream_frames(index.path, index):
+    for time, picture in stream_unconverted(index):
         while times[place] <= time:
-            yield picture
+            yield picture()
             place += 1
             if place == len(times):
                 return
@@ -70,4 +71,4 @@ def frames_in_turn(index: VideoIndex, frames: IntArray) -> Generator[Frame, None
             "damaged or cut off"
         )
     for _ in times[place:]:
-        yield picture
+        yield picture()

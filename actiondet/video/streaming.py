@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from actiondet.video.containers import decode_packet, opened_video, video_packets
 from actiondet.video.index import VideoIndex, index_video
@@ -24,7 +25,22 @@ def stream_frames(path: str | os.PathLike[str], index: VideoIndex | None = None)
     Raises:
         InputError: the file cannot be read as a video, or its picture size changes on the way.
     """
-    index = index or index_video(path)
+    for time, picture in stream_unconverted(index or index_video(path)):
+        yield time, picture()
+
+
+def stream_unconverted(index: VideoIndex) -> Iterator[tuple[int, Callable[[], Image]]]:
+    """As `stream_frames`, for those who look at a few frames only: converting to RGB costs nearly as much as decoding.
+
+    Args:
+        index: the video.
+
+    Yields:
+        (microseconds after the first frame, what gives the picture that `stream_frames` yields).
+
+    Raises:
+        InputError: as `stream_frames`; that the picture size changes is noticed only in frames that are looked at.
+    """
     if index.packets is None:
         raise ValueError(f"{index.path} is not a video file")
     converter = RgbConverter(index)
@@ -37,4 +53,4 @@ def stream_frames(path: str | os.PathLike[str], index: VideoIndex | None = None)
             for frame in decode_packet(stream, packet, number):
                 shown = index.packets.frame_of_packet[frame.pts]
                 if shown >= 0:
-                    yield int(index.frame_times[shown]), converter.convert(frame)
+                    yield int(index.frame_times[shown]), partial(converter.convert, frame)

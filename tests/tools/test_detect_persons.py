@@ -158,6 +158,20 @@ def test_faults_are_one_sentence(
     assert "Traceback" not in error
 
 
+def test_without_detectron2_its_installation_page_is_named(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "detectron2", None)
+    arguments = [str(films), "--persons", "detectron2", "--moments", "1s", "--out", str(tmp_path / "boxes.pkl")]
+    assert run_here(monkeypatch, *arguments) == 2
+    error = capsys.readouterr().err
+    assert "detectron2 is not installed; see https://detectron2.readthedocs.io/" in error
+    assert "hog, torchvision, stored" in error
+    assert error.count("\n") == 1
+    arguments[2] = "hog"  # nothing of the first attempt is in the way
+    assert run_here(monkeypatch, *arguments) == 0
+
+
 def test_an_older_result_is_replaced_on_demand_only(
     films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actiondet.persons.hog import HogPersonDetector, score_of_margin
+from actiondet.persons.hog import HogPersonDetector, _parts_of_others, score_of_margin
 from evaluation.records import FrameKey
 
 KEY = FrameKey("video", 0)
@@ -66,3 +66,17 @@ def test_boxes_do_not_depend_on_the_other_frames_of_a_batch(shared: Path) -> Non
     (alone,) = HogPersonDetector().detect([frame], [KEY])
     assert np.array_equal(together[1].boxes, alone.boxes)
     assert [found.key.moment for found in together] == [0, 1, 2]
+
+
+def test_a_box_inside_a_better_one_is_a_part_of_that_person() -> None:
+    best, inside, beside, around = [10, 10, 30, 70], [12, 12, 20, 40], [25, 12, 40, 70], [0, 0, 50, 90]
+    boxes = np.array([best, inside, beside, around], dtype=np.float64)
+    assert _parts_of_others(boxes).tolist() == [False, True, False, False]
+    assert _parts_of_others(boxes[[1, 0]]).tolist() == [False, False]
+    assert _parts_of_others(np.zeros((0, 4))).tolist() == []
+
+
+def test_an_arm_is_no_second_person(shared: Path) -> None:
+    frame = first_frame(shared / "videos" / "one-by-one-person-detection.mp4", skip=250)
+    (found,) = HogPersonDetector(threshold=0.5).detect([frame], [KEY])
+    assert len(found) == 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import ClassVar, Literal
@@ -16,10 +18,12 @@ import torch
 from actiondet.config import PersonsConfig
 from actiondet.engine.devices import launch
 from actiondet.engine.person_search import SearchReport, search_videos
+from actiondet.persons import search as search_module
 from actiondet.persons.base import Frame
 from actiondet.persons.build import build_persons
 from actiondet.persons.moments import parse_moments
 from actiondet.persons.videos import FRAME_NUMBERED, Form, choose_videos
+from actiondet.video import index_video
 from evaluation.errors import InputError
 from evaluation.formats.person_boxes import read_proposals
 from evaluation.records import FrameKey, PersonBoxes
@@ -261,6 +265,49 @@ def test_where_nothing_can_be_read_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none of the 2 videos could be searched; the first: .*a\.mp4"):
         search(tmp_path, tmp_path / "boxes.pkl", "1s")
     assert not (tmp_path / "boxes.pkl").exists()
+
+
+class Stream:
+    """Frames 0, 1, 2, ... of 10 a second that decode, by number; each shows its number."""
+
+    def __init__(self, *numbers: int) -> None:
+        self.numbers, self.converted = numbers, [0]
+
+    def __call__(self, index: object) -> Iterator[tuple[int, Callable[[], Frame]]]:
+        for number in self.numbers:
+            yield number * 100_000, partial(self._convert, number)
+
+    def _convert(self, number: int) -> Frame:
+        self.converted.append(number)
+        return np.full((1, 1, 3), number, dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("decoded", "wanted", "shown"),
+    [
+        (range(10), [0, 3, 3, 9], [0, 3, 3, 9]),
+        ([0, 1, 5, 6], [1, 2, 3, 6], [1, 5, 5, 6]),  # damaged ones: the next good one
+        ([2, 3], [0, 3], [2, 3]),
+        (range(20), [25], [19]),  # the last second may be missing
+        (range(10), [], []),
+    ],
+)
+def test_a_frame_that_does_not_decode_is_the_next_one_or_the_last(
+    films: Path, monkeypatch: pytest.MonkeyPatch, decoded: Sequence[int], wanted: list[int], shown: list[int]
+) -> None:
+    index = replace(index_video(films / "slow.mp4"), frame_times=np.arange(30, dtype=np.int64) * 100_000)
+    stream = Stream(*decoded)
+    monkeypatch.setattr(search_module, "stream_unconverted", stream)
+    pictures = search_module.frames_in_turn(index, np.array(wanted, dtype=np.int64))
+    assert [int(picture[0, 0, 0]) for picture in pictures] == shown
+    assert set(stream.converted) <= {0, *shown}  # others are not converted to RGB
+
+
+def test_a_video_that_ends_too_early_is_a_fault(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = replace(index_video(films / "slow.mp4"), frame_times=np.arange(30, dtype=np.int64) * 100_000)
+    monkeypatch.setattr(search_module, "stream_unconverted", Stream(0, 1, 2, 3))
+    with pytest.raises(InputError, match=r"decoding ends after 0\.3 of 2\.9 s; the video is damaged or cut off"):
+        list(search_module.frames_in_turn(index, np.array([2, 29], dtype=np.int64)))
 
 
 # ---------------------------------------------------------------- which videos

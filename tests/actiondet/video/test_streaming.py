@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from actiondet.video import index_video, open_video, stream_frames
+from actiondet.video.streaming import stream_unconverted
 from evaluation.errors import InputError
 
 FAST = {"preset": "veryfast", "g": "12"}
@@ -24,6 +25,13 @@ def test_every_frame_comes_once_in_order_with_its_time(stamped: ModuleType, tmp_
     assert [time for time, _ in streamed] == index.frame_times.tolist()
     with open_video(path, "auto", index) as reader:
         np.testing.assert_array_equal(reader.read([17])[0], streamed[17][1])
+
+
+def test_frames_may_be_converted_later_or_never(stamped: ModuleType, tmp_path: Path) -> None:
+    path = stamped.write_stamped(tmp_path / "a.mp4", 30, options={**FAST, "bf": "3"})
+    pictures = list(stream_unconverted(index_video(path)))
+    assert [time for time, _ in pictures] == [time for time, _ in stream_frames(path)]
+    assert [stamped.read_stamp(pictures[place][1]()) for place in (29, 3, 17, 3)] == [29, 3, 17, 3]
 
 
 def test_hidden_frames_are_not_shown(stamped: ModuleType, tmp_path: Path) -> None:
