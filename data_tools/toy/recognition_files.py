@@ -89,7 +89,7 @@ def _scene(clip: Clip) -> Scene:
     rng = np.random.default_rng([clip.seed, 7, clip.label, clip.group, clip.number])
     aspect = clip.size[0] / clip.size[1]
     cast = [
-        Actor(person, random_look(looks), rng.uniform(0.45, 0.65), rng.uniform(0.8, 0.92), 0.0, 0) for person in (0, 1)
+        Actor(person, random_look(looks), rng.uniform(0.6, 0.8), rng.uniform(0.88, 0.96), 0.0, 0) for person in (0, 1)
     ]
     name = EVALUATED.names[clip.label]
     waving = name == "wave" or (name.startswith("walk") and rng.random() < 0.3)
