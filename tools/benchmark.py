@@ -1,4 +1,4 @@
-"""How fast is it, here and now? python tools/benchmark.py model|multigrid CONFIG ...
+"""How fast is it, here and now? python tools/benchmark.py dense|model|multigrid ...
 
 Every kind of measurement is a module of tools/benchmarks/, with `add_arguments(parser)` and `run(arguments)`.
 """
@@ -10,7 +10,7 @@ import importlib
 
 from evaluation.command_line import run_tool
 
-KINDS = ("model", "multigrid")
+KINDS = ("dense", "model", "multigrid")
 
 
 def main() -> None:

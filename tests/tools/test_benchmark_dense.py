@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(("stride", "resized"), [(1, 4.0), (3, 4 / 3)])
+def test_streamed_clips_decode_and_resize_every_frame_once(stride: int, resized: float) -> None:
+    config = str(ROOT / "configs/multisports/slowonly_r50_4x16_k400.yaml")
+    size = ["--size", "96", "64", "--frames", "60", "--rounds", "1", "--json", "--stride", str(stride)]
+    command = [sys.executable, str(ROOT / "tools/benchmark.py"), "dense", config, *size]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=200)
+    assert done.returncode == 0, done.stderr
+    plain, streamed = json.loads(done.stdout)
+    assert (plain["way"], streamed["way"]) == ("plain", "streamed")
+    assert plain["resized"] == pytest.approx(resized)
+    assert plain["decoded"] >= resized
+    assert 0.9 < streamed["decoded"] <= 1.0  # decoding ends with the last clip
+    assert streamed["resized"] <= 1.0
