@@ -26,8 +26,8 @@ def main() -> int:
     parser.add_argument("config", type=Path, help="configuration of a detection or recognition run")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as for training")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON instead of tables")
-    parser.add_argument("--sheet", type=Path, metavar="PNG", help="draw key moments with boxes and labels to this file")
-    parser.add_argument("--tiles", type=int, default=24, metavar="N", help="moments on the sheet (default 24)")
+    parser.add_argument("--sheet", type=Path, metavar="PNG", help="draw boxes and labels to this file")
+    parser.add_argument("--tiles", type=int, default=24, metavar="N", help="pictures on it (default 24)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="default: one a core")
     parser.add_argument(
         "--look", type=int, metavar="N", help="decode only N of the videos, spread evenly (default: all)"
@@ -50,18 +50,15 @@ def _check(arguments: argparse.Namespace) -> Report:
     if isinstance(config, RecognitionConfig):
         from data_tools.check_dataset.recognition import check_recognition
 
-        return check_recognition(config, processes=arguments.processes, look=arguments.look)
+        report, tables, videos = check_recognition(config, processes=arguments.processes, look=arguments.look)
+    else:
+        from data_tools.check_dataset.check import check_detection
 
-    from actiondet.config.schema import AvaConfig
-    from data_tools.check_dataset.check import check_detection
+        report, tables, videos = check_detection(config, processes=arguments.processes, look=arguments.look)
+    if arguments.sheet is not None:
+        from data_tools.check_dataset.sheets import write_sheet
 
-    report, tables, videos = check_detection(config, processes=arguments.processes, look=arguments.look)
-    if arguments.sheet is not None and isinstance(config.data, AvaConfig):
-        from data_tools.check_dataset.contact_sheet import write_contact_sheet
-
-        names = dict(zip(report.classes.get("id", ()), report.classes.get("name", ()), strict=True))
-        drawn = write_contact_sheet(arguments.sheet, config.data, tables, videos, names, tiles=max(2, arguments.tiles))
-        report.facts.append(("sheet", str(arguments.sheet), f"{drawn} moments"))
+        write_sheet(arguments.sheet, config, tables, videos, report, tiles=max(2, arguments.tiles))
     return report
 
 

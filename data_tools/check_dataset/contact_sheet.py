@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -10,72 +11,129 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from actiondet.config.schema import AvaConfig
-from actiondet.video import FrameFolder, nearest_frames, open_video
-from data_tools.check_dataset.check import start_of
+from actiondet.config.schema import FrameFolderConfig
+from actiondet.video import FrameFolder, open_video
 from data_tools.check_dataset.rows import BOX
 from evaluation.files import atomic_path
+from evaluation.records import IntArray
 
 _WIDTH, _COLUMNS = 400, 3
 _COLOURS = ((80, 200, 255), (120, 255, 120), (255, 160, 80), (220, 120, 255), (80, 255, 255))
 
+ChooseFrame = Callable[[IntArray], int]
+"""Which frame of a video is shown, given when each is (microseconds)."""
 
-def write_contact_sheet(
-    path: Path,
-    data: AvaConfig,
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture of the sheet.
+
+    Attributes:
+        video: file or folder.
+        frame: which frame.
+        caption: written below.
+        boxes: unit boxes, each with the names of its labels.
+        title: names of what the whole picture shows.
+    """
+
+    video: Path
+    frame: ChooseFrame
+    caption: str
+    boxes: tuple[tuple[tuple[float, ...], tuple[str, ...]], ...] = ()
+    title: str = ""
+
+
+def moment_tiles(
     tables: Mapping[str, pd.DataFrame],
     videos: Mapping[str, Path],
     names: Mapping[int, str],
     *,
     tiles: int,
-) -> int:
-    """Draw up to `tiles` key moments, spread evenly over both parts; return how many were drawn."""
-    pictures = []
+    frame_of: Callable[[str, int], ChooseFrame],
+    spoken: Callable[[int], str],
+) -> list[Tile]:
+    """Up to `tiles` key moments, spread evenly over the parts.
+
+    Args:
+        tables: boxes of each part: columns video, moment, x1 ... y2, label (-1: nobody).
+        videos: where the videos lie.
+        names: of the labels.
+        tiles: how many.
+        frame_of: which frame shows a moment of a video.
+        spoken: how a moment is written.
+    """
+    chosen = []
     for part, table in tables.items():
         usable = table[table["video"].isin(list(videos))]
-        groups = [(str(video), int(moment), rows) for (video, moment), rows in usable.groupby(["video", "moment"])]
-        for number in np.unique(np.linspace(0, len(groups) - 1, tiles // len(tables)).astype(int)) if groups else ():
-            pictures.append(_tile(part, data, videos, names, *groups[number]))
-    if not pictures:
+        groups = list(usable.groupby(["video", "moment"], sort=True).indices.items())
+        for number in _spread(len(groups), tiles // len(tables)):
+            (video, moment), rows = groups[number]
+            boxed = usable.iloc[rows]
+            boxed = boxed[boxed["label"] >= 0]
+            boxes = tuple(
+                (tuple(box), tuple(names.get(int(label), str(label)) for label in labels))
+                for box, labels in boxed.groupby(BOX, sort=False)["label"]
+            )
+            caption = f"{part} {video} {spoken(int(moment))}"
+            chosen.append(Tile(videos[video], frame_of(video, int(moment)), caption, boxes))
+    return chosen
+
+
+def video_tiles(
+    tables: Mapping[str, pd.DataFrame], videos: Mapping[str, Path], names: Sequence[str], *, tiles: int
+) -> list[Tile]:
+    """The middle frames of up to `tiles` labelled videos, spread evenly over the parts and their labels."""
+    chosen = []
+    for part, table in tables.items():
+        usable = table[table["video"].isin(list(videos))].sort_values("label", kind="stable")
+        for number in _spread(len(usable), tiles // len(tables)):
+            row = usable.iloc[number]
+            label = int(row["label"])
+            title = names[label] if label < len(names) else str(label)
+            caption = f"{part} {row['video']}"
+            chosen.append(Tile(videos[row["video"]], lambda times: len(times) // 2, caption, title=title))
+    return chosen
+
+
+def _spread(count: int, most: int) -> list[int]:
+    if count == 0:
+        return []
+    return [int(number) for number in np.unique(np.linspace(0, count - 1, max(1, most)).astype(int))]
+
+
+def write_contact_sheet(path: Path, tiles: Sequence[Tile], pictures: FrameFolderConfig | None) -> int:
+    """Draw the tiles; return how many were drawn."""
+    drawn = [_draw(tile, pictures) for tile in tiles]
+    if not drawn:
         return 0
-    height = max(picture.shape[0] for picture in pictures)
-    padded = [np.pad(picture, ((0, height - len(picture)), (0, 0), (0, 0))) for picture in pictures]
+    height = max(picture.shape[0] for picture in drawn)
+    padded = [np.pad(picture, ((0, height - len(picture)), (0, 0), (0, 0))) for picture in drawn]
     padded += [np.zeros_like(padded[0])] * (-len(padded) % _COLUMNS)
     lines = [np.concatenate(padded[i : i + _COLUMNS], axis=1) for i in range(0, len(padded), _COLUMNS)]
     with atomic_path(path) as temporary:
         if not cv2.imwrite(str(temporary), np.concatenate(lines)[..., ::-1]):
             raise OSError(f"{path}: the picture cannot be written")
-    return len(pictures)
+    return len(drawn)
 
 
-def _tile(
-    part: str,
-    data: AvaConfig,
-    videos: Mapping[str, Path],
-    names: Mapping[int, str],
-    video: str,
-    moment: int,
-    rows: pd.DataFrame,
-) -> npt.NDArray[np.uint8]:
-    layout = data.pictures
+def _draw(tile: Tile, layout: FrameFolderConfig | None) -> npt.NDArray[np.uint8]:
     with (
-        open_video(videos[video], reader="pyav")
+        open_video(tile.video, reader="pyav")
         if layout is None
-        else FrameFolder(videos[video], template=layout.template, first=layout.first, fps=layout.fps)
+        else FrameFolder(tile.video, template=layout.template, first=layout.first, fps=layout.fps)
     ) as reader:
-        center = np.array([moment - round(start_of(data, video) * 1e6)])
-        frame = reader.read(nearest_frames(reader.index.frame_times, center))[0]
+        frame = reader.read([tile.frame(reader.index.frame_times)])[0]
     scale = _WIDTH / frame.shape[1]
     picture = np.ascontiguousarray(cv2.resize(frame, (_WIDTH, max(1, round(frame.shape[0] * scale)))))
     size = np.array([picture.shape[1], picture.shape[0]] * 2)
-    boxed = rows[rows["label"] >= 0]
-    for number, (box, labels) in enumerate(boxed.groupby(BOX, sort=False)["label"]):
+    for number, (box, names) in enumerate(tile.boxes):
         x1, y1, x2, y2 = (np.array(box) * size).round().astype(int).tolist()
         colour = _COLOURS[number % len(_COLOURS)]
         cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 2)
-        for line, label in enumerate(labels):
-            _write(picture, names.get(int(label), str(label)), (x1 + 2, y1 + 12 + 12 * line), colour)
-    _write(picture, f"{part} {video} {moment / 1e6:g} s", (4, picture.shape[0] - 6), (255, 255, 255))
+        for line, name in enumerate(names):
+            _write(picture, name, (x1 + 2, y1 + 12 + 12 * line), colour)
+    _write(picture, tile.title, (4, 14), _COLOURS[0])
+    _write(picture, tile.caption, (4, picture.shape[0] - 6), (255, 255, 255))
     result: npt.NDArray[np.uint8] = picture.astype(np.uint8)
     return result
 

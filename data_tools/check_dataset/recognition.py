@@ -30,13 +30,18 @@ from data_tools.check_dataset.videos import (
 )
 
 
-def check_recognition(config: RecognitionConfig, *, processes: int, look: int | None) -> Report:
+def check_recognition(
+    config: RecognitionConfig, *, processes: int, look: int | None
+) -> tuple[Report, dict[str, pd.DataFrame], dict[str, Path]]:
     """Check a set of videos that show one action each.
 
     Args:
         config: the run that would read it.
         processes: videos that are looked at side by side.
         look: decode at most so many videos, spread evenly; None decodes all.
+
+    Returns:
+        What was found; the lists of both parts; where the readable videos lie.
 
     Raises:
         InputError: the data set is of a kind that cannot be checked.
@@ -56,16 +61,17 @@ def check_recognition(config: RecognitionConfig, *, processes: int, look: int | 
     names = sorted({name for table in tables.values() for name in table["video"]})
     if not Path(data.videos).is_dir():
         report.error("video-folder", "data.videos", f"{data.videos} is no folder", "give the folder of the videos")
-        return report
+        return report, tables, {}
     paths = find_files(data.videos, names, pictures=data.pictures is not None, report=report)
     report_missing(data.videos, names, paths, report)
-    looked = look_at_videos(spread(paths, look), data.pictures, processes)
+    paths = spread(paths, look)
+    looked = look_at_videos(paths, data.pictures, processes)
     # Clips of mmaction2 and uniform count the file's own frames, but sets of mixed rates are usual: a warning will do.
     check_videos(data.videos, looked, config.clip.target_fps, report)
     for part, table in tables.items():
         _check_frames(part, table, looked, config.clip, report)
     check_leaks(tables, {part: str(table["source"].iloc[0]) for part, table in tables.items()}, looked, report)
-    return report
+    return report, tables, {name: path for name, path in paths.items() if looked[name].fault is None}
 
 
 def _check_frames(

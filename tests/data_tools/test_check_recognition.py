@@ -34,14 +34,14 @@ def kinetics(folder: Path, *settings: str) -> Report:
         f"data.classes={home / 'label_map.txt'}",
         *(f"data.{part}={home / part}.txt" for part in ("train", "val")),
     ]
-    return check_recognition(load_recognition_config(CONFIG, [*paths, *settings]), processes=1, look=None)
+    return check_recognition(load_recognition_config(CONFIG, [*paths, *settings]), processes=1, look=None)[0]
 
 
 def ucf101(folder: Path, *settings: str) -> Report:
     home = folder / "ucf101"
     data = f"{{name: ucf101, videos: {home / 'UCF-101'}, splits: {home / 'ucfTrainTestlist'}}}"
     config = load_recognition_config(CONFIG, [f"data={data}", *settings])
-    return check_recognition(config, processes=1, look=None)
+    return check_recognition(config, processes=1, look=None)[0]
 
 
 def lines(change: Callable[[list[str]], list[str]], *files: str) -> Plant:
@@ -178,7 +178,7 @@ def test_ucf101_in_folders_is_read(planted: Path) -> None:
             (home / part / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.move(home / name, home / part / name)
     config = load_recognition_config(CONFIG, [f"data={{name: ucf101, videos: {home}, splits: null}}"])
-    assert check_recognition(config, processes=1, look=None).findings == []
+    assert check_recognition(config, processes=1, look=None)[0].findings == []
 
 
 def test_clips_of_one_recording_in_both_parts_are_found(planted: Path) -> None:
@@ -196,15 +196,17 @@ def test_only_some_videos_are_decoded_where_that_is_asked_for(planted: Path) -> 
     home = planted / "kinetics"
     paths = [f"data.videos={home}", f"data.classes={home / 'label_map.txt'}"]
     paths += [f"data.{part}={home / part}.txt" for part in ("train", "val")]
-    report = check_recognition(load_recognition_config(CONFIG, paths), processes=1, look=3)
+    report, _, _ = check_recognition(load_recognition_config(CONFIG, paths), processes=1, look=3)
     assert next(value for _, what, value in report.facts if what == "read").startswith("3,")
 
 
-def test_the_program_takes_recognition_configurations(planted: Path) -> None:
+def test_the_program_takes_recognition_configurations(planted: Path, tmp_path: Path) -> None:
     home = planted / "kinetics"
     settings = [f"data.videos={home}", f"data.classes={home / 'label_map.txt'}", "model.num_classes=8"]
     settings += [f"data.{part}={home / part}.txt" for part in ("train", "val")]
     command = [sys.executable, "-m", "data_tools.check_dataset", str(CONFIG), *settings, "--json"]
+    command += ["--sheet", str(tmp_path / "sheet.png")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert json.loads(done.stdout)["findings"][0]["code"] == "num-classes"
+    assert (tmp_path / "sheet.png").stat().st_size > 10_000

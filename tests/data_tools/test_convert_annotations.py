@@ -187,6 +187,42 @@ def test_the_zip_that_cvat_exports_is_read(clips: Path, run: Callable[..., Path]
     assert len(read_ava_csv(run(clips, "cvat") / "ava_train.csv")) == 6
 
 
+def test_the_tasks_of_a_project_are_videos_of_their_own(tmp_path: Path) -> None:
+    one, other = (cvat_xml([track], source=f"{name}.mp4") for name, track in (("a", WAVER), ("b", IDLER)))
+    tasks = "".join(
+        text.split("<meta>")[1].split("</meta>")[0].replace("<id>7", f"<id>{number}")
+        for number, text in enumerate((one, other))
+    )
+    tracks = "".join(
+        text.split("</meta>")[1].split("</annotations>")[0].replace("<track ", f'<track task_id="{number}" ')
+        for number, text in enumerate((one, other))
+    )
+    path = tmp_path / "project.xml"
+    head = f"<version>1.1</version><meta><project><tasks>{tasks}</tasks></project></meta>"
+    path.write_text(f"<annotations>{head}{tracks}</annotations>")
+    videos = read_cvat([path], clip=False)
+    assert [(video.name, len(video.frames)) for video in videos] == [("a", 30), ("b", 15)]
+
+
+def test_the_export_of_a_job_covers_its_own_frames(tmp_path: Path) -> None:
+    track = ("person", dict.fromkeys(range(10, 20), WAVER[1][0]), WAVER[2])
+    text = cvat_xml([track], frames=20).replace("task>", "job>").replace("<start_frame>0", "<start_frame>10")
+    path = tmp_path / "job.xml"
+    path.write_text(text)
+    video = read_cvat([path], clip=False)[0]
+    assert (video.name, video.annotated.tolist()) == ("a", list(range(10, 20)))
+
+
+def test_tasks_of_every_fifth_frame_are_filled_between_their_boxes(tmp_path: Path) -> None:
+    # CVAT writes the frames' numbers in the video, and what it has interpolated as keyframe 0.
+    boxes = {frame: (float(frame), 10.0, frame + 20.0, 40.0) for frame in range(0, 30, 5)}
+    path = tmp_path / "a.xml"
+    path.write_text(cvat_xml([("person", boxes, WAVER[2])], frames=26))
+    video = read_cvat([path], clip=False)[0]
+    assert video.frames.tolist() == list(range(26))
+    assert video.boxes[12] == pytest.approx([0.12, 0.2, 0.32, 0.8])
+
+
 def test_left_out_frames_are_interpolated_and_the_last_keyframe_holds(tmp_path: Path) -> None:
     boxes = {0: (0.0, 0.0, 20.0, 20.0), 10: (40.0, 10.0, 60.0, 30.0)}
     path = tmp_path / "a.xml"
