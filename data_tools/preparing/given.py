@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import hashlib
 import tarfile
 import zipfile
 import zlib
@@ -29,8 +29,10 @@ def lay_files(given: Iterable[Path], names: Collection[str], folder: Path) -> di
         {name: path in `folder`} of those that are there.
 
     Raises:
-        InputError: nothing of that name exists, an archive is damaged, or what is given holds none of `names`.
+        InputError: nothing of that name exists, an archive is damaged, what is given holds none of `names`, or two
+            different files of one name are given.
     """
+    laid: dict[str, tuple[str, Path]] = {}
     for path in given:
         with _files_of(path) as files:
             used = [(name, opener) for found, opener in files for name in names if _is_called(found, name)]
@@ -38,7 +40,10 @@ def lay_files(given: Iterable[Path], names: Collection[str], folder: Path) -> di
                 raise InputError(f"{path}: holds none of the files that are needed: {', '.join(sorted(names))}")
             try:
                 for name, opener in used:
-                    _copy(opener, folder / name)
+                    digest = _copy(opener, folder / name)
+                    earlier, where = laid.setdefault(name, (digest, path))
+                    if earlier != digest:
+                        raise InputError(f"{where} and {path} hold different files called {name}; give one of them")
             except _DAMAGED as fault:
                 raise InputError(f"{path}: is damaged ({fault}); fetch it again") from None
     return {name: folder / name for name in names if (folder / name).is_file()}
@@ -48,9 +53,14 @@ def _is_called(path: str, name: str) -> bool:
     return f"/{path}".endswith((f"/{name}", f"/{name}.txt"))
 
 
-def _copy(opener: Opener, target: Path) -> None:
+def _copy(opener: Opener, target: Path) -> str:
+    """Copy a file, and return a fingerprint of what it holds."""
+    digest = hashlib.sha256()
     with opener() as source, atomic_path(target) as temporary, temporary.open("wb") as file:
-        shutil.copyfileobj(source, file)
+        while piece := source.read(1 << 20):
+            digest.update(piece)
+            file.write(piece)
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -33,8 +33,10 @@ def lay_official(given: Sequence[Path], ava: Path, folder: Path) -> list[str]:
     Raises:
         InputError: a file of boxes lacks.
     """
-    prepared = [ava / "annotations"] if (ava / "annotations").is_dir() else []
-    there = lay_files([*prepared, *given], (*AVA_FILES.usual, *KINETICS_FILES), folder)
+    names = (*AVA_FILES.usual, *KINETICS_FILES)
+    # In two steps, so that what is given may differ from what the prepared AVA holds, and wins.
+    there = lay_files([ava / "annotations"] if (ava / "annotations").is_dir() else [], names, folder)
+    there |= lay_files(given, names, folder)
     if lacking := [name for name in (*AVA_FILES.truth, *KINETICS_FILES) if name not in there]:
         raise InputError(f"--annotations: {', '.join(lacking)} lack; expected them in ava_kinetics_v1_0.tar.gz")
     return sorted({str(name) for file in AVA_FILES.truth for name in read_ava_csv(there[file]).video.categories})

@@ -21,6 +21,7 @@ class Place:
         source: the video; None if it was not found.
         name: of the output below the folder of the data set; with `recode` it ends in .mp4.
         frames: how many it must have; None does not ask.
+        slack: by how many it may miss that (decoders disagree about the end of old AVI files).
         size: (height, width) that it must have, in pixels; None does not ask.
         recode: code it anew (H.264 in mp4), instead of linking or copying the file.
     """
@@ -28,6 +29,7 @@ class Place:
     source: str | None
     name: str
     frames: int | None = None
+    slack: int = 0
     size: tuple[int, int] | None = None
     recode: bool = False
 
@@ -39,7 +41,7 @@ class Place:
     def is_whole(self, folder: Path, frames: int) -> bool:
         """Whether the output is there, with so many frames, which are as many as the annotations tell."""
         try:
-            return self.frames in (None, frames) and len(index_video(folder / self.name)) == frames
+            return self._fits(frames) and len(index_video(folder / self.name)) == frames
         except (InputError, OSError):
             return False
 
@@ -61,8 +63,11 @@ class Place:
                 shutil.copyfile(self.source, temporary)
         return len(index)
 
+    def _fits(self, frames: int) -> bool:
+        return self.frames is None or abs(frames - self.frames) <= self.slack
+
     def _check(self, index: VideoIndex) -> None:
-        if self.frames is not None and len(index) != self.frames:
+        if not self._fits(len(index)):
             raise InputError(
                 f"{index.path}: has {len(index)} frames, its annotations are for {self.frames}; expected the "
                 "official file, neither cut nor changed in rate"

@@ -161,3 +161,14 @@ def test_a_faulty_annotation_is_named_with_its_line(tmp_path: Path) -> None:
     (folder / "ava_val_v2.2.csv").write_text(f"{FILM},0902,0.1,0.1,0.5,0.9,80,0\n{FILM},0902,10,20,50,90,80,0\n")
     with pytest.raises(InputError, match=r"ava_val_v2\.2\.csv, line 2.*looks like pixels"):
         lay_annotations([folder], "2.2", tmp_path / "out")
+
+
+def test_two_different_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "list.txt").write_text("the same")
+    given = [tmp_path / "a", tmp_path / "b"]
+    assert lay_files(given, ["list.txt"], tmp_path / "out") == {"list.txt": tmp_path / "out/list.txt"}
+    (tmp_path / "b/list.txt").write_text("another")
+    with pytest.raises(InputError, match=r"a and .*b hold different files called list\.txt; give one of them"):
+        lay_files(given, ["list.txt"], tmp_path / "out")
