@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from actiondet.config import DetectionConfig, RecognitionConfig, parse_config_of
+from actiondet.config.networks import SlowFastConfig
 from actiondet.video import open_video
+from actiondet.video.sampling import spread_frames
 from actiondet.video.views import ViewSampling
 from evaluation.errors import InputError
 from evaluation.records import FloatArray
@@ -32,7 +34,8 @@ class OnnxNetwork:
 
     A recogniser is called with frames (B, T, H, W, 3) uint8 RGB and returns (B, C) scores. A detector takes boxes
     (P, 4) float32, unit boxes, and the clip (P,) int64 of each box as well, and returns (P, C) scores; one whose
-    head follows tracks takes boxes (P, T, 4), one for each frame.
+    head follows tracks takes boxes (P, T, 4), one for each frame. A recogniser exported with `--inputs pathways` takes
+    slow and fast frames apart: (B, T / alpha, H, W, 3), (B, T, H, W, 3).
 
     Args:
         path: the file.
@@ -40,6 +43,7 @@ class OnnxNetwork:
 
     Attributes:
         config: what it was trained as.
+        inputs: names of what it is called with.
         ids, names: what the columns of the scores stand for, in order of the ids: a detector's of AVA's form has
             id c + 1 in column c.
 
@@ -58,6 +62,7 @@ class OnnxNetwork:
         said = self._session.get_modelmeta().custom_metadata_map
         if said.get("format") != FORMAT:
             raise InputError(f"{os.fspath(path)}: an ONNX file, but not one that tools/export.py wrote")
+        self.inputs: tuple[str, ...] = tuple(each.name for each in self._session.get_inputs())
         source = f"{os.fspath(path)} (config)"
         self.config: RecognitionConfig | DetectionConfig
         if said["task"] == "recognition":
@@ -69,8 +74,7 @@ class OnnxNetwork:
 
     def __call__(self, *inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Scores; see the class."""
-        names = [each.name for each in self._session.get_inputs()]
-        scores: npt.NDArray[np.float32] = self._session.run(None, dict(zip(names, inputs, strict=True)))[0]
+        scores: npt.NDArray[np.float32] = self._session.run(None, dict(zip(self.inputs, inputs, strict=True)))[0]
         return scores
 
 
@@ -97,12 +101,22 @@ class OnnxRecognizer:
         sampling = ViewSampling(frames=clip.frames, stride=clip.stride, rule=clip.sampling, target_fps=clip.target_fps)
         with open_video(path, reader=self._config.data.reader) as reader:
             views = sampling.views(len(reader.index), rate=float(reader.index.rate), clips=self._clips)
-            scores = np.stack([self._network(reader.read(chosen)[None])[0] for chosen in views]).astype(np.float64)
+            scores = np.stack([self._scores(reader.read(chosen)) for chosen in views]).astype(np.float64)
         if self._config.test.average != "logits":
             return scores.mean(axis=0)  # type: ignore[no-any-return]
         # Logits are the scores' logarithms but for a number that the softmax does not see.
         mean = np.exp(np.log(np.maximum(scores, 1e-30)).mean(axis=0))
         return mean / mean.sum()  # type: ignore[no-any-return]
+
+    def _scores(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """(C,) of one clip (T, H, W, 3)."""
+        backbone = self._config.model.backbone
+        if len(self._network.inputs) == 1 or not isinstance(backbone, SlowFastConfig):
+            return self._network(frames[None])[0]  # type: ignore[no-any-return]
+        count = len(frames) // backbone.alpha
+        spread = backbone.slow_frames == "spread"
+        slow = frames[spread_frames(len(frames), count)] if spread else frames[:: backbone.alpha]
+        return self._network(slow[None], frames[None])[0]  # type: ignore[no-any-return]
 
 
 def _onnxruntime(device: Device) -> Any:

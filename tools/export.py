@@ -17,6 +17,12 @@ def main() -> None:
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
     parser.add_argument("--weights", required=True, metavar="F", help="checkpoint, or 'published' to download it")
     parser.add_argument("--format", choices=["onnx", "torch_export"], default="onnx", help="default: onnx")
+    parser.add_argument(
+        "--inputs",
+        choices=["clip", "pathways"],
+        default="clip",
+        help="pathways: a SlowFast recogniser takes slow and fast frames apart (default: clip)",
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help=".onnx or .pt2 file to write")
     parser.add_argument(
         "--import", dest="modules", action="append", default=[], metavar="M", help="load a module first"
@@ -31,7 +37,7 @@ def main() -> None:
     from actiondet.models.weights.download import choose_weights
 
     weights = choose_weights(arguments.weights, config.published.weights)
-    print(export_network(config, weights, arguments.out, format=arguments.format))
+    print(export_network(config, weights, arguments.out, format=arguments.format, inputs=arguments.inputs))
 
 
 if __name__ == "__main__":

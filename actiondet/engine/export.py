@@ -23,17 +23,19 @@ from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.recognize import class_names
 from actiondet.engine.trained import named_actions
 from actiondet.models.build import build_detector, build_recognizer
-from actiondet.models.deployed import DeployedDetector, DeployedRecognizer
+from actiondet.models.deployed import DeployedDetector, DeployedPathways, DeployedRecognizer
 from actiondet.models.slowfast import SlowFast
 from actiondet.models.slowonly import SlowOnly
 from actiondet.models.track_head import TrackHead
 from actiondet.models.weights import load_weights
+from actiondet.video.sampling import spread_frames
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.formats.action_list import ActionList
 
 Format = Literal["onnx", "torch_export"]
-Deployed = DeployedDetector | DeployedRecognizer
+Inputs = Literal["clip", "pathways"]
+Deployed = DeployedDetector | DeployedRecognizer | DeployedPathways
 Run = Callable[..., Tensor]
 TOLERANCE = 1e-4
 """Of a score: more than this and nothing is written."""
@@ -64,12 +66,24 @@ class ExportReport:
 
 
 def export_network(
-    config: DetectionConfig | RecognitionConfig, weights: str | Path, path: Path, *, format: Format
+    config: DetectionConfig | RecognitionConfig,
+    weights: str | Path,
+    path: Path,
+    *,
+    format: Format,
+    inputs: Inputs = "clip",
 ) -> ExportReport:
     """Export the network of `config` with `weights`, ours or another toolkit's.
 
     Numbers of clips, of boxes, and of frames (but where a SlowFast spreads its slow frames) and the size of the
     picture may differ from call to call.
+
+    Args:
+        config: of the network.
+        weights: a checkpoint.
+        path: where to.
+        format: of the file.
+        inputs: "pathways" lets a SlowFast recogniser take slow and fast frames apart.
 
     Raises:
         InputError: weights that do not fit, packages that are not installed, or a file that scores otherwise.
@@ -77,6 +91,8 @@ def export_network(
     if format == "onnx":
         _require("onnx", "onnxscript", "onnxruntime")
     deployed, actions = _deployed_network(config, weights)
+    if inputs == "pathways":
+        deployed = _divided(deployed)
     frames = config.clip.frames
     metadata = {
         "format": "actiondet export 1",
@@ -133,9 +149,19 @@ def _deployed_network(config: DetectionConfig | RecognitionConfig, weights: str 
     return deployed.eval().requires_grad_(False), actions
 
 
+def _divided(deployed: Deployed) -> DeployedPathways:
+    backbone = deployed.network.backbone if isinstance(deployed, DeployedRecognizer) else None
+    if not isinstance(deployed, DeployedRecognizer) or not isinstance(backbone, SlowFast):
+        raise InputError("inputs 'pathways': only a SlowFast recogniser takes its frames apart; expected 'clip'")
+    return DeployedPathways(deployed, backbone)
+
+
 def _export(deployed: Deployed, frames: int) -> ExportedProgram:
     clip = {0: Dim.DYNAMIC, 1: _length(deployed), 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     shapes: tuple[Any, ...] = (clip,)
+    if isinstance(deployed, DeployedPathways):
+        slow = Dim("slow_frames", min=1)
+        shapes = ({**clip, 1: slow}, {**clip, 1: deployed.backbone.alpha * slow})
     if isinstance(deployed, DeployedDetector):
         boxes = {0: Dim.DYNAMIC, 1: clip[1]} if _follows_tracks(deployed) else {0: Dim.DYNAMIC}
         shapes = (clip, boxes, {0: Dim.DYNAMIC})
@@ -146,7 +172,7 @@ def _export(deployed: Deployed, frames: int) -> ExportedProgram:
 
 def _length(deployed: Deployed) -> Any:
     """Which numbers of frames the exported network takes; of a backbone that is not ours, the example's only."""
-    backbone = deployed.network.backbone
+    backbone = deployed.backbone if isinstance(deployed, DeployedPathways) else deployed.network.backbone
     if isinstance(backbone, SlowOnly):
         return Dim("frames", min=1)
     if isinstance(backbone, SlowFast) and backbone.slow_frames == "strided":
@@ -213,6 +239,8 @@ def _example(deployed: Deployed, shape: tuple[int, int, int, int], frames: int) 
     pictures = torch.randint(0, 256, (clips, frames, height, width, 3), generator=random, dtype=torch.uint8)
     if isinstance(deployed, DeployedRecognizer):
         return (pictures,)
+    if isinstance(deployed, DeployedPathways):
+        return pictures[:, spread_frames(frames, frames // deployed.backbone.alpha)], pictures
     corners = torch.rand(boxes, *((frames,) if _follows_tracks(deployed) else ()), 2, 2, generator=random)
     unit_boxes = torch.cat([corners.amin(dim=-2), corners.amax(dim=-2)], dim=-1)
     return pictures, unit_boxes, torch.randint(0, clips, (boxes,), generator=random)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from actiondet.models.clip_network import ClipNetwork
 from actiondet.models.detector import ActionDetector
 from actiondet.models.recognizer import ActionRecognizer
+from actiondet.models.slowfast import SlowFast
 
 
 class DeployedDetector(nn.Module):
@@ -64,10 +65,33 @@ class DeployedRecognizer(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """(B, T, H, W, 3) uint8 RGB frames to (B, C) scores."""
+        logits: Tensor = self.network(self.clips(frames))
+        return logits.softmax(dim=1)
+
+    def clips(self, frames: Tensor) -> Tensor:
+        """(B, T, H, W, 3) uint8 RGB frames to (B, 3, T, crop, crop), normalised."""
         clips = scaled_clips(frames, self.short_side)
         top, left = ((size - self.crop + self.round_up) // 2 for size in clips.shape[3:])
-        clips = clips[..., top : top + self.crop, left : left + self.crop]
-        logits: Tensor = self.network(normalized(clips, self.network))
+        return normalized(clips[..., top : top + self.crop, left : left + self.crop], self.network)
+
+
+class DeployedPathways(nn.Module):
+    """A SlowFast recogniser whose pathways are given their frames apart.
+
+    Args:
+        whole: the same recogniser for undivided clips.
+        backbone: its backbone.
+    """
+
+    def __init__(self, whole: DeployedRecognizer, backbone: SlowFast) -> None:
+        super().__init__()
+        self.whole = whole
+        self.backbone = backbone
+
+    def forward(self, slow_frames: Tensor, fast_frames: Tensor) -> Tensor:
+        """(B, T / alpha, H, W, 3) and (B, T, H, W, 3) uint8 RGB frames to (B, C) scores."""
+        maps = self.backbone.pathways(self.whole.clips(slow_frames), self.whole.clips(fast_frames))
+        logits: Tensor = self.whole.network.head(maps)
         return logits.softmax(dim=1)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from actiondet.models.blocks import Backbone, Counts, Pathway, design_of, initialize
 from actiondet.models.nonlocal_block import NonLocalSpec
+from actiondet.video.sampling import spread_frames
 
 SlowFrames = Literal["spread", "strided"]
 
@@ -103,7 +104,11 @@ class SlowFast(Backbone):
 
         They are (B, C_slow, T / alpha, H / stride, W / stride) and (B, C_fast, T, H / stride, W / stride).
         """
-        slow, fast = self.slow.stem(self.pick_slow_frames(clips)), self.fast.stem(clips)
+        return self.pathways(self.pick_slow_frames(clips), clips)
+
+    def pathways(self, slow: Tensor, fast: Tensor) -> list[Tensor]:
+        """The same from what each pathway sees: (B, in_channels, T / alpha, H, W) and (B, in_channels, T, H, W)."""
+        slow, fast = self.slow.stem(slow), self.fast.stem(fast)
         slow = torch.cat([slow, self.fuse1(fast)], dim=1)
 
         slow, fast = self.slow.res2(slow), self.fast.res2(fast)
@@ -125,11 +130,6 @@ class SlowFast(Backbone):
         if self.slow_frames == "strided":
             return clips[:, :, :: self.alpha]
         return clips[:, :, spread_frames(frames, frames // self.alpha)]
-
-
-def spread_frames(frames: int, count: int) -> list[int]:
-    """`count` frames from the first to the last of `frames`, evenly spread: linspace, rounded down."""
-    return [i * (frames - 1) // max(count - 1, 1) for i in range(count)]
 
 
 class Lateral(nn.Module):

@@ -73,3 +73,8 @@ def nearest_frames(frame_times: IntArray, instants_us: IntArray) -> IntArray:
     later_is_nearer = (instants_us - frame_times[earlier]) - (frame_times[later] - instants_us) > TIE_US
     reached = frame_times[later] <= instants_us  # met exactly, or the last frame
     return np.where(later_is_nearer | reached, later, earlier).astype(np.int64)
+
+
+def spread_frames(frames: int, count: int) -> list[int]:
+    """`count` frames from the first to the last of `frames`, evenly spread: linspace, rounded down."""
+    return [i * (frames - 1) // max(count - 1, 1) for i in range(count)]

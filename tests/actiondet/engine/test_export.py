@@ -18,7 +18,7 @@ from actiondet.data.video_transforms import VideoTestTransform
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
 from actiondet.engine.export import Format, export_network
 from actiondet.engine.recognize import load_recognizer
-from actiondet.exported import OnnxNetwork
+from actiondet.exported import OnnxNetwork, OnnxRecognizer
 from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.deployed import DeployedDetector, DeployedRecognizer
 from actiondet.video import VideoWriter
@@ -44,8 +44,8 @@ def trained_detector(name: str, folder: Path, *more: str) -> tuple[DetectionConf
     return config, folder / "best.pt"
 
 
-def trained_recognizer(name: str, folder: Path) -> tuple[RecognitionConfig, Path]:
-    settings = [BACKBONES[name] % 2, *SMALL, "transform.val_crop=56", "test.crop=64"]
+def trained_recognizer(name: str, folder: Path, *more: str) -> tuple[RecognitionConfig, Path]:
+    settings = [BACKBONES[name] % 2, *SMALL, "transform.val_crop=56", "test.crop=64", *more]
     config = load_recognition_config(ROOT / "configs/toy/recognition_slowonly.yaml", settings)
     torch.manual_seed(0)
     network = build_recognizer(config.model)
@@ -58,6 +58,12 @@ def trained_recognizer(name: str, folder: Path) -> tuple[RecognitionConfig, Path
 
 def pictures(clips: int, height: int, width: int, frames: int = 4) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (clips, frames, height, width, 3), dtype=np.uint8)
+
+
+def write_film(path: Path) -> None:
+    with VideoWriter(path, rate=Fraction(10), width=96, height=72, sound_of=None) as writer:
+        for picture in pictures(1, 72, 96, frames=20)[0]:
+            writer.write(picture)
 
 
 def people(count: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
@@ -147,6 +153,33 @@ def test_an_exported_recogniser_scores_as_the_network_does(name: str, format: Fo
         np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize(("slow_frames", "format"), [("strided", "torch_export"), ("spread", "onnx")])
+@pytest.mark.slow
+def test_slow_and_fast_frames_may_be_given_apart(slow_frames: str, format: Format, tmp_path: Path) -> None:
+    config, weights = trained_recognizer("slowfast", tmp_path, f"model.backbone.slow_frames={slow_frames}")
+    report = export_network(config, weights, tmp_path / "rec.file", format=format, inputs="pathways")
+    assert report.largest_difference < 1e-4
+    network = build_recognizer(config.model)
+    network.load_state_dict(torch.load(weights, weights_only=True)["weights"])
+    whole = DeployedRecognizer(network.eval(), short_side=64, crop=56, round_up=False)
+    for clips, height, width, frames in [(1, 72, 96, 4), (2, 130, 77, 8)]:
+        fast = pictures(clips, height, width, frames)
+        slow = fast[:, [0, frames - 1] if frames == 4 else [0, 2, 4, 7]] if slow_frames == "spread" else fast[:, ::2]
+        with torch.inference_mode():
+            expected = whole(torch.from_numpy(fast)).numpy()
+        np.testing.assert_allclose(run_exported(tmp_path / "rec.file", format, [slow, fast]), expected, atol=1e-4)
+    if format == "onnx":
+        write_film(tmp_path / "film.mp4")
+        found = OnnxRecognizer(OnnxNetwork(tmp_path / "rec.file"))(tmp_path / "film.mp4")
+        np.testing.assert_allclose(found, load_recognizer(weights)(tmp_path / "film.mp4"), atol=5e-3)
+
+
+def test_only_a_slowfast_recogniser_takes_its_frames_apart(tmp_path: Path) -> None:
+    config, weights = trained_recognizer("slowonly", tmp_path)
+    with pytest.raises(InputError, match="only a SlowFast recogniser"):
+        export_network(config, weights, tmp_path / "rec.pt2", format="torch_export", inputs="pathways")
+
+
 @pytest.mark.parametrize("size", [(72, 96), (130, 77), (64, 64), (48, 40)])
 def test_resizing_inside_is_that_of_testing(size: tuple[int, int], tmp_path: Path) -> None:
     config, _ = trained_detector("slowonly", tmp_path)
@@ -194,9 +227,7 @@ runpy.run_path({tool!r}, run_name="__main__")
 
 def test_an_exported_recogniser_names_videos_without_torch(tmp_path: Path) -> None:
     config, weights = trained_recognizer("slowonly", tmp_path)
-    with VideoWriter(tmp_path / "film.mp4", rate=Fraction(10), width=96, height=72, sound_of=None) as writer:
-        for picture in pictures(1, 72, 96, frames=20)[0]:
-            writer.write(picture)
+    write_film(tmp_path / "film.mp4")
     assert "times as fast" in str(export_network(config, weights, tmp_path / "rec.onnx", format="onnx"))
     arguments = ["--input", tmp_path / "film.mp4", "--model", tmp_path / "rec.onnx", "--json", tmp_path / "found.json"]
     code = PREDICT.format(root=str(ROOT), tool=str(ROOT / "tools" / "predict.py"), arguments=[*map(str, arguments)])

@@ -9,8 +9,9 @@ from torch import nn
 
 from actiondet.models.blocks import Bottleneck
 from actiondet.models.nonlocal_block import NonLocalBlock, NonLocalSpec
-from actiondet.models.slowfast import SlowFast, spread_frames
+from actiondet.models.slowfast import SlowFast
 from actiondet.models.slowonly import SlowOnly
+from actiondet.video.sampling import spread_frames
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "models"
 NONLOCAL = NonLocalSpec(after=((), (0, 2), (0, 2, 4), ()))

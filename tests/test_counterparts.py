@@ -1,0 +1,61 @@
+"""The README's table of what is called what: every setting, file and program that it names exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from actiondet.config import RecognitionConfig
+from actiondet.config.networks import RecognizerConfig, SlowFastConfig
+from actiondet.config.recognition import Ucf101Config, VideoListConfig
+from actiondet.config.schema import SGDConfig
+
+ROOT = Path(__file__).parents[1]
+OURS = [
+    line.split(" | ")[-1]
+    for line in (ROOT / "README.md")
+    .read_text()
+    .partition("what is called what")[2]
+    .partition("</details>")[0]
+    .split("\n")
+    if line.startswith("| ") and not line.startswith("| there")
+]
+FAMILIES: dict[str, list[type[BaseModel]]] = {
+    "data": [Ucf101Config, VideoListConfig],
+    "backbone": [SlowFastConfig],
+    "optimizer": [SGDConfig],
+    "model": [RecognizerConfig],
+}
+
+
+def has(kind: type[BaseModel], key: str) -> bool:
+    first, _, rest = key.partition(".")
+    if first not in kind.model_fields:
+        return False
+    if not rest:
+        return True
+    inner = FAMILIES.get(first) or [kind.model_fields[first].annotation]
+    return any(isinstance(each, type) and issubclass(each, BaseModel) and has(each, rest) for each in inner)
+
+
+def test_the_table_is_there() -> None:
+    assert len(OURS) > 40
+
+
+@pytest.mark.parametrize("text", OURS)
+def test_what_the_table_names_exists(text: str) -> None:
+    for code in re.findall(r"`([^`]+)`", text):
+        for word in code.split():
+            if found := re.fullmatch(
+                r"((?:clip|data|model|test|train|transform)\.[a-z0-9_.]+|precise_norm)(=.*)?", word
+            ):
+                assert has(RecognitionConfig, found[1]), word
+            if re.match(r"(configs|tools)/", word):
+                assert (ROOT / word).exists(), word
+            if word.startswith("--"):
+                programs = ["train_rec", "test_rec", "predict", "export"]
+                sources = [(ROOT / f"tools/{name}.py").read_text() for name in programs]
+                assert word == "--nproc-per-node" or any(f'"{word}"' in source for source in sources), word
