@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,10 +15,12 @@ from actiondet.data.clip_stream import stream_windows
 from actiondet.data.keyframes import OUTSIDE_US, ClipWindow, frame_time
 from actiondet.data.loading import prepare_worker
 from actiondet.data.tables import PersonTable
+from actiondet.data.tracks import Tracks
 from actiondet.records import ClipBatch
 from actiondet.video import index_video
 from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError
+from evaluation.records import FloatArray, FrameKey
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,7 +68,15 @@ def video_moments(persons: PersonTable, paths: dict[str, Path]) -> list[VideoMom
 class DenseClips(IterableDataset["ClipBatch | VideoEnd"]):
     """The clips of some videos in batches of one video each; after a video's last batch comes its VideoEnd."""
 
-    def __init__(self, videos: Sequence[VideoMoments], *, window: ClipWindow, short_side: int, batch: int) -> None:
+    def __init__(
+        self,
+        videos: Sequence[VideoMoments],
+        *,
+        window: ClipWindow,
+        short_side: int,
+        batch: int,
+        tracks: Tracks | None = None,
+    ) -> None:
         """Keep the parts.
 
         Args:
@@ -73,8 +84,9 @@ class DenseClips(IterableDataset["ClipBatch | VideoEnd"]):
             window: which frames make a clip.
             short_side: of the clips, in pixels.
             batch: clips side by side.
+            tracks: who is where, to give every person a box for each frame; None gives one.
         """
-        self._videos = list(videos)
+        self._videos, self._tracks = list(videos), tracks
         self._window, self._short_side, self._batch = window, short_side, batch
 
     def __iter__(self) -> Iterator[ClipBatch | VideoEnd]:
@@ -94,28 +106,38 @@ class DenseClips(IterableDataset["ClipBatch | VideoEnd"]):
             beyond = len(centers) - len(inside)
             late = sum(numbers[place] > len(index) for place in inside)
             windows = [self._window.choose(index.frame_times, centers[place], None) for place in inside]
-            waiting: list[tuple[int, torch.Tensor]] = []
+            tracks = None if self._tracks is None else self._tracks.through(video.video)
+            waiting: list[SeenClip] = []
             for number, clip in stream_windows(index, windows, short_side=self._short_side):
-                waiting.append((inside[number], clip))
+                persons = video.persons.at(inside[number])
+                boxes = persons.boxes if tracks is None else tracks.at(persons.key.moment, windows[number] + 1)
+                waiting.append(SeenClip(persons.key, clip, boxes))
                 if len(waiting) == self._batch:
-                    yield _batch(video.persons, waiting)
+                    yield _batch(waiting)
                     waiting = []
             if waiting:
-                yield _batch(video.persons, waiting)
+                yield _batch(waiting)
         except (InputError, OSError) as fault:
             yield VideoEnd(video.video, fault=str(fault))
         else:
             yield VideoEnd(video.video, late=late, beyond=beyond)
 
 
-def _batch(persons: PersonTable, clips: Sequence[tuple[int, torch.Tensor]]) -> ClipBatch:
-    height, width = clips[0][1].shape[-2:]
-    found = [persons.at(place) for place, _ in clips]
+class SeenClip(NamedTuple):
+    """A clip (3, T, h, w) and the unit boxes (P, 4) or (P, T, 4) of its persons."""
+
+    key: FrameKey
+    frames: torch.Tensor
+    boxes: FloatArray
+
+
+def _batch(clips: Sequence[SeenClip]) -> ClipBatch:
+    height, width = clips[0].frames.shape[-2:]
     return ClipBatch(
-        clips=torch.stack([clip for _, clip in clips]),
-        boxes=[torch.from_numpy(unit_to_pixel(each.boxes, width, height)) for each in found],
+        clips=torch.stack([clip.frames for clip in clips]),
+        boxes=[torch.from_numpy(unit_to_pixel(clip.boxes, width, height)) for clip in clips],
         labels=None,
-        keys=[each.key for each in found],
+        keys=[clip.key for clip in clips],
     )
 
 

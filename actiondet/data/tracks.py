@@ -78,13 +78,12 @@ class Neighbours:
             beyond: how far before `begin` and after `end` the next moment may lie.
         """
         start, stop = self.where.get(video, (0, 0))
-        moments = self.moment[start:stop]
-        low, high = int(np.searchsorted(moments, begin)), int(np.searchsorted(moments, end, side="right"))
-        if low > 0 and moments[low - 1] >= begin - beyond:
-            low -= 1
-        if high < len(moments) and moments[high] <= end + beyond:
-            high += 1
+        low, high = _within(self.moment[start:stop], begin, end, beyond)
         return {int(self.moment[row]): self._seen(row) for row in range(start + low, start + high)}
+
+    def all_of(self, video: str) -> dict[int, Seen]:
+        """The persons of every moment of a video, in order."""
+        return {int(self.moment[row]): self._seen(row) for row in range(*self.where.get(video, (0, 0)))}
 
     def _seen(self, row: int) -> Seen:
         persons = slice(self.first[row], self.first[row + 1])
@@ -137,6 +136,12 @@ class Tracks:
         unknown = np.full(len(boxes), -1, np.int64)
         return self._follow(key, Seen(boxes, unknown), times, [self.true if self.found is None else self.found])
 
+    def through(self, video: str) -> VideoTracks:
+        """Follow everybody who was found in a video from its beginning to its end, once for all its moments."""
+        neighbours = self.true if self.found is None else self.found
+        seen = {} if neighbours is None else neighbours.all_of(video)
+        return VideoTracks([found.as_boxes(FrameKey(video, moment)) for moment, found in seen.items()], self.reach)
+
     def of_true(self, key: FrameKey, boxes: FloatArray, identities: IntArray, times: IntArray) -> FloatArray:
         """Follow annotated persons by their (P,) identities, and through what was found where they are not annotated.
 
@@ -159,3 +164,36 @@ class Tracks:
         known = [seen[moment].identities for moment in moments]
         identities = track_persons(boxes, max_gap=self.reach.max_gap, known=known)
         return boxes_along_tracks(moments.index(key.moment), boxes, identities, times)
+
+
+class VideoTracks:
+    """Everybody who was found in one video, followed from its beginning to its end."""
+
+    def __init__(self, seen: Sequence[PersonBoxes], reach: Reach) -> None:
+        """Link `seen`, moments rising, as far as `reach` says."""
+        self._seen, self._reach = seen, reach
+        self._moments = np.array([each.key.moment for each in seen], dtype=np.int64)
+        self._identities = track_persons(seen, max_gap=reach.max_gap)
+
+    def at(self, moment: int, times: IntArray) -> FloatArray:
+        """(P, T, 4) unit boxes at `times` (T,) of the persons found at `moment`, in their order.
+
+        Raises:
+            KeyError: nobody looked at this moment.
+        """
+        begin, end = min(int(times.min()), moment), max(int(times.max()), moment)
+        low, high = _within(self._moments, begin, end, self._reach.beyond)
+        place = int(np.searchsorted(self._moments, moment))
+        if place == len(self._moments) or self._moments[place] != moment:
+            raise KeyError(moment)
+        return boxes_along_tracks(place - low, self._seen[low:high], self._identities[low:high], times)
+
+
+def _within(moments: IntArray, begin: int, end: int, beyond: int) -> tuple[int, int]:
+    """The places of rising `moments` from `begin` to `end`, and of the next one on either side if near enough."""
+    low, high = int(np.searchsorted(moments, begin)), int(np.searchsorted(moments, end, side="right"))
+    if low > 0 and moments[low - 1] >= begin - beyond:
+        low -= 1
+    if high < len(moments) and moments[high] <= end + beyond:
+        high += 1
+    return low, high

@@ -131,12 +131,14 @@ def _detect(
     left = sum(len(video.persons) for video in todo)
     title = "moments" if fabric.world_size == 1 else f"moments of the first of {fabric.world_size} processes"
     bar = ProgressBar(title, count, done=count - left, shown=fabric.is_global_zero)
+    assert isinstance(config.data, MultiSportsConfig)
     clip = config.clip
     clips = DenseClips(
         todo,
         window=ClipWindow(frames=clip.frames, stride=clip.stride, clip_fps=clip.clip_fps, frame_jitter=False),
         short_side=config.transform.test_short_side,
         batch=config.test.batch,
+        tracks=part.tracks(config.data) if config.model.head.follows_tracks else None,
     )
     found: dict[str, list[ActionDetections]] = {}
     detector.eval()

@@ -96,3 +96,16 @@ def test_nobody_at_a_moment_gives_no_boxes() -> None:
 def test_a_table_without_persons_is_fine() -> None:
     tracks = Tracks(found=Neighbours.of(table(("v", 20, []))), true=None, reach=Reach(beyond=10, max_gap=1))
     assert middles(tracks.of_found(FrameKey("v", 10), boxes(0.5), times(0, 20))) == [[0.5, 0.5]]
+
+
+def test_a_whole_video_is_followed_as_its_moments_are() -> None:
+    tracks = Tracks(found=Neighbours.of(table(*WALK)), true=None, reach=Reach(beyond=10, max_gap=1))
+    video = tracks.through("v")
+    for second in range(6):
+        key, here = FrameKey("v", 10 * second), np.array(WALK[second][2], dtype=np.float32)
+        when = times(10 * second - 12, 10 * second, 10 * second + 12)
+        np.testing.assert_allclose(video.at(key.moment, when), tracks.of_found(key, here, when), atol=1e-6)
+    with pytest.raises(KeyError):
+        video.at(11, times(11))
+    with pytest.raises(KeyError):
+        tracks.through("unheard of").at(0, times(0))
