@@ -108,7 +108,8 @@ def _fitting_start(seconds: FloatArray, length: FloatArray) -> float | None:
 
 def check_tail(videos: Mapping[str, VideoFacts], table: pd.DataFrame, report: Report, path: str) -> None:
     """A set cut at a wrong rate: its frames are as many as they should be, its seconds are not."""
-    sound = [facts.seconds for name, facts in videos.items() if facts.fault is None and name in set(table["video"])]
+    here = set(table["video"].unique())
+    sound = [facts.seconds for name, facts in videos.items() if facts.fault is None and name in here]
     per_video = table.drop_duplicates(["video", "moment"]).groupby("video").size()
     if len(per_video):
         report.facts.append((path, "key moments a video", f"{per_video.min()} to {per_video.max()}"))

@@ -12,11 +12,12 @@ import pandas as pd
 
 from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.rows import BOX
-from evaluation.boxes import iou_matrix
+from evaluation.boxes import paired_iou
 from evaluation.errors import InputError
 from evaluation.files import load_pickle
 from evaluation.formats.person_boxes import read_proposals
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
+from evaluation.tube_set import row_ranges
 
 _SOUND_RECALL = 0.8
 _HOPELESS_RECALL = 0.3
@@ -198,15 +199,20 @@ def _why_none(wanted: list[FrameKey], found: list[FrameKey], per_unit: int) -> s
 
 
 def _best_iou(truth: FloatArray, moments: dict[FrameKey, IntArray], boxes: dict[FrameKey, FloatArray]) -> FloatArray:
-    """The IoU of every true person with its best box."""
-    best = [np.empty(0)]
-    for key, rows in moments.items():
-        mine = boxes.get(key)
-        if mine is None or len(mine) == 0:
-            best.append(np.zeros(len(rows)))
-        else:
-            best.append(np.nan_to_num(iou_matrix(truth[rows], mine)).max(axis=1))
-    return np.concatenate(best)
+    """The IoU of every true person with its best box, moment by moment."""
+    mine = [boxes.get(key, np.empty((0, 4))) for key in moments]
+    people, found = np.array([len(rows) for rows in moments.values()]), np.array([len(some) for some in mine])
+    if people.sum() == 0 or found.sum() == 0:
+        return np.zeros(int(people.sum()))
+    # Every person beside every box of its moment, person by person: 10 million pairs on AVA, no loop over moments.
+    pairs = np.repeat(found, people)
+    right = row_ranges(np.repeat(np.cumsum(found) - found, people), pairs)
+    left = np.repeat(np.concatenate(list(moments.values())), pairs)
+    overlaps = np.nan_to_num(paired_iou(truth[left], np.concatenate(mine)[right].astype(np.float64)))
+    best = np.zeros(len(pairs))
+    some = pairs > 0
+    best[some] = np.maximum.reduceat(overlaps, (np.cumsum(pairs) - pairs)[some])
+    return best
 
 
 def _check_recall(

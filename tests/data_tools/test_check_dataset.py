@@ -16,6 +16,9 @@ import pytest
 from actiondet.config import load_config
 from data_tools.check_dataset.check import check_detection
 from data_tools.check_dataset.findings import Report
+from data_tools.check_dataset.proposals import _best_iou
+from evaluation.boxes import iou_matrix
+from evaluation.records import FrameKey
 
 CONFIG = Path(__file__).parents[2] / "configs" / "toy" / "slowonly_r18.yaml"
 Plant = Callable[[Path], list[str] | None]
@@ -210,3 +213,18 @@ def test_the_examples_that_repeat_factor_sampling_shows_are_counted(toy: Path) -
         )
         assert classes.loc[label, "train, repeated"] == round(expected)
     assert (classes["train, repeated"] > classes["train"]).any()
+
+
+def test_the_best_box_of_every_person_is_that_of_its_own_moment() -> None:
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 0.5, (60, 2))
+    truth = np.concatenate([corner, corner + rng.uniform(0.1, 0.5, (60, 2))], axis=1)
+    numbers = rng.permutation(60)
+    moments = {FrameKey("v", k): rows for k, rows in enumerate(np.split(numbers, [0, 7, 7, 20, 45]))}
+    boxes = {key: truth[rng.permutation(60)[: key.moment]] for key in moments if key.moment != 3}
+    expected = [
+        iou_matrix(truth[[row]], boxes[key]).max(initial=0) if key in boxes else 0.0
+        for key, rows in moments.items()
+        for row in rows
+    ]
+    assert _best_iou(truth, moments, boxes) == pytest.approx(expected)
