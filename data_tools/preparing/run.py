@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -23,6 +24,8 @@ from evaluation.errors import InputError
 # As evaluation.files.atomic_path names what is not finished.
 _UNFINISHED = re.compile(r"\..+\.\d+\.part(\..+)?")
 _TOLD = 10
+_PROBE = 1 << 16
+"""Bytes written to see whether a folder can be written to: a name may fit on a full disk, its content not."""
 
 
 @dataclass(frozen=True)
@@ -120,10 +123,11 @@ def check_writable(folder: Path) -> None:
     """Make the folder if it is missing; an InputError if nothing can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_PROBE))
     except OSError as fault:
-        raise InputError(f"--out {folder}: cannot write there ({fault.strerror}); name a folder of your own") from None
+        remedy = "make room" if fault.errno == errno.ENOSPC else "name a folder of your own"
+        raise InputError(f"--out {folder}: cannot write there ({fault.strerror}); {remedy}") from None
 
 
 @contextmanager

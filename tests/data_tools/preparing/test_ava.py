@@ -107,6 +107,25 @@ def test_pictures_are_numbered_from_one_at_30_a_second(tmp_path: Path, stamped: 
     assert [path.name for path in folder.parent.iterdir()] == [FILM]
 
 
+def test_pictures_that_find_no_room_leave_nothing(
+    tmp_path: Path, stamped: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_some(path: Path, content: bytes) -> int:
+        if path.name == "img_00007.jpg":
+            raise OSError(28, "No space left on device")
+        with path.open("wb") as file:
+            return file.write(content)
+
+    film(tmp_path / "films" / f"{FILM}.mp4", stamped, 3, rate=30)
+    arguments = {"pictures": True, "own_rate": False, "short_side": None, "seconds": (0, 2)}
+    jobs = plan_films([FILM], tmp_path / "films", **arguments)  # type: ignore[arg-type]
+    monkeypatch.setattr(Path, "write_bytes", write_some)
+    summary = prepare(tmp_path / "out", jobs, processes=1, title="films")
+    assert (summary.exit_code(), summary.stopped is not None) == (1, True)
+    assert f"stopped: {tmp_path}/out/frames/{FILM}: No space left on device; make room and run" in str(summary)
+    assert list((tmp_path / "out" / "frames").iterdir()) == []
+
+
 def test_a_film_that_is_cut_already_is_refused(tmp_path: Path, stamped: ModuleType) -> None:
     film(tmp_path / "films" / f"{FILM}.mp4", stamped, 902)
     jobs = plan_films([FILM, "missing_one"], tmp_path / "films", pictures=False, own_rate=True, short_side=None)

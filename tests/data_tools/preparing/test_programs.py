@@ -1,0 +1,55 @@
+"""Every preparation answers --help at once, names the official sources, and refuses what cannot be meant."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PROGRAMS = sorted(path.stem for path in (ROOT / "data_tools").glob("prepare_*.py"))
+
+
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"data_tools.{program}", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def test_there_are_six() -> None:
+    assert [name.removeprefix("prepare_") for name in PROGRAMS] == [
+        *("ava", "ava_kinetics", "jhmdb", "kinetics", "multisports", "ucf101")
+    ]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_help_is_quick_and_names_the_sources(program: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = run(program, "--help")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0
+    assert "Official sources (nothing is downloaded from there):" in done.stdout
+    assert done.stdout.count("http") >= 2
+    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 1.0
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_faults_of_the_command_line_are_one_line_and_code_2(program: str, tmp_path: Path) -> None:
+    needed = ["--annotations", str(tmp_path / "none.csv"), "--out", str(tmp_path / "out")]
+    assert run(program, *needed).returncode == 2, "--videos lacks"
+    for arguments, words in (
+        (["--videos", str(tmp_path), "--processes", "0"], "--processes 0: expected 1 or more"),
+        (["--videos", str(tmp_path)], "none.csv: "),
+    ):
+        done = run(program, *needed, *arguments)
+        assert (done.returncode, done.stderr.count("\n"), words in done.stderr) == (2, 1, True), done.stderr
+
+
+def test_a_folder_without_videos_is_named(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("label,youtube_id,time_start,time_end,split\na,b,1,2,train\n")
+    arguments = ["--annotations", str(tmp_path / "table.csv"), "--out", str(tmp_path / "out")]
+    for folder, words in ((tmp_path, "holds no video files"), (tmp_path / "no", "no such folder of videos")):
+        done = run("prepare_kinetics", *arguments, "--videos", str(folder))
+        assert (done.returncode, words in done.stderr) == (2, True), done.stderr
