@@ -120,3 +120,12 @@ def test_every_line_of_the_configurations_is_explained_where_it_is_not_plain() -
         values = [line for line in lines if re.match(r"\s+\w+: \S", line)]
         explained = [line for line in values if "#" in line]
         assert len(explained) > 0.6 * len(values)
+
+
+def test_the_networks_are_those_whose_published_weights_they_start_from() -> None:
+    for name in ("slowonly", "slowfast"):
+        own = load_config(ROOT / "configs" / "own" / f"{name}.yaml")
+        zoo = load_config(ROOT / "configs" / "ava21" / f"{name}_r50_4x16_k400.yaml")
+        assert own.model == zoo.model.model_copy(update={"num_actions": 3})
+        assert own.clip.model_copy(update={"frame_jitter": zoo.clip.frame_jitter}) == zoo.clip
+        assert own.published.pretraining == zoo.published.pretraining

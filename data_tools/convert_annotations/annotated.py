@@ -87,6 +87,7 @@ def annotated_video(
     _check(boxes, ordered, name, source, size, clip)
     boxes = np.clip(boxes, 0, 1)
     kept = np.flatnonzero((boxes[:, :2] < boxes[:, 2:]).all(axis=1))
+    said: dict[Remark, Remark] = {}  # millions of boxes say the same few things
     return AnnotatedVideo(
         name=name,
         source=source,
@@ -95,7 +96,7 @@ def annotated_video(
         frames=np.array([ordered[i].frame for i in kept], dtype=np.int64),
         tracks=np.array([ordered[i].track for i in kept], dtype=np.int64),
         boxes=boxes[kept],
-        remarks=tuple(ordered[i].remark for i in kept),
+        remarks=tuple(said.setdefault(ordered[i].remark, ordered[i].remark) for i in kept),
     )
 
 

@@ -67,19 +67,23 @@ def _read(path: Path, first_frame: int, clip: bool) -> Iterator[AnnotatedVideo]:
     videos = {video.get("id"): video for video in content.get("videos") or []}
     images = {image.get("id"): _image(path, image, videos, first_frame) for image in content["images"]}
     categories = {category.get("id"): str(category.get("name", "")) for category in content["categories"]}
-    boxes: dict[str, list[RawBox]] = {image.video: [] for image in images.values()}
+    boxes: dict[str, list[RawBox]] = {}
+    images_of: dict[str, list[_Image]] = {}
+    for image in images.values():
+        boxes.setdefault(image.video, [])
+        images_of.setdefault(image.video, []).append(image)
     for annotation in content["annotations"]:
         if annotation.get("iscrowd"):
             continue
-        image = images.get(annotation.get("image_id"))
-        if image is None or annotation.get("category_id") not in categories:
-            what = "image_id" if image is None else "category_id"
+        place = images.get(annotation.get("image_id"))
+        if place is None or annotation.get("category_id") not in categories:
+            what = "image_id" if place is None else "category_id"
             raise InputError(
                 f"{path}: annotation {annotation.get('id')} has the {what} {annotation.get(what)}, which is not listed"
             )
-        boxes[image.video].append(_box(path, annotation, image, categories[annotation["category_id"]]))
+        boxes[place.video].append(_box(path, annotation, place, categories[annotation["category_id"]]))
     for name, found in boxes.items():
-        ours = [image for image in images.values() if image.video == name]
+        ours = images_of[name]
         sizes = {image.size for image in ours}
         if len(sizes) > 1:
             raise InputError(f"{path}: images of video '{name}' differ in size: {sorted(sizes)}; expected one size")
