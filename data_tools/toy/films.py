@@ -15,6 +15,7 @@ from data_tools.toy.actions import TRAINED, labels_of
 from data_tools.toy.people import Image
 from data_tools.toy.render import SEEN, Stage, Track
 from data_tools.toy.scenes import RATE, Scene, plan_scene
+from data_tools.toy.skaters import plan_skating
 from evaluation.files import atomic_path
 from evaluation.records import FloatArray, IntArray
 
@@ -29,6 +30,7 @@ class Order:
         seed: all that is random in the film follows from it.
         seconds: length.
         size: (width, height) in pixels.
+        fast: people on skates, who cross several of their own widths in a second.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Order:
     seed: tuple[int, ...]
     seconds: int
     size: tuple[int, int]
+    fast: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ def plan(order: Order) -> tuple[Scene, np.random.Generator]:
     """Plan a video; return the generator that draws the rest, too."""
     rng = np.random.default_rng(order.seed)
     width, height = order.size
+    if order.fast:
+        return plan_skating(rng, order.seconds, width / height, people=3), rng
     return plan_scene(
         rng, order.seconds, width / height, people=int(rng.choice([2, 3, 4, 5], p=[0.12, 0.4, 0.38, 0.1]))
     ), rng

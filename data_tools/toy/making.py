@@ -36,6 +36,7 @@ class Size:
         seconds: length of each.
         groups: (train, val) groups of recognition clips per action.
         clips: recognition clips per group.
+        fast: people on skates.
     """
 
     frame: tuple[int, int]
@@ -45,6 +46,7 @@ class Size:
     seconds: int
     groups: tuple[int, int]
     clips: int
+    fast: bool = False
 
     def orders(self, seed: int) -> list[Order]:
         """List the videos to be made."""
@@ -52,7 +54,8 @@ class Size:
         for place, (split, count) in enumerate((("train", self.train), ("val", self.val))):
             for number in range(count):
                 frame = self.poster if split == "val" and number == 0 else self.frame
-                orders.append(Order(f"toy_{split}_{number:03d}", split, (seed, place, number), self.seconds, frame))
+                name = f"toy_{split}_{number:03d}"
+                orders.append(Order(name, split, (seed, place, number), self.seconds, frame, fast=self.fast))
         return orders
 
     def count_clips(self) -> tuple[int, int]:
@@ -65,8 +68,9 @@ SIZES = {
     "tiny": Size((160, 120), (240, 180), 2, 1, 4, (1, 1), 1),
     "small": Size((160, 120), (480, 360), 66, 20, 11, (48, 12), 1),
     "medium": Size((320, 240), (640, 480), 200, 64, 11, (96, 24), 2),
+    "fast": Size((240, 120), (240, 120), 30, 12, 11, (0, 0), 0, fast=True),
 }
-"""tiny is for tests."""
+"""tiny is for tests; fast holds people on skates, and nothing for recognition."""
 
 
 def make(out: Path, *, seed: int, size: str, processes: int, parts: Sequence[Part] = PARTS) -> list[Film]:

@@ -77,6 +77,8 @@ class Stretch:
         phase: (3,) where body, arms and gait start in their cycles.
         turn: yaw at which the person stands (for a spin: from which it starts).
         wave_tempo: swings of the waving hand per second.
+        once: seconds from the beginning after which the body jumps, crouches or spins, or the arms go up, a single
+            time and for a moment; None for activities that go on all the time.
     """
 
     activity: Activity
@@ -87,10 +89,13 @@ class Stretch:
     phase: tuple[float, float, float]
     turn: float
     wave_tempo: float
+    once: float | None = None
 
 
 TEMPO = {"jump": (1.05, 1.4), "crouch": (0.75, 1.05), "spin": (0.65, 1.0), "walk": (0.95, 1.25)}
 SPEED = (0.6, 1.0)
+MOMENT = 0.4
+"""Seconds that something takes which happens once."""
 
 
 def random_stretch(rng: np.random.Generator, activity: Activity, direction: int, *, waving: bool = False) -> Stretch:
@@ -128,7 +133,9 @@ def perform(motion: Motion, stretch: Stretch, start: int, stop: int, rate: float
         # One standing person in three has the feet apart as in the middle of a step.
         stance = 0.5 + 0.5 * np.cos(stretch.phase[2])
         motion.feet[span] = np.array([[0.13, 0.0], [-0.13, 0.0]]) * (max(0.0, 1.5 * stance - 0.5))
-    if stretch.activity == "jump":
+    if stretch.once is not None:
+        _perform_once(motion, stretch, span, time)
+    elif stretch.activity == "jump":
         motion.lift[span], motion.squat[span] = _hops(cycle / (2 * np.pi))
     elif stretch.activity == "crouch":
         motion.squat[span] = 0.5 - 0.5 * np.cos(cycle)
@@ -137,6 +144,24 @@ def perform(motion: Motion, stretch: Stretch, start: int, stop: int, rate: float
     elif stretch.activity == "spin":
         motion.yaw[span] = stretch.turn + 2 * np.pi * stretch.tempo * time
     motion.arms[span] = _arms(stretch, time)
+
+
+def _perform_once(motion: Motion, stretch: Stretch, span: slice, time: FloatArray) -> None:
+    """Write what happens once, for a moment, to the body."""
+    done, there = _once(stretch, time)
+    if stretch.activity == "jump":
+        motion.lift[span] = 0.3 * there
+    elif stretch.activity == "crouch":
+        motion.squat[span] = there
+    elif stretch.activity == "spin":
+        motion.yaw[span] = stretch.turn + 2 * np.pi * np.copysign(done, stretch.tempo)
+
+
+def _once(stretch: Stretch, time: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return how much of it is done, 0 to 1, and how far it goes at each time, 0 to 1 and back."""
+    assert stretch.once is not None
+    done = np.clip((time - stretch.once) / MOMENT + 0.5, 0, 1)
+    return done, np.sin(np.pi * done)
 
 
 def _gait(stretch: Stretch, time: FloatArray) -> FloatArray:
@@ -175,6 +200,9 @@ def _arms(stretch: Stretch, time: FloatArray) -> FloatArray:
         arms[:] = _raised(tilt)[:, None]
     elif stretch.arms in ("up", "wave"):
         arms[:, int(stretch.phase[1] > np.pi)] = _raised(tilt)
+    if stretch.once is not None and stretch.arms.startswith("wave"):
+        hanging = np.array((0.18 + spread, 0.25 + spread, 0.0))
+        arms = hanging + (arms - hanging) * _once(stretch, time)[1][:, None, None]
     if stretch.activity == "walk":
         pace = 2 * np.pi * stretch.tempo * time + stretch.phase[2]
         for arm, at in enumerate((pace + np.pi, pace)):

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -12,10 +13,10 @@ import numpy as np
 import pytest
 
 from data_tools.toy.actions import EVALUATED, TRAINED, labels_of
-from data_tools.toy.ava_files import pretend_to_detect
-from data_tools.toy.films import plan
+from data_tools.toy.ava_files import pretend_to_detect, write_ava
+from data_tools.toy.films import Film, Order, make_film, plan
 from data_tools.toy.making import SIZES, make
-from data_tools.toy.motions import Motion, Stretch, perform, random_stretch
+from data_tools.toy.motions import MOMENT, Motion, Stretch, perform, random_stretch
 from data_tools.toy.people import joints, random_look
 from data_tools.toy.render import SEEN, Stage
 from data_tools.toy.scenes import RATE, Actor, Scene, relate
@@ -319,3 +320,62 @@ def test_what_is_hidden_or_outside_is_not_in_the_box() -> None:
     assert seen[0] > 0.8
     assert seen[1] < SEEN
     assert seen[2] < SEEN
+
+
+# People on skates
+
+
+@pytest.fixture(scope="module")
+def skaters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Film, Path]:
+    folder = tmp_path_factory.mktemp("skaters")
+    film = make_film(Order("fast", "val", (4,), 4, (240, 120), fast=True), folder / "videos")
+    write_ava(folder / "ava", [film], seed=0)
+    return film, folder / "ava"
+
+
+def test_skaters_cross_at_least_their_own_width_within_a_clip(skaters: tuple[Film, Path]) -> None:
+    film, _ = skaters
+    moved = []
+    for place in range(len(film.persons)):
+        for key in range(16, film.frames - 12, 3):
+            frames = [key - 16, key, key + 12]  # a clip of 8 frames, every 4th
+            if (film.seen[place, frames] > 0.95).all():
+                boxes = film.boxes[place, frames]
+                middles = (boxes[:, 0] + boxes[:, 2]) / 2
+                # Arms that are spread for a moment make no one wider.
+                width = np.median(film.boxes[place, key - 16 : key + 12, 2] - film.boxes[place, key - 16 : key + 12, 0])
+                moved.append(abs(middles[2] - middles[0]) / width)
+    assert len(moved) > 10
+    assert min(moved) >= 1
+
+
+def test_a_detector_looks_at_skaters_five_times_a_second(skaters: tuple[Film, Path]) -> None:
+    film, folder = skaters
+    found = read_proposals(folder / "dense_proposals_val.pkl")
+    assert [key.moment for key in found] == [900_000_000 + 200_000 * look for look in range(5 * 4)]
+    assert {int(moment) for moment in read_ava_csv(folder / "ava_val.csv").moment} <= {902_000_000, 903_000_000}
+    assert film.does.any(axis=(0, 1)).sum() >= 3
+
+
+@pytest.mark.parametrize("once", [0.2, 0.5, 0.8])
+def test_what_happens_once_takes_a_moment(once: float) -> None:
+    time = np.arange(RATE) / RATE
+    far = np.abs(time - once) > MOMENT / 2 + 0.01
+    for activity, arms in (("jump", "down"), ("crouch", "down"), ("stand", "wave_both")):
+        motion, rest = Motion.at_rest(RATE), Motion.at_rest(RATE)
+        perform(motion, replace(still(activity, arms=arms), once=once), 0, RATE, RATE)
+        perform(rest, replace(still(), once=once), 0, RATE, RATE)
+        changes = sum(
+            np.abs(getattr(motion, name) - getattr(rest, name)).reshape(RATE, -1).max(axis=1)
+            for name in ("lift", "squat", "arms")
+        )
+        assert changes[far].max() == pytest.approx(0, abs=1e-9)
+        assert changes.max() > 0.25
+
+
+def test_a_quick_spin_ends_as_it_began() -> None:
+    motion = Motion.at_rest(RATE)
+    perform(motion, replace(still("spin"), once=0.5), 0, RATE, RATE)
+    assert motion.yaw[0] == 0
+    assert motion.yaw[-1] == pytest.approx(2 * np.pi)
+    assert (np.diff(motion.yaw) >= 0).all()

@@ -1,0 +1,128 @@
+"""What it is worth to follow fast people: a static box and tracks, trained alike on cartoon people on skates.
+
+Makes two sets of films of people who leave their own box within a clip. Each arm finds its learning rate on the first
+set; then both are trained on the second one, with other seeds, as long as the first time. Runs that are finished are
+kept in the folder, and not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+CONFIG = Path("configs/toy/slowonly_r18_skaters.yaml")
+ARMS = {
+    "static": ("model.head.roi=static",),
+    "track": ("model.head.roi=track",),
+    "track_conv": ("model.head.roi=track", "model.head.track_head=conv"),
+}
+TUNED_ON, REPORTED_ON = 0, 1
+"""Seeds of the two sets of films."""
+TUNING_SEED = 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line of `benchmark.py tracks`."""
+    parser.add_argument("--out", type=Path, default=Path("runs/tracks"), metavar="DIR", help="films and runs")
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=["static", "track"], help="what to compare")
+    parser.add_argument(
+        "--rates", nargs="+", type=float, default=[1e-3, 2e-3, 4e-3], metavar="LR", help="to choose from"
+    )
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N", help="of the reported trainings"
+    )
+    parser.add_argument("--epochs", type=int, default=5, metavar="N", help="of every training (5)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and print."""
+    from evaluation.errors import InputError
+
+    if TUNING_SEED in arguments.seeds:
+        raise InputError(f"--seeds {TUNING_SEED}: is the seed of the tuning; report others")
+
+    from actiondet.engine.devices import launch, leave
+
+    fabric = launch(precision="32-true")
+    scores: dict[str, list[float]] = {}
+    for arm in arguments.arms:
+        tuned = {
+            rate: train_once(arguments, arm, fabric, films=TUNED_ON, rate=rate, seed=TUNING_SEED)
+            for rate in arguments.rates
+        }
+        best = max(tuned, key=lambda rate: tuned[rate])
+        print(f"{arm}: tuned", ", ".join(f"{rate:g}: {score:.4f}" for rate, score in tuned.items()), flush=True)
+        scores[arm] = [
+            train_once(arguments, arm, fabric, films=REPORTED_ON, rate=best, seed=seed) for seed in arguments.seeds
+        ]
+        print(f"{arm}: rate {best:g}; reported", ", ".join(f"{score:.4f}" for score in scores[arm]), flush=True)
+    leave()
+    print_table(scores, arguments.seeds)
+
+
+def train_once(arguments: argparse.Namespace, arm: str, fabric: Fabric, *, films: int, rate: float, seed: int) -> float:
+    """Frame-mAP@0.5 after one training; from its folder, if it was finished before."""
+    from actiondet.config import load_config
+    from actiondet.engine.train import train
+    from evaluation.files import atomic_path
+
+    folder = arguments.out / f"{arm}_films{films}_rate{rate:g}_seed{seed}_epochs{arguments.epochs}"
+    said = folder / "score.json"
+    if said.is_file():
+        return float(json.loads(said.read_text())["mean_ap"])
+    settings = [
+        *ARMS[arm],
+        *film_settings(make_films(arguments.out, films)),
+        f"train.base_lr={rate!r}",
+        f"train.seed={seed}",
+        f"train.epochs={arguments.epochs}",
+        f"train.validate_every={arguments.epochs}",
+    ]
+    config = load_config(CONFIG, settings)
+    score = train(config, folder=folder, fabric=fabric, overwrite=True)
+    with atomic_path(said) as temporary:
+        temporary.write_text(json.dumps({"mean_ap": score, "settings": settings}, indent=2))
+    return score
+
+
+def make_films(out: Path, seed: int) -> Path:
+    """The folder of the films of `seed`, made if it is not there."""
+    from data_tools.toy.making import make
+
+    folder = out / f"films{seed}"
+    if not (folder / "ava" / "ava_val.csv").is_file():
+        make(folder, seed=seed, size="fast", processes=os.cpu_count() or 1, parts=("detection",))
+    return folder
+
+
+def film_settings(folder: Path) -> list[str]:
+    """The settings by which a configuration of the toy set reads the one in `folder`."""
+    files = {
+        "videos": folder / "videos",
+        "actions": folder / "ava/action_list.pbtxt",
+        "evaluated_actions": folder / "ava/action_list_eval.pbtxt",
+        **{f"{split}.truth": folder / f"ava/ava_{split}.csv" for split in ("train", "val")},
+        **{f"{split}.proposals": folder / f"ava/dense_proposals_{split}.pkl" for split in ("train", "val")},
+    }
+    return [f"data.{name}={path}" for name, path in files.items()]
+
+
+def print_table(scores: dict[str, list[float]], seeds: Sequence[int]) -> None:
+    """One line for each arm, and how much better each is than the first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("arm", *(f"seed {seed}" for seed in seeds), "mean", "points more", title="frame-mAP@0.5")
+    means = {arm: sum(each) / len(each) for arm, each in scores.items()}
+    first = next(iter(means.values()))
+    for arm, each in scores.items():
+        figures = [f"{100 * score:.2f}" for score in (*each, means[arm])]
+        table.add_row(arm, *figures, f"{100 * (means[arm] - first):+.2f}")
+    Console().print(table)
