@@ -141,8 +141,8 @@ class MultigridConfig(Settings):
     """How many times the recipe's clips are seen."""
     norm_base: PositiveInt = 8
     """Clips over which batch norm takes its statistics; larger batches are split."""
-    validations: PositiveInt = 3
-    """In each stage of the long cycle, about; the last is at its end."""
+    validations: NonNegativeInt = 3
+    """In each stage of the long cycle, about; the last is at its end. 0: every `train.validate_every` epochs."""
 
     @model_validator(mode="after")
     def _check_cycles(self) -> MultigridConfig:

@@ -49,7 +49,7 @@ class MultigridPace:
         plan: of the training.
         sampler: knows how many batches an epoch has.
         warmup_epochs, warmup_start: of the learning rate, as in the schedule.
-        validations: in each stage, about.
+        validations: in each stage, about; 0 for one every `validate_every` epochs.
     """
 
     plan: Plan
@@ -57,6 +57,7 @@ class MultigridPace:
     warmup_epochs: float
     warmup_start: float
     validations: int
+    validate_every: int
 
     @property
     def epochs(self) -> int:
@@ -73,7 +74,9 @@ class MultigridPace:
         return self.plan.lr_factor(moment, warmup_epochs=self.warmup_epochs, warmup_start=self.warmup_start)
 
     def validates_after(self, epoch: int) -> bool:
-        """So many times in each stage, or once more."""
+        """So many times in each stage, or once more; or as in plain training."""
+        if self.validations == 0:
+            return (epoch + 1) % self.validate_every == 0 or epoch + 1 == self.epochs
         return self.plan.validates_after(epoch, times=self.validations)
 
 
@@ -105,6 +108,7 @@ class MultigridTask(RecognitionTask):
             schedule.warmup_epochs,
             schedule.warmup_start,
             multigrid.validations,
+            config.train.validate_every,
         )
         for stage in self._plan.stages:
             if stage.first < stage.end and self.pace.steps_in(stage.first) == 0:

@@ -46,6 +46,23 @@ def test_a_missing_configuration_is_one_sentence() -> None:
     assert "nowhere.yaml" in done.stderr
 
 
+def test_training_steps_are_measured_against_the_plain_one() -> None:
+    configs = ["configs/toy/slowonly_r18.yaml", "configs/toy/recognition_slowonly.yaml"]
+    more = ["--batch", 2, "--side", 32, "--boxes", 2, "--steps", 1, "--threads", 1, "--device", "cpu", "--json"]
+    done = run("train", *configs, *more)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    ways = ["plain float32", "float32, channels last", "bfloat16", "bfloat16, channels last"]
+    assert [(row["config"], row["way"]) for row in rows] == [(config, way) for config in configs for way in ways]
+    for row in rows:
+        plain = next(each for each in rows if each["config"] == row["config"])
+        assert row["ratio"] == pytest.approx(plain["cpu_seconds"] / row["cpu_seconds"])
+        assert row["clips_per_second"] == pytest.approx(2 / row["seconds"])
+        assert row["losses"] == pytest.approx(plain["losses"], rel=0.05 if "bfloat16" in row["way"] else 1e-4)
+        assert row["losses"][1] != row["losses"][0]  # the weights have changed
+        assert row["published_mib"] is None
+
+
 @pytest.fixture
 def multigrid(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
