@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, make_parser
+from data_tools.preparing.arguments import check, make_parser, tell
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -54,7 +54,7 @@ def main() -> int:
         short_side=arguments.short_side,
     )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="films")
-    print(summary)
+    tell(summary, _SOURCES)
     if not arguments.own_rate:
         counts = {outcome.name: outcome.frames for outcome in summary.outcomes if outcome.ready}
         short = [f"{name} ({count})" for name, count in counts.items() if count != FRAMES]

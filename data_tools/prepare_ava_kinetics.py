@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, make_parser
+from data_tools.preparing.arguments import check, make_parser, tell
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -60,7 +60,7 @@ def main() -> int:
     jobs = ava_kinetics.plan_clips(keys, clips, chosen, arguments.short_side)
     jobs += ava_kinetics.plan_films(films, arguments.ava / "videos")
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="clips")
-    print(summary)
+    tell(summary, _SOURCES)
     if summary.stopped is None:
         clip_of = {key: clip.name for key, clip in chosen.items() if f"videos/{clip.name}.mp4" in summary.ready}
         there = {Path(name).stem for name in summary.ready}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, make_parser
+from data_tools.preparing.arguments import check, make_parser, tell
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -43,7 +43,7 @@ def main() -> int:
         check_splits(truths, there[_TRUTH]), arguments.videos, below="videos", recode=arguments.recode, truth=truths[0]
     )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="videos")
-    print(summary)
+    tell(summary, _SOURCES)
     for split, truth in zip(_SPLITS, truths, strict=True):
         print(f"split {split}: {describe(truth, 'videos', summary.ready)}")
     return summary.exit_code(allow_missing=arguments.allow_missing)

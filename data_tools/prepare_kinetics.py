@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, make_parser
+from data_tools.preparing.arguments import check, make_parser, tell
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -45,7 +45,7 @@ def main() -> int:
     classes = choose_classes(rows, arguments.classes, arguments.out / "classes.txt")
     jobs = plan_clips(rows, arguments.videos, short_side=arguments.short_side, already_cut=arguments.already_cut)
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="clips")
-    print(summary)
+    tell(summary, _SOURCES)
     if summary.stopped is None:
         written = write_lists(arguments.out, rows, summary.ready, classes)
         print(f"wrote {', '.join(map(str, written))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, make_parser
+from data_tools.preparing.arguments import check, make_parser, tell
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -50,7 +50,7 @@ def main() -> int:
         truth=truth,
     )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="videos")
-    print(summary)
+    tell(summary, _SOURCES)
     print(describe(truth, "trimmed_videos", summary.ready))
     if lacking := [name for name in _PROPOSALS if name not in there]:
         print(f"not given yet, and read by the configurations: {', '.join(lacking)}")

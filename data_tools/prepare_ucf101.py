@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, make_parser
+from data_tools.preparing.arguments import check, make_parser, tell
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -51,7 +51,7 @@ def main() -> int:
     names = [*listed, *(() if truth is None else (*truth.train_videos, *truth.test_videos))]
     jobs = plan_videos(names, arguments.videos, below="UCF-101", recode=arguments.recode, truth=truth, slack=1)
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="videos")
-    print(summary)
+    tell(summary, _SOURCES)
     if truth is not None:
         target = arguments.out / "annotations" / "ucf101_24_GT.pkl"
         write_multisports(target, truth)

@@ -6,8 +6,12 @@ import argparse
 import os
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evaluation.errors import InputError
+
+if TYPE_CHECKING:
+    from data_tools.preparing.run import Summary
 
 
 def make_parser(name: str, description: str, sources: str, default_out: str) -> argparse.ArgumentParser:
@@ -35,6 +39,13 @@ def make_parser(name: str, description: str, sources: str, default_out: str) -> 
     )
     parser.add_argument("--allow-missing", action="store_true", help="videos that were not found are no failure")
     return parser
+
+
+def tell(summary: Summary, sources: str) -> None:
+    """Print what became of the videos, and where official files are if some are missing."""
+    print(summary)
+    if summary.missing:
+        print(f"official sources (nothing is downloaded from there):\n{sources}")
 
 
 def check(arguments: argparse.Namespace) -> None:

@@ -50,6 +50,11 @@ class Summary:
         return frozenset(outcome.name for outcome in self.outcomes if outcome.ready)
 
     @property
+    def missing(self) -> bool:
+        """A source was not found."""
+        return any(outcome.state == "missing" for outcome in self.outcomes)
+
+    @property
     def stopped(self) -> str | None:
         """Why the run ended early; None if it did not."""
         return next((outcome.reason for outcome in self.outcomes if outcome.state == "stopped"), None)

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -64,7 +65,8 @@ def side_by_side(
             return
         worker = worker or _start(work)
         busy[worker.connection] = (following[0], worker)
-        worker.connection.send(following[1])
+        with suppress(ConnectionError):  # it died while it had nothing to do: the end of its connection is seen below
+            worker.connection.send(following[1])
 
     try:
         for _ in range(processes):

@@ -150,6 +150,19 @@ def test_the_sound_is_cut_with_the_pictures(tmp_path: Path, stamped: ModuleType)
     assert abs(np.flatnonzero(loud)[0] / rate - 1) < 0.06
 
 
+def test_damaged_sound_does_not_cost_the_pictures(
+    tmp_path: Path, stamped: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise InputError("its sound is coded in a way that this FFmpeg cannot decode")
+
+    _add_steps(stamped.write_stamped(tmp_path / "silent.mp4", 120, rate=Fraction(30)), tmp_path / "source.mp4")
+    monkeypatch.setattr("actiondet.video.writer.SoundTrack", refuse)
+    path = make(tmp_path, tmp_path / "source.mp4", start_us=SECOND, end_us=2 * SECOND)
+    assert stamps(path, stamped) == list(range(30, 60))
+    assert not index_video(path).has_audio
+
+
 def _add_steps(silent: Path, path: Path) -> None:
     """The pictures of `silent` with four seconds of sound: nothing up to second 3, a tone from there on."""
     rate = 16_000
