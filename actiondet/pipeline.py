@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -13,18 +14,28 @@ from torch import Tensor
 
 from actiondet.config import DetectionConfig, PersonsConfig
 from actiondet.config.choice import members
+from actiondet.data.ava import REACH
 from actiondet.data.clip_stream import MomentClip, moment_times, stream_clips
+from actiondet.data.tracks import follow_near
 from actiondet.engine.predict import activate
 from actiondet.engine.trained import from_checkpoint
 from actiondet.models.detector import ActionDetector
 from actiondet.models.inference import optimize_for_inference
 from actiondet.persons.base import PersonDetector
 from actiondet.persons.build import build_persons
-from actiondet.video import VideoIndex, index_video
+from actiondet.video import VideoIndex, clip_frames, index_video
 from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
-from evaluation.records import ActionDetections, FrameKey, PersonBoxes
+from evaluation.records import ActionDetections, FloatArray, FrameKey, IntArray, PersonBoxes
+
+
+class Looked(NamedTuple):
+    """A key moment whose persons are found: the clip (3, T, h, w), and when its T frames are shown, on their clock."""
+
+    frames: Tensor
+    persons: PersonBoxes
+    times: IntArray
 
 
 class VideoPipeline:
@@ -55,7 +66,8 @@ class VideoPipeline:
             actions: ids and names of the actions.
             every: seconds from one key moment to the next.
             start: seconds, added to the times of the moments; AVA's files begin at second 900.
-            batch: moments that are looked at together; as many decoded frames are held in memory.
+            batch: moments that are looked at together; as many decoded frames are held in memory. A network that
+                follows persons waits for those of the moments after a clip.
             device: where the network runs.
 
         Raises:
@@ -66,6 +78,7 @@ class VideoPipeline:
         self.actions = actions
         self._config = config
         self._detector = optimize_for_inference(detector).to(device)
+        self._follows = config.model.head.follows_tracks
         self._persons = persons
         self._every = every
         self._start = round(start * 1_000_000)
@@ -122,7 +135,26 @@ class VideoPipeline:
             InputError: the video cannot be read to its end.
         """
         index = video if isinstance(video, VideoIndex) else index_video(video)
-        clips = stream_clips(
+        name = Path(index.path).stem
+        clips = self._clips(index)
+        seen: list[PersonBoxes] = []  # of the whole video: some hundred bytes a moment
+        waiting: list[Looked] = []
+        while moments := list(islice(clips, self._batch)):
+            keys = [FrameKey(name, self._start + moment.time) for moment in moments]
+            found = self._persons.detect([moment.key_frame for moment in moments], keys)
+            seen += found
+            waiting += [
+                Looked(moment.frames, persons, self._start + self._frame_times(index, moment.time))
+                for moment, persons in zip(moments, found, strict=True)
+            ]
+            # Whoever is followed to the end of the clip is seen again after it.
+            ready = [each for each in waiting if not self._follows or each.times.max() < keys[-1].moment]
+            waiting = waiting[len(ready) :]
+            yield from self._score(ready, seen)
+        yield from self._score(waiting, seen)
+
+    def _clips(self, index: VideoIndex) -> Iterator[MomentClip]:
+        return stream_clips(
             index,
             moment_times(index, self._every),
             frames=self._config.clip.frames,
@@ -130,37 +162,41 @@ class VideoPipeline:
             clip_fps=self._config.clip.clip_fps,
             short_side=self._config.transform.test_short_side,
         )
-        waiting: list[MomentClip] = []
-        for clip in clips:
-            waiting.append(clip)
-            if len(waiting) == self._batch:
-                yield from self._look_at(waiting, Path(index.path).stem)
-                waiting = []
-        if waiting:
-            yield from self._look_at(waiting, Path(index.path).stem)
 
-    def _look_at(self, moments: Sequence[MomentClip], video: str) -> list[ActionDetections]:
-        keys = [FrameKey(video, self._start + moment.time) for moment in moments]
-        found = self._persons.detect([moment.key_frame for moment in moments], keys)
-        peopled = [place for place, persons in enumerate(found) if len(persons)]
-        scores = [np.zeros((0, self._config.model.num_actions), dtype=np.float32)] * len(moments)
-        if peopled:
-            clips = torch.stack([moments[place].frames for place in peopled])
-            for place, of_place in zip(peopled, self._score(clips, [found[place] for place in peopled]), strict=True):
-                scores[place] = of_place.numpy()
-        return [
-            ActionDetections(persons.key, persons.boxes, persons.scores, of_moment)
-            for persons, of_moment in zip(found, scores, strict=True)
-        ]
+    def _frame_times(self, index: VideoIndex, time: int) -> IntArray:
+        """(T,) when the frames of the clip around `time` are shown, in microseconds."""
+        clip = self._config.clip
+        chosen = clip_frames(
+            index.frame_times, center_us=time, frames=clip.frames, stride=clip.stride, clip_fps=clip.clip_fps
+        )
+        return index.frame_times[chosen]
+
+    def _score(self, moments: Sequence[Looked], seen: Sequence[PersonBoxes]) -> Iterator[ActionDetections]:
+        """Score the persons of some moments; `seen` are those of all moments so far."""
+        peopled = [moment for moment in moments if len(moment.persons)]
+        scores = iter(self._scores(peopled, seen)) if peopled else iter(())
+        nobody = np.zeros((0, self._config.model.num_actions), dtype=np.float32)
+        for moment in moments:
+            persons = moment.persons
+            of_moment = next(scores).numpy() if len(persons) else nobody
+            yield ActionDetections(persons.key, persons.boxes, persons.scores, of_moment)
 
     @torch.inference_mode()
-    def _score(self, clips: Tensor, persons: Sequence[PersonBoxes]) -> tuple[Tensor, ...]:
+    def _scores(self, moments: Sequence[Looked], seen: Sequence[PersonBoxes]) -> tuple[Tensor, ...]:
+        clips = torch.stack([moment.frames for moment in moments])
         height, width = clips.shape[-2:]
-        boxes = [torch.from_numpy(unit_to_pixel(each.boxes, width, height)).to(self._device) for each in persons]
-        logits = self._detector(self._detector.normalize(clips.to(self._device)), boxes)
+        boxes = [unit_to_pixel(self._unit_boxes(moment, seen), width, height) for moment in moments]
+        on_device = [torch.from_numpy(each).to(self._device) for each in boxes]
+        logits = self._detector(self._detector.normalize(clips.to(self._device)), on_device)
         scores = activate(logits, multi_label=self._config.model.multi_label).cpu()
-        parts: tuple[Tensor, ...] = torch.split(scores, [len(each) for each in persons])
+        parts: tuple[Tensor, ...] = torch.split(scores, [len(moment.persons) for moment in moments])
         return parts
+
+    def _unit_boxes(self, moment: Looked, seen: Sequence[PersonBoxes]) -> FloatArray:
+        """(P, 4) boxes; (P, T, 4), one for each frame, where the head follows tracks."""
+        if not self._follows:
+            return moment.persons.boxes
+        return follow_near(seen, moment.persons.key.moment, moment.times, REACH)
 
 
 def person_detector(persons: str | PersonsConfig | PersonDetector, device: torch.device | str) -> PersonDetector:

@@ -166,6 +166,23 @@ class Tracks:
         return boxes_along_tracks(moments.index(key.moment), boxes, identities, times)
 
 
+def follow_near(seen: Sequence[PersonBoxes], moment: int, times: IntArray, reach: Reach) -> FloatArray:
+    """Follow the persons of one moment through those around it alone.
+
+    Args:
+        seen: the persons of one video, moments rising; the moment is among them.
+        moment: whose persons to follow.
+        times: (T,) in the unit of the moments.
+        reach: how far.
+
+    Returns:
+        (P, T, 4) unit boxes at `times`.
+    """
+    moments = np.array([each.key.moment for each in seen], dtype=np.int64)
+    low, high = _within(moments, min(int(times.min()), moment), max(int(times.max()), moment), reach.beyond)
+    return VideoTracks(seen[low:high], reach).at(moment, times)
+
+
 class VideoTracks:
     """Everybody who was found in one video, followed from its beginning to its end."""
 

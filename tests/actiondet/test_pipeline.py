@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from actiondet.config.networks import DetectorConfig, SlowOnlyConfig
+from actiondet.config.networks import DetectorConfig, RoIHeadConfig, SlowOnlyConfig
 from actiondet.config.schema import AvaConfig, ClipConfig, DetectionConfig, SplitConfig, TransformConfig
 from actiondet.data.transforms import BoxedClip, TestTransform
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
@@ -81,6 +81,46 @@ def test_every_moment_is_scored_as_in_testing(video: Path) -> None:
             scores = detector(detector.normalize(frames[None]), [boxes]).sigmoid()
             assert each.action_scores.shape == (len(each), 5)
             assert each.action_scores == pytest.approx(scores.numpy(), abs=1e-5)
+
+
+class Walker:
+    """Finds one person, who walks to the right, at every moment but the last."""
+
+    def detect(self, frames: Sequence[Frame], keys: Sequence[FrameKey]) -> list[PersonBoxes]:
+        return [self.persons(key) for key in keys]
+
+    def persons(self, key: FrameKey) -> PersonBoxes:
+        second = key.moment / SECOND
+        boxes = np.array([[0.1 * second, 0.2, 0.1 * second + 0.3, 0.9]], dtype=np.float32)
+        there = int(second < 4)
+        return PersonBoxes(key, boxes[:there], np.ones(there, dtype=np.float32))
+
+
+def tracking_config() -> DetectionConfig:
+    settings = config()
+    head = RoIHeadConfig(roi="track", temporal_pool="max")
+    return settings.model_copy(update={"model": settings.model.model_copy(update={"head": head})})
+
+
+@pytest.mark.parametrize("batch", [1, 2, 100])
+def test_persons_are_followed_where_the_network_asks_for_it(video: Path, batch: int) -> None:
+    torch.manual_seed(0)
+    settings = tracking_config()
+    detector = build_detector(settings.model).eval()
+    found = list(VideoPipeline(settings, detector, Walker(), actions=ACTIONS, batch=batch)(video))  # type: ignore[arg-type]
+    index = index_video(video)
+    assert [len(each) for each in found] == [1, 1, 1, 1, 0]
+    with open_video(video) as reader, torch.inference_mode():
+        for second, each in enumerate(found[:4]):
+            wanted = clip_frames(index.frame_times, center_us=each.key.moment, frames=4, stride=3, clip_fps=30.0)
+            # He stands still before he is first and after he is last seen.
+            when = np.clip(index.frame_times[wanted] / SECOND, 0, 3)
+            boxes = np.array([[[0.1 * t, 0.2, 0.1 * t + 0.3, 0.9] for t in when]], dtype=np.float32)
+            clip, pixel_boxes = TestTransform(short_side=48)(
+                BoxedClip.of(reader.read(wanted.tolist()), boxes)
+            ).tensors()
+            scores = detector(detector.normalize(clip[None]), [pixel_boxes]).sigmoid()
+            assert each.action_scores == pytest.approx(scores.numpy(), abs=1e-5), second
 
 
 def test_the_given_detector_stays_as_it_is(video: Path) -> None:
