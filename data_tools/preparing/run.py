@@ -24,7 +24,7 @@ from evaluation.errors import InputError
 # As evaluation.files.atomic_path names what is not finished.
 _UNFINISHED = re.compile(r"\..+\.\d+\.part(\..+)?")
 _TOLD = 10
-_PROBE = 1 << 16
+_PROBE = 1 << 12
 """Bytes written to see whether a folder can be written to: a name may fit on a full disk, its content not."""
 
 
