@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Generator
 from contextlib import closing
 from itertools import islice
+
+import numpy as np
 
 from actiondet.persons.base import Frame, PersonDetector
 from actiondet.persons.moments import SearchedMoments
@@ -36,12 +39,21 @@ def search_video(
     """
     index = index_video(video.path)
     frames, times = moments.of_video(video.name, index)
-    keys = iter([FrameKey(video.written, moment) for moment in times.tolist()])
-    found: list[PersonBoxes] = []
+    keys = [FrameKey(video.written, moment) for moment in times.tolist()]
+    boxes, scores, ends = array("f"), array("f"), array("q")
     with closing(frames_in_turn(index, frames)) as pictures:
         while some := list(islice(pictures, batch)):
-            found.extend(detector.detect(some, list(islice(keys, len(some)))))
-    return found
+            # Only numbers are kept while frames come and go: small objects between them would keep the memory of many
+            # a frame from being used again.
+            for found in detector.detect(some, keys[len(ends) : len(ends) + len(some)]):
+                boxes.frombytes(found.boxes.astype(np.float32, copy=False).tobytes())
+                scores.frombytes(found.scores.astype(np.float32, copy=False).tobytes())
+                ends.append(len(scores))
+    all_boxes, all_scores = np.array(boxes, dtype=np.float32).reshape(-1, 4), np.array(scores, dtype=np.float32)
+    return [
+        PersonBoxes(key, all_boxes[start:end], all_scores[start:end])
+        for key, start, end in zip(keys, [0, *ends[:-1]], ends, strict=True)
+    ]
 
 
 def frames_in_turn(index: VideoIndex, frames: IntArray) -> Generator[Frame, None, None]:
