@@ -36,11 +36,8 @@ def find_inputs(path: Path) -> list[Path]:
 
 def by_torch(arguments: argparse.Namespace, clips: int, crops: int) -> tuple[Recognize, tuple[str, ...]]:
     """What scores a video, and the names of the scores."""
-    from dataclasses import replace
-
     import torch
 
-    from actiondet import optimize_for_inference
     from actiondet.config import load_recognition_config
     from actiondet.engine.recognize import load_recognizer
 
@@ -49,9 +46,9 @@ def by_torch(arguments: argparse.Namespace, clips: int, crops: int) -> tuple[Rec
         device = "cuda" if torch.cuda.is_available() else "cpu"
     config = load_recognition_config(arguments.config) if arguments.config else None
     views = (clips, 3 if crops == 3 else 1)
-    recognizer = load_recognizer(arguments.weights, config=config, views=views, device=device)
-    fast = optimize_for_inference(recognizer.network, precision=arguments.precision or "float32")
-    return replace(recognizer, network=fast), recognizer.classes
+    precision = arguments.precision or "float32"
+    recognizer = load_recognizer(arguments.weights, config=config, views=views, device=device, precision=precision)
+    return recognizer, recognizer.classes
 
 
 def by_onnx(arguments: argparse.Namespace, clips: int) -> tuple[Recognize, tuple[str, ...]]:

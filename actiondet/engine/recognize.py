@@ -15,7 +15,7 @@ from actiondet.data.recognition import view_sampling
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.recognition_test import Protocol, test_transform, view_scores
 from actiondet.models.build import build_recognizer
-from actiondet.models.inference import optimize_for_inference
+from actiondet.models.inference import Precision, optimize_for_inference
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights import load_weights
 from actiondet.video import open_video
@@ -68,6 +68,7 @@ def load_recognizer(
     config: RecognitionConfig | None = None,
     views: tuple[int, Literal[1, 3]] = (1, 1),
     device: torch.device | str = "cpu",
+    precision: Precision = "float32",
 ) -> VideoRecognizer:
     """Make a trained recogniser ready.
 
@@ -76,6 +77,7 @@ def load_recognizer(
         config: None takes the one that the checkpoint holds.
         views: clips of a video and crops of a clip.
         device: where it runs.
+        precision: of the backbone, as in `optimize_for_inference`.
 
     Raises:
         InputError: weights that cannot be used.
@@ -91,7 +93,8 @@ def load_recognizer(
         classes = class_names(config)
     side = config.test.crop if views[1] == 3 else config.transform.val_crop
     protocol = Protocol(clips=views[0], crops=views[1], side=side)
-    return VideoRecognizer(optimize_for_inference(network).to(device), config, classes, protocol, torch.device(device))
+    fast = optimize_for_inference(network.to(device), precision=precision)
+    return VideoRecognizer(fast, config, classes, protocol, torch.device(device))
 
 
 def class_names(config: RecognitionConfig) -> tuple[str, ...]:

@@ -147,6 +147,20 @@ def test_predict_names_every_video_of_a_folder_and_counts_what_it_cannot_read(
     assert run_tool(monkeypatch, "predict.py", "--input", str(tmp_path / "in/none.mp4"), *weights) == 2
 
 
+def test_predict_in_bfloat16_says_nearly_the_same(
+    films: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = []
+    for precision in ("float32", "bfloat16"):
+        path = tmp_path / f"{precision}.json"
+        weights = ["--weights", str(trained / "best.pt"), "--json", str(path), "--precision", precision]
+        assert run_tool(monkeypatch, "predict.py", "--input", str(films / "val/left0.mp4"), *weights) == 0
+        (best,) = json.loads(path.read_text()).values()
+        scores.append({each["class"]: each["score"] for each in best})
+    assert scores[0] != scores[1]
+    assert scores[0] == pytest.approx(scores[1], abs=0.02)
+
+
 def a_label_out_of_range(films: Path) -> list[str]:
     (films / "bad.txt").write_text("train/left0.mp4 0\ntrain/left1.mp4 3\n")
     return [f"data.train={films / 'bad.txt'}"]
