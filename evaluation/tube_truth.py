@@ -120,6 +120,22 @@ class FrameDetections:
         """(N,) whether the row's video is one of `videos`."""
         return (self.video >= 0) & (self.video < len(self.videos))
 
+    def on_annotated_frames(self, truth: TubeTruth) -> FrameDetections:
+        """Return the rows of frames that have truth: all that MMAction2 tests, where the authors test every frame."""
+        tubes = truth.of_videos(self.videos)
+        first = min(int(self.moments.min(initial=0)), int(tubes.moments.min(initial=0)))
+        span = max(int(self.moments.max(initial=0)), int(tubes.moments.max(initial=0))) - first + 1
+        annotated = np.repeat(tubes.video * span, tubes.lengths) + tubes.moments - first
+        kept = self.known & np.isin(self.video * span + self.moments - first, annotated)
+        return FrameDetections(
+            videos=self.videos,
+            video=self.video[kept],
+            moments=self.moments[kept],
+            boxes=self.boxes[kept],
+            labels=self.labels[kept],
+            scores=self.scores[kept],
+        )
+
     def rows(self, sizes: Sizes) -> DetectionRows:
         """Return the rows of known videos with unit boxes."""
         known = self.known

@@ -18,6 +18,11 @@ TASKS = {
     "frame-errors": "where the AP of frame detections is lost",
 }
 
+PROTOCOLS = {
+    "all": "all frames, the authors' protocol",
+    "annotated": "frames with truth alone, MMAction2's protocol: false alarms elsewhere do not count",
+}
+
 
 def parse_arguments() -> argparse.Namespace:
     tasks = "tasks:\n" + "\n".join(f"  {name:14}{what}" for name, what in TASKS.items())
@@ -47,6 +52,13 @@ def parse_arguments() -> argparse.Namespace:
         help="order of equal scores: that of the file, or that of the official script in this numpy "
         "(default: %(default)s)",
     )
+    parser.add_argument(
+        "--moments",
+        default="all",
+        choices=PROTOCOLS,
+        help="for frame detections: score all frames, as the authors do, or those with truth alone, as MMAction2 does "
+        "(default: %(default)s)",
+    )
     parser.add_argument("--json", metavar="J.json", help="write the result for programs")
     parser.add_argument("--csv", metavar="C.csv", help="write the table of actions")
     parser.add_argument("--plot", metavar="P.png", help="draw the result")
@@ -65,6 +77,10 @@ def main() -> None:
     from evaluation.video_map import VIDEO_RANGES, tube_frame_map, video_map
 
     task, ties = arguments.task, arguments.ties
+    if arguments.moments != "all" and not task.startswith("frame"):
+        raise InputError(
+            f"{task} --moments {arguments.moments}: tubes of such frames come from link_tubes.py --moments"
+        )
     thresholds = arguments.thresholds or ([0.2, 0.5] if task == "video" else [0.5])
     if task == "video-all":
         if arguments.thresholds:
@@ -81,9 +97,11 @@ def main() -> None:
     result: ThresholdMapResult | LostAp
     if task == "frame":
         boxes = read_frame_detections(arguments.detections, truth)
+        boxes = boxes.on_annotated_frames(truth) if arguments.moments == "annotated" else boxes
         result = tube_frame_map(truth, boxes, thresholds, ties=ties)
     elif task == "frame-errors":
         boxes = read_frame_detections(arguments.detections, truth)
+        boxes = boxes.on_annotated_frames(truth) if arguments.moments == "annotated" else boxes
         result = frame_errors(truth, boxes, thresholds[0], ties=ties)
     elif task == "errors":
         result = video_errors(truth, read_video_detections(arguments.detections), thresholds[0], ties=ties)
@@ -97,6 +115,8 @@ def main() -> None:
         from evaluation.tube_plots import plot
 
         plot(arguments.plot, result, metric)
+    if task.startswith("frame"):
+        print(f"moments: {PROTOCOLS[arguments.moments]}")
     print(result)
 
 

@@ -18,6 +18,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", required=True, metavar="V.pkl", help="video detections to write")
     parser.add_argument("--split", type=int, default=1, help="which test split of the truth, from 1")
     parser.add_argument(
+        "--moments",
+        default="all",
+        choices=["all", "annotated"],
+        help="link the boxes of all frames, the authors' protocol, or of those with truth alone, MMAction2's "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
         "--preset",
         default="default",
         choices=["default", "keyframes", "mmaction2"],
@@ -52,9 +59,11 @@ def main() -> None:
     options = replace(named(arguments.preset), **{name: value for name, value in given.items() if value is not None})
     truth = read_multisports(arguments.truth, split=arguments.split)
     detections = read_frame_detections(arguments.detections, truth)
+    if arguments.moments == "annotated":
+        detections = detections.on_annotated_frames(truth)
     tubes = link_frames(detections, options)
     write_video_detections(arguments.out, tubes, truth)
-    print(f"{arguments.out}: {len(tubes)} tubes from {len(detections)} boxes")
+    print(f"{arguments.out}: {len(tubes)} tubes from {len(detections)} boxes of {arguments.moments} frames")
     if unknown := int((~detections.known).sum()):
         print(f"note: {unknown} boxes name a video that is not a test video; they were left out")
 

@@ -77,10 +77,20 @@ def test_train_test_link_and_score(
     boxes, tubes = str(run / "test/frame_detections.pkl"), str(run / "tubes.pkl")
     assert run_tool(monkeypatch, "eval_multisports.py", "frame", "--truth", truth, "--detections", boxes) == 0
     told = capsys.readouterr().out
+    assert told.startswith("moments: all frames, the authors' protocol")
     mean_ap = json.loads((run / "test/results.json").read_text())["mean_ap"]
     assert f"{mean_ap:.4f}" in told
     assert run_tool(monkeypatch, "link_tubes.py", "--detections", boxes, "--truth", truth, "--out", tubes) == 0
     assert run_tool(monkeypatch, "eval_multisports.py", "video", "--truth", truth, "--detections", tubes) == 0
+    annotated = ["--moments", "annotated"]
+    assert (
+        run_tool(monkeypatch, "eval_multisports.py", "frame", "--truth", truth, "--detections", boxes, *annotated) == 0
+    )
+    assert "MMAction2's protocol" in capsys.readouterr().out
+    assert (
+        run_tool(monkeypatch, "eval_multisports.py", "video", "--truth", truth, "--detections", tubes, *annotated) == 2
+    )
+    assert "link_tubes.py --moments" in capsys.readouterr().err
     known = set(read_multisports(truth).test_videos)
     assert set(read_video_detections(tubes).videos) <= known
 
