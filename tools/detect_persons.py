@@ -47,6 +47,9 @@ def parse_arguments() -> argparse.Namespace:
         "'v_x_c001,0001' (its authors), mmaction2: 'sport/v_x_c001.mp4,0001'",
     )
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="time of the first frame; 900 for AVA")
+    parser.add_argument(
+        "--kinetics-clips", action="store_true", help="files called <id>_<start>_<end> begin at their own second"
+    )
     parser.add_argument("--root", type=Path, metavar="DIR", help="folder that the paths of a text file lie in")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="frames looked at together (default: 8)")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it is there")
@@ -75,7 +78,12 @@ def main() -> int:
     if out.exists() and not arguments.overwrite and not SearchParts(out).folder.exists():
         raise InputError(f"{out} exists already; --overwrite replaces it")
     videos = choose_videos(arguments.videos, form=arguments.form, root=arguments.root)
-    moments = parse_moments(arguments.moments, start=arguments.start, frame_numbers=arguments.form in FRAME_NUMBERED)
+    moments = parse_moments(
+        arguments.moments,
+        start=arguments.start,
+        frame_numbers=arguments.form in FRAME_NUMBERED,
+        kinetics_clips=arguments.kinetics_clips,
+    )
     videos, absent = moments.split(videos)
 
     for module in arguments.modules:

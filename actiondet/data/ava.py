@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from actiondet.data.transforms import TestTransform, TrainTransform
 from actiondet.video import FrameFolder, open_video
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList, read_action_list, read_ava_csv, read_excluded
+from evaluation.formats.ava_kinetics import kinetics_clip
 from evaluation.formats.person_boxes import read_proposals
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes, TruthRows
 
@@ -210,7 +210,7 @@ def _select(data: AvaConfig, keys: KeyTable, found: Mapping[FrameKey, PersonBoxe
     persons: list[PersonBoxes | None] = [found.get(key) for key in keys]
     if isinstance(data, AvaKineticsConfig):
         # Published proposals name Kinetics clips by their bare id.
-        bare = {name: _kinetics_parts(name) for name in keys.names}
+        bare = {name: kinetics_clip(name) for name in keys.names}
         for index, key in enumerate(keys):
             parts = bare[key.video]
             if persons[index] is None and parts is not None:
@@ -232,14 +232,8 @@ def _centers_us(data: AvaConfig, keys: KeyTable) -> IntArray:
 
 def _start(data: AvaConfig, video: str) -> float:
     """When `video` begins, in seconds on the annotations' clock."""
-    parts = _kinetics_parts(video) if isinstance(data, AvaKineticsConfig) else None
+    parts = kinetics_clip(video) if isinstance(data, AvaKineticsConfig) else None
     return data.start if parts is None else float(parts[1])
-
-
-def _kinetics_parts(video: str) -> tuple[str, int] | None:
-    """Id and first second of a Kinetics clip `<id>_<start>_<end>`; None for AVA's videos, whose ids have 11 letters."""
-    found = re.fullmatch(r"(.+)_(\d+)_(\d+)", video) if len(video) != 11 else None
-    return (found[1], int(found[2])) if found else None
 
 
 def _locate(data: AvaConfig, keys: KeyTable) -> tuple[dict[str, Path], Sequence[str]]:

@@ -106,6 +106,7 @@ def _settings(persons: PersonsConfig, moments: SearchedMoments) -> dict[str, obj
         "listed": listed.hexdigest() if moments.listed is not None else None,
         "start": moments.start,
         "frame_numbers": moments.frame_numbers,
+        "kinetics_clips": moments.kinetics_clips,
     }
 
 

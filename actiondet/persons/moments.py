@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from actiondet.persons.videos import SearchedVideo, bare_name
 from actiondet.video import VideoIndex, nearest_frames
 from evaluation.errors import InputError
 from evaluation.formats.ava import read_ava_csv
+from evaluation.formats.ava_kinetics import kinetics_clip
 from evaluation.moments import annotated_moments
 from evaluation.records import IntArray
 
@@ -31,12 +32,14 @@ class SearchedMoments:
         listed: the moments of each video, by its bare name; None takes them by `every`.
         start: time of a file's first frame, in microseconds, on the clock of the moments; not for frame numbers.
         frame_numbers: moments are frames.
+        kinetics_clips: files called `<id>_<start>_<end>` begin at their own second.
     """
 
     every: int | None
     listed: Mapping[str, IntArray] | None
     start: int
     frame_numbers: bool
+    kinetics_clips: bool = False
 
     def split(self, videos: Sequence[SearchedVideo]) -> tuple[list[SearchedVideo], list[str]]:
         """Return the videos that have moments, and the listed names of which there is no video.
@@ -71,10 +74,15 @@ class SearchedMoments:
         if self.frame_numbers:
             frames = np.unique(frames)
             return frames, (frames + 1) * _SECOND
-        return frames, self.start + instants
+        return frames, self._start_of(name) + instants
+
+    def _start_of(self, name: str) -> int:
+        clip = kinetics_clip(name.rpartition("/")[2]) if self.kinetics_clips else None
+        return self.start if clip is None else clip[1] * _SECOND
 
     def _frames_at(self, moments: IntArray, name: str, index: VideoIndex) -> IntArray:
-        instants = moments - self.start
+        start = self._start_of(name)
+        instants = moments - start
         if self.frame_numbers:
             frames = moments // _SECOND - 1
             outside = (frames < 0) | (frames >= len(index)) | (moments % _SECOND != 0)
@@ -82,8 +90,8 @@ class SearchedMoments:
         else:
             frames = nearest_frames(index.frame_times, instants)
             outside = (instants < -_OUTSIDE) | (instants > index.frame_times[-1] + _OUTSIDE)
-            last = (self.start + int(index.frame_times[-1])) / _SECOND
-            extent = f"its file lasts from {self.start / _SECOND:g} to {last:g} s on that clock"
+            last = (start + int(index.frame_times[-1])) / _SECOND
+            extent = f"its file lasts from {start / _SECOND:g} to {last:g} s on that clock"
             clock = " (is --start right?)"
         if outside.any():
             first = int(moments[outside][0]) / _SECOND
@@ -91,26 +99,31 @@ class SearchedMoments:
         return frames
 
 
-def parse_moments(text: str, *, start: float, frame_numbers: bool) -> SearchedMoments:
+def parse_moments(text: str, *, start: float, frame_numbers: bool, kinetics_clips: bool = False) -> SearchedMoments:
     """Read a rule: "1s" or "0.5s" (regular), "all" (every frame), or the path of an AVA-style CSV file.
+
+    Args:
+        text: what the user wrote.
+        start: seconds; with frame_numbers and kinetics_clips as in SearchedMoments.
 
     Raises:
         InputError: none of these, a CSV that cannot be read, or a start where moments are frames.
     """
-    if frame_numbers and start:
-        raise InputError("--start: moments of this form are frame numbers, which begin with 1; leave it out")
-    begin = round(start * _SECOND)
+    if frame_numbers and (start or kinetics_clips):
+        option = "--start" if start else "--kinetics-clips"
+        raise InputError(f"{option}: moments of this form are frame numbers, which begin with 1; leave it out")
+    rule = SearchedMoments(None, None, round(start * _SECOND), frame_numbers, kinetics_clips)
     if text == "all":
-        return SearchedMoments(None, None, begin, frame_numbers)
+        return rule
     regular = re.fullmatch(r"([0-9]*\.?[0-9]+)s", text)
     if regular is not None:
         every = round(float(regular[1]) * _SECOND)
         if every < 1:
             raise InputError(f"--moments {text}: expected a time above 0")
-        return SearchedMoments(every, None, begin, frame_numbers)
+        return replace(rule, every=every)
     if not Path(text).is_file():
         raise InputError(f"--moments {text}: expected seconds such as 1s or 0.5s, all, or an AVA-style CSV file")
-    return SearchedMoments(None, _read_listed(text), begin, frame_numbers)
+    return replace(rule, listed=_read_listed(text))
 
 
 def _read_listed(path: str) -> dict[str, IntArray]:

@@ -7,6 +7,7 @@ Rows without a box say that nobody is there; boxes without an action were not an
 from __future__ import annotations
 
 import os
+import re
 
 import numpy as np
 
@@ -42,6 +43,12 @@ def read_kinetics_boxes(path: str | os.PathLike[str]) -> TruthRows:
         persons=np.full(len(boxes), -1, dtype=np.int64),
         empty_moments=tuple(empty),
     )
+
+
+def kinetics_clip(video: str) -> tuple[str, int] | None:
+    """Id and first second of a Kinetics clip `<id>_<start>_<end>`; None for AVA's videos, whose ids have 11 letters."""
+    found = re.fullmatch(r"(.+)_(\d+)_(\d+)", video) if len(video) != 11 else None
+    return (found[1], int(found[2])) if found else None
 
 
 def _fault(row: list[str]) -> str | None:

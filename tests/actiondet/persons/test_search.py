@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -194,6 +195,20 @@ def test_listed_videos_that_are_not_there_are_told(films: Path, tmp_path: Path) 
         parse_moments(str(tmp_path / "list.csv"), start=0, frame_numbers=False).split(choose_videos(films, form="ava"))
 
 
+def test_kinetics_clips_begin_at_their_own_second(films: Path, tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    for name in ("-_abcdefgh__000037_000047", "__AVA_id123"):
+        shutil.copy(films / "slow.mp4", tmp_path / "train" / f"{name}.mp4")
+    (tmp_path / "list.csv").write_text("train/-_abcdefgh__000037_000047,38.1\ntrain/__AVA_id123,0902\n")
+    for text, moments in (("1s", [37, 38, 39, 900, 901, 902]), (str(tmp_path / "list.csv"), [38.1, 902])):
+        rule = parse_moments(text, start=900, frame_numbers=False, kinetics_clips=True)
+        videos = choose_videos(tmp_path, form="ava")
+        search_videos(videos, StampPersons(), rule, out=tmp_path / f"{len(moments)}.pkl", fabric=launch())
+        found = read_proposals(tmp_path / f"{len(moments)}.pkl")
+        assert [key.moment / SECOND for key in found] == moments
+    assert round(float(found[FrameKey("train/-_abcdefgh__000037_000047", 38_100_000)].boxes[0, 2]) * 1000) == 11
+
+
 @pytest.mark.parametrize(
     ("moments", "message"),
     [
@@ -210,6 +225,8 @@ def test_wrong_moments_are_refused(moments: str, message: str) -> None:
 def test_a_clock_makes_no_sense_for_frame_numbers() -> None:
     with pytest.raises(InputError, match="--start: moments of this form are frame numbers"):
         parse_moments("all", start=900, frame_numbers=True)
+    with pytest.raises(InputError, match="--kinetics-clips: moments of this form are frame numbers"):
+        parse_moments("all", start=0, frame_numbers=True, kinetics_clips=True)
 
 
 # ---------------------------------------------------------------- stopped and gone on
