@@ -9,6 +9,7 @@ import pandas as pd
 
 from actiondet.config import DetectionConfig
 from actiondet.config.schema import AvaConfig, AvaKineticsConfig, MultiSportsConfig, SplitConfig
+from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.moments import (
     check_excluded,
@@ -19,7 +20,7 @@ from data_tools.check_dataset.moments import (
 )
 from data_tools.check_dataset.proposals import check_against_truth, check_persons, read_persons
 from data_tools.check_dataset.rows import read_rows
-from data_tools.check_dataset.settings import check_settings
+from data_tools.check_dataset.settings import check_settings, check_span
 from data_tools.check_dataset.truth import check_heads, check_labels, check_rows, count_classes
 from data_tools.check_dataset.tubes import check_tubes
 from data_tools.check_dataset.videos import (
@@ -158,7 +159,9 @@ def _check_part(
                 if (found_videos := {key.video for key in found})
                 else table
             )
-        check_against_truth(part, split.proposals, table, found, excluded, data.person_threshold, report)
+        check_against_truth(
+            part, split.proposals, table, found, excluded, data.person_threshold, report, match_iou=data.match_iou
+        )
 
 
 def _kinetics_parts(video: str) -> tuple[str, float] | None:
@@ -200,6 +203,8 @@ def _check_videos(
         check_tail(_of(looked, table), table, report, part)
     truths = {"train": data.train.truth, "val": data.val.truth}
     check_leaks(tables, truths, looked, report)
+    check_alike({part: table["video"].unique() for part, table in tables.items()}, data.val.truth, looked, report)
+    check_span(config, looked, report)
     return {name: path for name, path in paths.items() if looked[name].fault is None}
 
 

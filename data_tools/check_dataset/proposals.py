@@ -21,6 +21,7 @@ from evaluation.tube_set import row_ranges
 
 _SOUND_RECALL = 0.8
 _HOPELESS_RECALL = 0.3
+_FEW_MATCHES = 0.05
 _PER_SECOND = 1_000_000
 
 
@@ -136,6 +137,7 @@ def check_against_truth(
     threshold: float,
     report: Report,
     *,
+    match_iou: float,
     per_unit: int = _PER_SECOND,
 ) -> None:
     """Check that boxes and truth speak of the same moments, and how many true persons are found.
@@ -184,7 +186,7 @@ def check_against_truth(
             + (f" (videos {some(strangers)})" if strangers else f", e.g. '{_spoken(idle[0], per_unit)}'"),
             "are these the boxes of this part? moments without persons belong into the truth as rows video,time",
         )
-    _check_recall(part, path, people[BOX].to_numpy(dtype=np.float64), moments, found, threshold, report)
+    _check_recall(part, path, people[BOX].to_numpy(dtype=np.float64), moments, found, threshold, match_iou, report)
 
 
 def _why_none(wanted: list[FrameKey], found: list[FrameKey], per_unit: int) -> str:
@@ -222,6 +224,7 @@ def _check_recall(
     moments: dict[FrameKey, IntArray],
     found: dict[FrameKey, PersonBoxes],
     threshold: float,
+    match_iou: float,
     report: Report,
 ) -> None:
     kept = {
@@ -249,6 +252,13 @@ def _check_recall(
             f"only {recall:.1%} of the true persons have a box at IoU 0.5",
             "the recall bounds the mAP: lower data.person_threshold, or take a better person detector",
         )
+    if len(best) and part == "train" and recall >= _HOPELESS_RECALL and (best >= match_iou).mean() < _FEW_MATCHES:
+        report.warn(
+            "match-iou",
+            path,
+            f"only {(best >= match_iou).mean():.1%} of the true persons have a box at data.match_iou {match_iou:g}",
+            "hardly any proposal trains; lower data.match_iou",
+        )
     if len(best) > 20 and part == "val" and (best > 0.9999).all():
         report.warn(
             "proposals-are-truth",
@@ -266,6 +276,8 @@ def _meant(
         "corner and size": lambda b: np.concatenate([b[:, :2], b[:, :2] + b[:, 2:]], axis=1),
         "centre and size": lambda b: np.concatenate([b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2], axis=1),
         "y before x": lambda b: b[:, [1, 0, 3, 2]],
+        "mirrored left to right": lambda b: np.stack([1 - b[:, 2], b[:, 1], 1 - b[:, 0], b[:, 3]], axis=1),
+        "upside down": lambda b: np.stack([b[:, 0], 1 - b[:, 3], b[:, 2], 1 - b[:, 1]], axis=1),
     }
     for name, read in readings.items():
         for what, ours, theirs in (

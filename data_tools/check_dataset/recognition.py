@@ -9,6 +9,7 @@ import pandas as pd
 
 from actiondet.config import RecognitionConfig
 from actiondet.config.recognition import VideoClipConfig
+from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.moments import check_leaks
 from data_tools.check_dataset.settings import check_settings
@@ -71,6 +72,8 @@ def check_recognition(
     for part, table in tables.items():
         _check_frames(part, table, looked, config.clip, report)
     check_leaks(tables, {part: str(table["source"].iloc[0]) for part, table in tables.items()}, looked, report)
+    source = str(tables["val"]["source"].iloc[0]) if "val" in tables else ""
+    check_alike({part: table["video"].unique() for part, table in tables.items()}, source, looked, report)
     return report, tables, {name: path for name, path in paths.items() if looked[name].fault is None}
 
 

@@ -7,7 +7,13 @@ import pandas as pd
 
 from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.rows import BOX
+from evaluation.boxes import paired_iou
 from evaluation.formats.action_list import ActionList
+from evaluation.tube_set import row_ranges
+
+# Shares of the frame; and the IoU above which two boxes of a moment hardly show two persons.
+_TINY = 0.004
+_SAME_PERSON = 0.95
 
 
 def check_labels(path: str, table: pd.DataFrame, actions: ActionList, list_path: str, report: Report) -> None:
@@ -69,6 +75,7 @@ def check_rows(path: str, table: pd.DataFrame, report: Report) -> None:
             "give every person of a moment its own id (column 8), or leave the column out",
         )
     places = boxed.drop_duplicates(["video", "moment", *BOX])
+    _check_sizes(path, places, report)
     commonest = places.groupby(BOX).size().sort_values(ascending=False)
     if len(places) >= 8 and commonest.iloc[0] > 0.5 * len(places):
         report.warn(
@@ -76,6 +83,38 @@ def check_rows(path: str, table: pd.DataFrame, report: Report) -> None:
             path,
             f"{commonest.iloc[0]} of {len(places)} boxes are the same: {commonest.index[0]}",
             "are these boxes of persons? actions of the whole picture are learnt by tools/train_rec.py",
+        )
+
+
+def _check_sizes(path: str, places: pd.DataFrame, report: Report) -> None:
+    """Find boxes too small to hold a person, and persons who are drawn twice."""
+    sides = np.minimum(places["x2"] - places["x1"], places["y2"] - places["y1"])
+    tiny = (sides < _TINY) & (sides > 0)
+    if tiny.any():
+        row = places[tiny].iloc[0]
+        report.warn(
+            "box-tiny",
+            f"{path}, line {row['line']}",
+            f"the box is {row['x2'] - row['x1']:.4f} x {row['y2'] - row['y1']:.4f} of the frame ({tiny.sum()} boxes)",
+            "was it drawn by accident?",
+        )
+    boxes = places[BOX].to_numpy(dtype=np.float64)
+    groups = list(places.groupby(["video", "moment"], sort=False).indices.values())
+    sizes = np.array([len(rows) for rows in groups])
+    # Every box beside every other one of its moment.
+    left = np.repeat(np.concatenate([*groups, np.empty(0, np.int64)]), np.repeat(sizes, sizes))
+    begins = np.repeat(np.cumsum(sizes) - sizes, sizes)
+    right = np.concatenate([*groups, np.empty(0, np.int64)])[row_ranges(begins, np.repeat(sizes, sizes))]
+    apart = left < right
+    left, right = left[apart], right[apart]
+    twice = np.nan_to_num(paired_iou(boxes[left], boxes[right])) > _SAME_PERSON
+    if twice.any():
+        first, second = (places["line"].iloc[int(rows[twice][0])] for rows in (left, right))
+        report.warn(
+            "person-drawn-twice",
+            f"{path}, line {first}",
+            f"has nearly the box of line {second} ({int(twice.sum())} pairs): rows of one person must have one box",
+            "give both rows the same numbers, or they train and score as two persons",
         )
 
 

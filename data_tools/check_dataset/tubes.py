@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from actiondet.config import DetectionConfig
-from actiondet.config.schema import MultiSportsConfig, TubeSplitConfig
+from actiondet.config.schema import MultiSportsConfig
+from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.moments import check_leaks
 from data_tools.check_dataset.proposals import check_against_truth, check_persons
 from data_tools.check_dataset.rows import BOX
-from data_tools.check_dataset.settings import check_settings
+from data_tools.check_dataset.settings import check_settings, check_span
 from data_tools.check_dataset.tube_videos import check_tube_videos
 from data_tools.check_dataset.videos import check_videos, find_files, look_at_videos, report_missing, spread
 from evaluation.errors import InputError
@@ -56,7 +57,7 @@ def check_tubes(
         table = _boxes(splits[part].truth, truth, report)
         _check_heads(splits[part].truth, table, config.model.multi_label, report)
         tables[part] = table
-        _check_proposals(part, splits[part], truth, table, data.person_threshold, report)
+        _check_proposals(part, data, truth, table, report)
         report.facts.append((part, "videos", str(len(truth.test_videos))))
         report.facts.append((part, "annotated frames", str(len(table.drop_duplicates(["video", "moment"])))))
         report.facts.append((part, "tubes", str(len(truth.of_videos(truth.test_videos)))))
@@ -156,9 +157,8 @@ def _check_heads(path: str, table: pd.DataFrame, multi_label: bool, report: Repo
         )
 
 
-def _check_proposals(
-    part: str, split: TubeSplitConfig, truth: TubeTruth, table: pd.DataFrame, threshold: float, report: Report
-) -> None:
+def _check_proposals(part: str, data: MultiSportsConfig, truth: TubeTruth, table: pd.DataFrame, report: Report) -> None:
+    split = data.train if part == "train" else data.val
     if split.proposals is None:
         return
     if not Path(split.proposals).is_file():
@@ -186,8 +186,18 @@ def _check_proposals(
     if not any(len(found) for found in persons.found.values()):
         report.error("proposals-empty", split.proposals, "the file holds no box", "make it by tools/detect_persons.py")
         return
-    check_persons(split.proposals, persons.found, threshold, report, per_unit=1)
-    check_against_truth(part, split.proposals, table, persons.found, (), threshold, report, per_unit=1)
+    check_persons(split.proposals, persons.found, data.person_threshold, report, per_unit=1)
+    check_against_truth(
+        part,
+        split.proposals,
+        table,
+        persons.found,
+        (),
+        data.person_threshold,
+        report,
+        match_iou=data.match_iou,
+        per_unit=1,
+    )
 
 
 def _count_classes(truths: dict[str, TubeTruth], report: Report) -> None:
@@ -236,4 +246,6 @@ def _check_files(
         check_tube_videos(paths_of[part], truth, tables[part], looked, report)
     listed = {part: pd.DataFrame({"video": list(truth.test_videos)}) for part, truth in truths.items()}
     check_leaks(listed, paths_of, looked, report)
+    check_alike({part: truth.test_videos for part, truth in truths.items()}, data.val.truth, looked, report)
+    check_span(config, looked, report)
     return {name: path for name, path in paths.items() if looked[name].fault is None}

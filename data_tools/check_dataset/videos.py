@@ -9,7 +9,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 
 from actiondet.config.schema import FrameFolderConfig
 from actiondet.video import FrameFolder, VideoReader, open_video
@@ -17,9 +19,12 @@ from actiondet.video.containers import VIDEO_SUFFIXES
 from data_tools.check_dataset.findings import Report, some
 
 _PIECE = 1 << 18
+_SIDE = 16
+# Coding changes a pixel by less (of 255); and a share of the pixels that no moving person falls short of.
+_NOISE, _NOTHING_MOVES = 24, 2e-4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class VideoFacts:
     """What one video shows of itself.
 
@@ -28,6 +33,8 @@ class VideoFacts:
         frames, rate, seconds, width, height: of the readable one.
         content: fingerprint of the file.
         blank: every frame that was looked at has one colour.
+        frozen: they are all the same.
+        look: (3, 16, 16) uint8, small grey pictures of the beginning, the middle and the end.
     """
 
     fault: str | None
@@ -38,6 +45,8 @@ class VideoFacts:
     height: int = 0
     content: str = ""
     blank: bool = False
+    frozen: bool = False
+    look: npt.NDArray[np.uint8] | None = None
 
 
 def find_files(folder: str, names: Sequence[str], *, pictures: bool, report: Report) -> dict[str, Path]:
@@ -95,7 +104,16 @@ def _look(job: tuple[str, FrameFolderConfig | None]) -> VideoFacts:
     rate = float(index.rate)
     seconds = float(index.frame_times[-1]) / 1e6 + (1 / rate if rate else 0.0)
     blank = bool((frames.reshape(3, -1).std(axis=1) < 1).all())
-    return VideoFacts(None, count, rate, seconds, index.width, index.height, _fingerprint(path), blank)
+    changed = np.abs(frames[1:].astype(np.int16) - frames[:-1]).max(axis=3) > _NOISE
+    frozen = count > 2 and float(changed.mean()) < _NOTHING_MOVES
+    look = np.stack([_small(frame) for frame in frames])
+    content = _fingerprint(path)
+    return VideoFacts(None, count, rate, seconds, index.width, index.height, content, blank, frozen, look)
+
+
+def _small(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def _fingerprint(path: str) -> str:
@@ -155,6 +173,9 @@ def check_videos(folder: str, videos: Mapping[str, VideoFacts], clip_fps: float 
     blank = [name for name, facts in sound.items() if facts.blank]
     if blank:
         report.warn("video-blank", folder, f"nothing is to be seen in {some(blank)}", "look at these files")
+    frozen = [name for name, facts in sound.items() if facts.frozen and not facts.blank]
+    if frozen:
+        report.warn("video-frozen", folder, f"nothing moves in {some(frozen)}", "look at these files")
     rates = {name: round(facts.rate, 1) for name, facts in sound.items()}
     usual, votes = Counter(rates.values()).most_common(1)[0]
     odd = sorted(name for name, rate in rates.items() if abs(rate - usual) > 0.02 * usual)

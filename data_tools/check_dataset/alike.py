@@ -1,0 +1,71 @@
+"""Videos of both parts that look the same though their files differ: a copy that was coded anew, cut or resized."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.videos import VideoFacts
+
+# Mean difference of small grey pictures, of 255: coding anew changes 1 to 3, any two of the toy videos differ by 19.
+_SAME = 4.0
+# Pictures with less contrast look like many others.
+_CONTRAST = 8.0
+
+
+def check_alike(
+    parts: Mapping[str, Collection[str]], where: str, videos: Mapping[str, VideoFacts], report: Report
+) -> None:
+    """Compare beginning, middle and end of every validation video with those of every training video.
+
+    Args:
+        parts: names of the videos of "train" and "val".
+        where: the file that a finding names.
+        videos: what was seen of them.
+        report: takes what is found.
+    """
+    if set(parts) != {"train", "val"}:
+        return
+    train, val = (_looks(sorted(set(parts[part])), videos) for part in ("train", "val"))
+    if not train or not val:
+        return
+    names = list(train)
+    table = np.stack([train[name] for name in names])
+    # The mean over four quarters of each picture can differ by no more than the pictures do, four times over.
+    tree = cKDTree(_coarse(table))
+    pairs = []
+    for name, look in val.items():
+        for place in tree.query_ball_point(_coarse(look[None])[0], 4 * _SAME, p=np.inf):
+            other = names[place]
+            copies = videos[name].content == videos[other].content  # told as such already
+            if not copies and other != name and np.abs(table[place] - look).mean() < _SAME:
+                pairs.append(f"'{name}' (val) and '{other}' (train)")
+    if pairs:
+        report.warn(
+            "leak-look-alike",
+            where,
+            f"begin, middle and end look the same: {some(pairs, 3)}",
+            "is one a copy of the other, coded anew? keep a recording in one part",
+        )
+
+
+def _looks(names: Collection[str], videos: Mapping[str, VideoFacts]) -> dict[str, npt.NDArray[np.float32]]:
+    """(3, S, S) grey pictures of the videos that show something."""
+    found = {}
+    for name in names:
+        facts = videos.get(name)
+        if facts is not None and facts.look is not None and facts.look.std() > _CONTRAST:
+            found[name] = facts.look.astype(np.float32)
+    return found
+
+
+def _coarse(looks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(V, 12) means over the quarters of (V, 3, S, S) pictures."""
+    count, _, side, _ = looks.shape
+    half = side // 2
+    means: npt.NDArray[np.float32] = looks.reshape(count, 3, 2, half, 2, half).mean(axis=(3, 5)).reshape(count, 12)
+    return means
