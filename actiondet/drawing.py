@@ -6,14 +6,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, Protocol, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import supervision as sv
 
-from actiondet.tubes.carrying import CarriedPersons
 from actiondet.video import VideoIndex, VideoWriter, stream_frames
 from evaluation.boxes import unit_to_pixel
 from evaluation.formats.ava import ActionList
@@ -72,7 +71,7 @@ class ActionDrawer:
             style: what is drawn.
         """
         self._style = style
-        self._columns = np.asarray(actions.ids, dtype=np.int64) - 1
+        self._columns = np.asarray(actions.ids, dtype=np.int64) - actions.first_id
         self._names = dict(zip(self._columns.tolist(), short_names(actions.names), strict=True))
         short_side = min(width, height)
         self.factor = -(-READABLE_SHORT_SIDE // short_side) if short_side < READABLE_SHORT_SIDE else 1
@@ -129,6 +128,17 @@ class ActionDrawer:
             self._write_caption(picture)
         return picture
 
+    def outline(self, picture: Frame, truth: ActionDetections) -> None:
+        """Draw true persons and what they do into a picture that `draw` returned: thin, white, labels at the feet."""
+        scale = max(0.4, self._short_side / 1500)
+        corners = unit_to_pixel(truth.boxes, self.width, self.height).round().astype(int).tolist()
+        for (left, top, right, bottom), scores in zip(corners, truth.action_scores, strict=True):
+            names = ", ".join(self._names[int(column)] for column in self._columns[scores[self._columns] > 0])
+            for thickness, colour in ((3, (0, 0, 0)), (1, (255, 255, 255))):
+                cv2.rectangle(picture, (left, top), (right, bottom), colour, thickness)
+                place = (left, min(bottom + round(30 * scale), self.height - 4))
+                cv2.putText(picture, names, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness, cv2.LINE_AA)
+
     def _chosen(self, scores: FloatArray) -> IntArray:
         """Columns of the actions to name, best first."""
         best = self._columns[np.argsort(-scores[self._columns], kind="stable")][: self._style.top]
@@ -168,14 +178,22 @@ def short_names(names: Sequence[str]) -> list[str]:
     return [short if bare.count(short) == 1 else name for short, name in zip(bare, names, strict=True)]
 
 
+class PersonsOverTime(Protocol):
+    """The persons of a video at any time."""
+
+    def at(self, time: int) -> tuple[ActionDetections, IntArray]:
+        """The persons at `time` (microseconds), and their (P,) identities."""
+
+
 def draw_video(
     index: VideoIndex,
     out: str | Path,
-    persons: CarriedPersons,
+    persons: PersonsOverTime,
     *,
     actions: ActionList,
     style: DrawingStyle,
     start: int = 0,
+    truth: PersonsOverTime | None = None,
     on_frame: Callable[[], None] | None = None,
 ) -> None:
     """Decode a video once more, draw on each frame, and write it with the sound of the source.
@@ -189,6 +207,7 @@ def draw_video(
         actions: names of the actions.
         style: what is drawn.
         start: microseconds on the clock of `persons` at which the video begins.
+        truth: who is there indeed, to be drawn in outline.
         on_frame: called after each frame.
 
     Raises:
@@ -198,6 +217,8 @@ def draw_video(
     with VideoWriter(out, index.rate, drawer.width, drawer.height, sound_of=index.path) as writer:
         for time, frame in stream_frames(index.path, index):
             drawn = drawer.draw(frame, *persons.at(start + time))
+            if truth is not None:
+                drawer.outline(drawn, truth.at(start + time)[0])
             writer.write(drawn, time_us=time)
             if on_frame is not None:
                 on_frame()

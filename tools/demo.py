@@ -2,14 +2,13 @@
 
 Writes a drawn mp4 that browsers play, with the sound of the source, and on request the detections as JSON or in
 AVA's result format. The video is decoded once to look at it and once to draw it; memory does not grow with its
-length.
+length. With --tubes FILE it draws what tools/link_tubes.py made, and needs no network.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -69,8 +68,11 @@ def parse_arguments() -> argparse.Namespace:
     shown.add_argument("--csv", metavar="C", help="every score in AVA's result format")
     shown.add_argument("--threshold", type=float, default=0.5, help="lowest score of an action that is named (0.5)")
     shown.add_argument("--top", type=int, default=3, metavar="N", help="most actions named for a person (3)")
-    shown.add_argument("--color", choices=["action", "person"], default="action", help="what colours tell (action)")
+    shown.add_argument("--color", choices=["action", "person"], help="what colours tell (action; person with --tubes)")
     shown.add_argument("--font", metavar="TTF", help="font for action names that are not written in latin letters")
+    tubes = parser.add_argument_group("tubes, instead of a network's detections")
+    tubes.add_argument("--tubes", metavar="V.pkl", help="draw these video detections, a colour for each person")
+    tubes.add_argument("--truth", metavar="GT.pkl", help="true tubes, drawn in outline; also names the actions")
     parser.epilog = (
         "Videos with a short side below 480 pixels are drawn enlarged by a whole number, so that labels can be read."
     )
@@ -83,6 +85,9 @@ def main() -> None:
     if not (arguments.out or arguments.json or arguments.csv):
         arguments.out = f"{Path(arguments.video).stem}_drawn.mp4"
     check_targets(arguments)
+    if arguments.tubes or arguments.truth:
+        draw_tube_set(arguments)
+        return
 
     from actiondet.config.schema import AvaConfig, StoredPersons
     from actiondet.engine.log import ProgressBar, say
@@ -119,6 +124,34 @@ def main() -> None:
             f"no stored box is near a key moment: is {arguments.start:g} (--start) when the file begins on their clock?"
         )
     write(arguments, index, detections, trained)
+
+
+def draw_tube_set(arguments: argparse.Namespace) -> None:
+    """Draw tubes that were found before.
+
+    Raises:
+        InputError: options that do not go together, or files that do not.
+    """
+    if not arguments.tubes or arguments.json or arguments.csv:
+        raise InputError("--tubes V.pkl draws tubes, with --truth GT.pkl if there is one; leave out --json and --csv")
+
+    from actiondet.drawing import DrawingStyle
+    from actiondet.engine.log import ProgressBar, say
+    from actiondet.tube_drawing import draw_tubes
+    from actiondet.video import index_video
+
+    style = DrawingStyle(
+        threshold=arguments.threshold, top=arguments.top, colour_by=arguments.color or "person", font=arguments.font
+    )
+    index = index_video(arguments.video)
+    bar = ProgressBar("drawing", len(index))
+    try:
+        said = draw_tubes(
+            index, arguments.out, arguments.tubes, truth=arguments.truth, style=style, on_frame=bar.advance
+        )
+    finally:
+        bar.close()
+    say(f"wrote {arguments.out}: {said}")
 
 
 HINTS = {
@@ -182,19 +215,16 @@ def with_persons(config: DetectionConfig, arguments: argparse.Namespace) -> Dete
     Raises:
         InputError: no such detector, a setting it does not have, or stored persons without boxes.
     """
-    from actiondet.config import parse_config
+    from actiondet.persons.build import parse_persons
 
     name = arguments.persons or ("stored" if arguments.boxes else config.persons.name)
-    persons = config.persons.model_dump(mode="json") if name == config.persons.name else {"name": name}
-    for setting in arguments.person_setting:
-        key, _, value = setting.partition("=")
-        persons[key] = value
+    settings = config.persons.model_dump(mode="json", exclude={"name"}) if name == config.persons.name else {}
+    settings |= {key: value for key, _, value in (setting.partition("=") for setting in arguments.person_setting)}
     if arguments.boxes:
-        persons["boxes"] = arguments.boxes
-    if name == "stored" and "boxes" not in persons:
+        settings["boxes"] = arguments.boxes
+    if name == "stored" and "boxes" not in settings:
         raise InputError("--persons stored: give the file of boxes with --boxes FILE")
-    changed = {**config.model_dump(mode="json"), "persons": persons}
-    return parse_config(json.dumps(changed), source="command line")
+    return config.model_copy(update={"persons": parse_persons(name, settings)})
 
 
 def default_device() -> str:
@@ -209,7 +239,7 @@ def summary(detections: Sequence[ActionDetections], actions: ActionList, thresho
     counts: Counter[str] = Counter()
     for each in detections:
         for label in actions.ids:
-            counts[actions.name_of(label)] += int((each.action_scores[:, label - 1] >= threshold).sum())
+            counts[actions.name_of(label)] += int((each.action_scores[:, label - actions.first_id] >= threshold).sum())
     often = ", ".join(f"{name} {count}" for name, count in counts.most_common(5) if count)
     count = sum(map(len, detections))
     persons = "1 person" if count == 1 else f"{count} persons"
@@ -249,7 +279,7 @@ def write(
         style = DrawingStyle(
             threshold=arguments.threshold,
             top=arguments.top,
-            colour_by=arguments.color,
+            colour_by=arguments.color or "action",
             caption="" if trained.weights else str(trained),
             font=arguments.font,
         )

@@ -181,6 +181,8 @@ FAULTS = {
         "did you mean 'threshold'",
     ),
     "no font": (["street.mp4", "--weights", "best.pt", "--font", "a.ttf"], "a.ttf: no such file"),
+    "truth alone": (["street.mp4", "--truth", "gt.pkl"], "--tubes V.pkl draws tubes, with --truth GT.pkl"),
+    "no tubes": (["street.mp4", "--tubes", "v.pkl"], "v.pkl"),
     "no step": (["street.mp4", "--weights", "best.pt", "--every", "0"], "above 0"),
 }
 

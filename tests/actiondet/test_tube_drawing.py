@@ -1,0 +1,96 @@
+"""Through tools/demo.py --tubes, as users draw tubes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actiondet.drawing import DrawingStyle
+from actiondet.tube_drawing import draw_tubes
+from actiondet.video import VideoWriter, index_video, open_video
+from evaluation.errors import InputError
+from evaluation.formats.multisports import write_multisports, write_video_detections
+from evaluation.tube_set import TubeSet
+from evaluation.tube_truth import TubeTruth
+
+ROOT = Path(__file__).resolve().parents[2]
+HEIGHT, WIDTH, FRAMES = 480, 640, 12
+VIDEO = "sport/street"
+FOUND, TRUE = (100.0, 100.0, 200.0, 300.0), (400.0, 120.0, 500.0, 320.0)
+
+
+def tubes(label: int, score: float, first: int, length: int, box: tuple[float, ...]) -> TubeSet:
+    return TubeSet(
+        videos=(VIDEO,),
+        video=np.array([0]),
+        labels=np.array([label]),
+        scores=np.array([score]),
+        offsets=np.array([0, length]),
+        moments=np.arange(first, first + length),
+        boxes=np.tile(box, (length, 1)).astype(np.float32),
+        box_scores=np.ones(length, dtype=np.float32),
+    )
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A grey video, a tube in its frames 3 to 8, and a true one elsewhere in its frames 1 to 6."""
+    folder = tmp_path_factory.mktemp("tubes")
+    with VideoWriter(folder / "street.mp4", Fraction(10), WIDTH, HEIGHT, sound_of=None) as writer:
+        for _ in range(FRAMES):
+            writer.write(np.full((HEIGHT, WIDTH, 3), 90, dtype=np.uint8))
+    truth = TubeTruth(
+        labels=("sport throw", "sport fall"),
+        unscored=frozenset(),
+        train_videos=(),
+        test_videos=(VIDEO,),
+        frame_counts={VIDEO: FRAMES},
+        sizes={VIDEO: (HEIGHT, WIDTH)},
+        tubes=tubes(1, 1.0, 1, 6, TRUE),
+    )
+    write_multisports(folder / "truth.pkl", truth)
+    write_video_detections(folder / "tubes.pkl", tubes(0, 0.8, 3, 6, FOUND), truth)
+    return folder
+
+
+def changed(path: Path, box: tuple[float, ...]) -> list[int]:
+    """The frames, from 1, in which the left edge of a box is drawn."""
+    left, top, _, bottom = map(int, box)
+    with open_video(path) as reader:
+        pictures = reader.read(list(range(FRAMES))).astype(int)
+    edges = np.abs(pictures[:, top + 40 : bottom - 40, left - 3 : left + 4] - 90).max(axis=(1, 2, 3))
+    return [number for number, most in enumerate(edges, start=1) if most > 60]
+
+
+def test_tubes_are_drawn_on_their_frames_and_true_ones_in_outline(material: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "tools/demo.py", str(material / "street.mp4"), "--tubes", str(material / "tubes.pkl")]
+    command += ["--truth", str(material / "truth.pkl"), "--out", str(tmp_path / "drawn.mp4")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "sport/street: 1 tubes of 1 persons with a score of 0.5 or more; 1 true tubes of 1 persons" in done.stdout
+    assert changed(tmp_path / "drawn.mp4", FOUND) == [3, 4, 5, 6, 7, 8]
+    assert changed(tmp_path / "drawn.mp4", TRUE) == [1, 2, 3, 4, 5, 6]
+
+
+def test_weak_tubes_are_left_out_and_no_truth_is_needed(material: Path, tmp_path: Path) -> None:
+    index = index_video(material / "street.mp4")
+    for threshold, frames in ((0.7, [3, 4, 5, 6, 7, 8]), (0.9, [])):
+        said = draw_tubes(
+            index, tmp_path / "d.mp4", material / "tubes.pkl", style=DrawingStyle(threshold, colour_by="person")
+        )
+        assert said.startswith(f"sport/street: {len(frames) // 6} tubes")
+        assert changed(tmp_path / "d.mp4", FOUND) == frames
+        assert changed(tmp_path / "d.mp4", TRUE) == []
+
+
+def test_a_video_that_the_tubes_do_not_know_is_named(material: Path, tmp_path: Path) -> None:
+    (tmp_path / "road.mp4").write_bytes((material / "street.mp4").read_bytes())
+    index = index_video(tmp_path / "road.mp4")
+    with pytest.raises(InputError, match=r"knows no video 'road'; expected .* such as 'sport/street'"):
+        draw_tubes(index, tmp_path / "d.mp4", material / "tubes.pkl", style=DrawingStyle())
+    assert not (tmp_path / "d.mp4").exists()
