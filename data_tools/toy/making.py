@@ -68,7 +68,7 @@ SIZES = {
     "tiny": Size((160, 120), (240, 180), 2, 1, 4, (1, 1), 1),
     "small": Size((160, 120), (480, 360), 66, 20, 11, (48, 12), 1),
     "medium": Size((320, 240), (640, 480), 200, 64, 11, (96, 24), 2),
-    "fast": Size((240, 120), (240, 120), 30, 12, 11, (0, 0), 0, fast=True),
+    "fast": Size((240, 120), (240, 120), 20, 8, 11, (0, 0), 0, fast=True),
 }
 """tiny is for tests; fast holds people on skates, and nothing for recognition."""
 
