@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,6 +14,7 @@ from actiondet.video import VideoIndex, VideoWriter, index_video, nearest_frames
 from actiondet.video.pixels import Image
 from actiondet.video.pyav_reader import PyavReader
 from actiondet.video.sampling import IntArray
+from data_tools.preparing.disk import link_or_copy
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 
@@ -80,14 +80,14 @@ class Cut:
             index, start_us=self.start_us, end_us=self.end_us, shortest_us=self.shortest_us, fps=self.fps
         )
         with atomic_path(folder / self.name) as temporary:
-            if self._can_be_copied(index):
-                shutil.copyfile(self.source, temporary)
+            if self._needs_no_coding(index):
+                link_or_copy(self.source, temporary)
             else:
                 self._write_as_can_be(temporary, index, chosen)
             _check_count(temporary, len(chosen), self.source)
         return len(chosen)
 
-    def _can_be_copied(self, index: VideoIndex) -> bool:
+    def _needs_no_coding(self, index: VideoIndex) -> bool:
         """The source is already what is asked for: coding it anew would only blur it."""
         return (
             self.start_us == 0

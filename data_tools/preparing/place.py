@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from actiondet.video import VideoIndex, index_video
 from data_tools.preparing.cut import Cut
+from data_tools.preparing.disk import link_or_copy
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 
@@ -57,10 +56,7 @@ class Place:
         if self.recode:
             return Cut(source=self.source, name=self.name).make(folder)
         with atomic_path(folder / self.name) as temporary:
-            try:
-                os.link(os.path.realpath(self.source), temporary)
-            except OSError:  # another disk, or one without links
-                shutil.copyfile(self.source, temporary)
+            link_or_copy(self.source, temporary)
         return len(index)
 
     def _fits(self, frames: int) -> bool:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from data_tools.preparing.disk import remove
 from data_tools.preparing.jobs import Job, Outcome, do
 from data_tools.preparing.journal import Journal
 from data_tools.preparing.progress import Progress
-from data_tools.preparing.removal import remove
 from data_tools.preparing.workers import Crash, side_by_side
 from evaluation.errors import InputError
 

@@ -19,6 +19,9 @@ from types import ModuleType
 import av
 import pytest
 
+from data_tools.preparing.cut import Cut
+from data_tools.preparing.run import prepare
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -122,18 +125,13 @@ def test_killed_and_resumed_is_the_same_as_one_uninterrupted_run(
 
 
 def test_another_size_is_not_taken_for_the_finished_one(tmp_path: Path, film: Path) -> None:
-    source = make_set(tmp_path / "source", film, 2, seconds=1)
-    run(command(source, tmp_path / "out", "--processes", "1"))
-    other = [*command(source, tmp_path / "out", "--processes", "1"), "--short-side", "32"]
-    assert "(2 made now)" in run(other).stdout
+    def state(short_side: int, source: Path | None = film) -> str:
+        job = Cut(source=source and str(source), name="a/b.mp4", end_us=400_000, short_side=short_side)
+        return prepare(tmp_path / "out", [job], processes=1, title="clips").outcomes[0].state
 
-
-def test_sources_may_go_when_their_outputs_are_there(tmp_path: Path, film: Path) -> None:
-    source = make_set(tmp_path / "source", film, 3, seconds=1)
-    run(command(source, tmp_path / "out", "--processes", "1"))
-    (source / "videos" / "toy00000001.mp4").unlink()
-    done = run(command(source, tmp_path / "out", "--processes", "1"))
-    assert (done.returncode, "3 of 3 are ready" in done.stdout) == (0, True)
+    assert [state(64), state(64), state(32)] == ["made", "kept", "made"]
+    # A source may go when its output is there.
+    assert [state(32, None), state(64, None)] == ["kept", "missing"]
 
 
 def test_damaged_and_missing_videos_are_told_and_the_others_go_on(tmp_path: Path, film: Path) -> None:
