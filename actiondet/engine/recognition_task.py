@@ -133,6 +133,13 @@ class RecognitionTask:
         measure_norm(network, clips)
         for norm in network.modules():
             if isinstance(norm, nn.modules.batchnorm._BatchNorm) and self.fabric.world_size > 1:
-                for statistic in (norm.running_mean, norm.running_var):
-                    assert statistic is not None
-                    statistic.copy_(cast(Tensor, self.fabric.all_reduce(statistic, reduce_op="mean")))
+                assert norm.running_mean is not None
+                assert norm.running_var is not None
+                mean, variance = norm.running_mean.double(), norm.running_var.double()
+                # As `aggregate`, of processes: the variance of all is the mean square less the square of the mean.
+                mean, square = (
+                    cast(Tensor, self.fabric.all_reduce(value, reduce_op="mean"))
+                    for value in (mean, variance + mean.square())
+                )
+                norm.running_mean.copy_(mean)
+                norm.running_var.copy_(square - mean.square())

@@ -91,9 +91,11 @@ def set_splits(network: nn.Module, splits: int) -> None:
 
 @torch.no_grad()
 def measure_norm(network: nn.Module, batches: Iterable[Tensor]) -> int:
-    """Replace the running statistics of every batch norm by exact means over `batches` (Wu and Johnson 2021).
+    """Replace the running statistics of every batch norm by those of all of `batches` (Wu and Johnson 2021).
 
-    The running ones lag behind the weights, and mix clips of different sizes where these changed.
+    The running ones lag behind the weights, and mix clips of different sizes where these changed. The variance is that
+    of everything together, as fvcore and so PySlowFast take it: the mean of the batches' own variances, which
+    PaddleVideo takes, lacks what differs between batches, much when these are small.
 
     Args:
         network: in whatever mode; left in that mode.
@@ -103,22 +105,23 @@ def measure_norm(network: nn.Module, batches: Iterable[Tensor]) -> int:
         How many batches there were; with none, nothing changes.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    means = [torch.zeros_like(norm.running_mean) for norm in norms if norm.running_mean is not None]
-    variances = [torch.zeros_like(norm.running_var) for norm in norms if norm.running_var is not None]
+    means: list[list[Tensor]] = [[] for _ in norms]
+    variances: list[list[Tensor]] = [[] for _ in norms]
     count = 0
     with _last_batch_only(network, norms):
         for batch in batches:
             network(batch)
             count += 1
-            for norm, mean, variance in zip(norms, means, variances, strict=True):
+            for norm, own_means, own_variances in zip(norms, means, variances, strict=True):
                 assert norm.running_mean is not None
                 assert norm.running_var is not None
-                mean += norm.running_mean
-                variance += norm.running_var
-    for norm, mean, variance in zip(norms, means, variances, strict=True):
+                own_means.append(norm.running_mean.clone())
+                own_variances.append(norm.running_var.clone())
+    for norm, own_means, own_variances in zip(norms, means, variances, strict=True):
         if count and norm.running_mean is not None and norm.running_var is not None:
-            norm.running_mean.copy_(mean / count)
-            norm.running_var.copy_(variance / count)
+            mean, variance = aggregate(torch.stack(own_means), torch.stack(own_variances))
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(variance)
     return count
 
 
