@@ -72,3 +72,14 @@ def test_a_person_has_all_the_actions_of_the_frame_and_the_box_of_the_best() -> 
             assert detections.action_scores.tolist() == [scores for _, scores, _ in people]
             boxes = [np.array(box) / (200, 100, 200, 100) for _, _, box in people]
             np.testing.assert_allclose(detections.boxes, np.array(boxes).reshape(-1, 4), atol=1e-6)
+
+
+def test_a_person_who_begins_something_else_stays_the_same() -> None:
+    found = tubes(("v", 0, 0.9, 1, 3, LEFT), ("v", 1, 0.8, 5, 3, NEAR_LEFT), ("v", 2, 0.7, 1, 7, RIGHT))
+    shown = persons(found)
+    assert shown.persons == 2
+    assert [shown.at(40_000 * frame)[1].tolist() for frame in (0, 3, 4)] == [[0, 1], [1], [0, 1]]
+
+
+def test_somebody_long_after_is_somebody_else() -> None:
+    assert persons(tubes(("v", 0, 0.9, 1, 3, LEFT), ("v", 0, 0.9, 30, 3, LEFT))).persons == 2
