@@ -35,6 +35,13 @@ def main() -> None:
         help="look at every n-th frame and carry boxes and scores to those between (default: %(default)s)",
     )
     frames.add_argument(
+        "--smooth",
+        type=int,
+        default=1,
+        metavar="N",
+        help="average each person's scores over N frames along the track, an odd number (default: %(default)s, none)",
+    )
+    frames.add_argument(
         "--min-score", type=float, default=0.005, metavar="S", help="write scores from S on (default: %(default)s)"
     )
     frames.add_argument("--labels-per-box", type=int, metavar="N", help="write the N best scores of a box at most")
@@ -62,8 +69,10 @@ def main() -> None:
     tubes = isinstance(config.data, MultiSportsConfig)
     if tubes and arguments.dump:
         raise InputError("--dump is for AVA-format sets; on MultiSports --min-score 0 writes every score")
-    if not tubes and (arguments.stride, arguments.labels_per_box) != (1, None):
-        raise InputError(f"--stride and --labels-per-box are for MultiSports; data.name is '{config.data.name}'")
+    if not tubes and (arguments.stride, arguments.smooth, arguments.labels_per_box) != (1, 1, None):
+        raise InputError(
+            f"--stride, --smooth and --labels-per-box are for MultiSports; data.name is '{config.data.name}'"
+        )
     weights = choose_weights(arguments.weights, config.published.weights)
     fabric = launch(precision=config.train.precision)
     detector = load_detector(config, weights, fabric)
@@ -74,7 +83,9 @@ def main() -> None:
         from actiondet.engine.tube_test import FrameTest, run_tube_test
 
         choice = RowChoice(min_score=arguments.min_score, labels_per_box=arguments.labels_per_box)
-        test = FrameTest(moments=moments, stride=arguments.stride, choice=choice, control=arguments.control)
+        test = FrameTest(
+            moments=moments, stride=arguments.stride, smooth=arguments.smooth, choice=choice, control=arguments.control
+        )
         result = run_tube_test(config, detector, **where, test=test)
     else:
         result = run_test(config, detector, **where, moments=moments, dump=arguments.dump, control=arguments.control)

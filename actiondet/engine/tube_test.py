@@ -22,6 +22,7 @@ from actiondet.engine.log import ProgressBar, say
 from actiondet.engine.predict import Control, detect_batch
 from actiondet.models.detector import ActionDetector
 from actiondet.tubes.carrying import CarriedPersons
+from actiondet.tubes.score_smoothing import smooth_scores
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.formats.multisports import write_frame_detections
@@ -39,18 +40,22 @@ class FrameTest:
     Attributes:
         moments: "all" frames, the authors' protocol, or the "annotated" ones alone, MMAction2's.
         stride: the network looks at frames 1, 1 + stride, ...; persons and scores are carried to those between.
+        smooth: odd number of frames over which each person's scores are averaged; 1 leaves them.
         choice: which scores become rows.
         control: still or reversed clips.
     """
 
     moments: Moments = "all"
     stride: int = 1
+    smooth: int = 1
     choice: RowChoice = field(default_factory=RowChoice)
     control: Control = "none"
 
     def __post_init__(self) -> None:
         if self.stride < 1:
             raise InputError(f"--stride {self.stride}: expected 1 (every frame) or more")
+        if self.smooth < 1 or self.smooth % 2 == 0:
+            raise InputError(f"--smooth {self.smooth}: expected an odd number of frames; 1 averages nothing")
         if self.choice.labels_per_box is not None and self.choice.labels_per_box < 1:
             raise InputError(f"--labels-per-box {self.choice.labels_per_box}: expected 1 or more")
 
@@ -164,6 +169,7 @@ def _detect(
 
 def _rows(found: list[ActionDetections], video: str, part: TubePart, test: FrameTest, place: int) -> Rows:
     """The rows of one video."""
+    found = smooth_scores(found, test.smooth)
     if test.stride > 1 and found:
         found = _carried(found, _written(part, video, test.moments), test.stride)
     rows = [test.choice.of(each, place=place, size=part.truth.sizes[video]) for each in found]

@@ -71,7 +71,7 @@ def test_train_test_link_and_score(
     truth, run = str(toy / "multisports/multisports_GT.pkl"), tmp_path / "run"
     assert run_tool(monkeypatch, "train_det.py", *settings, "--out", str(run)) == 0
     assert "mAP@0.5 0." in capsys.readouterr().out
-    how = ["--weights", str(run / "best.pt"), "--out", str(run / "test"), "--stride", "4"]
+    how = ["--weights", str(run / "best.pt"), "--out", str(run / "test"), "--stride", "4", "--smooth", "9"]
     assert run_tool(monkeypatch, "test_det.py", *settings, *how) == 0
     assert "moments: all" in capsys.readouterr().out
     boxes, tubes = str(run / "test/frame_detections.pkl"), str(run / "tubes.pkl")
@@ -107,9 +107,12 @@ def test_what_belongs_to_the_other_kind_of_set_is_refused(
     assert "--dump is for AVA-format sets; on MultiSports --min-score 0 writes every score" in capsys.readouterr().err
     ava = str(ROOT / "configs/toy/slowonly_r18.yaml")
     assert run_tool(monkeypatch, "test_det.py", ava, *how, "--stride", "2") == 2
-    assert "--stride and --labels-per-box are for MultiSports; data.name is 'ava'" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "--stride, --smooth and --labels-per-box are for MultiSports; data.name is 'ava'" in told
     assert run_tool(monkeypatch, "test_det.py", *settings, *how, "--stride", "0") == 2
     assert "--stride 0: expected 1 (every frame) or more" in capsys.readouterr().err
+    assert run_tool(monkeypatch, "test_det.py", *settings, *how, "--smooth", "4") == 2
+    assert "--smooth 4: expected an odd number of frames" in capsys.readouterr().err
 
 
 def start(settings: list[str], *more: str, processes: int = 1) -> subprocess.Popen[bytes]:
