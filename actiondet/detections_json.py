@@ -76,9 +76,10 @@ def _persons(
 
 
 def _named(scores: FloatArray, actions: ActionList, threshold: float) -> list[dict[str, Any]]:
-    columns = np.asarray(actions.ids, dtype=np.int64) - 1
-    best = columns[np.argsort(-scores[columns], kind="stable")]
+    ids = np.asarray(actions.ids, dtype=np.int64)
+    of_ids = scores[ids - actions.first_id]
+    best = np.argsort(-of_ids, kind="stable")
     return [
-        {"id": int(column) + 1, "name": actions.name_of(int(column) + 1), "score": round(float(scores[column]), 6)}
-        for column in best[scores[best] >= threshold]
+        {"id": int(ids[place]), "name": actions.names[place], "score": round(float(of_ids[place]), 6)}
+        for place in best[of_ids[best] >= threshold].tolist()
     ]

@@ -65,3 +65,14 @@ def test_a_video_without_moments_is_still_json(tmp_path: Path) -> None:
     file = tmp_path / "found.json"
     write_detections_json(file, INDEX, [], actions=ActionList((1,), ("walk",), (None,)), threshold=0.5)
     assert json.loads(file.read_text())["moments"] == []
+
+
+def test_ids_from_0_name_the_columns_as_they_stand(tmp_path: Path) -> None:
+    box = np.array([[0.25, 0.125, 0.5, 1.0]], dtype=np.float32)
+    scores = np.array([[0.6, 0.9, 0.1]], dtype=np.float32)
+    found = [ActionDetections(FrameKey("judo", 0), box, np.ones(1, dtype=np.float32), scores)]
+    actions = ActionList((0, 1, 2), ("throw", "hold", "fall"), (None,) * 3)
+    write_detections_json(tmp_path / "found.json", INDEX, found, actions=actions, threshold=0.5, start=0, about={})
+    (moment,) = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["moments"]
+    named = [(each["id"], each["name"]) for each in moment["persons"][0]["actions"]]
+    assert named == [(1, "hold"), (0, "throw")]
