@@ -58,7 +58,7 @@ def main() -> int:
     )
     chosen = ava_kinetics.choose_clips(keys, clips)
     jobs = ava_kinetics.plan_clips(keys, clips, chosen, arguments.short_side)
-    jobs += ava_kinetics.plan_films(films, arguments.ava / "videos")
+    jobs += ava_kinetics.plan_films(films, arguments.ava / "videos", arguments.out)
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="clips")
     tell(summary, _SOURCES)
     if summary.stopped is None:

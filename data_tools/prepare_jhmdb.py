@@ -40,7 +40,12 @@ def main() -> int:
         raise InputError(f"--annotations: {_TRUTH} lacks; expected the file, or a folder or archive with it")
     truths = [read_act_tubes(there[_TRUTH], split=split) for split in _SPLITS]
     jobs = plan_videos(
-        check_splits(truths, there[_TRUTH]), arguments.videos, below="videos", recode=arguments.recode, truth=truths[0]
+        check_splits(truths, there[_TRUTH]),
+        arguments.videos,
+        out=arguments.out,
+        below="videos",
+        recode=arguments.recode,
+        truth=truths[0],
     )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="videos")
     tell(summary, _SOURCES)

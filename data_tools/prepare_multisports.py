@@ -45,6 +45,7 @@ def main() -> int:
     jobs = plan_videos(
         check_splits([truth], there[_TRUTH]),
         arguments.videos,
+        out=arguments.out,
         below="trimmed_videos",
         recode=arguments.recode,
         truth=truth,

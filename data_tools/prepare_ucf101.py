@@ -49,7 +49,9 @@ def main() -> int:
     listed = listed_videos(lists, arguments.split)
     truth = None if arguments.tubes is None else read_tubes(arguments.tubes, lists)
     names = [*listed, *(() if truth is None else (*truth.train_videos, *truth.test_videos))]
-    jobs = plan_videos(names, arguments.videos, below="UCF-101", recode=arguments.recode, truth=truth, slack=1)
+    jobs = plan_videos(
+        names, arguments.videos, out=arguments.out, below="UCF-101", recode=arguments.recode, truth=truth, slack=1
+    )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="videos")
     tell(summary, _SOURCES)
     if truth is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from data_tools.preparing.cut import Cut
 from data_tools.preparing.jobs import Job, Refused
 from data_tools.preparing.place import Place
-from data_tools.preparing.sources import find_by_stem, walk_videos
+from data_tools.preparing.sources import find_by_stem, suffix_there, walk_videos
 from evaluation.errors import InputError
 from evaluation.formats.kinetics_table import KineticsClip
 from evaluation.records import FrameKey
@@ -148,14 +148,14 @@ def _job(clip: Clip, last_moment: int, short_side: int | None) -> Cut:
     )
 
 
-def plan_films(names: Iterable[str], ava_videos: Path) -> list[Job]:
-    """Jobs that link AVA's cut films beside the clips."""
+def plan_films(names: Iterable[str], ava_videos: Path, folder: Path) -> list[Job]:
+    """Jobs that link AVA's cut films beside the clips, into `folder`/videos."""
     names = sorted(names)
     found = find_by_stem(ava_videos, names)
     return [
         Place(
             source=str(found[name]) if name in found else None,
-            name=f"videos/{name}{found[name].suffix if name in found else '.mp4'}",
+            name=f"videos/{name}{found[name].suffix if name in found else suffix_there(folder / 'videos' / name)}",
         )
         for name in names
     ]

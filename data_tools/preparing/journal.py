@@ -73,5 +73,6 @@ def _read(path: Path) -> dict[str, list[str]]:
     if not path.is_file():
         return {}
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        rows = [row for row in csv.reader(file) if len(row) == len(_HEADING) and row[2].isdigit()]
+        lines = (line.replace("\0", "") for line in file)  # what a power cut leaves
+        rows = [row for row in csv.reader(lines) if len(row) == len(_HEADING) and row[2].isdigit()]
     return {row[0]: row for row in rows}

@@ -42,3 +42,12 @@ def walk_videos(folder: Path) -> Iterable[Path]:
         for name in sorted(names):
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES:
                 yield Path(parent, name)
+
+
+def suffix_there(target: Path) -> str:
+    """Suffix of the video that lies under a name without suffix; ".mp4" if none does.
+
+    An output that is a link to its source has the source's suffix, which is not known once the source is gone.
+    """
+    suffixes = (suffix for suffix in sorted(VIDEO_SUFFIXES) if Path(f"{target}{suffix}").is_file())
+    return next(suffixes, ".mp4")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from data_tools.preparing.place import Place
-from data_tools.preparing.sources import find_by_stem
+from data_tools.preparing.sources import find_by_stem, suffix_there
 from evaluation.errors import InputError
 from evaluation.tube_truth import TubeTruth
 
@@ -15,6 +15,7 @@ def plan_videos(
     names: Iterable[str],
     videos: Path,
     *,
+    out: Path,
     below: str,
     recode: bool,
     truth: TubeTruth | None = None,
@@ -25,7 +26,8 @@ def plan_videos(
     Args:
         names: `folder/video`, without suffix.
         videos: the sources, at any depth; a source is known by its name without suffix.
-        below: folder of the data set where the videos belong.
+        out: folder of the data set.
+        below: folder in it where the videos belong.
         recode: code them anew as mp4; else the files are linked or copied.
         truth: tells how many frames and which size its videos have; other videos only have to open.
         slack: by how many frames a video may miss that.
@@ -35,7 +37,7 @@ def plan_videos(
     jobs = []
     for name in names:
         source = found.get(_stem(name))
-        suffix = ".mp4" if recode or source is None else source.suffix
+        suffix = ".mp4" if recode else suffix_there(out / below / name) if source is None else source.suffix
         told = truth is not None and name in truth.frame_counts
         jobs.append(
             Place(

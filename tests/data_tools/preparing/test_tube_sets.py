@@ -96,6 +96,13 @@ def test_ucf101_ends_with_what_the_configuration_reads(toy: Path, tmp_path: Path
         assert videos.missing == ()
     first = next((out / "UCF-101").rglob("*.avi"))
     assert first.samefile(source / "UCF-101" / first.relative_to(out / "UCF-101")), "a link, not a copy"
+    moved = tmp_path / "moved"
+    shutil.copytree(source / "UCF-101", moved)
+    gone = next(moved.rglob("*.avi"))
+    gone.unlink()
+    again = run("prepare_ucf101", "--videos", moved, *arguments[2:], "--out", out)
+    assert again.returncode == 0, "a source may go when its output is there"
+    assert "(0 made now" in again.stdout
     recoded = run("prepare_ucf101", *arguments, "--out", tmp_path / "mp4", "--recode")
     assert recoded.returncode == 0
     target = tmp_path / "mp4/UCF-101" / first.relative_to(out / "UCF-101").with_suffix(".mp4")

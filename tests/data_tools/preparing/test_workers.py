@@ -36,7 +36,9 @@ def test_closing_the_iterator_ends_the_processes() -> None:
     assert time.monotonic() - began < 5
 
 
-@pytest.mark.parametrize("tail", ["train/b", 'train/b,ready,7,"own ra', "train/b,ready,", "train/b,ready,x,order,\n"])
+@pytest.mark.parametrize(
+    "tail", ["train/b", 'train/b,ready,7,"own ra', "train/b,ready,", "train/b,ready,x,order,\n", "train/b\0\0\0"]
+)
 def test_a_torn_row_is_passed_over(tmp_path: Path, tail: str) -> None:
     journal = Journal(tmp_path)
     journal.begin()
