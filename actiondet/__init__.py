@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actiondet.config import load_config as load_config
+    from actiondet.config import load_recognition_config as load_recognition_config
     from actiondet.models.build import build_detector as build_detector
     from actiondet.models.build import build_recognizer as build_recognizer
     from actiondet.models.inference import optimize_for_inference as optimize_for_inference
@@ -23,6 +24,7 @@ _HOME = {
     "build_recognizer": "actiondet.models.build",
     "link": "actiondet.tubes.linking",
     "load_config": "actiondet.config",
+    "load_recognition_config": "actiondet.config",
     "load_weights": "actiondet.models.weights",
     "optimize_for_inference": "actiondet.models.inference",
 }
@@ -33,6 +35,7 @@ __all__ = [
     "build_recognizer",
     "link",
     "load_config",
+    "load_recognition_config",
     "load_weights",
     "optimize_for_inference",
 ]
