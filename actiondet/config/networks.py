@@ -45,6 +45,9 @@ class SlowOnlyConfig(BackboneConfig):
     res5_dilation: Literal[1, 2] = 1
     """2 as PySlowFast's detectors are trained, 1 as MMAction2's."""
     nonlocal_blocks: NonLocalConfig | None = None
+    zero_init_residual: bool = True
+    """Every residual block begins as the identity (its last norm scales by zero), as in the published recipes. Small
+    networks that are trained for few epochs learn sooner without."""
 
 
 class SlowFastConfig(BackboneConfig):
@@ -75,6 +78,9 @@ class SlowFastConfig(BackboneConfig):
     res5_stride: Literal[1, 2] = 1
     res5_dilation: Literal[1, 2] = 1
     nonlocal_blocks: NonLocalConfig | None = None
+    zero_init_residual: bool = True
+    """Every residual block begins as the identity (its last norm scales by zero), as in the published recipes. Small
+    networks that are trained for few epochs learn sooner without."""
 
     @model_validator(mode="after")
     def _check_width(self) -> SlowFastConfig:

@@ -95,6 +95,7 @@ def _(config: SlowOnlyConfig) -> Backbone:
         res5_stride=config.res5_stride,
         res5_dilation=config.res5_dilation,
         nonlocal_blocks=_nonlocal_spec(config.nonlocal_blocks),
+        zero_init_residual=config.zero_init_residual,
     )
 
 
@@ -115,6 +116,7 @@ def _(config: SlowFastConfig) -> Backbone:
         res5_stride=config.res5_stride,
         res5_dilation=config.res5_dilation,
         nonlocal_blocks=_nonlocal_spec(config.nonlocal_blocks),
+        zero_init_residual=config.zero_init_residual,
     )
 
 

@@ -37,6 +37,7 @@ class SlowFast(Backbone):
         res5_stride: 2 for recognition; 1 for detection, which needs the finer map.
         res5_dilation: 2 in the papers' and PySlowFast's detectors, 1 in MMAction2's and PaddleVideo's.
         nonlocal_blocks: non-local blocks of the slow pathway, or None.
+        zero_init_residual: every residual block begins as the identity; see `initialize`.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class SlowFast(Backbone):
         res5_stride: int = 2,
         res5_dilation: int = 1,
         nonlocal_blocks: NonLocalSpec | None = None,
+        zero_init_residual: bool = True,
     ) -> None:
         super().__init__()
         fast_depth = depth if fast_depth is None else fast_depth
@@ -77,6 +79,7 @@ class SlowFast(Backbone):
             res5_dilation=res5_dilation,
             lateral_channels=fusion_ratio * fast_width,
             nonlocal_blocks=nonlocal_blocks,
+            zero_init_residual=zero_init_residual,
         )
         self.fast = Pathway(
             depth=fast_depth,
@@ -86,6 +89,7 @@ class SlowFast(Backbone):
             temporal_blocks=every_fast_block if fast_temporal_blocks is None else fast_temporal_blocks,
             res5_stride=res5_stride,
             res5_dilation=res5_dilation,
+            zero_init_residual=zero_init_residual,
         )
 
         def lateral(channels: int) -> Lateral:

@@ -20,6 +20,7 @@ class SlowOnly(Pathway, Backbone):
         res5_stride: 2 for recognition; 1 for detection, which needs the finer map.
         res5_dilation: 2 in the papers' and PySlowFast's detectors, 1 in MMAction2's.
         nonlocal_blocks: non-local blocks, or None.
+        zero_init_residual: every residual block begins as the identity; see `initialize`.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class SlowOnly(Pathway, Backbone):
         res5_stride: int = 2,
         res5_dilation: int = 1,
         nonlocal_blocks: NonLocalSpec | None = None,
+        zero_init_residual: bool = True,
     ) -> None:
         _, (_, _, all4, all5) = design_of(depth)
         super().__init__(
@@ -43,6 +45,7 @@ class SlowOnly(Pathway, Backbone):
             res5_stride=res5_stride,
             res5_dilation=res5_dilation,
             nonlocal_blocks=nonlocal_blocks,
+            zero_init_residual=zero_init_residual,
         )
         self.channels = (self.out_channels,)
         self.stride = 16 * res5_stride

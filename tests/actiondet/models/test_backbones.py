@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from actiondet.config.networks import SlowFastConfig
 from actiondet.models.blocks import Bottleneck
+from actiondet.models.build import build_backbone
 from actiondet.models.nonlocal_block import NonLocalBlock, NonLocalSpec
 from actiondet.models.slowfast import SlowFast
 from actiondet.models.slowonly import SlowOnly
@@ -81,6 +83,15 @@ def test_blocks_begin_as_the_identity() -> None:
         if isinstance(part, nn.Conv3d):
             fan_out = part.weight.shape[0] * part.weight[0, 0].numel()
             assert float(part.weight.detach().std()) == pytest.approx((2 / fan_out) ** 0.5, rel=0.5)
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_blocks_may_begin_with_all_they_compute(depth: int) -> None:
+    """zero_init_residual=False: every norm of both pathways scales by one."""
+    network = build_backbone(SlowFastConfig(depth=depth, width=8, zero_init_residual=False))
+    scales = [part.weight for part in network.modules() if isinstance(part, nn.BatchNorm3d)]
+    assert scales
+    assert all(bool((scale == 1).all()) for scale in scales)
 
 
 @pytest.mark.parametrize(
