@@ -119,8 +119,11 @@ def read_frame_persons(
         cut += int((inside != persons.boxes).any(axis=1).sum())
         found[frame] = PersonBoxes(frame, inside, persons.scores)
     if no_frames and not found:
-        video, frame = no_frames[0]
-        raise InputError(f"{path}: has boxes only of frames that do not exist, such as {frame} of '{video}'; from 1 on")
+        name, number = no_frames[0]
+        raise InputError(
+            f"{path}: has boxes only of frames that do not exist, such as {number} of '{name}'; expected the "
+            "numbers of its frames, from 1"
+        )
     if not found:
         example = f"such as '{next(iter(unknown))}'" if unknown else "and is empty"
         raise InputError(
