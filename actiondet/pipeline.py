@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -214,3 +215,21 @@ def person_detector(persons: str | PersonsConfig | PersonDetector, device: torch
             raise InputError(f"persons '{persons}': expected a detector, its settings, or one of {', '.join(usable)}")
         persons = cast(PersonsConfig, known[persons](name=persons))
     return build_persons(persons, device) if isinstance(persons, PersonsConfig) else persons
+
+
+def summary(detections: Sequence[ActionDetections], actions: ActionList, threshold: float) -> str:
+    """What was found in one line: moments, persons, and the actions that were seen most.
+
+    Args:
+        detections: one for each key moment.
+        actions: ids and names of the columns.
+        threshold: actions with a lower score do not count.
+    """
+    counts: Counter[str] = Counter()
+    for each in detections:
+        for label in actions.ids:
+            counts[actions.name_of(label)] += int((each.action_scores[:, label - actions.first_id] >= threshold).sum())
+    often = ", ".join(f"{name} {count}" for name, count in counts.most_common(5) if count)
+    count = sum(map(len, detections))
+    persons = "1 person" if count == 1 else f"{count} persons"
+    return f"found: {persons} at {len(detections)} moments" + (f"; {often}" if often else "")

@@ -42,16 +42,17 @@ def lost_ap_text(result: LostAp) -> str:
     return "\n".join(lines + _notes(result.notes))
 
 
-def write_json(path: str | os.PathLike[str], result: ThresholdMapResult | LostAp, metric: str) -> None:
+def write_json(path: str | os.PathLike[str], result: ThresholdMapResult | LostAp, metric: str, *, moments: str) -> None:
     """Write a result for programs: mean_ap in [0, 1] and per_class as AP by id, then everything else.
 
     Args:
         path: the file.
         result: what was found.
         metric: "frame-mAP" or "video-mAP".
+        moments: which frames are scored, in words.
     """
     content = _lost_content(result) if isinstance(result, LostAp) else _map_content(result)
-    head = {"mean_ap": result.mean_ap, "metric": f"{metric}@{result.threshold:g}"}
+    head = {"mean_ap": result.mean_ap, "metric": f"{metric}@{result.threshold:g}", "moments": moments}
     with atomic_path(path) as temporary:
         text = json.dumps({**head, **content, "notes": list(result.notes)}, indent=2, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")

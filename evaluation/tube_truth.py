@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -119,6 +119,18 @@ class FrameDetections:
     def known(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         """(N,) whether the row's video is one of `videos`."""
         return (self.video >= 0) & (self.video < len(self.videos))
+
+    def part(self, start: int, stop: int) -> FrameDetections:
+        """Return the rows `start` to `stop` - 1, without a copy."""
+        rows = slice(start, stop)
+        return replace(
+            self,
+            video=self.video[rows],
+            moments=self.moments[rows],
+            boxes=self.boxes[rows],
+            labels=self.labels[rows],
+            scores=self.scores[rows],
+        )
 
     def on_annotated_frames(self, truth: TubeTruth) -> FrameDetections:
         """Return the rows of frames that have truth: all that MMAction2 tests, where the authors test every frame."""

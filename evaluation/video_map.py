@@ -19,6 +19,8 @@ from evaluation.tube_iou import paired_tube_iou
 from evaluation.tube_set import TubeSet, row_ranges
 from evaluation.tube_truth import FrameDetections, TubeTruth
 
+_ROWS_AT_ONCE = 200_000
+"""Boxes are compared with the truth in parts of the file: fast, in bounded memory."""
 VIDEO_RANGES: dict[str, tuple[float, ...]] = {
     # Written as the official script computes them: its 0.7 is 0.7000000000000001.
     "0.05:0.45": tuple(0.05 + 0.05 * i for i in range(9)),
@@ -72,13 +74,17 @@ def tube_frame_map(
     tubes = truth.of_videos(truth.test_videos)
     labels = len(truth.labels)
     order, offsets = claim_order(detections.labels, detections.scores, labels, ties)
-    # In file order: neighbours in the file look at neighbouring truths, and memory likes that.
-    frames, truth_frames = frame_groups(tubes, detections)
-    groups = np.where(frames >= 0, frames * labels + detections.labels, -1)
     truth_labels = np.repeat(tubes.labels, tubes.lengths)
     # float64 truth, as in the script; detections keep their own type, in which it takes their area.
     truth_boxes = tubes.boxes.astype(np.float64)
-    found, best = best_truths(detections.boxes, groups, truth_boxes, truth_frames * labels + truth_labels)
+    found, best = np.empty(len(detections), dtype=np.int64), np.empty(len(detections))
+    # In file order: neighbours in the file look at neighbouring truths, and memory likes that.
+    for start in range(0, len(detections), _ROWS_AT_ONCE):
+        some = detections.part(start, start + _ROWS_AT_ONCE)
+        frames, truth_frames = frame_groups(tubes, some)
+        groups = np.where(frames >= 0, frames * labels + some.labels, -1)
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        found[rows], best[rows] = best_truths(some.boxes, groups, truth_boxes, truth_frames * labels + truth_labels)
     found, best = found[order], best[order]
     notes = tolerated(len(detections), int(np.sum(~detections.known[order])), len(detections) - len(order), "boxes")
     return threshold_map(truth, truth_labels, offsets, detections.scores[order], found, best, thresholds, notes)

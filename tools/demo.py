@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from actiondet.config import DetectionConfig
     from actiondet.engine.trained import TrainedDetector
     from actiondet.video import VideoIndex
-    from evaluation.formats.ava import ActionList
     from evaluation.records import ActionDetections
 
 TOY_RUN = Path("runs/demo/best.pt")
@@ -92,7 +90,7 @@ def main() -> None:
     from actiondet.config.schema import AvaConfig, StoredPersons
     from actiondet.engine.log import ProgressBar, say
     from actiondet.persons.build import build_persons
-    from actiondet.pipeline import VideoPipeline
+    from actiondet.pipeline import VideoPipeline, summary
     from actiondet.video import index_video
 
     index = index_video(arguments.video)
@@ -132,8 +130,10 @@ def draw_tube_set(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: options that do not go together, or files that do not.
     """
-    if not arguments.tubes or arguments.json or arguments.csv:
-        raise InputError("--tubes V.pkl draws tubes, with --truth GT.pkl if there is one; leave out --json and --csv")
+    of_network = ("json", "csv", "weights", "config", "persons", "boxes")
+    if not arguments.tubes or any(getattr(arguments, name) for name in of_network):
+        others = ", ".join(f"--{name}" for name in of_network)
+        raise InputError(f"--tubes V.pkl draws tubes, with --truth GT.pkl if there is one; leave out {others}")
 
     from actiondet.drawing import DrawingStyle
     from actiondet.engine.log import ProgressBar, say
@@ -232,18 +232,6 @@ def default_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def summary(detections: Sequence[ActionDetections], actions: ActionList, threshold: float) -> str:
-    """One line: moments, persons, and the actions that were seen most."""
-    counts: Counter[str] = Counter()
-    for each in detections:
-        for label in actions.ids:
-            counts[actions.name_of(label)] += int((each.action_scores[:, label - actions.first_id] >= threshold).sum())
-    often = ", ".join(f"{name} {count}" for name, count in counts.most_common(5) if count)
-    count = sum(map(len, detections))
-    persons = "1 person" if count == 1 else f"{count} persons"
-    return f"found: {persons} at {len(detections)} moments" + (f"; {often}" if often else "")
 
 
 def write(

@@ -22,6 +22,7 @@ PROTOCOLS = {
     "all": "all frames, the authors' protocol",
     "annotated": "frames with truth alone, MMAction2's protocol: false alarms elsewhere do not count",
 }
+TUBES = "those that the tubes were linked from; the authors' protocol is all frames, link_tubes.py's default"
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -94,6 +95,7 @@ def main() -> None:
         truth = read_multisports(arguments.truth, split=arguments.split)
 
     metric = "frame-mAP" if task.startswith("frame") else "video-mAP"
+    moments = PROTOCOLS[arguments.moments] if task.startswith("frame") else TUBES
     result: ThresholdMapResult | LostAp
     if task == "frame":
         boxes = read_frame_detections(arguments.detections, truth)
@@ -108,15 +110,14 @@ def main() -> None:
     else:
         result = video_map(truth, read_video_detections(arguments.detections), thresholds, ties=ties)
     if arguments.json:
-        tube_report.write_json(arguments.json, result, metric)
+        tube_report.write_json(arguments.json, result, metric, moments=moments)
     if arguments.csv:
         tube_report.write_csv(arguments.csv, result)
     if arguments.plot:
         from evaluation.tube_plots import plot
 
         plot(arguments.plot, result, metric)
-    if task.startswith("frame"):
-        print(f"moments: {PROTOCOLS[arguments.moments]}")
+    print(f"moments: {moments}")
     print(result)
 
 

@@ -69,10 +69,10 @@ def main() -> None:
     tubes = isinstance(config.data, MultiSportsConfig)
     if tubes and arguments.dump:
         raise InputError("--dump is for AVA-format sets; on MultiSports --min-score 0 writes every score")
-    if not tubes and (arguments.stride, arguments.smooth, arguments.labels_per_box) != (1, 1, None):
-        raise InputError(
-            f"--stride, --smooth and --labels-per-box are for MultiSports; data.name is '{config.data.name}'"
-        )
+    of_tubes = {"stride": 1, "smooth": 1, "min_score": 0.005, "labels_per_box": None}
+    if not tubes and any(getattr(arguments, name) != usual for name, usual in of_tubes.items()):
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in of_tubes)
+        raise InputError(f"{options} are for MultiSports; data.name is '{config.data.name}'")
     weights = choose_weights(arguments.weights, config.published.weights)
     fabric = launch(precision=config.train.precision)
     detector = load_detector(config, weights, fabric)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +20,7 @@ from actiondet.data.transforms import TestTransform, TrainTransform
 from actiondet.video import index_video, open_video
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
-from evaluation.formats.frame_tables import read_frame_persons, read_tube_csv
+from evaluation.formats.frame_tables import FramePersons, read_frame_persons, read_tube_csv
 from evaluation.formats.multisports import read_multisports
 from evaluation.records import FrameKey, PersonBoxes
 from evaluation.tube_set import TubeSet
@@ -118,15 +118,11 @@ def read_part(data: MultiSportsConfig, split: Literal["train", "val"], *, num_ac
     notes = [f"{files.truth}: boxes that reach beyond the frame: {beyond}; their inner part is used"] if beyond else []
     proposals = None
     if files.proposals is not None:
-        persons = read_frame_persons(files.proposals, truth.test_videos)
+        # A CSV does not know how many frames there are.
+        counts = None if Path(files.truth).suffix == ".csv" else truth.frame_counts
+        persons = read_frame_persons(files.proposals, truth.test_videos, counts)
         proposals = persons.found
-        if persons.unknown_videos:
-            count, first = len(persons.unknown_videos), persons.unknown_videos[0]
-            notes.append(f"{files.proposals}: videos that are not in this part: {count}, such as '{first}'; left out")
-        if persons.cut:
-            notes.append(
-                f"{files.proposals}: boxes that reach beyond the frame: {persons.cut}; their inner part is used"
-            )
+        notes += [f"{files.proposals}: {oddity}" for oddity in _oddities(persons)]
     paths = find_videos(data.videos, truth.test_videos, pictures=False)
     if not paths:
         raise InputError(missing_videos(data.videos, truth.test_videos, paths, pictures=False))
@@ -245,6 +241,18 @@ def _people(truth: TubeTruth, path: str) -> tuple[TruePersons, int]:
         persons=np.full(len(rows), -1, dtype=np.int64),
     )
     return gather_persons(rows), beyond
+
+
+def _oddities(persons: FramePersons) -> Iterator[str]:
+    """What is odd in a file of person boxes but tolerated."""
+    if persons.unknown_videos:
+        count, first = len(persons.unknown_videos), persons.unknown_videos[0]
+        yield f"videos that are not in this part: {count}, such as '{first}'; left out"
+    if persons.no_frames:
+        count, (video, frame) = len(persons.no_frames), persons.no_frames[0]
+        yield f"frames that their video does not have: {count}, such as {frame} of '{video}'; left out (1 is the first)"
+    if persons.cut:
+        yield f"boxes that reach beyond the frame: {persons.cut}; their inner part is used"
 
 
 def _truth_at(truth: TubeTruth, keys: KeyTable) -> TubeTruth:

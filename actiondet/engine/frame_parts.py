@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import astuple
@@ -12,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from actiondet.config import DetectionConfig
-from actiondet.data.dense import VideoEnd, VideoMoments
+from actiondet.config.schema import MultiSportsConfig
+from actiondet.data.dense import VideoEnd
 from actiondet.engine.frame_rows import Rows
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
@@ -86,27 +88,24 @@ class FrameParts:
         return self.folder / f"{place:05d}.json"
 
 
-def parts_folder(
-    target: Path, config: DetectionConfig, weights: str | Path, videos: Iterable[VideoMoments], *how: object
-) -> Path:
+def parts_folder(target: Path, config: DetectionConfig, weights: str | Path, *how: object) -> Path:
     """Where the parts of a test lie: beside `target`, its name made of everything that the rows depend on.
+
+    Videos that are added later belong to the same test: the truth says their places.
 
     Args:
         target: the final file.
-        config: of the test.
+        config: of the test, on a set of tubes.
         weights: the file.
-        videos: what the network looks at.
         how: further options of the test.
     """
+    assert isinstance(config.data, MultiSportsConfig)
     digest = hashlib.sha256()
-    settings = config.model_dump(mode="json", include={"model", "clip", "transform"})
+    settings = config.model_dump(mode="json", include={"model", "clip", "transform", "data"})
     digest.update(json.dumps([settings, config.train.precision, [repr(each) for each in how]], sort_keys=True).encode())
-    for video in videos:
-        digest.update(video.video.encode())
-        digest.update(video.persons.keys_in_order.moment.tobytes())
-        digest.update(np.ascontiguousarray(video.persons.counts).tobytes())
-        digest.update(np.ascontiguousarray(video.persons.boxes).tobytes())
-    with open(weights, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    files = config.data.val
+    for path in (weights, files.truth, files.proposals):
+        with open(path or os.devnull, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
     return target.with_name(f"{target.name}.{digest.hexdigest()[:12]}.parts")

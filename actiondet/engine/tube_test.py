@@ -58,6 +58,8 @@ class FrameTest:
             raise InputError(f"--smooth {self.smooth}: expected an odd number of frames; 1 averages nothing")
         if self.choice.labels_per_box is not None and self.choice.labels_per_box < 1:
             raise InputError(f"--labels-per-box {self.choice.labels_per_box}: expected 1 or more")
+        if not 0 <= self.choice.min_score <= 1:
+            raise InputError(f"--min-score {self.choice.min_score:g}: expected a score, 0 to 1")
 
 
 def run_tube_test(
@@ -92,7 +94,7 @@ def run_tube_test(
     part = with_sizes_of_files(read_part(config.data, "val", num_actions=config.model.num_actions))
     videos = _looked_at(config.data, part, test)
     target = folder / "frame_detections.pkl"
-    parts = FrameParts(parts_folder(target, config, weights, videos, test))
+    parts = FrameParts(parts_folder(target, config, weights, test))
     place = {name: number for number, name in enumerate(part.truth.test_videos)}
     share = videos[fabric.global_rank :: fabric.world_size]
     for video in share:
@@ -193,7 +195,7 @@ def _carried(found: list[ActionDetections], moments: IntArray, stride: int) -> l
     by_moment = {each.key.moment: each for each in found}
     video = found[0].key.video
     nobody = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, columns), np.float32))
-    last = max(int(moments[-1]), found[-1].key.moment)
+    last = max(int(moments.max(initial=0)), found[-1].key.moment)
     seen = [
         by_moment.get(moment) or ActionDetections(FrameKey(video, moment), *nobody)
         for moment in range(1, last + 1, stride)
@@ -219,7 +221,7 @@ def _finish(
     detections = as_detections(parts.joined(whole), part.truth)
     write_frame_detections(target, detections)
     result = tube_frame_map(part.truth, detections)
-    notes = [*part.notes, *_left_out(part, ends), *result.notes]
+    notes = [*part.notes, *_left_out(part, test.moments, ends), *result.notes]
     summary = {
         "mean_ap": result.mean_ap,
         "metric": "frame-mAP@0.5",
@@ -239,11 +241,15 @@ def _finish(
     return result
 
 
-def _left_out(part: TubePart, ends: Sequence[VideoEnd]) -> list[str]:
+def _left_out(part: TubePart, moments: Moments, ends: Sequence[VideoEnd]) -> list[str]:
     """What could not be tested, and counts as not found: one sentence for each kind."""
     notes = []
     if part.missing:
         notes.append(f"missing videos: {len(part.missing)}, such as '{part.missing[0]}'; their truth counts as missed")
+    looked_at = {end.video for end in ends}
+    asked = {key.video for key in part.keys(moments)} if moments == "annotated" else part.paths
+    if empty := [name for name in part.paths if name in asked and name not in looked_at]:
+        notes.append(f"videos without a person to test: {len(empty)}, such as '{empty[0]}'; nobody is found there")
     faults = [end for end in ends if end.fault]
     if faults:
         notes.append(f"videos that cannot be read: {len(faults)}; the first: {faults[0].fault}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from evaluation.records import ActionDetections, DetectionRows, FloatArray, IntA
 from evaluation.tube_set import Sizes, TubeSet
 from evaluation.tube_truth import FrameDetections
 
-_ROWS_AT_ONCE = 2_000_000
+_ROWS_AT_ONCE = 200_000
 """Whole videos are linked together until they have so many rows: fast, in bounded memory."""
 
 
@@ -75,17 +76,17 @@ def link_frames(detections: FrameDetections, options: LinkOptions | Preset = "de
     parts = []
     for some in _batches(detections.video[wanted]):
         rows = wanted[some]
-        parts.append(
-            _link_rows(
-                detections.video[rows] * labels + detections.labels[rows],
-                detections.moments[rows],
-                detections.moments[rows],
-                detections.boxes[rows].astype(np.float64),
-                detections.scores[rows].astype(np.float64),
-                np.ones((len(rows), 2)),
-                options,
-            )
+        linked, scores = _link_rows(
+            detections.video[rows] * labels + detections.labels[rows],
+            detections.moments[rows],
+            detections.moments[rows],
+            detections.boxes[rows].astype(np.float64),
+            detections.scores[rows].astype(np.float64),
+            np.ones((len(rows), 2)),
+            options,
         )
+        boxes, box_scores = linked.boxes.astype(np.float32), linked.scores.astype(np.float32)
+        parts.append((replace(linked, boxes=boxes, scores=box_scores), scores))
     chains = Chains.joined([chains for chains, _ in parts])
     return TubeSet(
         videos=detections.videos,
@@ -94,8 +95,8 @@ def link_frames(detections: FrameDetections, options: LinkOptions | Preset = "de
         scores=np.concatenate([scores for _, scores in parts]),
         offsets=np.append(0, np.cumsum(chains.lengths)),
         moments=chains.moments,
-        boxes=chains.boxes.astype(np.float32),
-        box_scores=chains.scores.astype(np.float32),
+        boxes=chains.boxes,
+        box_scores=chains.scores,
     )
 
 

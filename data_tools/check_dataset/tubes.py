@@ -183,6 +183,13 @@ def _check_proposals(part: str, data: MultiSportsConfig, truth: TubeTruth, table
             f"has boxes of videos that are not in {part}: {some(persons.unknown_videos)}",
             "are these the boxes of this part?",
         )
+    if persons.no_frames:
+        report.warn(
+            "proposals-before-frame-1",
+            split.proposals,
+            f"has boxes of frames before 1: {some([key.video for key in persons.no_frames])}",
+            "frames count from 1; add 1 to all of them if these count from 0",
+        )
     if not any(len(found) for found in persons.found.values()):
         report.error("proposals-empty", split.proposals, "the file holds no box", "make it by tools/detect_persons.py")
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,18 +81,23 @@ class FramePersons:
         found: by video and frame number, from 1; boxes end at the border of the frame.
         unknown_videos: names in the file that are none of the videos, whose boxes are left out.
         cut: how many boxes reached beyond the frame.
+        no_frames: keys of frames that the video does not have, which are left out.
     """
 
     found: dict[FrameKey, PersonBoxes]
     unknown_videos: tuple[str, ...]
     cut: int
+    no_frames: tuple[FrameKey, ...]
 
 
-def read_frame_persons(path: str | os.PathLike[str], videos: Sequence[str]) -> FramePersons:
+def read_frame_persons(
+    path: str | os.PathLike[str], videos: Sequence[str], frame_counts: Mapping[str, int] | None = None
+) -> FramePersons:
     """Read person boxes with keys "video,frame": a pickle (or CSV) as `read_proposals` has it.
 
     A key may name a video as `videos` does ("aerobic/v_1_c001"), with a suffix (MMAction2: "aerobic/v_1_c001.mp4"), or
-    by its last part alone, where that is the name of one video only ("v_1_c001").
+    by its last part alone, where that is the name of one video only ("v_1_c001"). Frames count from 1, up to the
+    `frame_counts` of the videos where they are known.
 
     Raises:
         InputError: not such a file, or boxes of none of the videos.
@@ -100,22 +105,31 @@ def read_frame_persons(path: str | os.PathLike[str], videos: Sequence[str]) -> F
     known = _names_of(videos)
     found: dict[FrameKey, PersonBoxes] = {}
     unknown: dict[str, None] = {}
-    cut = 0
+    cut, no_frames = 0, []
     for key, persons in read_proposals(path).items():
         video = known.get(_bare(key.video))
         if video is None or key.moment % _PER_FRAME:
             unknown[key.video] = None
             continue
+        frame = FrameKey(video, key.moment // _PER_FRAME)
+        if frame.moment < 1 or (frame_counts and frame.moment > frame_counts[video]):
+            no_frames.append(frame)
+            continue
         inside = np.clip(persons.boxes, 0, 1)
         cut += int((inside != persons.boxes).any(axis=1).sum())
-        frame = FrameKey(video, key.moment // _PER_FRAME)
         found[frame] = PersonBoxes(frame, inside, persons.scores)
+    if no_frames and not found:
+        name, number = no_frames[0]
+        raise InputError(
+            f"{path}: has boxes only of frames that do not exist, such as {number} of '{name}'; expected the "
+            "numbers of its frames, from 1"
+        )
     if not found:
         example = f"such as '{next(iter(unknown))}'" if unknown else "and is empty"
         raise InputError(
             f"{path}: has boxes for none of the {len(videos)} videos, {example}; are these the proposals of this part?"
         )
-    return FramePersons(found, tuple(unknown), cut)
+    return FramePersons(found, tuple(unknown), cut, tuple(no_frames))
 
 
 def _names_of(videos: Iterable[str]) -> dict[str, str]:

@@ -98,7 +98,11 @@ def read_frame_detections(path: str | os.PathLike[str], truth: TubeTruth) -> Fra
 def write_frame_detections(path: str | os.PathLike[str], detections: FrameDetections) -> None:
     """Write frame detections as the official (N, 8) array."""
     columns = (detections.video, detections.moments, detections.labels, detections.scores)
-    _dump(path, np.column_stack([*columns, detections.boxes]).astype(detections.boxes.dtype, copy=False))
+    table = np.empty((len(detections), 8), dtype=detections.boxes.dtype)
+    for place, column in enumerate(columns):
+        table[:, place] = column
+    table[:, 4:] = detections.boxes
+    _dump(path, table)
 
 
 def read_video_detections(path: str | os.PathLike[str]) -> TubeSet:

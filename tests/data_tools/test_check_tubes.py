@@ -140,6 +140,11 @@ FAULTS: dict[str, tuple[Plant, list[str], str]] = {
         [],
         "proposals-for-none",
     ),
+    "proposals that count from 0": (
+        boxes(lambda key, v: (f"{key.rpartition(',')[0]},{int(key.rpartition(',')[2]) - 1}", v)),
+        [],
+        "proposals-before-frame-1",
+    ),
     "half of the proposals": (
         boxes(lambda key, v: (key, v) if int(key.rpartition(",")[2]) % 2 else None),
         [],
@@ -149,7 +154,7 @@ FAULTS: dict[str, tuple[Plant, list[str], str]] = {
     "x and y exchanged": (boxes(lambda key, v: (key, v[:, [1, 0, 3, 2, 4]])), [], "proposal-recall"),
     "no file of proposals": (nothing, ["data.val.proposals=/nowhere.pkl"], "file-missing"),
 }
-WARNINGS = {"class-without-val", "proposals-without-truth"}
+WARNINGS = {"class-without-val", "proposals-before-frame-1", "proposals-without-truth"}
 USUAL = {"class-without-train", "class-without-val"}
 
 

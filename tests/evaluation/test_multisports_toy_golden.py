@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,10 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_frame_map_equals_the_official_script(files: Path) -> None:
+@pytest.mark.parametrize("rows_at_once", [200_000, 999])
+def test_frame_map_equals_the_official_script(files: Path, rows_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # By its name: `evaluation.video_map` is the function.
+    monkeypatch.setattr(importlib.import_module("evaluation.video_map"), "_ROWS_AT_ONCE", rows_at_once)
     truth = read_multisports(files / "GT.pkl")
     detections = read_frame_detections(files / "frame_detections.pkl", truth)
     result = tube_frame_map(truth, detections, [0.5, 0.75])

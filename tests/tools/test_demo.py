@@ -182,6 +182,7 @@ FAULTS = {
     ),
     "no font": (["street.mp4", "--weights", "best.pt", "--font", "a.ttf"], "a.ttf: no such file"),
     "truth alone": (["street.mp4", "--truth", "gt.pkl"], "--tubes V.pkl draws tubes, with --truth GT.pkl"),
+    "tubes and a network": (["street.mp4", "--tubes", "v.pkl", "--weights", "best.pt"], "leave out --json, --csv"),
     "no tubes": (["street.mp4", "--tubes", "v.pkl"], "v.pkl"),
     "no step": (["street.mp4", "--weights", "best.pt", "--every", "0"], "above 0"),
 }

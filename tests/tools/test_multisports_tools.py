@@ -69,6 +69,7 @@ def test_train_test_link_and_score(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     truth, run = str(toy / "multisports/multisports_GT.pkl"), tmp_path / "run"
+    settings = [*settings, "model.head.roi=track"]
     assert run_tool(monkeypatch, "train_det.py", *settings, "--out", str(run)) == 0
     assert "mAP@0.5 0." in capsys.readouterr().out
     how = ["--weights", str(run / "best.pt"), "--out", str(run / "test"), "--stride", "4", "--smooth", "9"]
@@ -106,9 +107,12 @@ def test_what_belongs_to_the_other_kind_of_set_is_refused(
     assert run_tool(monkeypatch, "test_det.py", *settings, *how, "--dump") == 2
     assert "--dump is for AVA-format sets; on MultiSports --min-score 0 writes every score" in capsys.readouterr().err
     ava = str(ROOT / "configs/toy/slowonly_r18.yaml")
-    assert run_tool(monkeypatch, "test_det.py", ava, *how, "--stride", "2") == 2
-    told = capsys.readouterr().err
-    assert "--stride, --smooth and --labels-per-box are for MultiSports; data.name is 'ava'" in told
+    for option in ("--stride", "--min-score"):
+        assert run_tool(monkeypatch, "test_det.py", ava, *how, option, "2") == 2
+        told = capsys.readouterr().err
+        assert "--stride, --smooth, --min-score, --labels-per-box are for MultiSports; data.name is 'ava'" in told
+    assert run_tool(monkeypatch, "test_det.py", *settings, *how, "--min-score", "5") == 2
+    assert "--min-score 5: expected a score, 0 to 1" in capsys.readouterr().err
     assert run_tool(monkeypatch, "test_det.py", *settings, *how, "--stride", "0") == 2
     assert "--stride 0: expected 1 (every frame) or more" in capsys.readouterr().err
     assert run_tool(monkeypatch, "test_det.py", *settings, *how, "--smooth", "4") == 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,41 @@ def test_an_epoch_may_take_one_of_some_neighbouring_frames(files: dict[str, Any]
     drawn = [{sample(dataset, index, epoch).key.moment for epoch in range(12)} for index in range(3)]
     assert drawn == [{50, 51}, {52, 20}, {21}]
     assert sample(dataset, 0, 4).key == sample(dataset, 0, 4).key
+
+
+def walker(frame: int) -> tuple[float, ...]:
+    return (0.005 * frame, 0.2, 0.005 * frame + 0.3, 0.8)
+
+
+def test_a_clip_has_the_box_of_each_of_its_frames_where_tracks_are_asked_for(
+    files: dict[str, Any], tmp_path: Path
+) -> None:
+    # Annotated in frames 40 to 60, found in frames 30 to 80: before and after he stands still.
+    truth = truth_of((ONE, 0, 40, 1, walker(40)), (THREE, 0, 1, 1, LEFT), frames={ONE: 100, TWO: 40, THREE: 60})
+    steps = np.array([walker(frame) for frame in range(40, 61)]) * (WIDTH, HEIGHT, WIDTH, HEIGHT)
+    write_multisports(tmp_path / "GT.pkl", truth)
+    content = pickle.loads((tmp_path / "GT.pkl").read_bytes())
+    content["gttubes"][ONE] = {0: [np.column_stack([np.arange(40, 61), steps]).astype(np.float32)]}
+    (tmp_path / "GT.pkl").write_bytes(pickle.dumps(content, 4))
+    write_proposals(tmp_path / "train.pkl", [persons(ONE, n, (*walker(n), 0.95)) for n in range(30, 81)])
+    still = CLIP.model_copy(update={"frame_jitter": False})
+    how = {"clip": still, "num_actions": 3, "seed": 0, "tracks": True}
+    dataset = build_training_set(MultiSportsConfig(**files), transform=AS_IS, **how)
+    for index in (0, 10, 20):  # frames 40, 50, 60
+        clip = sample(dataset, index)
+        shown = np.array(stamps(clip)) + 1
+        assert clip.boxes.shape == (2, 4, 4)  # the annotated one, and the found one that shows him
+        expected = 0.005 * shown.clip(30, 80)
+        np.testing.assert_allclose(clip.boxes[:, :, 0].numpy() / WIDTH, np.stack([expected] * 2), atol=1e-3)
+    # A mirror image and a window move every frame's box with its picture; where the window lies is drawn.
+    mirror = AS_IS.model_copy(update={"flip": 1.0, "train_crop": (HEIGHT, WIDTH // 2)})
+    boxes = sample(build_training_set(MultiSportsConfig(**files), transform=mirror, **how), 10).boxes[0].numpy()
+    walked = WIDTH * 0.005 * np.array([30, 34, 50, 66])
+    for corner, whole in ((2, WIDTH - walked), (0, WIDTH - walked - 0.3 * WIDTH)):
+        inside = (boxes[:, corner] > 0) & (boxes[:, corner] < WIDTH // 2)
+        shifts = (whole - boxes[:, corner])[inside]
+        assert len(shifts) >= 2
+        np.testing.assert_allclose(shifts, shifts[0], atol=1e-2)
 
 
 def test_annotated_frames_are_validated_and_all_frames_with_persons_on_demand(files: dict[str, Any]) -> None:

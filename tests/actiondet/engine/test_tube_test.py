@@ -154,6 +154,51 @@ def test_dense_testing_gives_the_scores_of_clips_that_are_read_one_by_one(
     assert 0 <= result.mean_ap <= 1
 
 
+@pytest.mark.parametrize("with_proposals", [True, False])
+def test_dense_testing_follows_persons_as_clips_read_one_by_one_do(
+    data: dict[str, Any], test_in: Test, tmp_path: Path, with_proposals: bool
+) -> None:
+    # Two persons who walk; the second one comes in late, is missed for some frames, and leaves early.
+    boxes = {frame: np.array([[0.02 * frame, 0.1, 0.02 * frame + 0.2, 0.9]], np.float32) for frame in range(1, 31)}
+    for frame in (*range(5, 10), *range(14, 25)):
+        other = np.array([[0.8 - 0.02 * frame, 0.2, 1 - 0.02 * frame, 0.8]], np.float32)
+        boxes[frame] = np.concatenate([boxes[frame], other])
+    if with_proposals:
+        found = [
+            PersonBoxes(FrameKey("judo/one", n * 1_000_000), each, np.ones(len(each), np.float32))
+            for n, each in boxes.items()
+        ]
+        write_proposals(tmp_path / "persons.pkl", found)
+    else:
+        data["val"]["proposals"] = None
+        truth = pickle.loads((tmp_path / "GT.pkl").read_bytes())
+        walk = [[n, *(boxes[n][0] * (WIDTH, HEIGHT, WIDTH, HEIGHT))] for n in range(8, 20)]
+        truth["gttubes"]["judo/one"] = {0: [np.array(walk, dtype=np.float32)]}
+        (tmp_path / "GT.pkl").write_bytes(pickle.dumps(truth, 4))
+    model = {
+        "backbone": {"name": "slowonly", "depth": 18, "width": 4},
+        "head": {"name": "roi", "roi": "track", "track_head": "conv", "conv_channels": 8},
+        "num_actions": 4,
+    }
+    config = config_of(data, model=model)
+    torch.manual_seed(0)
+    network = build_detector(config.model).eval()
+    weights = tmp_path / "weights.pt"
+    weights.write_bytes(b"stands for the weights")
+    fabric = launch()
+    test = FrameTest(choice=RowChoice(min_score=0))
+    run_tube_test(config, network, weights=weights, folder=tmp_path / "dense", fabric=fabric, test=test)
+    dataset = build_test_set(
+        config.data, clip=config.clip, transform=config.transform, num_actions=4, moments="all", tracks=True
+    )
+    plain = run(network, dataset, build_test_loader(dataset, config, fabric), config, fabric)
+    table = rows(tmp_path, "dense")
+    expected = np.concatenate([each.action_scores for each in plain if each.key.video == "judo/one"])
+    assert len(expected) == (30 + 16 if with_proposals else 12)
+    assert np.ptp(expected[:, 0]) > 1e-4
+    np.testing.assert_allclose(table[table[:, 0] == 0, 3].reshape(-1, 4), expected, rtol=2e-4)
+
+
 def test_every_frame_is_decoded_and_resized_once(
     data: dict[str, Any], test_in: Test, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +238,18 @@ def test_a_stride_carries_persons_to_every_frame_between(data: dict[str, Any], t
     # Frame 2 shows what was found at frame 1.
     first, second = (strided[(strided[:, 0] == 0) & (strided[:, 1] == frame)] for frame in (1, 2))
     np.testing.assert_array_equal(first[:, 2:], second[:, 2:])
+
+
+def test_a_stride_passes_over_videos_without_annotated_frames(
+    data: dict[str, Any], test_in: Test, tmp_path: Path
+) -> None:
+    content = pickle.loads((tmp_path / "GT.pkl").read_bytes())
+    content["gttubes"]["judo/two"] = {}
+    (tmp_path / "GT.pkl").write_bytes(pickle.dumps(content, 4))
+    test_in(config_of(data), "out", moments="annotated", stride=4)
+    assert {(int(video), int(frame)) for video, frame in rows(tmp_path, "out")[:, :2]} == {
+        (video, frame) for video in (0, 2) for frame in range(3, 7)
+    }
 
 
 def test_rows_are_the_scores_that_are_asked_for() -> None:
@@ -255,6 +312,46 @@ def test_a_test_with_other_settings_begins_anew(
     assert len(list((tmp_path / "out").glob("*.parts"))) == 2
 
 
+def test_parts_of_other_weights_truth_or_persons_are_not_mixed_in_but_videos_may_be_added(
+    data: dict[str, Any], test_in: Test, tmp_path: Path, films: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "films/judo").mkdir(parents=True)
+    for name in ("one", "three"):
+        (tmp_path / f"films/judo/{name}.mp4").symlink_to(films / f"judo/{name}.mp4")
+    config = config_of(data | {"videos": str(tmp_path / "films")})
+
+    def parts_after(change: Callable[[], object]) -> set[str]:
+        change()
+        with pytest.raises(StoppedError):
+            test_in(config, "out")
+        return {str(path.relative_to(tmp_path)) for path in (tmp_path / "out").glob("*.parts/*.npy")}
+
+    def stop(*arguments: Any) -> Any:
+        raise StoppedError
+
+    monkeypatch.setattr(tube_test_module, "_finish", stop)
+
+    def list_another_video_first() -> None:
+        content = pickle.loads((tmp_path / "GT.pkl").read_bytes())
+        content["test_videos"][0].reverse()  # places change, names stay
+        (tmp_path / "GT.pkl").write_bytes(pickle.dumps(content, 4))
+
+    def forget_one_frame() -> None:
+        content = pickle.loads((tmp_path / "persons.pkl").read_bytes())
+        del content["judo/one,0030"]
+        (tmp_path / "persons.pkl").write_bytes(pickle.dumps(content, 4))
+
+    first = parts_after(lambda: None)
+    assert len(first) == 2
+    added = parts_after(lambda: (tmp_path / "films/judo/two.mp4").symlink_to(films / "judo/two.mp4"))
+    assert added > first
+    assert len(added) == 3
+    found = [added]
+    for change in (list_another_video_first, forget_one_frame, lambda: (tmp_path / "weights.pt").write_bytes(b"other")):
+        found.append(parts_after(change))
+        assert len(found[-1] - found[-2]) == 3
+
+
 def test_videos_that_are_missing_short_or_broken_are_counted_and_the_rest_is_tested(
     tmp_path: Path, films: Path, test_in: Test, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -282,12 +379,14 @@ def test_odd_boxes_are_counted_and_the_rest_is_tested(
     data: dict[str, Any], tmp_path: Path, test_in: Test, capsys: pytest.CaptureFixture[str]
 ) -> None:
     boxes, scores = np.array([[-0.1, 0.1, 0.5, 0.9]], dtype=np.float32), np.ones(1, dtype=np.float32)
-    keys = [FrameKey("judo/one", 3_000_000), FrameKey("judo/five", 1_000_000)]
+    keys = [FrameKey("judo/one", frame * 1_000_000) for frame in (0, 3, 31)] + [FrameKey("judo/five", 1_000_000)]
     write_proposals(tmp_path / "persons.pkl", [PersonBoxes(key, boxes, scores) for key in keys])
     test_in(config_of(data), "out")
     said = capsys.readouterr().out
     assert "persons.pkl: videos that are not in this part: 1, such as 'judo/five'; left out" in said
     assert "persons.pkl: boxes that reach beyond the frame: 1; their inner part is used" in said
+    assert "note: videos without a person to test: 2, such as 'judo/two'; nobody is found there" in said
+    assert "persons.pkl: frames that their video does not have: 2, such as 0 of 'judo/one'; left out" in said
     table = rows(tmp_path, "out")
     assert set(table[:, 1]) == {3}
     assert table[:, 4].min() == 0

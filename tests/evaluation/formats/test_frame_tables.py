@@ -83,6 +83,19 @@ def test_boxes_beyond_the_frame_are_cut_and_counted(tmp_path: Path) -> None:
     assert persons.cut == 1
 
 
+def test_frames_that_a_video_does_not_have_are_left_out_and_told(tmp_path: Path) -> None:
+    box = np.array([[0.1, 0.2, 0.3, 0.4, 0.9]])
+    path = write(tmp_path / "persons.pkl", {f"v_one_c001,{frame}": box for frame in (0, 1, 9, 10)})
+    counts = dict.fromkeys(VIDEOS, 9)
+    for known, left_out in ((None, [0]), (counts, [0, 10])):
+        persons = read_frame_persons(path, VIDEOS, known)
+        assert list(persons.no_frames) == [FrameKey(VIDEOS[0], frame) for frame in left_out]
+        assert [key.moment for key in persons.found] == [frame for frame in (0, 1, 9, 10) if frame not in left_out]
+    path = write(tmp_path / "persons.pkl", {"v_one_c001,10": box})
+    with pytest.raises(InputError, match="boxes only of frames that do not exist, such as 10 of 'judo/v_one_c001'"):
+        read_frame_persons(path, VIDEOS, counts)
+
+
 def test_boxes_of_other_videos_alone_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "persons.pkl", {"v_x_c001,1": np.array([[0.1, 0.2, 0.3, 0.4, 0.9]])})
     with pytest.raises(InputError, match=r"none of the 3 videos, such as 'v_x_c001'"):
