@@ -36,6 +36,18 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read a text file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        InputError: it is no such text. OSError: it cannot be read.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file in UTF-8; if it is an archive, give what is in it") from None
+
+
 # What a pickle of arrays and plain containers needs; everything else could run code.
 _ADMITTED = {
     ("numpy", "dtype"),
