@@ -49,6 +49,7 @@ def main() -> int:
     jobs = plan_films(
         annotated_videos(arguments.version, annotations),
         arguments.videos,
+        out=arguments.out,
         pictures=arguments.frames,
         own_rate=arguments.own_rate,
         short_side=arguments.short_side,

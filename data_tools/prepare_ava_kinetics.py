@@ -53,9 +53,7 @@ def main() -> int:
     proposals = {key: persons for path in arguments.proposals for key, persons in read_proposals(path).items()}
     table = [row for path in arguments.table for row in read_kinetics_table(path)] if arguments.table else None
     keys = [key for truth in kinetics for key in merging.moments_of(truth)]
-    clips = ava_kinetics.find_clips(
-        arguments.videos, arguments.out / "videos", dict.fromkeys(key.video for key in keys), table
-    )
+    clips = ava_kinetics.find_clips(arguments.videos, arguments.out, dict.fromkeys(key.video for key in keys), table)
     chosen = ava_kinetics.choose_clips(keys, clips)
     jobs = ava_kinetics.plan_clips(keys, clips, chosen, arguments.short_side)
     jobs += ava_kinetics.plan_films(films, arguments.ava / "videos", arguments.out)

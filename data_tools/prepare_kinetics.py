@@ -43,7 +43,13 @@ def main() -> int:
 
     rows = [row for path in arguments.annotations for row in read_kinetics_table(path)]
     classes = choose_classes(rows, arguments.classes, arguments.out / "classes.txt")
-    jobs = plan_clips(rows, arguments.videos, short_side=arguments.short_side, already_cut=arguments.already_cut)
+    jobs = plan_clips(
+        rows,
+        arguments.videos,
+        out=arguments.out,
+        short_side=arguments.short_side,
+        already_cut=arguments.already_cut,
+    )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="clips")
     tell(summary, _SOURCES)
     if summary.stopped is None:

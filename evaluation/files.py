@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 from collections.abc import Iterator
@@ -11,12 +12,15 @@ from typing import Any
 
 from evaluation.errors import InputError
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
 
 @contextmanager
 def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `target`; it takes the target's place only if the block succeeds.
 
     The temporary name keeps the suffix, because writers choose a format by it. Missing folders are made.
+    An OSError that says that there is no room names the target; of itself it does not tell where.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -24,8 +28,24 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, target)
+    except OSError as fault:
+        if fault.errno in _NO_ROOM:
+            raise OSError(fault.errno, os.strerror(fault.errno), os.fspath(target)) from fault
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read a text file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        InputError: it is no such text. OSError: it cannot be read.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file in UTF-8; if it is an archive, give what is in it") from None
 
 
 # What a pickle of arrays and plain containers needs; everything else could run code.

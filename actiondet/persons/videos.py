@@ -78,7 +78,7 @@ def _paths(source: Path, root: Path | None) -> Sequence[Path]:
     if is_video(source) or not source.is_file():
         return [source]  # what is wrong with it is said when it is read
     try:
-        lines = source.read_text(encoding="utf-8").splitlines()
+        lines = source.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise InputError(f"{source}: neither a video by its name nor a text file with a path on each line") from None
     named = [line.strip() for line in lines if line.strip()]

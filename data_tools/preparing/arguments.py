@@ -52,10 +52,16 @@ def check(arguments: argparse.Namespace) -> None:
     """Refuse what cannot be meant.
 
     Raises:
-        InputError: fewer than one process, or a size that no video can have.
+        InputError: fewer than one process, a size that no video can have, or videos coded into the folder where they
+            are.
     """
     if arguments.processes < 1:
         raise InputError(f"--processes {arguments.processes}: expected 1 or more")
     short_side = getattr(arguments, "short_side", None)
     if short_side is not None and short_side < 16:
         raise InputError(f"--short-side {short_side}: expected 16 pixels or more")
+    only_places = not getattr(arguments, "recode", True)
+    if not only_places and os.path.realpath(arguments.videos) == os.path.realpath(arguments.out):
+        raise InputError(
+            f"--out {arguments.out}: is the folder of --videos; outputs would be taken for sources, name another folder"
+        )

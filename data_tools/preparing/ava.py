@@ -109,6 +109,7 @@ def plan_films(
     names: Sequence[str],
     videos: Path,
     *,
+    out: Path,
     pictures: bool,
     own_rate: bool,
     short_side: int | None,
@@ -116,9 +117,10 @@ def plan_films(
 ) -> list[Job]:
     """One job for each film: videos/<id>.mp4, or frames/<id>/img_00001.jpg ... with `pictures`.
 
-    A film must last to second 1800, where the annotations end, or up to one second less than `seconds` says.
+    A film must last to second 1800, where the annotations end, or up to one second less than `seconds` says. What
+    lies in `out` is no source.
     """
-    found = find_by_stem(videos, names)
+    found = find_by_stem(videos, names, without=out)
     start, end = seconds
     jobs: list[Job] = []
     for name in names:

@@ -49,13 +49,13 @@ class Clip:
 
 
 def find_clips(
-    videos: Path, made: Path, ids: Iterable[str], table: Sequence[KineticsClip] | None
+    videos: Path, out: Path, ids: Iterable[str], table: Sequence[KineticsClip] | None
 ) -> dict[str, list[Clip]]:
     """Find the clips of each annotated video.
 
     Args:
         videos: sources at any depth: clips `<id>_<start>_<end>`, or whole videos `<id>`.
-        made: folder of the clips that an earlier run made.
+        out: folder of the data set; no sources, but clips that an earlier run made are there, in videos/.
         ids: the annotated videos.
         table: Kinetics' official rows, which tell what to cut from whole videos.
 
@@ -68,7 +68,7 @@ def find_clips(
     wanted = set(ids)
     clips: dict[str, dict[str, Clip]] = {video: {} for video in wanted}
     whole: dict[str, Path] = {}
-    for path in walk_videos(videos):
+    for path in walk_videos(videos, without=out):
         if path.stem in wanted:
             _refuse_second(whole.get(path.stem), path)
             whole[path.stem] = path
@@ -84,7 +84,7 @@ def find_clips(
             raise InputError(f"{path}: is a whole video; give Kinetics' official tables by --table, or cut clips")
         for row in rows[video]:
             clips[video].setdefault(row.name, Clip(video, row.start, row.end, str(path), whole=True))
-    if made.is_dir():
+    if (made := out / "videos").is_dir():
         for path in made.iterdir():
             if path.suffix == ".mp4" and (found := _CLIP_NAME.fullmatch(path.stem)) and found[1] in wanted:
                 clips[found[1]].setdefault(path.stem, Clip(found[1], int(found[2]), int(found[3]), None))

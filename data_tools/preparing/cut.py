@@ -15,6 +15,7 @@ from actiondet.video.pixels import Image
 from actiondet.video.pyav_reader import PyavReader
 from actiondet.video.sampling import IntArray
 from data_tools.preparing.disk import link_or_copy
+from data_tools.preparing.sources import is_same
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 
@@ -82,6 +83,8 @@ class Cut:
         with atomic_path(folder / self.name) as temporary:
             if self._needs_no_coding(index):
                 link_or_copy(self.source, temporary)
+            elif is_same(Path(self.source), folder / self.name):
+                raise InputError(f"{self.source}: would be replaced by its own copy; name another folder to write to")
             else:
                 self._write_as_can_be(temporary, index, chosen)
             _check_count(temporary, len(chosen), self.source)

@@ -17,13 +17,15 @@ _SECOND_US = 1_000_000
 _SHORT_BY_US = 1_000_000
 
 
-def plan_clips(rows: Sequence[KineticsClip], videos: Path, *, short_side: int | None, already_cut: bool) -> list[Cut]:
+def plan_clips(
+    rows: Sequence[KineticsClip], videos: Path, *, out: Path, short_side: int | None, already_cut: bool
+) -> list[Cut]:
     """One job for each clip.
 
     A file `<id>_<start>_<end>` is the clip itself; a file `<id>` is the whole video, from which the clip is cut,
-    unless `already_cut` says that it is the clip.
+    unless `already_cut` says that it is the clip. What lies in `out` is no source.
     """
-    found = find_by_stem(videos, [name for row in rows for name in (row.name, row.video)])
+    found = find_by_stem(videos, [name for row in rows for name in (row.name, row.video)], without=out)
     return [_plan(row, found, short_side, already_cut) for row in rows]
 
 

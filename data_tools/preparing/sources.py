@@ -10,8 +10,13 @@ from actiondet.video.containers import VIDEO_SUFFIXES
 from evaluation.errors import InputError
 
 
-def find_by_stem(folder: Path, stems: Iterable[str]) -> dict[str, Path]:
+def find_by_stem(folder: Path, stems: Iterable[str], *, without: Path | None = None) -> dict[str, Path]:
     """Find video files by their names without suffix, in the folder and everything below it.
+
+    Args:
+        folder: where to look.
+        stems: the names.
+        without: a folder that holds outputs, which are no sources.
 
     Returns:
         {stem: file}; those that are not there are absent.
@@ -22,7 +27,7 @@ def find_by_stem(folder: Path, stems: Iterable[str]) -> dict[str, Path]:
     wanted = set(stems)
     found: dict[str, Path] = {}
     some = False
-    for path in walk_videos(folder):
+    for path in walk_videos(folder, without=without):
         some = True
         if path.stem in wanted:
             if path.stem in found:
@@ -33,15 +38,20 @@ def find_by_stem(folder: Path, stems: Iterable[str]) -> dict[str, Path]:
     return found
 
 
-def walk_videos(folder: Path) -> Iterable[Path]:
-    """All video files in a folder and below it, by path; hidden files are none."""
+def walk_videos(folder: Path, *, without: Path | None = None) -> Iterable[Path]:
+    """All video files in a folder and below it, by path; hidden files are none, nor what lies in a folder `without`."""
     if not folder.is_dir():
         raise InputError(f"{folder}: " + ("is not a folder" if folder.exists() else "no such folder of videos"))
     for parent, folders, names in os.walk(folder, followlinks=True):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if without is None or not is_same(Path(parent, name), without))
         for name in sorted(names):
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES:
                 yield Path(parent, name)
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two paths name one place, there already or not."""
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def suffix_there(target: Path) -> str:

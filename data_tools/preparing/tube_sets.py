@@ -26,14 +26,14 @@ def plan_videos(
     Args:
         names: `folder/video`, without suffix.
         videos: the sources, at any depth; a source is known by its name without suffix.
-        out: folder of the data set.
+        out: folder of the data set; if it lies in `videos`, what is in it is no source.
         below: folder in it where the videos belong.
         recode: code them anew as mp4; else the files are linked or copied.
         truth: tells how many frames and which size its videos have; other videos only have to open.
         slack: by how many frames a video may miss that.
     """
     names = list(dict.fromkeys(names))
-    found = find_by_stem(videos, [_stem(name) for name in names])
+    found = find_by_stem(videos, [_stem(name) for name in names], without=out)
     jobs = []
     for name in names:
         source = found.get(_stem(name))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.errors import InputError
-from evaluation.files import load_pickle
+from evaluation.files import load_pickle, read_text
 from evaluation.formats.tube_arrays import Entry, tube_set
 from evaluation.tube_truth import TubeTruth
 
@@ -146,4 +146,4 @@ def _split_of(splits: Any, split: int, key: str, path: str | os.PathLike[str]) -
 def _lines(path: str | os.PathLike[str]) -> list[str]:
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file; expected a text file with one video per line")
-    return [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line for line in read_text(path).splitlines() if line.strip()]

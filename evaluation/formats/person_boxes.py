@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import pickle
 from collections.abc import Iterable
@@ -37,11 +38,11 @@ def write_proposals(path: str | os.PathLike[str], persons: Iterable[PersonBoxes]
     with atomic_path(path) as temporary:
         if Path(path).suffix == ".csv":
             with temporary.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file, lineterminator="\n")  # a video's name may hold a comma
                 for found in persons:
                     time = columns.time_of(found.key.moment)
                     for box, score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True):
-                        x1, y1, x2, y2 = box
-                        file.write(f"{found.key.video},{time},{x1!r},{y1!r},{x2!r},{y2!r},,{score!r}\n")
+                        writer.writerow([found.key.video, time, *box, "", score])
         else:
             content = {_text_key(found.key): np.column_stack([found.boxes, found.scores]) for found in persons}
             with temporary.open("wb") as stream:

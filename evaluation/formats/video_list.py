@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.errors import InputError
+from evaluation.files import read_text
 from evaluation.records import IntArray
 
 
@@ -67,22 +68,21 @@ def read_video_list(path: str | os.PathLike[str]) -> VideoList:
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str], str]]:
     """Of each line its number, its fields (2 or 3), and everything before the label."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        first = True
-        for line, text in enumerate(file, start=1):
-            if not text.strip():
+    first = True
+    for line, text in enumerate(read_text(path).split("\n"), start=1):
+        if not text.strip():
+            continue
+        fields, whole = _fields(text)
+        if not re.fullmatch(r"\d+", fields[-1]) or len(fields) not in (2, 3) or not fields[0]:
+            if first and "," in text and not any(char.isdigit() for char in text):
+                first = False  # a heading
                 continue
-            fields, whole = _fields(text)
-            if not re.fullmatch(r"\d+", fields[-1]) or len(fields) not in (2, 3) or not fields[0]:
-                if first and "," in text and not any(char.isdigit() for char in text):
-                    first = False  # a heading
-                    continue
-                raise InputError(
-                    f"{path}, line {line}: '{text.strip()}'; expected `path label`, `folder frames label` "
-                    "or `video_id, num_frames, label_index`, the label a number from 0"
-                )
-            first = False
-            yield line, fields, whole
+            raise InputError(
+                f"{path}, line {line}: '{text.strip()}'; expected `path label`, `folder frames label` "
+                "or `video_id, num_frames, label_index`, the label a number from 0"
+            )
+        first = False
+        yield line, fields, whole
 
 
 def _fields(text: str) -> tuple[list[str], str]:
@@ -100,7 +100,7 @@ def read_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     Raises:
         InputError: no names, or numbers that are not 0, 1, 2, ... OSError: the file cannot be read.
     """
-    lines = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     if not lines:
         raise InputError(f"{path}: holds no class names; expected one a line, label 0 first")
     numbered = [re.fullmatch(r"(\d+)[\s,]+(.+)", line) for line in lines]
@@ -133,7 +133,7 @@ def read_ucf101_split(path: str | os.PathLike[str], classes: Sequence[str]) -> V
     """
     labels_of = {name: label for label, name in enumerate(classes)}
     names, labels, lines = [], [], []
-    for line, text in enumerate(Path(path).read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for line, text in enumerate(read_text(path).splitlines(), start=1):
         if not text.strip():
             continue
         name, *number = text.split()

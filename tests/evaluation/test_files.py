@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 from collections import OrderedDict
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evaluation.command_line import describe
 from evaluation.errors import InputError
 from evaluation.files import atomic_path, load_pickle
 
@@ -30,6 +32,13 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
         write()
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["result.csv"]
+
+
+def test_a_full_disk_is_told_with_the_name_of_what_was_written(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left on device") as full, atomic_path(tmp_path / "result.csv"):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as file.write() raises it: without a name
+    assert describe(full.value) == f"{tmp_path / 'result.csv'}: No space left on device"
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_finished_write_takes_the_place_and_makes_the_folder(tmp_path: Path) -> None:

@@ -334,7 +334,7 @@ def test_a_list_names_videos_by_file_or_below_a_root(films: Path, tmp_path: Path
     (tmp_path / "list.txt").write_text("street/v_a_c001.mp4\n\nslow.mp4\nslow.mp4\n")
     below = choose_videos(tmp_path / "list.txt", form="ava", root=films)
     assert [video.name for video in below] == ["slow", "street/v_a_c001"]
-    (tmp_path / "list.txt").write_text(f"{films}/street/v_a_c001.mp4\n")
+    (tmp_path / "list.txt").write_text(f"\ufeff{films}/street/v_a_c001.mp4\n", encoding="utf-8")
     assert [video.written for video in choose_videos(tmp_path / "list.txt", form="mmaction2")] == ["v_a_c001.mp4"]
 
 

@@ -83,7 +83,7 @@ def test_the_program_ends_with_what_the_configuration_reads(tmp_path: Path, stam
 @pytest.mark.slow
 def test_a_whole_film_has_27030_frames(tmp_path: Path, stamped: ModuleType) -> None:
     film(tmp_path / "films" / f"{FILM}.mp4", stamped, 1805, rate=1)
-    jobs = plan_films([FILM], tmp_path / "films", pictures=False, own_rate=False, short_side=None)
+    jobs = plan_films([FILM], tmp_path / "films", out=tmp_path / "out", pictures=False, own_rate=False, short_side=None)
     assert prepare(tmp_path / "out", jobs, processes=1, title="films").outcomes[0].frames == 27_030
     with open_video(tmp_path / "out" / "videos" / f"{FILM}.mp4") as reader:
         assert (len(reader.index), reader.index.rate) == (27_030, 30)
@@ -93,7 +93,7 @@ def test_a_whole_film_has_27030_frames(tmp_path: Path, stamped: ModuleType) -> N
 def test_pictures_are_numbered_from_one_at_30_a_second(tmp_path: Path, stamped: ModuleType) -> None:
     film(tmp_path / "films" / f"{FILM}.mp4", stamped, 5, rate=30)
     arguments = {"pictures": True, "own_rate": False, "short_side": None, "seconds": (2, 4)}
-    jobs = plan_films([FILM], tmp_path / "films", **arguments)  # type: ignore[arg-type]
+    jobs = plan_films([FILM], tmp_path / "films", out=tmp_path / "out", **arguments)  # type: ignore[arg-type]
     assert prepare(tmp_path / "out", jobs, processes=1, title="films").outcomes[0].frames == 60
     folder = tmp_path / "out" / "frames" / FILM
     assert (folder / "img_00001.jpg").is_file()
@@ -118,7 +118,7 @@ def test_pictures_that_find_no_room_leave_nothing(
 
     film(tmp_path / "films" / f"{FILM}.mp4", stamped, 3, rate=30)
     arguments = {"pictures": True, "own_rate": False, "short_side": None, "seconds": (0, 2)}
-    jobs = plan_films([FILM], tmp_path / "films", **arguments)  # type: ignore[arg-type]
+    jobs = plan_films([FILM], tmp_path / "films", out=tmp_path / "out", **arguments)  # type: ignore[arg-type]
     monkeypatch.setattr(Path, "write_bytes", write_some)
     summary = prepare(tmp_path / "out", jobs, processes=1, title="films")
     assert (summary.exit_code(), summary.stopped is not None) == (1, True)
@@ -128,7 +128,9 @@ def test_pictures_that_find_no_room_leave_nothing(
 
 def test_a_film_that_is_cut_already_is_refused(tmp_path: Path, stamped: ModuleType) -> None:
     film(tmp_path / "films" / f"{FILM}.mp4", stamped, 902)
-    jobs = plan_films([FILM, "missing_one"], tmp_path / "films", pictures=False, own_rate=True, short_side=None)
+    jobs = plan_films(
+        [FILM, "missing_one"], tmp_path / "films", out=tmp_path / "out", pictures=False, own_rate=True, short_side=None
+    )
     summary = prepare(tmp_path / "out", jobs, processes=1, title="films")
     assert [outcome.state for outcome in summary.outcomes] == ["failed", "missing"]
     assert "lasts 902.00 s, its piece begins at 900 s, expected at least 900 s more; is it cut already" in str(summary)

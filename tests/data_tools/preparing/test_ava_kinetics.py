@@ -225,7 +225,7 @@ def test_a_clip_that_is_not_what_its_name_says_is_refused(
     (tmp_path / "videos").mkdir()
     stamped.write_stamped(tmp_path / "videos/kinetic0001_000012_000018.mp4", frames, rate=Fraction(30))
     keys = [FrameKey("kinetic0001", round(moment * SECOND))]
-    clips = find_clips(tmp_path / "videos", tmp_path / "out/videos", ["kinetic0001"], None)
+    clips = find_clips(tmp_path / "videos", tmp_path / "out", ["kinetic0001"], None)
     jobs = plan_clips(keys, clips, choose_clips(keys, clips), None)
     summary = prepare(tmp_path / "out", jobs, processes=1, title="clips")
     assert [outcome.state for outcome in summary.outcomes] == ["made" if message is None else "failed"]

@@ -134,6 +134,16 @@ def test_what_needs_no_coding_is_the_file_itself(tmp_path: Path, stamped: Module
     assert make(tmp_path, source, short_side=320).samefile(source)
 
 
+def test_a_source_is_not_replaced_by_its_own_copy(tmp_path: Path, stamped: ModuleType) -> None:
+    source = stamped.write_stamped(tmp_path / "source.mp4", 20)
+    before = source.read_bytes()
+    with pytest.raises(InputError, match=r"source\.mp4: would be replaced by its own copy; name another folder"):
+        Cut(source=str(source), name="source.mp4", short_side=32).make(tmp_path)
+    assert Cut(source=str(source), name="source.mp4").make(tmp_path) == 20
+    assert source.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["source.mp4"]
+
+
 def test_the_sound_is_cut_with_the_pictures(tmp_path: Path, stamped: ModuleType) -> None:
     silent = stamped.write_stamped(tmp_path / "silent.mp4", 120, rate=Fraction(30))
     source = tmp_path / "source.mp4"

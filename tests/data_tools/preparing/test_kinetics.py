@@ -14,7 +14,7 @@ from actiondet.video import open_video
 from data_tools.preparing.kinetics import choose_classes, plan_clips, write_lists
 from data_tools.preparing.run import prepare
 from evaluation.errors import InputError
-from evaluation.formats.kinetics_table import read_kinetics_table
+from evaluation.formats.kinetics_table import is_kinetics_table, read_kinetics_table
 
 HEADING = "label,youtube_id,time_start,time_end,split"
 
@@ -39,7 +39,9 @@ def test_clips_are_what_training_reads(tmp_path: Path, stamped: ModuleType) -> N
     )
     rows = read_kinetics_table(path)
     out = tmp_path / "out"
-    summary = prepare(out, plan_clips(rows, videos, short_side=32, already_cut=False), processes=1, title="clips")
+    summary = prepare(
+        out, plan_clips(rows, videos, out=out, short_side=32, already_cut=False), processes=1, title="clips"
+    )
     assert (summary.exit_code(), summary.exit_code(allow_missing=True)) == (1, 0)
     write_lists(out, rows, summary.ready, choose_classes(rows, None, out / "classes.txt"))
     config = VideoListConfig(
@@ -55,18 +57,30 @@ def test_clips_are_what_training_reads(tmp_path: Path, stamped: ModuleType) -> N
         assert len(reader.index) == 60
 
 
+def test_outputs_below_the_folder_of_the_sources_are_no_sources(tmp_path: Path, stamped: ModuleType) -> None:
+    for name in ("abc.mkv", "def_000000_000001.mp4"):
+        stamped.write_stamped(tmp_path / name, 60, rate=Fraction(30))
+    rows = read_kinetics_table(table(tmp_path, "b,abc,0,1,train", "a,def,0,1,val"))
+    states = []
+    for _ in range(2):
+        jobs = plan_clips(rows, tmp_path, out=tmp_path / "out", short_side=32, already_cut=False)
+        assert [Path(str(job.source)).parent for job in jobs] == [tmp_path, tmp_path]
+        states += [outcome.state for outcome in prepare(tmp_path / "out", jobs, processes=1, title="clips").outcomes]
+    assert states == ["made", "made", "kept", "kept"]
+
+
 def test_a_clip_for_a_whole_video_is_not_guessed_at(tmp_path: Path, stamped: ModuleType) -> None:
     (tmp_path / "videos").mkdir()
     stamped.write_stamped(tmp_path / "videos" / "abcdefghijk.mp4", 60, rate=Fraction(30))
     rows = read_kinetics_table(table(tmp_path, "zumba,abcdefghijk,1,5,train"))
     refused = prepare(
         tmp_path / "out",
-        plan_clips(rows, tmp_path / "videos", short_side=None, already_cut=False),
+        plan_clips(rows, tmp_path / "videos", out=tmp_path / "out", short_side=None, already_cut=False),
         processes=1,
         title="clips",
     )
     assert "lasts 2.00 s, its piece begins at 1 s, expected at least 3 s more; is it cut already" in str(refused)
-    jobs = plan_clips(rows, tmp_path / "videos", short_side=None, already_cut=True)
+    jobs = plan_clips(rows, tmp_path / "videos", out=tmp_path / "out", short_side=None, already_cut=True)
     assert prepare(tmp_path / "out", jobs, processes=1, title="clips").outcomes[0].frames == 60
 
 
@@ -85,6 +99,18 @@ def test_a_faulty_table_is_named_with_its_line(tmp_path: Path, row: str, heading
         read_kinetics_table(table(tmp_path, row, heading=heading))
 
 
+def test_an_archive_in_place_of_the_table_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "kinetics700_2020.tar.gz"
+    path.write_bytes(b"\x1f\x8b\x08\x00 packed \xff\xfe")
+    assert not is_kinetics_table(path)
+    with pytest.raises(
+        InputError, match=r"2020\.tar\.gz: not a text file in UTF-8; if it is an archive, give what is in"
+    ):
+        read_kinetics_table(path)
+    with pytest.raises(InputError, match="not a text file"):
+        choose_classes([], path, tmp_path / "classes.txt")
+
+
 def test_a_second_table_must_know_the_same_classes(tmp_path: Path) -> None:
     rows = read_kinetics_table(table(tmp_path, "b,x,1,3,train", "a,y,1,3,train"))
     classes = tmp_path / "classes.txt"
@@ -99,9 +125,9 @@ def test_a_second_table_must_know_the_same_classes(tmp_path: Path) -> None:
 def test_two_files_or_two_rows_for_one_clip_are_refused(tmp_path: Path, stamped: ModuleType) -> None:
     rows = read_kinetics_table(table(tmp_path, "b,abc,1,3,train", "a,abc,1,3,val"))
     stamped.write_stamped(tmp_path / "abc.mp4", 2)
-    jobs = plan_clips([rows[0], rows[0]], tmp_path, short_side=None, already_cut=False)
+    jobs = plan_clips([rows[0], rows[0]], tmp_path, out=tmp_path / "out", short_side=None, already_cut=False)
     with pytest.raises(InputError, match="would be made twice"):
         prepare(tmp_path / "out", jobs, processes=1, title="clips")
     stamped.write_stamped(tmp_path / "abc.mkv", 2)
     with pytest.raises(InputError, match=r"abc\.mkv and .*abc\.mp4 have the same name"):
-        plan_clips(rows, tmp_path, short_side=None, already_cut=False)
+        plan_clips(rows, tmp_path, out=tmp_path / "out", short_side=None, already_cut=False)

@@ -43,6 +43,18 @@ def test_faults_of_the_command_line_are_one_line_and_code_2(program: str, tmp_pa
     assert "--processes 0: expected 1 or more" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "program", ["prepare_ava", "prepare_ava_kinetics", "prepare_kinetics", "prepare_jhmdb --recode"]
+)
+def test_videos_are_not_coded_into_the_folder_where_they_are(program: str, tmp_path: Path) -> None:
+    more = program.split()[1:]
+    there = ["--videos", str(tmp_path), "--annotations", "a.csv", "--out", f"{tmp_path}/../{tmp_path.name}", *more]
+    done = run(program.split()[0], *there)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "is the folder of --videos; outputs would be taken for sources, name another folder" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_without_videos_is_named(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("label,youtube_id,time_start,time_end,split\na,b,1,2,train\n")
     arguments = ["--annotations", str(tmp_path / "table.csv"), "--out", str(tmp_path / "out")]

@@ -31,7 +31,7 @@ def test_the_real_proposals_are_read(shared: Path) -> None:
     assert len(read_proposals(real / "mma_eval_detection" / "proposal.pkl")) == 3
 
 
-@pytest.mark.parametrize(("name", "first_video"), [("persons.pkl", "a,b"), ("persons.csv", "-a_")])
+@pytest.mark.parametrize(("name", "first_video"), [("persons.pkl", "a,b"), ("persons.csv", 'a, "b"')])
 def test_persons_written_and_read_back_are_the_same(tmp_path: Path, name: str, first_video: str) -> None:
     write_proposals(tmp_path / name, persons(first_video))
     again = read_proposals(tmp_path / name)

@@ -72,6 +72,14 @@ def test_holes_in_the_labels_of_a_class_file_are_refused(tmp_path: Path) -> None
         read_class_names(written(tmp_path, "0 a\n2 b\n"))
 
 
+def test_an_archive_in_place_of_a_list_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "lists.zip"
+    path.write_bytes(b"PK\x03\x04 packed \xff\xfe")
+    for read in (read_video_list, read_class_names, lambda path: read_ucf101_split(path, ("Biking",))):
+        with pytest.raises(InputError, match=r"lists\.zip: not a text file in UTF-8; if it is an archive"):
+            read(path)
+
+
 def test_ucf101_splits_take_the_label_from_the_folder(tmp_path: Path) -> None:
     classes = ("Archery", "Biking")
     train = read_ucf101_split(written(tmp_path, "Biking/v_Biking_g01_c01.avi 2\nArchery/v_a.avi 1\n"), classes)
