@@ -180,7 +180,7 @@ def _mask(boxes: FloatArray) -> FloatArray:
     centers = (np.arange(_SIDE) + 0.5) / _SIDE
     across = (boxes[:, 0, None] <= centers) & (centers <= boxes[:, 2, None])
     down = (boxes[:, 1, None] <= centers) & (centers <= boxes[:, 3, None])
-    covered: FloatArray = (down[:, :, None] & across[:, None, :]).any(axis=0).astype(np.float64)
+    covered: FloatArray = np.asarray((down[:, :, None] & across[:, None, :]).any(axis=0), dtype=np.float64)
     return covered
 
 
@@ -200,8 +200,8 @@ def _better_reading(fits: FloatArray) -> tuple[str, float, float] | None:
         if len(both) < _FEWEST:
             continue
         gain = both[:, 1] - both[:, 0]
-        now, then = both.mean(axis=0)
-        sure = gain.mean() / (gain.std() / np.sqrt(len(gain)) + 1e-9)
+        now, then = float(both[:, 0].mean()), float(both[:, 1].mean())
+        sure = float(gain.mean() / (gain.std() / np.sqrt(len(gain)) + 1e-9))
         if then > _EXPLAINS and then > _BETTER * now and sure > _SURE and (best is None or then > best[2]):
-            best = (sure, name, float(then), float(now))
+            best = (sure, name, then, now)
     return None if best is None else (best[1], best[2], best[3])

@@ -131,9 +131,10 @@ def _image(path: Path, image: dict[str, Any], videos: dict[Any, dict[str, Any]],
     else:
         name = file.parent.name or (numbered[0] if numbered is not None else "")
         name, width, height = name or path.stem, image.get("width"), image.get("height")
-    if not all(isinstance(side, (int, float)) and side >= 1 for side in (width, height)):
+    sides = [int(side) for side in (width, height) if isinstance(side, (int, float)) and side >= 1]
+    if len(sides) < 2:
         raise InputError(f"{path}: image {image.get('id')} ('{file}') has no width and height in pixels")
-    return _Image(_without_suffix(name), frame - first_frame, (int(width), int(height)))
+    return _Image(_without_suffix(name), frame - first_frame, (sides[0], sides[1]))
 
 
 def _without_suffix(name: str) -> str:
