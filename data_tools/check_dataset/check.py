@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from actiondet.config import DetectionConfig
@@ -18,6 +19,7 @@ from data_tools.check_dataset.moments import (
     check_times,
     read_excluded_moments,
 )
+from data_tools.check_dataset.motion import check_motion
 from data_tools.check_dataset.proposals import check_against_truth, check_persons, read_persons
 from data_tools.check_dataset.rows import read_rows
 from data_tools.check_dataset.settings import check_settings, check_span
@@ -197,15 +199,19 @@ def _check_videos(
     paths = spread(paths, look)
     looked = look_at_videos(paths, data.pictures, processes)
     check_videos(data.videos, looked, config.clip.clip_fps, report)
+    readable = {name: path for name, path in paths.items() if looked[name].fault is None}
     starts = {name: start_of(data, name) for name in names}
-    for part, table in tables.items():
-        check_times((data.train if part == "train" else data.val).truth, table, starts, looked, report)
-        check_tail(_of(looked, table), table, report, part)
     truths = {"train": data.train.truth, "val": data.val.truth}
+    for part, table in tables.items():
+        check_times(truths[part], table, starts, looked, report)
+        check_tail(_of(looked, table), table, report, part)
+        begins = table["video"].map(starts).to_numpy(dtype=np.float64)
+        instants = table["moment"].to_numpy() - np.rint(begins * 1e6).astype(np.int64)
+        check_motion(truths[part], table, instants, readable, data.pictures, processes, report)
     check_leaks(tables, truths, looked, report)
     check_alike({part: table["video"].unique() for part, table in tables.items()}, data.val.truth, looked, report)
     check_span(config, looked, report)
-    return {name: path for name, path in paths.items() if looked[name].fault is None}
+    return readable
 
 
 def _of(looked: dict[str, VideoFacts], table: pd.DataFrame) -> dict[str, VideoFacts]:

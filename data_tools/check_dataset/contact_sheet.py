@@ -18,6 +18,7 @@ from evaluation.files import atomic_path
 from evaluation.records import IntArray
 
 _WIDTH, _COLUMNS = 400, 3
+_FONT, _SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.38
 _COLOURS = ((80, 200, 255), (120, 255, 120), (255, 160, 80), (220, 120, 255), (80, 255, 255))
 
 ChooseFrame = Callable[[IntArray], int]
@@ -126,20 +127,32 @@ def _draw(tile: Tile, layout: FrameFolderConfig | None) -> npt.NDArray[np.uint8]
     scale = _WIDTH / frame.shape[1]
     picture = np.ascontiguousarray(cv2.resize(frame, (_WIDTH, max(1, round(frame.shape[0] * scale)))))
     size = np.array([picture.shape[1], picture.shape[0]] * 2)
+    written: list[tuple[int, int, int]] = []
     for number, (box, names) in enumerate(tile.boxes):
         x1, y1, x2, y2 = (np.array(box) * size).round().astype(int).tolist()
         colour = _COLOURS[number % len(_COLOURS)]
         cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 2)
         for line, name in enumerate(names):
-            _write(picture, name, (x1 + 2, y1 + 12 + 12 * line), colour)
+            place = _free_place(name, x1 + 2, y1 + 12 + 12 * line, picture.shape[1], written)
+            _write(picture, name, place, colour)
     _write(picture, tile.title, (4, 14), _COLOURS[0])
     _write(picture, tile.caption, (4, picture.shape[0] - 6), (255, 255, 255))
     result: npt.NDArray[np.uint8] = picture.astype(np.uint8)
     return result
 
 
+def _free_place(name: str, x: int, y: int, width: int, written: list[tuple[int, int, int]]) -> tuple[int, int]:
+    """A place in the picture and off the names that are `written` already: lower, if need be; it is added to them."""
+    long = cv2.getTextSize(name, _FONT, _SIZE, 3)[0][0]
+    x = max(2, min(x, width - long - 2))
+    while any(abs(y - other) < 12 and x < end and begin < x + long for begin, end, other in written):
+        y += 1
+    written.append((x, x + long, y))
+    return x, y
+
+
 def _write(
     picture: npt.NDArray[np.integer | np.floating], text: str, place: tuple[int, int], colour: tuple[int, int, int]
 ) -> None:
     for thick, ink in ((3, (0, 0, 0)), (1, colour)):
-        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.38, ink, thick, cv2.LINE_AA)
+        cv2.putText(picture, text, place, _FONT, _SIZE, ink, thick, cv2.LINE_AA)

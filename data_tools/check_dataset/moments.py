@@ -36,7 +36,7 @@ def check_excluded(
     path: str | None, truth_path: str, table: pd.DataFrame, excluded: Collection[FrameKey], report: Report
 ) -> None:
     """Check that exclusions leave something, and speak of this part of the set."""
-    if not excluded or path is None:
+    if not excluded or path is None or len(table) == 0:
         return
     keys = set(zip(table["video"], table["moment"], strict=True))
     both = keys & {tuple(key) for key in excluded}
@@ -53,7 +53,16 @@ def check_excluded(
             "they take no part; delete one of the two if that is not meant",
         )
     strangers = {key.video for key in excluded} - {video for video, _ in keys}
-    if strangers and len(strangers) == len({key.video for key in excluded}):
+    first, last = table["moment"].min(), table["moment"].max()
+    if len(excluded) > 1 and not any(first <= key.moment <= last for key in excluded):
+        report.warn(
+            "excluded-elsewhere",
+            path,
+            f"names only moments outside of the truth's ({first / 1e6:g} to {last / 1e6:g} s), such as "
+            f"{min(excluded).moment / 1e6:g} s",
+            "expected seconds on the truth's clock; nothing is excluded",
+        )
+    elif strangers and len(strangers) == len({key.video for key in excluded}):
         report.warn(
             "excluded-elsewhere", path, f"names only other videos: {some(sorted(strangers))}", "another part's list?"
         )

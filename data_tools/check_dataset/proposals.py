@@ -1,9 +1,9 @@
-"""Person boxes against the truth: keys, coordinates, scores, recall."""
+"""Person boxes against the truth: keys, coordinates, scores."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +11,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.recall import check_recall
 from data_tools.check_dataset.rows import BOX
-from evaluation.boxes import paired_iou
 from evaluation.errors import InputError
 from evaluation.files import load_pickle
 from evaluation.formats.person_boxes import read_proposals
-from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
-from evaluation.tube_set import row_ranges
+from evaluation.records import FrameKey, PersonBoxes
 
-_SOUND_RECALL = 0.8
-_HOPELESS_RECALL = 0.3
-_FEW_MATCHES = 0.05
 _PER_SECOND = 1_000_000
 
 
@@ -100,6 +96,14 @@ def check_persons(
         report.error("proposals-outside", where(outside), f"{int(outside.sum())} boxes leave the frame", "clip to 0..1")
     if flat.any():
         report.warn("proposals-without-area", where(flat), f"{int(flat.sum())} boxes have no area", "delete them")
+    again = pd.DataFrame(boxes).assign(moment=owners).duplicated().to_numpy()
+    if again.any():
+        report.warn(
+            "proposals-twice",
+            where(again),
+            f"{int(again.sum())} boxes stand twice at their moment",
+            "delete the copies: each is scored as a person of its own",
+        )
     strange = (scores < 0) | (scores > 1)
     if strange.any():
         report.error(
@@ -186,7 +190,7 @@ def check_against_truth(
             + (f" (videos {some(strangers)})" if strangers else f", e.g. '{_spoken(idle[0], per_unit)}'"),
             "are these the boxes of this part? moments without persons belong into the truth as rows video,time",
         )
-    _check_recall(part, path, people[BOX].to_numpy(dtype=np.float64), moments, found, threshold, match_iou, report)
+    check_recall(part, path, people[BOX].to_numpy(dtype=np.float64), moments, found, threshold, match_iou, report)
 
 
 def _why_none(wanted: list[FrameKey], found: list[FrameKey], per_unit: int) -> str:
@@ -198,92 +202,3 @@ def _why_none(wanted: list[FrameKey], found: list[FrameKey], per_unit: int) -> s
     if {Path(name).stem.lower() for name in ours} & {Path(name).stem.lower() for name in theirs}:
         return f"{example}: the names differ by suffix, folder or case"
     return f"{example}: the videos are others"
-
-
-def _best_iou(truth: FloatArray, moments: dict[FrameKey, IntArray], boxes: dict[FrameKey, FloatArray]) -> FloatArray:
-    """The IoU of every true person with its best box, moment by moment."""
-    mine = [boxes.get(key, np.empty((0, 4))) for key in moments]
-    people, found = np.array([len(rows) for rows in moments.values()]), np.array([len(some) for some in mine])
-    if people.sum() == 0 or found.sum() == 0:
-        return np.zeros(int(people.sum()))
-    # Every person beside every box of its moment, person by person: 10 million pairs on AVA, no loop over moments.
-    pairs = np.repeat(found, people)
-    right = row_ranges(np.repeat(np.cumsum(found) - found, people), pairs)
-    left = np.repeat(np.concatenate(list(moments.values())), pairs)
-    overlaps = np.nan_to_num(paired_iou(truth[left], np.concatenate(mine)[right].astype(np.float64)))
-    best = np.zeros(len(pairs))
-    some = pairs > 0
-    best[some] = np.maximum.reduceat(overlaps, (np.cumsum(pairs) - pairs)[some])
-    return best
-
-
-def _check_recall(
-    part: str,
-    path: str,
-    truth: FloatArray,
-    moments: dict[FrameKey, IntArray],
-    found: dict[FrameKey, PersonBoxes],
-    threshold: float,
-    match_iou: float,
-    report: Report,
-) -> None:
-    kept = {
-        key: persons.boxes[persons.scores >= min(threshold, persons.scores.max(initial=0))]
-        for key in moments
-        if (persons := found.get(key)) is not None
-    }
-    best = _best_iou(truth, moments, kept)
-    recall = float((best >= 0.5).mean()) if len(best) else 0.0
-    for iou in (0.5, 0.9):
-        value = float((best >= iou).mean()) if len(best) else 0.0
-        report.facts.append((part, f"recall of the proposals at IoU {iou}", f"{value:.1%}"))
-    if len(best) and recall < _HOPELESS_RECALL:
-        meaning = _meant(truth, moments, kept, recall)
-        report.error(
-            "proposal-recall",
-            path,
-            f"only {recall:.1%} of the true persons have a box at IoU 0.5{meaning}",
-            "boxes and truth are not of the same frames, or written in another way; the recall bounds the mAP",
-        )
-    elif len(best) and recall < _SOUND_RECALL:
-        report.warn(
-            "proposal-recall",
-            path,
-            f"only {recall:.1%} of the true persons have a box at IoU 0.5",
-            "the recall bounds the mAP: lower data.person_threshold, or take a better person detector",
-        )
-    if len(best) and part == "train" and recall >= _HOPELESS_RECALL and (best >= match_iou).mean() < _FEW_MATCHES:
-        report.warn(
-            "match-iou",
-            path,
-            f"only {(best >= match_iou).mean():.1%} of the true persons have a box at data.match_iou {match_iou:g}",
-            "hardly any proposal trains; lower data.match_iou",
-        )
-    if len(best) > 20 and part == "val" and (best > 0.9999).all():
-        report.warn(
-            "proposals-are-truth",
-            path,
-            "every true person has exactly its own box",
-            "boxes of the truth make the mAP look better than that of a detector",
-        )
-
-
-def _meant(
-    truth: FloatArray, moments: dict[FrameKey, IntArray], boxes: dict[FrameKey, FloatArray], recall: float
-) -> str:
-    """Say which other reading of the boxes would make them fit."""
-    readings: dict[str, Callable[[FloatArray], FloatArray]] = {
-        "corner and size": lambda b: np.concatenate([b[:, :2], b[:, :2] + b[:, 2:]], axis=1),
-        "centre and size": lambda b: np.concatenate([b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2], axis=1),
-        "y before x": lambda b: b[:, [1, 0, 3, 2]],
-        "mirrored left to right": lambda b: np.stack([1 - b[:, 2], b[:, 1], 1 - b[:, 0], b[:, 3]], axis=1),
-        "upside down": lambda b: np.stack([b[:, 0], 1 - b[:, 3], b[:, 2], 1 - b[:, 1]], axis=1),
-    }
-    for name, read in readings.items():
-        for what, ours, theirs in (
-            ("the proposals'", truth, {key: read(value) for key, value in boxes.items()}),
-            ("the truth's", read(truth), boxes),
-        ):
-            if (_best_iou(ours, moments, theirs) >= 0.5).mean() > max(0.5, 2 * recall):
-                return f"; read as {name}, {what} boxes would fit"
-    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -47,17 +48,19 @@ def _read_text(path: str, report: Report) -> pd.DataFrame | None:
         report.error("file-missing", path, "there is no such file", "give the path of an AVA CSV")
         return None
     try:
-        text = pd.read_csv(
-            path,
-            header=None,
-            names=_NAMES,
-            index_col=False,
-            dtype={"video": str},
-            keep_default_na=False,
-            na_values={name: [""] for name in _NAMES},
-            skip_blank_lines=False,
-            low_memory=False,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)  # too many columns are reported row by row
+            text = pd.read_csv(
+                path,
+                header=None,
+                names=_NAMES,
+                index_col=False,
+                dtype={"video": str},
+                keep_default_na=False,
+                na_values={name: [""] for name in _NAMES},
+                skip_blank_lines=False,
+                low_memory=False,
+            )
     except pd.errors.EmptyDataError:
         text = pd.DataFrame(columns=_NAMES)
     except (pd.errors.ParserError, UnicodeDecodeError, csv.Error) as fault:
@@ -93,7 +96,7 @@ def _check_numbers(path: str, text: pd.DataFrame, report: Report) -> pd.DataFram
     _report_rows(report, "video-not-named", path, text, no_name, "video", "expected the video's name in column 1")
     empty = text[[*BOX, "label", "person"]].isna().all(axis=1)
     broken = table[BOX].isna().any(axis=1) & ~empty & ~bad_time
-    _report_rows(report, "box-not-a-number", path, text, broken, BOX, "expected four unit coordinates")
+    _report_rows(report, "box-not-a-number", path, text, broken, BOX, "expected four unit coordinates, 0.5 not 0,5")
     label = table["label"]
     no_id = ((label != np.rint(label)) | (label < 0)) & ~empty & ~bad_time
     _report_rows(report, "label-not-an-id", path, text, no_id, "label", "expected the id of one action (an integer)")

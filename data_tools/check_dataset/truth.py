@@ -76,6 +76,7 @@ def check_rows(path: str, table: pd.DataFrame, report: Report) -> None:
         )
     places = boxed.drop_duplicates(["video", "moment", *BOX])
     _check_sizes(path, places, report)
+    check_copies(path, boxed, report)
     commonest = places.groupby(BOX).size().sort_values(ascending=False)
     if len(places) >= 8 and commonest.iloc[0] > 0.5 * len(places):
         report.warn(
@@ -83,6 +84,24 @@ def check_rows(path: str, table: pd.DataFrame, report: Report) -> None:
             path,
             f"{commonest.iloc[0]} of {len(places)} boxes are the same: {commonest.index[0]}",
             "are these boxes of persons? actions of the whole picture are learnt by tools/train_rec.py",
+        )
+
+
+def check_copies(path: str, boxed: pd.DataFrame, report: Report) -> None:
+    """Two videos cannot show the very same boxes at the very same moments."""
+    columns = ["moment", *BOX, "label"]
+    prints = boxed[["video"]].assign(of_row=pd.util.hash_pandas_object(boxed[columns], index=False))
+    prints["of_box"] = pd.util.hash_pandas_object(boxed[BOX], index=False)
+    videos = prints.groupby("video", sort=False).agg(sum=("of_row", "sum"), boxes=("of_box", "nunique"))
+    videos = videos[videos["boxes"] >= 3]  # a box of the whole frame may be in every video
+    again = videos["sum"].duplicated(keep=False)
+    if again.any():
+        twins = [str(name) for name in videos.index[videos["sum"] == videos.loc[again, "sum"].iloc[0]]]
+        report.error(
+            "truth-copied",
+            path,
+            f"{some(twins)} have the very same boxes at the same moments ({int(again.sum())} such videos)",
+            "one of them has the annotations of another video: give it its own, or leave it out",
         )
 
 

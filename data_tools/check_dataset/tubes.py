@@ -13,9 +13,11 @@ from actiondet.config.schema import MultiSportsConfig
 from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.moments import check_leaks
+from data_tools.check_dataset.motion import check_motion
 from data_tools.check_dataset.proposals import check_against_truth, check_persons
 from data_tools.check_dataset.rows import BOX
 from data_tools.check_dataset.settings import check_settings, check_span
+from data_tools.check_dataset.truth import check_copies
 from data_tools.check_dataset.tube_videos import check_tube_videos
 from data_tools.check_dataset.videos import check_videos, find_files, look_at_videos, report_missing, spread
 from evaluation.errors import InputError
@@ -142,6 +144,7 @@ def _boxes(path: str, truth: TubeTruth, report: Report) -> pd.DataFrame:
             f"{int(again.sum())} boxes stand twice with the same label; each counts as a person to be found",
             "delete the copies",
         )
+    check_copies(path, table, report)
     sound: pd.DataFrame = table[~(inverted | flat)].reset_index(drop=True)
     return sound
 
@@ -249,10 +252,14 @@ def _check_files(
     paths = spread(paths, look)
     looked = look_at_videos(paths, None, processes)
     check_videos(data.videos, looked, config.clip.clip_fps, report)
+    readable = {name: path for name, path in paths.items() if looked[name].fault is None}
     for part, truth in truths.items():
         check_tube_videos(paths_of[part], truth, tables[part], looked, report)
+        rates = tables[part]["video"].map({name: looked[name].rate for name in readable})
+        instants = ((tables[part]["moment"] - 1) * 1e6 / rates).fillna(0).round().to_numpy(dtype=np.int64)
+        check_motion(paths_of[part], tables[part], instants, readable, None, processes, report)
     listed = {part: pd.DataFrame({"video": list(truth.test_videos)}) for part, truth in truths.items()}
     check_leaks(listed, paths_of, looked, report)
     check_alike({part: truth.test_videos for part, truth in truths.items()}, data.val.truth, looked, report)
     check_span(config, looked, report)
-    return {name: path for name, path in paths.items() if looked[name].fault is None}
+    return readable

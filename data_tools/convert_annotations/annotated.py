@@ -83,6 +83,8 @@ def annotated_video(
     ordered = sorted(found, key=lambda box: (box.frame, box.track))
     boxes = np.array([box.box for box in ordered], dtype=np.float64).reshape(-1, 4)
     if size is not None:
+        if len(boxes) and np.abs(boxes).max() <= 1:
+            raise InputError(f"{source}: the boxes of video '{name}' look like fractions of the frame; expected pixels")
         boxes = boxes / np.array([*size, *size], dtype=np.float64)
     _check(boxes, ordered, name, source, size, clip)
     boxes = np.clip(boxes, 0, 1)

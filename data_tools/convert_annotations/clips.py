@@ -38,7 +38,10 @@ def find_clips(videos: Sequence[AnnotatedVideo], folder: Path | None, fps: float
     for video in videos:
         twins = [other.source for other in videos if other.name == video.name]
         if len(twins) > 1:
-            raise InputError(f"{twins[1]}: annotates video '{video.name}', and so does {twins[0]}; keep one of them")
+            raise InputError(
+                f"{twins[1]}: annotates video '{video.name}', and so does {twins[0]}; keep one of them "
+                "(jobs of one task: export the whole task instead)"
+            )
     if folder is None:
         if fps is None:
             raise InputError("give --videos, the folder of the video files, or --fps if you have none")

@@ -93,7 +93,7 @@ def _read(path: Path, first_frame: int, clip: bool) -> Iterator[AnnotatedVideo]:
 
 def _content(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as fault:  # JSONDecodeError, UnicodeDecodeError
         raise InputError(f"{path}: is no JSON file ({fault}); expected COCO annotations") from None
     for name in ("images", "annotations", "categories"):
@@ -101,6 +101,12 @@ def _content(path: Path) -> dict[str, Any]:
             raise InputError(f"{path}: has no list '{name}'; expected COCO annotations")
         if not content[name]:
             raise InputError(f"{path}: the list '{name}' is empty; expected annotated frames")
+    for name in ("images", "annotations", "categories", "videos"):
+        for entry in content.get(name) or []:
+            keys = ("id", "image_id", "video_id", "category_id")
+            if not isinstance(entry, dict) or any(isinstance(entry.get(key), (list, dict)) for key in keys):
+                shown = json.dumps(entry)[:80]
+                raise InputError(f"{path}: the list '{name}' holds {shown}; expected an object with plain ids")
     return dict(content)
 
 
@@ -125,9 +131,10 @@ def _image(path: Path, image: dict[str, Any], videos: dict[Any, dict[str, Any]],
     else:
         name = file.parent.name or (numbered[0] if numbered is not None else "")
         name, width, height = name or path.stem, image.get("width"), image.get("height")
-    if not width or not height:
-        raise InputError(f"{path}: image {image.get('id')} ('{file}') has no width and height")
-    return _Image(_without_suffix(name), frame - first_frame, (int(width), int(height)))
+    sides = [int(side) for side in (width, height) if isinstance(side, (int, float)) and side >= 1]
+    if len(sides) < 2:
+        raise InputError(f"{path}: image {image.get('id')} ('{file}') has no width and height in pixels")
+    return _Image(_without_suffix(name), frame - first_frame, (sides[0], sides[1]))
 
 
 def _without_suffix(name: str) -> str:
@@ -142,6 +149,8 @@ def _box(path: Path, annotation: dict[str, Any], image: _Image, label: str) -> R
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path}: annotation {annotation.get('id')} has no bbox [x, y, width, height]") from None
     attributes = annotation.get("attributes") or {}
+    if not isinstance(attributes, dict):
+        raise InputError(f"{path}: annotation {annotation.get('id')} has attributes that are no names with values")
     identities = [home.get(key) for home in (annotation, attributes) for key in ("track_id", "instance_id")]
     track = next((identity for identity in identities if identity is not None), -1)
     if not isinstance(track, int):

@@ -78,12 +78,13 @@ def _root(path: Path) -> Element:
             with zipfile.ZipFile(path) as archive:
                 names = [name for name in archive.namelist() if PurePosixPath(name).name == "annotations.xml"]
                 if len(names) != 1:
-                    raise InputError(f"{path}: holds no annotations.xml; export the task as 'CVAT for video 1.1'")
+                    what = "several annotations.xml" if names else "no annotations.xml"
+                    raise InputError(f"{path}: holds {what}; export each task as 'CVAT for video 1.1'")
                 return ElementTree.fromstring(archive.read(names[0]))
         if path.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty; export the task again as 'CVAT for video 1.1'")
         return ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, zipfile.BadZipFile) as fault:
+    except (ElementTree.ParseError, LookupError, RuntimeError, zipfile.BadZipFile) as fault:  # RuntimeError: encrypted
         raise InputError(f"{path}: is no readable XML or zip file ({fault}); export the task again") from None
 
 
@@ -128,16 +129,27 @@ def _tasks(path: Path, root: Element) -> dict[str, _Task]:
 
 def _task(path: Path, element: Element, meta: Element, inputs: Mapping[tuple[str, str], str], tasks: int) -> _Task:
     file = _text(element, "source") or (_text(meta, "source") if tasks == 1 else "")
-    name = PurePosixPath(file).stem or (path.stem if tasks == 1 else _text(element, "name"))
+    name = PurePosixPath(file.replace("\\", "/")).stem or (path.stem if tasks == 1 else _text(element, "name"))
     size = element.find("original_size")
     if size is None:
         size = meta.find("original_size")
     if size is None:
         raise InputError(f"{path}: lacks <original_size>, the video's width and height; export it from CVAT anew")
-    first = int(_text(element, "start_frame") or 0)
-    frames = _text(element, "stop_frame")
-    last = int(frames) if frames else first + int(_text(element, "size") or 0) - 1
-    return _Task(name, (int(_text(size, "width")), int(_text(size, "height"))), first, last, inputs)
+    first = _whole(path, element, "start_frame") or 0
+    stop = _whole(path, element, "stop_frame")
+    last = stop if stop is not None else first + (_whole(path, element, "size") or 0) - 1
+    width, height = _whole(path, size, "width"), _whole(path, size, "height")
+    if not width or not height:
+        raise InputError(f"{path}: its <original_size> tells no width and height; export it from CVAT anew")
+    return _Task(name, (width, height), first, last, inputs)
+
+
+def _whole(path: Path, element: Element, tag: str) -> int | None:
+    """The number in <tag>; None where there is none."""
+    text = _text(element, tag)
+    if text and not text.isdecimal():
+        raise InputError(f"{path}: <{tag}> is '{text}'; expected a whole number, export it from CVAT anew")
+    return int(text) if text else None
 
 
 def _text(element: Element, tag: str) -> str:
@@ -153,13 +165,14 @@ def _boxes_of(path: Path, number: int, track: Element, task: _Task) -> list[_Sho
         raise InputError(f"{where} ('{label}') is made of <{other}>; persons must be boxes (rectangles)")
     shown = []
     for box in track:
-        if abs(float(box.get("rotation", 0)) % 360) > 0.01:
-            raise InputError(f"{where}, frame {box.get('frame')}: the box is rotated; expected upright boxes")
         try:
+            rotation = float(box.get("rotation", 0))
             x1, y1, x2, y2 = (float(box.attrib[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
             frame = int(box.attrib["frame"])
         except (KeyError, ValueError) as fault:
             raise InputError(f"{where}: a box lacks frame, xtl, ytl, xbr or ybr ({fault}); export it again") from None
+        if not abs(rotation % 360) <= 0.01:
+            raise InputError(f"{where}, frame {frame}: the box is rotated; expected upright boxes")
         remark = Remark(label, tuple(_attribute(label, item, task) for item in box.findall("attribute")))
         raw = RawBox(frame, number, (x1, y1, x2, y2), remark)
         shown.append(_Shown(raw, box.get("outside") == "1", box.get("keyframe", "1") == "1"))
@@ -172,7 +185,7 @@ def _attribute(label: str, item: Element, task: _Task) -> tuple[str, AttributeVa
     if kind == "checkbox" or (not kind and text.lower() in ("true", "false")):
         return name, text.lower() == "true"
     if kind == "number":
-        return name, float(text or 0)
+        return name, 0.0  # tells nothing, whatever it is
     if kind == "text":
         return name, tuple(text.replace(";", ",").split(","))
     return name, text

@@ -100,8 +100,15 @@ def _names(path: Path, sources: Sequence[Path]) -> tuple[str, ...]:
     raise InputError(f"{sources[0]}: holds no file of class names; expected one of {', '.join(_NAME_FILES)}")
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is no text in UTF-8; save it anew") from None
+
+
 def _read_names(path: Path) -> tuple[str, ...]:
-    text = path.read_text(encoding="utf-8")
+    text = _text(path)
     if path.suffix != ".yaml":
         names = [line.strip() for line in text.splitlines() if line.strip()]
     else:
@@ -110,7 +117,7 @@ def _read_names(path: Path) -> tuple[str, ...]:
         except yaml.YAMLError:
             content = None
         found = content.get("names") if isinstance(content, dict) else None
-        if isinstance(found, dict) and sorted(found) == list(range(len(found))):
+        if isinstance(found, dict) and set(found) == set(range(len(found))):
             found = [found[place] for place in range(len(found))]
         if not isinstance(found, list):
             raise InputError(f"{path}: has no 'names:' of the classes 0, 1, ...; expected what ultralytics reads")
@@ -122,7 +129,7 @@ def _read_names(path: Path) -> tuple[str, ...]:
 
 def _boxes(path: Path, frame: int, names: Sequence[str]) -> list[RawBox]:
     boxes = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_text(path).splitlines(), start=1):
         if line.strip():
             boxes.append(_box(f"{path}, line {number}", line.split(), frame, names))
     return boxes

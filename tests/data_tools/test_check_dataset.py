@@ -18,9 +18,9 @@ from actiondet.config import load_config
 from actiondet.video import VideoWriter, stream_frames
 from data_tools.check_dataset.check import check_detection
 from data_tools.check_dataset.findings import Report
-from data_tools.check_dataset.proposals import _best_iou
+from data_tools.check_dataset.recall import best_iou, check_recall
 from evaluation.boxes import iou_matrix
-from evaluation.records import FrameKey
+from evaluation.records import FrameKey, PersonBoxes
 
 CONFIG = Path(__file__).parents[2] / "configs" / "toy" / "slowonly_r18.yaml"
 Plant = Callable[[Path], list[str] | None]
@@ -143,6 +143,12 @@ def code_anew(folder: Path, files: list[Path]) -> None:
             writer.write(cv2.resize(frame, (120, 90), interpolation=cv2.INTER_AREA))
 
 
+def copied(table: list[Row]) -> list[Row]:
+    """The second video gets the truth of the first one."""
+    first = [row for row in table if row[0] == table[0][0]]
+    return [*first, *([table[-1][0], *row[1:]] for row in first)]
+
+
 def freeze(folder: Path, files: list[Path]) -> None:
     frames = [frame for _, frame in stream_frames(files[0])]
     with VideoWriter(files[0], 30, frames[0].shape[1], frames[0].shape[0]) as writer:
@@ -211,13 +217,19 @@ FAULTS: dict[str, tuple[Plant, str]] = {
     "a person drawn twice": (rows(lambda t: [*t, [*t[0][:2], *nudged(t[0][2:6]), "14", "77"]]), "person-drawn-twice"),
     "no such weights": (settings("train.weights=/nowhere.pt"), "weights-missing"),
     "mirrored pictures of left and right": (settings("transform.flip=0.5"), "flip-of-sides"),
+    "the truth of another video": (rows(copied), "truth-copied"),
+    "exclusions on another clock": (
+        write("ava_val_excluded_timestamps.csv", "toy_val_000,0002\ntoy_val_000,0003\n"),
+        "excluded-elsewhere",
+    ),
+    "every proposal twice": (boxes(lambda k, v: (k, np.concatenate([v, v]))), "proposals-twice"),
     "an unknown truth file": (settings("data.val.truth=/nowhere.csv"), "file-missing"),
 }
 
 
 WARNINGS = {
     "proposal-keys", "flip-of-sides", "match-iou", "leak-look-alike", "video-frozen", "clip-longer-than-videos",
-    "box-tiny", "person-drawn-twice",
+    "box-tiny", "person-drawn-twice", "excluded-elsewhere", "proposals-twice",
 }  # fmt: skip
 
 
@@ -275,4 +287,41 @@ def test_the_best_box_of_every_person_is_that_of_its_own_moment() -> None:
         for key, rows in moments.items()
         for row in rows
     ]
-    assert _best_iou(truth, moments, boxes) == pytest.approx(expected)
+    assert best_iou(truth, moments, boxes) == pytest.approx(expected)
+
+
+def walkers(count: int = 8, seconds: int = 12) -> tuple[np.ndarray, dict[FrameKey, np.ndarray]]:
+    """Unit boxes of people who walk, and the rows of each moment of two videos."""
+    rng = np.random.default_rng(1)
+    begin, step = rng.uniform(0.1, 0.3, (2, count, 2)), rng.uniform(-0.02, 0.03, (2, count, 2))
+    at = begin[:, None] + step[:, None] * np.arange(seconds)[None, :, None, None]
+    corners = at.reshape(-1, 2)
+    numbers = np.arange(len(corners)).reshape(2, seconds, count)
+    moments = {FrameKey("ab"[video], second): numbers[video, second] for video in (0, 1) for second in range(seconds)}
+    return np.concatenate([corners, corners + [0.1, 0.25]], axis=1), moments
+
+
+def recall_codes(found: dict[FrameKey, np.ndarray]) -> dict[str, str]:
+    truth, moments = walkers()
+    report = Report()
+    persons = {key: PersonBoxes(key, boxes, np.ones(len(boxes))) for key, boxes in found.items()}
+    check_recall("train", "boxes.pkl", truth, moments, persons, 0.5, 0.5, report)
+    return {finding.code: finding.message for finding in report.findings}
+
+
+def test_proposals_of_the_moment_before_or_after_are_told_from_sound_ones() -> None:
+    truth, moments = walkers()
+    sound = {key: truth[rows] + 0.003 for key, rows in moments.items()}
+    assert recall_codes(sound) == {}
+    late = {FrameKey(key.video, key.moment + 1): boxes for key, boxes in sound.items()}
+    assert "next moment" in recall_codes(late)["moments-shifted"]
+    late_in_one = {**sound, **{key: boxes for key, boxes in late.items() if key.video == "b"}}
+    assert "the persons of b fit the boxes of the next" in recall_codes(late_in_one)["moments-shifted"]
+
+
+def test_proposals_that_fit_when_read_otherwise_are_an_error_even_where_many_overlap() -> None:
+    truth, moments = walkers()
+    turned = {key: 1 - truth[rows][:, [0, 3, 2, 1]] for key, rows in moments.items()}
+    for boxes in turned.values():
+        boxes[:, [0, 2]] = 1 - boxes[:, [0, 2]]
+    assert "read as upside down" in recall_codes(turned)["proposal-recall"]

@@ -414,6 +414,15 @@ FAULTS: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
         [],
         r"holds no \.xml or \.zip file",
     ),
+    "a width that is none": (edit("<width>100<", "<width>wide<"), [], "<width> is 'wide'; expected a whole number"),
+    "no width": (edit("<width>100<", "<width><"), [], "tells no width and height"),
+    "a rotation that is none": (edit('z_order="0"', 'z_order="0" rotation="x"'), [], "could not convert"),
+    "fractions": (cvat_fault(track_with(boxes=still((0.1, 0.2, 0.3, 0.8)))), [], "look like fractions of the frame"),
+    "an unknown alphabet": (
+        edit("<annotations>", '<?xml version="1.0" encoding="x"?><annotations>'),
+        [],
+        "no readable",
+    ),
     "a rate that is no number": (lambda folder: None, ["--every", "often"], "--every often"),
     "no rate": (lambda folder: None, ["--every", "0"], "--every 0"),
     "a share of all": (lambda folder: None, ["--val-share", "1"], "--val-share 1"),
@@ -445,6 +454,9 @@ COCO_FAULTS: dict[str, tuple[Callable[[dict[str, list[dict[str, object]]]], obje
     "no size": (lambda c: c["images"][0].pop("width"), "has no width and height"),
     "two sizes": (lambda c: c["images"][0].update(width=200), "differ in size"),
     "nothing annotated": (lambda c: c["annotations"].clear(), "the list 'annotations' is empty"),
+    "a frame that is a number": (lambda c: c["images"].append(3), "the list 'images' holds 3"),  # type: ignore[arg-type]
+    "attributes without values": (lambda c: c["annotations"][0].update(attributes=["wave"]), "no names with values"),
+    "a width that is a word": (lambda c: c["images"][0].update(width="wide"), "has no width and height in pixels"),
     "a name of Roboflow's": (lambda c: c["images"][0].update(file_name="a_mp4-1_jpg.rf.3f.jpg"), "named by Roboflow"),
     "no number": (
         lambda c: (c["images"][0].pop("frame_id"), c["images"][0].update(file_name="x.jpg")),
@@ -485,6 +497,13 @@ def test_faults_of_yolo_files(clips: Path, run: Callable[..., Path], fault: str,
     text, message = YOLO_FAULTS[fault]
     (tmp_path / "yolo" / "a_1.txt").write_text(text)
     with pytest.raises(InputError, match=message):
+        run(tmp_path / "yolo", "yolo")
+
+
+def test_yolo_of_another_alphabet_says_so(clips: Path, run: Callable[..., Path], tmp_path: Path) -> None:
+    yolo(tmp_path / "yolo", layout="ultralytics")
+    (tmp_path / "yolo" / "data.yaml").write_bytes(b"names: [st\xe4nd, wave]")
+    with pytest.raises(InputError, match=r"data\.yaml: is no text in UTF-8"):
         run(tmp_path / "yolo", "yolo")
 
 
