@@ -28,6 +28,18 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def read_text(path: str | os.PathLike[str]) -> str:
+    """What a text file holds, every line's end as a line feed, without the mark that Windows' programs begin with.
+
+    Raises:
+        InputError: it is not written in UTF-8. OSError: it cannot be read.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{os.fspath(path)}: not a text file in UTF-8; save it as one") from None
+
+
 # What a pickle of arrays and plain containers needs; everything else could run code.
 _ADMITTED = {
     ("numpy", "dtype"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.errors import InputError
+from evaluation.files import read_text
 
 _SPLITS = {"train": "train", "val": "val", "validate": "val", "validation": "val", "test": "test"}
 _COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
@@ -47,7 +48,7 @@ class KineticsClip:
 
 def is_kinetics_table(path: str | os.PathLike[str]) -> bool:
     """Whether a file begins with the heading of the official tables."""
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
+    with Path(path).open(encoding="utf-8-sig", errors="replace") as file:
         return "youtube_id" in file.readline().strip().split(",")
 
 
@@ -59,15 +60,14 @@ def read_kinetics_table(path: str | os.PathLike[str]) -> list[KineticsClip]:
     Raises:
         InputError: a missing column, or a row that is no clip, with its line. OSError: the file cannot be read.
     """
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        lacking = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-        if lacking:
-            raise InputError(
-                f"{path}: has no column {', '.join(lacking)}; expected the official table with the heading "
-                f"{','.join(_COLUMNS)}"
-            )
-        return [_clip(record, os.fspath(path), reader.line_num) for record in reader if record["label"]]
+    reader = csv.DictReader(read_text(path).split("\n"))
+    lacking = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+    if lacking:
+        raise InputError(
+            f"{path}: has no column {', '.join(lacking)}; expected the official table with the heading "
+            f"{','.join(_COLUMNS)}"
+        )
+    return [_clip(record, os.fspath(path), reader.line_num) for record in reader if record["label"]]
 
 
 def _clip(record: dict[str, str], path: str, line: int) -> KineticsClip:
