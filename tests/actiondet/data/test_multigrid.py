@@ -11,6 +11,7 @@ from actiondet.data.multigrid import (
     PlainRecipe,
     Plan,
     batches,
+    count_batches,
     norm_plan,
     plan,
     short_cycle,
@@ -165,6 +166,8 @@ def test_batches_take_turns_and_a_rest_is_dropped() -> None:
     cut = list(batches(range(31), turns))
     assert [(number, len(indices)) for number, indices in cut] == [(0, 8), (1, 4), (2, 2), (0, 8), (1, 4), (2, 2)]
     assert [index for _, indices in cut for index in indices] == list(range(28))
+    for length in range(60):
+        assert count_batches(length, turns) == len(list(batches(range(length), turns)))
 
 
 @pytest.mark.parametrize(
