@@ -94,7 +94,10 @@ def _fields(text: str) -> tuple[list[str], str]:
             return fields, ",".join(fields[:-1])
     whole, _, label = text.strip().replace("\t", " ").rpartition(" ")
     head, blank, count = whole.rstrip().rpartition(" ")
-    return [head.rstrip(), count, label] if blank and NUMBER.fullmatch(count) else [whole.rstrip(), label], whole.rstrip()
+    return [head.rstrip(), count, label] if blank and NUMBER.fullmatch(count) else [
+        whole.rstrip(),
+        label,
+    ], whole.rstrip()
 
 
 def read_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def written(folder: Path, text: str) -> Path:
         ("\ufeffxyz,250,12\n", ["xyz"], [12], [250]),
         ("a b.mp4 1\r\nc.mp4 0\r\n", ["a b.mp4", "c.mp4"], [1, 0], None),
         ("he, she.mp4 1\nc.mp4 0\n", ["he, she.mp4", "c.mp4"], [1, 0], None),
-        ("he, she.mp4,1\n\"I, too.mp4\",0\n", ["he,she.mp4", "I, too.mp4"], [1, 0], None),
+        ('he, she.mp4,1\n"I, too.mp4",0\n', ["he,she.mp4", "I, too.mp4"], [1, 0], None),
     ],
 )
 def test_every_dialect_of_a_list_is_read(
