@@ -68,7 +68,7 @@ class SplitBatchNorm3d(nn.BatchNorm3d):
         clips = input.float()
         axes = (0, 2, 3, 4)
         moments: Tensor = _GroupSum.apply(torch.stack([clips.mean(axes), clips.square().mean(axes)]), group)
-        mean, square = moments / group.size()
+        mean, square = (moments / group.size()).unbind()
         variance = (square - mean.square()).clamp(min=0)
         number = clips[:, 0].numel() * group.size()
         self._keep(mean, variance * number / (number - 1))

@@ -137,7 +137,7 @@ def test_too_few_videos_for_a_batch_are_said_to_be_too_few(config: Config, toy: 
         ("train.accumulate=2", "set train.accumulate=1"),
         ("train.schedule.factors=[0.5, 0.1]", r"set train.schedule.factors=\[\]"),
         ("clip.frames=6", "clip.frames 6 has none"),
-        ("model.backbone={name: slowfast, alpha: 4}", r"clip.frames 8 .* alpha 4 times 4 \(multigrid begins"),
+        ("model.backbone={name: slowfast, alpha: 4, beta_inv: 4}", r"clip.frames 8 .*alpha 4 times 4"),
         ("train.freeze_norm=true", "set precise_norm=0 or train.freeze_norm=false"),
         ("multigrid={long_cycle: false, short_cycle: false}", "set multigrid=null"),
     ],
