@@ -59,6 +59,11 @@ class OnnxNetwork:
             self._session = runtime.InferenceSession(os.fspath(path), providers=list(PROVIDERS[device]))
         except Exception as fault:  # its own classes, derived from nothing in particular
             raise InputError(f"{os.fspath(path)}: onnxruntime cannot read it ({str(fault).splitlines()[0]})") from None
+        if PROVIDERS[device][0] not in self._session.get_providers():  # it falls back without failing
+            raise InputError(
+                f"onnxruntime cannot run on '{device}' here; expected a GPU with its driver and the libraries that "
+                f"onnxruntime's {PROVIDERS[device][0]} needs"
+            )
         said = self._session.get_modelmeta().custom_metadata_map
         if said.get("format") != FORMAT:
             raise InputError(f"{os.fspath(path)}: an ONNX file, but not one that tools/export.py wrote")

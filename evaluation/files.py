@@ -37,15 +37,17 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """Read a text file in UTF-8, with or without a byte order mark.
+    """What a text file holds, every line's end as a line feed, without the mark that Windows' programs begin with.
 
     Raises:
-        InputError: it is no such text. OSError: it cannot be read.
+        InputError: it is not written in UTF-8. OSError: it cannot be read.
     """
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file in UTF-8; if it is an archive, give what is in it") from None
+        raise InputError(
+            f"{os.fspath(path)}: not a text file in UTF-8; if it is an archive, give what is in it, else save it in UTF-8"
+        ) from None
 
 
 # What a pickle of arrays and plain containers needs; everything else could run code.

@@ -7,6 +7,7 @@ One video, or every video below a folder. Without --config, the weights must be 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -36,18 +37,23 @@ def find_inputs(path: Path) -> list[Path]:
 
 def by_torch(arguments: argparse.Namespace, clips: int, crops: int) -> tuple[Recognize, tuple[str, ...]]:
     """What scores a video, and the names of the scores."""
-    import torch
-
     from actiondet.config import load_recognition_config
-    from actiondet.engine.recognize import load_recognizer
+    from evaluation.errors import InputError
 
-    device = arguments.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if importlib.util.find_spec("torch") is None:
+        raise InputError("--weights needs torch, which is not installed; give --model F.onnx (of tools/export.py)")
+    from actiondet.engine.devices import choose_device
+    from actiondet.engine.recognize import load_recognizer
+    from actiondet.models.weights.download import choose_weights
+
+    device = choose_device(arguments.device)
     config = load_recognition_config(arguments.config) if arguments.config else None
+    weights = choose_weights(arguments.weights, config.published.weights) if config else arguments.weights
     views = (clips, 3 if crops == 3 else 1)
     precision = arguments.precision or "float32"
-    recognizer = load_recognizer(arguments.weights, config=config, views=views, device=device, precision=precision)
+    recognizer = load_recognizer(weights, config=config, views=views, device=device, precision=precision)
+    if config and recognizer.classes[0] == "0":
+        print("predict.py: classes are told by number: the file that data.classes names is not here", file=sys.stderr)
     return recognizer, recognizer.classes
 
 
@@ -64,12 +70,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Name what videos show.")
     parser.add_argument("--input", required=True, type=Path, metavar="P", help="a video, or a folder of videos")
     network = parser.add_mutually_exclusive_group(required=True)
-    network.add_argument("--weights", metavar="F", help="checkpoint of tools/train_rec.py")
+    network.add_argument(
+        "--weights",
+        metavar="F",
+        help="checkpoint of tools/train_rec.py; with --config, of another toolkit, or 'published'",
+    )
     network.add_argument("--model", metavar="F.onnx", help="recogniser of tools/export.py")
     parser.add_argument("--config", metavar="C", help="YAML file of configs/, for weights of another toolkit")
     parser.add_argument("--top", type=int, default=5, metavar="K", help="classes to print (default: 5)")
     parser.add_argument("--views", default="1x1", metavar="CxS", help="clips x crops (default: the centre, 1x1)")
     parser.add_argument("--json", type=Path, metavar="J", help="write classes and scores of every video")
+    parser.add_argument(
+        "--import", dest="modules", action="append", default=[], metavar="M", help="load a module first"
+    )
     parser.add_argument(
         "--device",
         default="auto",
@@ -94,6 +107,9 @@ def main() -> int:
     if arguments.weights and arguments.device == "tensorrt":
         parser.error("--device tensorrt runs exported networks; give --model")
 
+    from actiondet.config import import_modules
+
+    import_modules(arguments.modules)
     videos = find_inputs(arguments.input)
     if arguments.model:
         recognizer, classes = by_onnx(arguments, int(clips))

@@ -4,6 +4,7 @@ from actiondet.config.choice import Choice, Settings
 from actiondet.config.compare import differing_settings
 from actiondet.config.load import (
     dump_config,
+    import_modules,
     json_schema,
     load_config,
     load_config_by_task,
@@ -32,6 +33,7 @@ __all__ = [
     "VideoDataConfig",
     "differing_settings",
     "dump_config",
+    "import_modules",
     "json_schema",
     "load_config",
     "load_config_by_task",

@@ -69,12 +69,21 @@ def load_config_by_task(
     return validate_config(DetectionConfig, tree)
 
 
-def _read_with_arguments(path: str | Path, overrides: Sequence[str], modules: Sequence[str]) -> Value:
+def import_modules(modules: Sequence[str]) -> None:
+    """Import `modules` (`--import`), whose classes then join the open families.
+
+    Raises:
+        ConfigError: Python does not find one of them.
+    """
     for module in modules:
         try:
             importlib.import_module(module)
         except ImportError as fault:
             raise ConfigError(f"--import {module}: {fault}; expected a module that Python finds on its path") from fault
+
+
+def _read_with_arguments(path: str | Path, overrides: Sequence[str], modules: Sequence[str]) -> Value:
+    import_modules(modules)
     # The arguments are merged with each other first, so that `persons.threshold=0.3 persons.name=hog` means the same in
     # either order.
     arguments = functools.reduce(_merge, map(_parse_override, overrides), Value({}, COMMAND_LINE))

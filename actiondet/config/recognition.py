@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
 
 from actiondet.config.choice import Choice, Settings, one_of
-from actiondet.config.networks import RecognizerConfig
+from actiondet.config.networks import RecognizerConfig, SlowFastConfig
 from actiondet.config.schema import FrameFolderConfig, PublishedConfig, TrainConfig, UnitFloat
 
 Sampling = Literal["mmaction2", "pyslowfast", "uniform"]
@@ -140,7 +140,8 @@ class MultigridConfig(Settings):
     epoch_factor: PositiveFloat = 1.5
     """How many times the recipe's clips are seen."""
     norm_base: PositiveInt = 8
-    """Clips over which batch norm takes its statistics; larger batches are split."""
+    """Clips over which batch norm takes its statistics; larger batches are split, smaller ones are taken together with
+    those of other processes."""
     validations: NonNegativeInt = 3
     """In each stage of the long cycle, about; the last is at its end. 0: every `train.validate_every` epochs."""
 
@@ -183,10 +184,34 @@ class RecognitionConfig(Settings):
             raise ValueError("multigrid chooses the batches itself; set train.accumulate=1 train.max_steps=null")
         if self.clip.train_strides is not None:
             raise ValueError("multigrid chooses the strides itself; set clip.train_strides=null")
+        if self.train.schedule.factors:
+            raise ValueError("multigrid lets the rate fall by train.schedule.gamma; set train.schedule.factors=[]")
         if self.train.repeat_threshold is not None:
             raise ValueError("multigrid shows every video equally often; set train.repeat_threshold=null")
         if self.clip.frames % 4:
             raise ValueError(f"multigrid begins with a quarter of the frames; clip.frames {self.clip.frames} has none")
+        return self
+
+    @model_validator(mode="after")
+    def _check_pathways(self) -> RecognitionConfig:
+        backbone = self.model.backbone
+        if not isinstance(backbone, SlowFastConfig):
+            return self
+        quarter = self.multigrid is not None and self.multigrid.long_cycle
+        if self.clip.frames % (backbone.alpha * (4 if quarter else 1)):
+            why = " times 4 (multigrid begins with a quarter of the frames)" if quarter else ""
+            raise ValueError(
+                f"clip.frames {self.clip.frames} is not a multiple of model.backbone.alpha {backbone.alpha}{why}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_norm(self) -> RecognitionConfig:
+        if self.precise_norm and self.train.freeze_norm:
+            raise ValueError(
+                "train.freeze_norm keeps the statistics that precise_norm measures anew; set precise_norm=0 or "
+                "train.freeze_norm=false"
+            )
         return self
 
     @model_validator(mode="after")

@@ -229,6 +229,13 @@ def batches(indices: Sequence[int], turns: Sequence[Turn]) -> Iterator[tuple[int
         number = (number + 1) % len(turns)
 
 
+def count_batches(length: int, turns: Sequence[Turn]) -> int:
+    """How many batches `batches` cuts `length` indices into; the loop asks this of every epoch in every step."""
+    rounds, rest = divmod(length, sum(turn.batch for turn in turns))
+    filled = accumulate(turn.batch for turn in turns)
+    return rounds * len(turns) + sum(end <= rest for end in filled)
+
+
 @dataclass(frozen=True)
 class NormPlan:
     """How batch norm goes about a batch: over `splits` parts of it, or over `devices` processes together."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch.utils.data import Sampler
 
 from actiondet.data.loading import ClipShape, Draw, shared_order
-from actiondet.data.multigrid import Plan, Turn, batches, short_cycle, short_sides
+from actiondet.data.multigrid import Plan, Turn, batches, count_batches, short_cycle, short_sides
 
 
 class MultigridSampler(Sampler[list[Draw]]):
@@ -39,8 +39,7 @@ class MultigridSampler(Sampler[list[Draw]]):
 
     def batches_in(self, epoch: int) -> int:
         """How many batches this process reads in `epoch`."""
-        mine = range(-(-self._length // self._world_size))
-        return sum(1 for _ in batches(mine, self._turns(epoch)))
+        return count_batches(-(-self._length // self._world_size), self._turns(epoch))
 
     def __iter__(self) -> Iterator[list[Draw]]:
         stage, turns = self._plan.stage_at(self._epoch), self._turns(self._epoch)

@@ -70,7 +70,8 @@ def square_windows(
         height, width: of the frame, at least `side`.
         side: of the square.
         crops: 1 or 3. Three are first end, last end, middle (MMAction2's order).
-        rounding: of the middle's place where a pixel is left over: down in MMAction2, up in PySlowFast.
+        rounding: of the middle's place where a pixel is left over: down in MMAction2, whose last crop begins at twice
+            that place and so one pixel before the end; up in PySlowFast.
     """
     extra = 1 if rounding == "up" else 0
     top, left = (height - side + extra) // 2, (width - side + extra) // 2
@@ -78,8 +79,10 @@ def square_windows(
     if crops == 1:
         return [middle]
     if height > width:
-        return [(0, left, side, side), (height - side, left, side, side), middle]
-    return [(top, 0, side, side), (top, width - side, side, side), middle]
+        last = height - side if rounding == "up" else 2 * top
+        return [(0, left, side, side), (last, left, side, side), middle]
+    last = width - side if rounding == "up" else 2 * left
+    return [(top, 0, side, side), (top, last, side, side), middle]
 
 
 def scaled(frames: Frames, short_side: int, at_least: int = 1) -> Tensor:

@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from actiondet.config.schema import TrainConfig
+from evaluation.errors import InputError
 
 
 def launch(*, precision: str = "32-true") -> Fabric:
@@ -25,6 +26,21 @@ def launch(*, precision: str = "32-true") -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; of "auto" a GPU where there is one, else the CPU.
+
+    Raises:
+        InputError: it is not here, or torch cannot use it.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as fault:
+        reason = str(fault).splitlines()[0]
+        raise InputError(f"--device {name}: torch cannot use it ({reason}); expected auto or cpu") from None
 
 
 def total(fabric: Fabric, value: Tensor | float) -> float:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import torch
 from lightning_fabric import Fabric
+from torch.distributed import ProcessGroup
 from torch.utils.data import DataLoader
 
 from actiondet.config import RecognitionConfig
@@ -84,13 +87,14 @@ class MultigridTask(RecognitionTask):
     """Training a recogniser on clips whose size changes.
 
     Nothing is rebuilt when it does: convolutions take any size, the optimizer keeps its state, and batch norm is told
-    into how many parts to split the next batches.
+    into how many parts to split the next batches, or with how many processes to share small ones.
     """
 
     def __init__(self, config: RecognitionConfig, multigrid: MultigridConfig, fabric: Fabric) -> None:
         super().__init__(config, fabric)
         use_split_norm(self.network)
         self._norm_base = multigrid.norm_base
+        self._groups: dict[int, ProcessGroup] = {}
         self._plan = plan_multigrid(config, multigrid, processes=fabric.world_size)
         self._stages_sampler = MultigridSampler(
             len(self._train),
@@ -124,6 +128,14 @@ class MultigridTask(RecognitionTask):
     def loader(self, *, epoch: int, start: int) -> DataLoader[Loaded[VideoBatch]]:
         """Videos in the epoch's random order, as clips of its stage's sizes."""
         batch = self.config.train.batch * self._plan.stage_at(epoch).batch_factor
-        set_splits(self.network, norm_plan(batch, base=self._norm_base).splits)
+        norm = norm_plan(batch, base=self._norm_base)
+        set_splits(self.network, norm.splits, group=self._processes(norm.devices))
         self._stages_sampler.set_position(epoch=epoch, start=start)
         return self._stages_loader
+
+    def _processes(self, number: int) -> ProcessGroup | None:
+        """This process and its neighbours, `number` of them as far as they share out evenly; None if it is alone."""
+        size = math.gcd(number, self.fabric.world_size)
+        if size > 1 and size not in self._groups:
+            self._groups[size], _ = torch.distributed.new_subgroups(group_size=size)
+        return self._groups.get(size)

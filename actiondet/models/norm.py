@@ -1,13 +1,17 @@
-"""Batch norm over parts of a batch, and its statistics measured anew."""
+"""Batch norm over parts of a batch or over several processes, and its statistics measured anew."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+import torch.distributed
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributed import ProcessGroup
 
 
 class SplitBatchNorm3d(nn.BatchNorm3d):
@@ -19,10 +23,13 @@ class SplitBatchNorm3d(nn.BatchNorm3d):
     variance of their means. So the weights have the names and shapes of plain batch norm.
 
     Attributes:
-        splits: 1 is plain batch norm.
+        splits: 1 is plain batch norm. A batch that cannot be divided so (a video could not be read) is divided into
+            as many as it can.
+        group: processes whose batches, of one size, are normalised as one; None for this process alone.
     """
 
     splits: int = 1
+    group: ProcessGroup | None = None
 
     @classmethod
     def taking_over(cls, norm: nn.BatchNorm3d) -> SplitBatchNorm3d:
@@ -34,39 +41,67 @@ class SplitBatchNorm3d(nn.BatchNorm3d):
         return split.train(norm.training)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise (N, C, T, H, W).
-
-        Raises:
-            ValueError: N is no multiple of `splits`.
-        """
-        if not self.training or self.splits == 1:
-            return super().forward(input)
+        """Normalise (N, C, T, H, W)."""
         count, channels = input.shape[:2]
-        if count % self.splits:
-            raise ValueError(f"a batch of {count} clips cannot be split into {self.splits}")
-        assert self.momentum is not None
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        means, variances = input.new_zeros(2, self.splits * channels)
-        folded = input.reshape(count // self.splits, self.splits * channels, *input.shape[2:])
+        splits = math.gcd(count, self.splits)
+        if self.training and self.group is not None:
+            return self._over_processes(input, self.group)
+        if not self.training or splits == 1:
+            return super().forward(input)
+        means, variances = self.weight.new_zeros(2, splits * channels)  # float32, too, where `input` is not
+        folded = input.reshape(count // splits, splits * channels, *input.shape[2:])
         # Momentum 1: what comes back in `means` and `variances` are those of this batch.
         normed = F.batch_norm(
             folded,
             means,
             variances,
-            self.weight.repeat(self.splits),
-            self.bias.repeat(self.splits),
+            self.weight.repeat(splits),
+            self.bias.repeat(splits),
             training=True,
             momentum=1.0,
             eps=self.eps,
         )
-        with torch.no_grad():
-            mean, variance = aggregate(means.view(self.splits, -1), variances.view(self.splits, -1))
-            self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
-            self.running_var.lerp_(variance.to(self.running_var), self.momentum)
-            if self.num_batches_tracked is not None:
-                self.num_batches_tracked += 1
+        self._keep(*aggregate(means.view(splits, -1), variances.view(splits, -1)))
         return normed.reshape(input.shape)
+
+    def _over_processes(self, input: Tensor, group: ProcessGroup) -> Tensor:
+        clips = input.float()
+        axes = (0, 2, 3, 4)
+        moments: Tensor = _GroupSum.apply(torch.stack([clips.mean(axes), clips.square().mean(axes)]), group)
+        mean, square = (moments / group.size()).unbind()
+        variance = (square - mean.square()).clamp(min=0)
+        number = clips[:, 0].numel() * group.size()
+        self._keep(mean, variance * number / (number - 1))
+        scale = (self.weight * (variance + self.eps).rsqrt()).view(-1, 1, 1, 1)
+        return ((clips - mean.view(-1, 1, 1, 1)) * scale + self.bias.view(-1, 1, 1, 1)).to(input.dtype)
+
+    @torch.no_grad()
+    def _keep(self, mean: Tensor, variance: Tensor) -> None:
+        """Let the running statistics follow those of a batch."""
+        assert self.momentum is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
+        self.running_var.lerp_(variance.to(self.running_var), self.momentum)
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
+
+
+class _GroupSum(torch.autograd.Function):
+    """The sum over a group of processes; the gradient of each summand is the sum of their gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, group: ProcessGroup) -> Tensor:
+        ctx.group = group
+        total = value.clone()
+        torch.distributed.all_reduce(total, group=group)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        total = gradient.contiguous().clone()
+        torch.distributed.all_reduce(total, group=ctx.group)
+        return total, None
 
 
 def aggregate(means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
@@ -82,11 +117,11 @@ def use_split_norm(network: nn.Module) -> None:
                 setattr(module, name, SplitBatchNorm3d.taking_over(child))
 
 
-def set_splits(network: nn.Module, splits: int) -> None:
-    """Choose into how many parts the split norms of `network` divide a batch."""
+def set_splits(network: nn.Module, splits: int, *, group: ProcessGroup | None = None) -> None:
+    """Choose into how many parts the split norms of `network` divide a batch, or whose batches they take as one."""
     for module in network.modules():
         if isinstance(module, SplitBatchNorm3d):
-            module.splits = splits
+            module.splits, module.group = splits, group
 
 
 @torch.no_grad()

@@ -15,6 +15,8 @@ from evaluation.errors import InputError
 from evaluation.files import read_text
 from evaluation.records import IntArray
 
+NUMBER = re.compile(r"\d{1,9}")
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class VideoList:
@@ -55,7 +57,7 @@ def read_video_list(path: str | os.PathLike[str]) -> VideoList:
     if not rows:
         raise InputError(f"{path}: lists no videos; expected a line `path label` for each")
     lines = [line for line, _, _ in rows]
-    counted = all(len(fields) == 3 and fields[1].isdigit() for _, fields, _ in rows)
+    counted = all(len(fields) == 3 and NUMBER.fullmatch(fields[1]) for _, fields, _ in rows)
     names = [fields[0] if counted else whole for _, fields, whole in rows]
     return VideoList(
         path=os.fspath(path),
@@ -73,7 +75,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str], str]]:
         if not text.strip():
             continue
         fields, whole = _fields(text)
-        if not re.fullmatch(r"\d+", fields[-1]) or len(fields) not in (2, 3) or not fields[0]:
+        if not NUMBER.fullmatch(fields[-1]) or len(fields) not in (2, 3) or not fields[0]:
             if first and "," in text and not any(char.isdigit() for char in text):
                 first = False  # a heading
                 continue
@@ -88,19 +90,27 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str], str]]:
 def _fields(text: str) -> tuple[list[str], str]:
     if "," in text:
         fields = [field.strip() for field in next(csv.reader([text], skipinitialspace=True))]
-        return fields, ",".join(fields[:-1])
+        if NUMBER.fullmatch(fields[-1]):  # else the comma is part of a path in a list parted by blanks
+            return fields, ",".join(fields[:-1])
     whole, _, label = text.strip().replace("\t", " ").rpartition(" ")
     head, blank, count = whole.rstrip().rpartition(" ")
-    return [head.rstrip(), count, label] if blank and count.isdigit() else [whole.rstrip(), label], whole.rstrip()
+    return [head.rstrip(), count, label] if blank and NUMBER.fullmatch(count) else [
+        whole.rstrip(),
+        label,
+    ], whole.rstrip()
 
 
 def read_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Read the names of the labels: line by line from label 0, or as lines `label name` or `name,label`.
 
+    A heading `id,name` is passed over.
+
     Raises:
         InputError: no names, or numbers that are not 0, 1, 2, ... OSError: the file cannot be read.
     """
     lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    if len(lines) > 1 and re.fullmatch(r"id\s*,\s*\w+|\w+\s*,\s*id", lines[0]):
+        del lines[0]  # the heading of a table `id,name`
     if not lines:
         raise InputError(f"{path}: holds no class names; expected one a line, label 0 first")
     numbered = [re.fullmatch(r"(\d+)[\s,]+(.+)", line) for line in lines]

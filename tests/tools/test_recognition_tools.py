@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from actiondet.config import load_recognition_config
 from actiondet.data.recognition import build_train_videos, find_labelled_videos
@@ -159,6 +160,17 @@ def test_predict_in_bfloat16_says_nearly_the_same(
         scores.append({each["class"]: each["score"] for each in best})
     assert scores[0] != scores[1]
     assert scores[0] == pytest.approx(scores[1], abs=0.02)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_told_in_one_sentence(
+    films: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--input", str(films / "val/left0.mp4"), "--weights", str(trained / "best.pt"), "--device", "cuda"]
+    assert run_tool(monkeypatch, "predict.py", *arguments) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("predict.py: --device cuda: torch cannot use it (")
+    assert "\n" not in error
 
 
 def a_label_out_of_range(films: Path) -> list[str]:

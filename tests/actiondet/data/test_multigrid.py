@@ -11,6 +11,7 @@ from actiondet.data.multigrid import (
     PlainRecipe,
     Plan,
     batches,
+    count_batches,
     norm_plan,
     plan,
     short_cycle,
@@ -107,23 +108,47 @@ def test_weights_are_evaluated_when_pyslowfast_does(name: str) -> None:
     assert found == [row["checkpoint"] for row in table["epochs"]]
 
 
-def test_a_long_cycle_alone_is_that_of_paddlevideo() -> None:
-    table = golden("paddle_k400_long_only")
-    made = plan(recipe(golden("k400_slowfast_8x8")["base"]), long_cycle=True, short_cycle=False)
+@pytest.mark.parametrize(
+    ("table", "base"),
+    [
+        ("paddle_k400_slowfast_8x8", "k400_slowfast_8x8"),
+        ("paddle_k400_long_only", "k400_slowfast_8x8_long_only"),
+        ("paddle_k400_short_only", "k400_slowfast_8x8_short_only"),
+    ],
+)
+def test_both_cycles_and_either_alone_are_those_of_paddlevideo(table: str, base: str) -> None:
+    expected, made = golden(table), planned(golden(base))
+    assert made.epochs == expected["total_epochs"]
+    assert list(made.lr_edges) == expected["lr"]["steps"]
+    assert made.lr_factors == pytest.approx(expected["lr"]["lrs"][: len(made.lr_factors)])
     rows = [[stage.step, stage.batch_factor, stage.frames, stage.crop, stage.end] for stage in made.stages]
-    assert rows == [list(row.values()) for row in table["long_cycle_schedule"]]
-    assert list(made.lr_edges) == table["lr"]["steps"]
-    assert made.lr_factors == pytest.approx(table["lr"]["lrs"])
-    assert made.epochs == table["lr"]["max_epoch"]
-    # PaddleVideo takes clips of 158 pixels out of frames of 256 and more: a defect; the range follows the crop.
-    assert {tuple(row["short_cycle"][0]["jitter"]) for row in table["stages"]} == {(256, 320)}
-    assert short_sides(made.plain, 158) == (181, 320)
+    if expected["long_cycle_schedule"]:
+        assert rows == [list(row.values()) for row in expected["long_cycle_schedule"]]
+    for row in expected["stages"]:
+        stage = made.stage_at(row["first_epoch"])
+        batch = 8 * stage.batch_factor
+        assert (batch, stage.frames, stage.crop) == (row["batch_single_card"], row["num_frames"], row["crop"])
+        norm = norm_plan(batch)
+        assert (norm.kind == "split") == (row["bn"] == "sub_batchnorm")
+        assert norm.splits == (row["splits"] if norm.kind == "split" else 1)
+        # Of a long cycle alone PaddleVideo tells the third batch as the only one.
+        turns = short_cycle(made.plain, stage, batch=batch)[-len(row["short_cycle"]) :]
+        found = [(turn.batch, turn.crop) for turn in turns]
+        assert found == [(turn["batch_single_card"], turn["crop"]) for turn in row["short_cycle"]]
 
 
-def test_a_short_cycle_alone_lasts_as_long_as_it_should() -> None:
-    # PaddleVideo multiplies the epochs by themselves: 57121.
-    made = plan(recipe(golden("k400_slowfast_8x8")["base"]), long_cycle=False, short_cycle=True)
-    assert (made.epochs, len(made.stages)) == (358, 1)
+def test_defects_of_the_toolkits_are_put_right() -> None:
+    # PySlowFast fails without a short cycle.
+    assert golden("k400_slowfast_8x8_long_only")["error"].startswith("IndexError")
+    long_only = planned(golden("k400_slowfast_8x8_long_only"))
+    assert (long_only.epochs, len(long_only.stages)) == (358, 13)
+    # Without a long cycle PaddleVideo multiplies the epochs by themselves.
+    assert golden("paddle_k400_short_only")["lr"]["max_epoch"] == 57121
+    assert planned(golden("k400_slowfast_8x8_short_only")).epochs == 358
+    # PaddleVideo takes clips of 158 pixels out of frames of 256 and more; the range follows the crop.
+    stage = golden("paddle_k400_slowfast_8x8")["stages"][0]
+    assert (stage["crop"], stage["short_cycle"][2]["jitter"]) == (158, [256, 320])
+    assert short_sides(long_only.plain, 158) == (181, 320)
 
 
 def test_a_stage_without_epochs_is_never_entered() -> None:
@@ -141,6 +166,8 @@ def test_batches_take_turns_and_a_rest_is_dropped() -> None:
     cut = list(batches(range(31), turns))
     assert [(number, len(indices)) for number, indices in cut] == [(0, 8), (1, 4), (2, 2), (0, 8), (1, 4), (2, 2)]
     assert [index for _, indices in cut for index in indices] == list(range(28))
+    for length in range(60):
+        assert count_batches(length, turns) == len(list(batches(range(length), turns)))
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from actiondet.config import DetectionConfig, RecognitionConfig, load_config, load_recognition_config
+from actiondet.config import DetectionConfig, RecognitionConfig, load_config, load_recognition_config, parse_config_of
 from actiondet.data.transforms import BoxedClip, TestTransform
 from actiondet.data.video_transforms import VideoTestTransform
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
@@ -151,6 +152,12 @@ def test_an_exported_recogniser_scores_as_the_network_does(name: str, format: Fo
         with torch.inference_mode():
             np.testing.assert_allclose(found, deployed(torch.from_numpy(inputs[0])).numpy(), atol=1e-4)
         np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    if format == "torch_export":
+        said = {"actiondet.json": ""}
+        torch.export.load(tmp_path / "rec.file", extra_files=said)
+        metadata = json.loads(said["actiondet.json"])
+        assert json.loads(metadata["names"]) == [f"class {number}" for number in range(9)]
+        assert parse_config_of(RecognitionConfig, metadata["config"], source="rec.file") == config
 
 
 @pytest.mark.parametrize(("slow_frames", "format"), [("strided", "torch_export"), ("spread", "onnx")])
@@ -215,10 +222,15 @@ def test_weights_without_a_classifier_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "det.onnx").exists()
 
 
+# What the README does not name for a machine that only uses exported networks.
+ABSENT = (
+    *("cv2", "decord", "lightning_fabric", "matplotlib", "onnx", "onnxscript", "pandas", "pycocotools", "scipy"),
+    *("supervision", "tensorboard", "torch", "torchvision"),
+)
 PREDICT = """
 import sys, runpy
-sys.modules["torch"] = None      # any import of torch fails
-sys.modules["torchvision"] = None
+for name in {absent!r}:
+    sys.modules[name] = None  # any import of it fails
 sys.path.insert(0, {root!r})
 sys.argv = ["predict.py", *{arguments!r}]
 runpy.run_path({tool!r}, run_name="__main__")
@@ -229,15 +241,22 @@ def test_an_exported_recogniser_names_videos_without_torch(tmp_path: Path) -> No
     config, weights = trained_recognizer("slowonly", tmp_path)
     write_film(tmp_path / "film.mp4")
     assert "times as fast" in str(export_network(config, weights, tmp_path / "rec.onnx", format="onnx"))
-    arguments = ["--input", tmp_path / "film.mp4", "--model", tmp_path / "rec.onnx", "--json", tmp_path / "found.json"]
-    code = PREDICT.format(root=str(ROOT), tool=str(ROOT / "tools" / "predict.py"), arguments=[*map(str, arguments)])
+    (tmp_path / "bad.mp4").write_text("no video")  # and a folder, for its progress bar
+    arguments = ["--input", tmp_path, "--model", tmp_path / "rec.onnx", "--json", tmp_path / "found.json"]
+    tool = str(ROOT / "tools" / "predict.py")
+    code = PREDICT.format(root=str(ROOT), tool=tool, arguments=[*map(str, arguments)], absent=ABSENT)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
+    assert "1 of 2 videos could not be read" in done.stderr
     found = json.loads((tmp_path / "found.json").read_text())[str(tmp_path / "film.mp4")]
     expected = load_recognizer(weights)(tmp_path / "film.mp4")
     assert len(found) == 5
     for each in found:
         assert each["score"] == pytest.approx(expected[int(each["class"].split()[1])], abs=5e-3)
+    code = PREDICT.format(root=str(ROOT), tool=tool, arguments=["--input", "x", "--weights", "y"], absent=ABSENT)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--weights needs torch" in done.stderr
 
 
 def test_files_that_are_no_export_of_ours_are_told(tmp_path: Path) -> None:
@@ -248,3 +267,12 @@ def test_files_that_are_no_export_of_ours_are_told(tmp_path: Path) -> None:
         OnnxNetwork(tmp_path / "text.onnx")
     with pytest.raises(InputError, match=r"cannot run on 'tensorrt' .* pip install onnxruntime-gpu"):
         OnnxNetwork(tmp_path / "text.onnx", device="tensorrt")
+
+
+def test_a_runtime_that_falls_back_to_the_cpu_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net.onnx").touch()
+    session = SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"])
+    runtime = SimpleNamespace(InferenceSession=lambda *_, **__: session)
+    monkeypatch.setattr("actiondet.exported._onnxruntime", lambda _device: runtime)
+    with pytest.raises(InputError, match=r"cannot run on 'cuda' here; expected a GPU"):
+        OnnxNetwork(tmp_path / "net.onnx", device="cuda")

@@ -101,6 +101,20 @@ def test_every_stage_resumes_to_the_weights_of_a_run_that_was_not_cut(
         torch.testing.assert_close(cut[name], weight, rtol=0, atol=0, msg=name)
 
 
+def test_a_batch_that_lacks_an_unreadable_video_is_trained_on(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "broken.mp4").write_text("no video")
+    with (tmp_path / "train.txt").open("a") as file:
+        file.write(f"{tmp_path / 'broken.mp4'} 0\n" * 4)
+    train(
+        config("data.unreadable=skip", "train.precision=bf16-mixed"),
+        folder=tmp_path / "run",
+        fabric=launch(precision="bf16-mixed"),
+    )
+    state = load_checkpoint(tmp_path / "run/last.pt", RecognitionConfig).training
+    assert state is not None
+    assert state.progress.skipped > 0
+
+
 def test_measured_statistics_are_what_is_validated(config: Config) -> None:
     task = build(config())
     norm = next(module for module in task.network.modules() if isinstance(module, SplitBatchNorm3d))
@@ -121,7 +135,10 @@ def test_too_few_videos_for_a_batch_are_said_to_be_too_few(config: Config, toy: 
         ("train.schedule={policy: cosine, steps: []}", "policy cosine"),
         ("train.schedule.steps=[1, 3]", r"steps \[1.0, 3.0\], 3 epochs"),
         ("train.accumulate=2", "set train.accumulate=1"),
+        ("train.schedule.factors=[0.5, 0.1]", r"set train.schedule.factors=\[\]"),
         ("clip.frames=6", "clip.frames 6 has none"),
+        ("model.backbone={name: slowfast, alpha: 4, beta_inv: 4}", r"clip.frames 8 .*alpha 4 times 4"),
+        ("train.freeze_norm=true", "set precise_norm=0 or train.freeze_norm=false"),
         ("multigrid={long_cycle: false, short_cycle: false}", "set multigrid=null"),
     ],
 )

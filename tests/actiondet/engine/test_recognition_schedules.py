@@ -12,6 +12,7 @@ from actiondet.config import load_recognition_config
 from actiondet.engine.optim import schedule_factor
 
 ROOT = Path(__file__).parents[3]
+CURVES = json.loads((ROOT / "tests/golden/engine/lr_schedules.json").read_text())
 PUBLISHED = {
     path: name.group(1)
     for path in sorted(ROOT.glob("configs/kinetics*/*.yaml"))
@@ -20,9 +21,8 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
-def test_the_learning_rate_of_every_epoch_is_the_published_one(path: Path, shared: Path) -> None:
-    curves = json.loads((shared / "reference/mmaction2/fixtures/lr_schedules.json").read_text())
-    curve = next(each for name, each in curves.items() if name.endswith(f"/{PUBLISHED[path]}.py"))
+def test_the_learning_rate_of_every_epoch_is_the_published_one(path: Path) -> None:
+    curve = next(each for name, each in CURVES.items() if name.endswith(f"/{PUBLISHED[path]}.py"))
     train = load_recognition_config(path).train
     ours = [
         train.base_lr * schedule_factor(train.schedule, epoch=epoch, step=0, steps_per_epoch=10, epochs=train.epochs)

@@ -1,8 +1,15 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 from actiondet.models.norm import SplitBatchNorm3d, measure_norm, set_splits, use_split_norm
+
+ROOT = Path(__file__).parents[3]
 
 
 def batch(count: int, seed: int = 0) -> torch.Tensor:
@@ -25,6 +32,15 @@ def test_every_split_is_normalised_as_on_a_device_of_its_own() -> None:
     # Sample i belongs to split i mod 4 (PySlowFast views N as (N/4, 4)).
     for part in range(4):
         torch.testing.assert_close(found[part::4], norm(clips[part::4]))
+
+
+def test_clips_in_bfloat16_are_split_too() -> None:
+    norm, clips = plain(), batch(8).bfloat16()
+    split = SplitBatchNorm3d.taking_over(norm)
+    split.splits = 2
+    found = split(clips)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found[1::2], norm(clips[1::2]))
 
 
 def test_kept_statistics_are_pyslowfasts_aggregate_of_its_splits() -> None:
@@ -70,9 +86,59 @@ def test_one_split_and_evaluation_are_plain_batch_norm() -> None:
     set_splits(network, 3)
     network.eval()
     assert network(clips).shape == clips.shape  # 4 clips cannot be split into 3, and need not be
-    network.train()
-    with pytest.raises(ValueError, match="a batch of 4 clips cannot be split into 3"):
-        network(clips)
+
+
+@pytest.mark.parametrize(("count", "splits", "divided"), [(6, 4, 2), (7, 4, 1), (1, 8, 1)])
+def test_a_batch_that_lacks_a_clip_is_divided_into_as_many_parts_as_it_can(
+    count: int, splits: int, divided: int
+) -> None:
+    norm, clips = plain(), batch(count)
+    split = SplitBatchNorm3d.taking_over(norm)
+    split.splits = splits
+    found = split(clips)
+    for part in range(divided):
+        torch.testing.assert_close(found[part::divided], norm(clips[part::divided]))
+
+
+PROCESS = """
+import sys
+import torch
+from actiondet.models.norm import SplitBatchNorm3d, set_splits
+from torch import distributed, nn
+
+rank, folder = int(sys.argv[1]), sys.argv[2]
+distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+state = torch.load(f"{folder}/state.pt")
+norm = nn.BatchNorm3d(5)
+norm.load_state_dict(state["norm"])
+network = nn.Sequential(SplitBatchNorm3d.taking_over(norm))
+set_splits(network, 1, group=distributed.group.WORLD)
+clips = state["clips"][rank::2].clone().requires_grad_()
+found = network(clips)
+(found * state["weights"][rank::2]).sum().backward()
+torch.save([found.detach(), clips.grad, network[0].weight.grad, network.state_dict()], f"{folder}/found{rank}.pt")
+distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_normalise_their_batches_as_one(tmp_path: Path) -> None:
+    norm, clips, weights = plain(), batch(6).requires_grad_(), torch.randn(6, 5, 2, 3, 4)
+    torch.save({"norm": norm.state_dict(), "clips": clips.detach(), "weights": weights}, tmp_path / "state.pt")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    programs = [
+        subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(tmp_path)], env=environment) for rank in (0, 1)
+    ]
+    assert [program.wait(timeout=600) for program in programs] == [0, 0]
+    expected = norm(clips)
+    (expected * weights).sum().backward()
+    parts = [torch.load(tmp_path / f"found{rank}.pt") for rank in (0, 1)]
+    for rank, (found, gradient, _, state) in enumerate(parts):
+        torch.testing.assert_close(found, expected[rank::2].detach(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(gradient, clips.grad[rank::2], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(state["0.running_mean"], norm.running_mean)
+        torch.testing.assert_close(state["0.running_var"], norm.running_var)
+    torch.testing.assert_close(parts[0][2] + parts[1][2], norm.weight.grad, rtol=1e-4, atol=1e-4)
 
 
 def test_measured_statistics_are_the_means_over_the_batches() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation.errors import InputError
+from evaluation.formats.kinetics_table import is_kinetics_table, read_kinetics_table
 from evaluation.formats.video_list import read_class_names, read_ucf101_split, read_video_list
 from evaluation.formats.video_scores import VideoScores, read_video_scores, write_video_scores
 from evaluation.recognition import recognition_accuracy
@@ -28,6 +29,9 @@ def written(folder: Path, text: str) -> Path:
         ("train/a 300 5\ntrain/b 1 6\n", ["train/a", "train/b"], [5, 6], [300, 1]),
         ("video_id, num_frames, label_index\nxyz, 250, 12\nuvw, 9, 0\n", ["xyz", "uvw"], [12, 0], [250, 9]),
         ("\ufeffxyz,250,12\n", ["xyz"], [12], [250]),
+        ("a b.mp4 1\r\nc.mp4 0\r\n", ["a b.mp4", "c.mp4"], [1, 0], None),
+        ("he, she.mp4 1\nc.mp4 0\n", ["he, she.mp4", "c.mp4"], [1, 0], None),
+        ('he, she.mp4,1\n"I, too.mp4",0\n', ["he,she.mp4", "I, too.mp4"], [1, 0], None),
     ],
 )
 def test_every_dialect_of_a_list_is_read(
@@ -44,6 +48,7 @@ def test_every_dialect_of_a_list_is_read(
     [
         ("a.mp4 1\nb.mp4 walking\n", "line 2: 'b.mp4 walking'"),
         ("a.mp4 -1\n", "line 1"),
+        ("a.mp4 99999999999999999999\n", "line 1"),
         ("a.mp4\n", "line 1"),
         ("\n", "lists no videos"),
         ("video_id,num_frames,label_index\n", "lists no videos"),
@@ -54,6 +59,15 @@ def test_a_line_of_another_form_is_named(text: str, words: str, tmp_path: Path) 
         read_video_list(written(tmp_path, text))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_list_in_another_encoding_is_told_to_be_saved_in_utf_8(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("Übung.mp4 0\n", encoding=encoding)
+    for read in (read_video_list, read_class_names, lambda path: read_ucf101_split(path, ["a"]), read_kinetics_table):
+        with pytest.raises(InputError, match=r"list\.csv: not a text file in UTF-8"):
+            read(tmp_path / "list.csv")
+    assert not is_kinetics_table(tmp_path / "list.csv")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -61,6 +75,7 @@ def test_a_line_of_another_form_is_named(text: str, words: str, tmp_path: Path) 
         "0 stand\n1 walk left\n2 jump\n",
         "1 stand\n2 walk left\n3 jump\n",
         "jump, 2\nstand, 0\nwalk left, 1\n",
+        "id,name\r\n0,stand\r\n1,walk left\r\n2,jump\r\n",
     ],
 )
 def test_class_names_are_read_in_the_order_of_their_labels(text: str, tmp_path: Path) -> None:
