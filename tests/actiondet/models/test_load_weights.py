@@ -1,15 +1,11 @@
 from __future__ import annotations
 
 import json
-import os
-import pickle
-import sys
+import re
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torchvision
@@ -22,7 +18,6 @@ from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.slowfast import SlowFast
 from actiondet.models.slowonly import SlowOnly
 from actiondet.models.weights import caffe2, load_weights
-from actiondet.models.weights.files import read_checkpoint
 from actiondet.models.weights.imagenet import inflate
 from actiondet.models.weights.infer import infer_model
 from evaluation.errors import InputError
@@ -121,9 +116,14 @@ def test_a_detector_of_other_classes_is_refused_unless_the_head_is_allowed(
     reference = reference_named("slowfast_r50_8x8_tmax")
     path, detector = reference.write(tmp_path), reference.build(num_actions=91)
     before = state_of(detector)
-    with pytest.raises(InputError, match="num_actions is 81 in the file's network, 91 in yours"):
+    with pytest.raises(InputError, match=r"num_actions is 80 in the file's network, 91 in yours.*or allow 'head'"):
         load_weights(detector, path)
     assert all(torch.equal(before[name], tensor) for name, tensor in detector.state_dict().items())
+
+    # With 81 actions its unused class 0 would become action 1, and every label another.
+    with pytest.raises(InputError, match="num_actions is 80 in the file's network, 81 in yours"):
+        load_weights(reference.build(num_actions=81), path)
+    assert load_weights(reference.build(num_actions=81), path, allow=["num_actions"]).remarks
 
     report = load_weights(detector, path, allow=["head"])
     assert report.left_alone["head.fc.weight"] == "it does not fit, as was allowed"
@@ -157,6 +157,35 @@ def test_slowfast_weights_do_not_go_into_slowonly(reference_named: Named, tmp_pa
     path = reference_named("slowfast_r50_8x8_tmax").write(tmp_path)
     with pytest.raises(InputError, match=r"backbone.name is slowfast in the file's network, slowonly in yours"):
         load_weights(small_detector(), path)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "told"),
+    [
+        ({"fusion_kernel": 5}, "backbone.fusion_kernel is 7 in the file's network, 5 in yours"),
+        ({"lateral_norm": True}, "backbone.lateral_norm is False in the file's network, True in yours"),
+    ],
+)
+def test_other_lateral_connections_are_told(
+    backbone: dict[str, Any], told: str, reference_named: Named, tmp_path: Path
+) -> None:
+    path = reference_named("slowfast_r50_8x8_tmax").write(tmp_path)
+    network = SlowFast(**({"width": 4, "beta_inv": 4, "lateral_norm": False, "res5_stride": 1} | backbone))
+    head = RoIHead(channels=network.channels, num_actions=80, temporal_pool="max")
+    with pytest.raises(InputError, match=rf"{told}\. Change the configuration$"):
+        load_weights(ActionDetector(network, head), path)
+
+
+def test_non_local_blocks_without_sub_sampling_are_known_by_their_names(reference_named: Named, tmp_path: Path) -> None:
+    reference = reference_named("slowonly_r50_4x16_nl")
+    state = {re.sub(r"\.(g|phi)\.0\.", r".\1.", name): tensor for name, tensor in reference.state.items()}
+    torch.save({"state_dict": state}, tmp_path / "whole.pth")
+    with pytest.raises(InputError, match=r"nonlocal_blocks.pool is None in the file's network, \(1, 2, 2\) in yours"):
+        load_weights(reference.build(), tmp_path / "whole.pth")
+    spec = NonLocalSpec(((), (0, 2), (0, 2, 4), ()), pool=None)
+    report = load_weights(small_detector(nonlocal_blocks=spec), tmp_path / "whole.pth")
+    assert infer_model(tmp_path / "whole.pth")[0]["backbone"]["nonlocal_blocks"]["pool"] is None
+    assert len(report.matched) + 2 == len(state)  # all but the head's, of which class 0 was dropped
 
 
 @pytest.mark.parametrize(
@@ -206,6 +235,17 @@ def test_without_strict_what_fits_is_taken(reference_named: Named, tmp_path: Pat
     # A linear layer where the file has two.
     assert set(report.left_alone) == {"head.fc.weight", "head.fc.bias"}
     assert set(report.skipped) >= {"roi_head.bbox_head.fc_cls.0.weight", "roi_head.bbox_head.fc_cls.2.bias"}
+
+
+def test_the_report_names_every_other_shape(reference_named: Named, tmp_path: Path) -> None:
+    path = reference_named("slowfast_r50_8x8_tmax").write(tmp_path)
+    network = SlowFast(width=4, beta_inv=4, lateral_norm=False, res5_stride=1, fusion_kernel=5)
+    report = load_weights(
+        ActionDetector(network, RoIHead(channels=network.channels, num_actions=3)), path, strict=False
+    )
+    lines = str(report).splitlines()
+    assert "  other shape: head.fc.bias: (81,) in the file, (3,) in the network" in lines
+    assert sum(line.startswith("  other shape: backbone.fuse") for line in lines) == 4
 
 
 def test_unknown_entries_are_an_error_unless_allowed(reference_named: Named, tmp_path: Path) -> None:
@@ -276,80 +316,15 @@ def test_inflation_is_mmaction2s(shared: Path) -> None:
     assert compared == 38  # every convolution but the stem for optical flow
 
 
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        (b"", "an empty file"),
-        (b"Not found, sorry.", "a text file"),
-        (b"<!DOCTYPE html><html>404</html>", "a web page"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a pointer of Git LFS"),
-        (b"\x89HDF\r\n\x1a\n\0\0", "a file of another kind"),
-    ],
-)
-def test_files_that_are_no_checkpoints_are_told(content: bytes, told: str, tmp_path: Path) -> None:
-    path = tmp_path / "weights.pth"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=f"weights.pth: {told}.*, not a checkpoint"):
-        load_weights(small_detector(depth=18), path)
-    with pytest.raises(InputError, match="no such file"):
-        load_weights(small_detector(depth=18), tmp_path / "nowhere.pth")
-
-
-@pytest.mark.parametrize("new_format", [True, False])
-def test_a_truncated_checkpoint_is_told(new_format: bool, tmp_path: Path) -> None:
-    path = tmp_path / "weights.pth"
-    torch.save({"state_dict": {"a": torch.ones(1000)}}, path, _use_new_zipfile_serialization=new_format)
-    path.write_bytes(path.read_bytes()[:-700])
-    with pytest.raises(InputError, match=r"weights.pth: a damaged or truncated checkpoint"):
-        load_weights(small_detector(depth=18), path)
-
-
-class Bomb:
-    def __reduce__(self) -> Any:
-        return os.system, ("touch exploded",)
-
-
-def _write_bomb(path: Path, how: str) -> None:
-    if how == "pickle":
-        path.write_bytes(pickle.dumps({"blobs": Bomb()}, protocol=2))
-    else:
-        torch.save({"state_dict": Bomb()}, path, _use_new_zipfile_serialization=how == "torch")
-
-
-@pytest.mark.parametrize("how", ["torch", "old torch", "pickle"])
-def test_a_pickle_bomb_is_refused_by_the_name_of_what_it_imports(
-    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    _write_bomb(tmp_path / "bomb.pth", how)
-    with pytest.raises(InputError, match=r"bomb\.pth: refused, it tries to import (posix|nt)\.system"):
-        load_weights(small_detector(depth=18), tmp_path / "bomb.pth")
-    assert not (tmp_path / "exploded").exists()
-
-
-@pytest.mark.parametrize("new_format", [True, False])
-def test_training_logs_beside_the_weights_are_skipped_and_not_run(
-    new_format: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ran = []
-
-    class HistoryBuffer(list):  # type: ignore[type-arg]
-        def __setstate__(self, state: object) -> None:
-            ran.append(state)
-
-    module = ModuleType("mmengine.logging.history_buffer")
-    HistoryBuffer.__module__, HistoryBuffer.__qualname__ = module.__name__, "HistoryBuffer"
-    module.HistoryBuffer = HistoryBuffer  # type: ignore[attr-defined]
-    path = tmp_path / "raw.pth"
-    log = HistoryBuffer([1, 2])
-    log.numbers, log.step = np.arange(3.0), np.int64(7)  # type: ignore[attr-defined]
-    with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "mmengine", ModuleType("mmengine"))
-        patch.setitem(sys.modules, module.__name__, module)
-        content = {"message_hub": {"log": log}, "state_dict": {"a": torch.ones(2)}}
-        torch.save(content, path, _use_new_zipfile_serialization=new_format)
-    assert torch.equal(read_checkpoint(path).tensors["a"], torch.ones(2))
-    assert ran == []
+def test_a_file_of_another_origin_than_the_given_one_is_refused(reference_named: Named, tmp_path: Path) -> None:
+    reference = reference_named("psf_slowfast_nln_8x8_r50")
+    path = reference.write(tmp_path)
+    assert load_weights(reference.build(), path, "pyslowfast").origin == "pyslowfast"
+    # Paddle's names are nearly the same.
+    with pytest.raises(InputError, match=r"not weights of paddle, which begin with .*; these are called s1\.pathway0"):
+        load_weights(reference.build(), path, "paddle")
+    with pytest.raises(InputError, match="no origin 'tensorflow' is known; expected auto, actiondet, mmaction2"):
+        load_weights(reference.build(), path, "tensorflow")  # type: ignore[arg-type]
 
 
 def test_weights_of_unknown_origin_are_told(tmp_path: Path) -> None:
@@ -383,6 +358,12 @@ def test_a_configuration_is_inferred(reference: Any, expected: dict[str, Any], t
         assert any("multi_label" in doubt for doubt in doubts)
     else:
         assert settings["num_classes"] == len(reference.build().head.fc.bias)
+
+
+def test_a_configuration_for_images_is_inferred(tmp_path: Path) -> None:
+    torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / "imagenet.pth")
+    settings, _ = infer_model(tmp_path / "imagenet.pth")
+    assert settings["backbone"] == {"name": "slowonly", "depth": 18, "width": 64, "in_channels": 3}
 
 
 @pytest.mark.parametrize(
