@@ -65,6 +65,8 @@ def _needed(key: str, value: Any, found: Settings) -> bool:
         return bool(value != (0, 0, *every_block[2:]))
     if key in ("backbone.slow_frames", "backbone.alpha"):
         return two_pathways
+    if key == "backbone.in_channels":
+        return not two_pathways
     if key == "backbone.fast_depth":
         return bool(value != depth)
     if key == "backbone.fast_temporal_blocks":

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-import torchvision
 from torch import nn
 
 from actiondet.models.detector import ActionDetector
@@ -18,7 +17,6 @@ from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.slowfast import SlowFast
 from actiondet.models.slowonly import SlowOnly
 from actiondet.models.weights import caffe2, load_weights
-from actiondet.models.weights.imagenet import inflate
 from actiondet.models.weights.infer import infer_model
 from evaluation.errors import InputError
 
@@ -268,54 +266,6 @@ def test_old_and_distributed_mmaction2_files_load(reference_named: Named, tmp_pa
     assert list(report.skipped) == ["data_preprocessor.mean"]
 
 
-@pytest.mark.parametrize(("depth", "make"), [(50, torchvision.models.resnet50), (18, torchvision.models.resnet18)])
-def test_imagenet_weights_are_inflated(depth: int, make: Callable[[], nn.Module], tmp_path: Path) -> None:
-    image_network = make(weights=None).eval()
-    torch.save(image_network.state_dict(), tmp_path / "imagenet.pth")
-    detector = small_detector(depth=depth, width=64, res5_stride=2).eval()
-    report = load_weights(detector, tmp_path / "imagenet.pth")
-    assert report.origin == "imagenet"
-    assert report.lacks_head
-    # A clip that shows one image gives the image's features, away from the clip's ends, where time is padded.
-    image = torch.randn(1, 3, 32, 32)
-    image_network.fc = nn.Identity()
-    with torch.inference_mode():
-        feature = detector.backbone(image[:, :, None].expand(-1, -1, 19, -1, -1))[0][:, :, 9]
-        torch.testing.assert_close(feature.mean(dim=(2, 3)), image_network(image), rtol=1e-3, atol=1e-4)
-
-
-def test_imagenet_weights_leave_lateral_channels_unused_and_flow_stems_alone(tmp_path: Path) -> None:
-    state = torchvision.models.resnet50(weights=None).state_dict()
-    torch.save(state, tmp_path / "imagenet.pth")
-    network = SlowFast(res5_stride=1)
-    report = load_weights(
-        ActionDetector(network, RoIHead(channels=network.channels, num_actions=3)), tmp_path / "imagenet.pth"
-    )
-    assert not network.slow.res2[0].conv_a.weight[:, 64:].any()
-    assert torch.equal(network.slow.res2[0].conv_a.weight[:, :64, 0], state["layer1.0.conv1.weight"])
-    assert {name.split(".")[1] for name in report.left_alone if name.startswith("backbone")} == {
-        "fast", "fuse1", "fuse2", "fuse3", "fuse4",
-    }  # fmt: skip
-    report = load_weights(small_detector(width=64, in_channels=2), tmp_path / "imagenet.pth")
-    assert report.left_alone["backbone.stem.conv.weight"] == "the clip has fewer channels than an image"
-
-
-def test_inflation_is_mmaction2s(shared: Path) -> None:
-    """Authority: inflate.pt, by MMAction2 1.2.0."""
-    cases = torch.load(shared / "reference" / "mmaction2" / "fixtures" / "inflate.pt", weights_only=True)["cases"]
-    compared = 0
-    for case in cases.values():
-        for name, theirs in case["state_dict_3d"].items():
-            # layer1.0.downsample.conv.weight was layer1.0.downsample.0.weight, conv1.conv.weight was conv1.weight.
-            flat = name.replace("downsample.conv", "downsample.0").replace(".conv.", ".")
-            image = case["state_dict_2d"].get(flat)
-            if theirs.ndim == 5 and image is not None and image.shape[1] <= theirs.shape[1]:
-                frames, channels = theirs.shape[2], theirs.shape[1]
-                torch.testing.assert_close(inflate(image, frames=frames, channels=channels), theirs)
-                compared += 1
-    assert compared == 38  # every convolution but the stem for optical flow
-
-
 def test_a_file_of_another_origin_than_the_given_one_is_refused(reference_named: Named, tmp_path: Path) -> None:
     reference = reference_named("psf_slowfast_nln_8x8_r50")
     path = reference.write(tmp_path)
@@ -334,36 +284,6 @@ def test_weights_of_unknown_origin_are_told(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.pt")
     with pytest.raises(InputError, match=r"list\.pt: holds a list; expected weights by name"):
         load_weights(small_detector(depth=18), tmp_path / "list.pt")
-
-
-@pytest.mark.parametrize(
-    ("reference", "expected"),
-    [
-        ("psf_slowfast_nln_8x8_r50", {"alpha": 4, "fusion_kernel": 5, "slow_frames": "spread", "lateral_norm": True}),
-        ("slowfast_r50_8x8_tmax", {"alpha": 4, "fusion_kernel": 7, "slow_frames": "strided", "lateral_norm": False}),
-        ("rec_slowfast_r101r50_4x16", {"alpha": 8, "depth": 101, "fast_depth": 50, "res5_stride": 2}),
-        ("psf_slow_4x16_r50_ava_c2", {"name": "slowonly", "width": 8, "res5_dilation": 2, "res5_stride": 1}),
-        ("slowonly_r50_4x16_nl", {"nonlocal_blocks": {
-            "after": [[], [0, 2], [0, 2, 4], []], "attention": "softmax", "pool": [1, 2, 2], "pool_first": False,
-        }}),
-    ],
-    indirect=["reference"],
-)  # fmt: skip
-def test_a_configuration_is_inferred(reference: Any, expected: dict[str, Any], tmp_path: Path) -> None:
-    settings, doubts = infer_model(reference.write(tmp_path))
-    assert {key: settings["backbone"][key] for key in expected} == expected
-    if reference.boxes is not None:
-        assert settings["num_actions"] == 80
-        assert settings["head"]["aligned"] is (reference.origin != "caffe2")
-        assert any("multi_label" in doubt for doubt in doubts)
-    else:
-        assert settings["num_classes"] == len(reference.build().head.fc.bias)
-
-
-def test_a_configuration_for_images_is_inferred(tmp_path: Path) -> None:
-    torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / "imagenet.pth")
-    settings, _ = infer_model(tmp_path / "imagenet.pth")
-    assert settings["backbone"] == {"name": "slowonly", "depth": 18, "width": 64, "in_channels": 3}
 
 
 @pytest.mark.parametrize(
