@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from actiondet.config import DetectionConfig, RecognitionConfig, dump_config, parse_config_of
+from actiondet.models.weights.files import read_content
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.formats.ava import ActionList
@@ -137,15 +138,7 @@ def load_checkpoint(path: str | Path, kind: type[Any] = DetectionConfig) -> Chec
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(
-            f"{path}: " + ("is a directory, expected a checkpoint" if path.is_dir() else "no such checkpoint")
-        )
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as fault:  # torch raises nearly anything on a damaged or foreign file
-        first_line = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
-        raise InputError(f"{path}: not a readable checkpoint ({first_line})") from None
+    content = read_content(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(
             f"{path}: not a checkpoint of actiondet; convert another toolkit's with tools/convert_checkpoint.py"

@@ -142,8 +142,7 @@ def _deployed_network(config: DetectionConfig | RecognitionConfig, weights: str 
         deployed = DeployedRecognizer(
             recognizer, short_side=short_side, crop=config.transform.val_crop, round_up=round_up
         )
-    if report.lacks_head:
-        raise InputError(f"{weights}: holds no classifier for this network; train it first, then export")
+    report.require_head()
     if report.origin == "actiondet":
         actions = load_checkpoint(weights, type(config)).actions
     return deployed.eval().requires_grad_(False), actions

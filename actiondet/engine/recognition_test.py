@@ -112,6 +112,7 @@ def run_recognition_test(
     """
     network = build_recognizer(config.model)
     report = load_weights(network, weights)
+    report.require_head()
     if fabric.is_global_zero:
         say(str(report))
     network = optimize_for_inference(network).to(fabric.device)

@@ -89,7 +89,7 @@ def load_recognizer(
         network.load_state_dict(dict(checkpoint.weights))
     else:
         network = build_recognizer(config.model)
-        load_weights(network, weights)
+        load_weights(network, weights).require_head()
         classes = class_names(config)
     side = config.test.crop if views[1] == 3 else config.transform.val_crop
     protocol = Protocol(clips=views[0], crops=views[1], side=side)

@@ -20,7 +20,6 @@ from actiondet.models.detector import ActionDetector
 from actiondet.models.inference import optimize_for_inference
 from actiondet.models.weights import load_weights
 from actiondet.records import ClipBatch
-from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.formats.ava import write_ava_results
 from evaluation.frame_map import FrameMapResult, frame_map
@@ -40,8 +39,7 @@ def load_detector(config: DetectionConfig, weights: str | Path, fabric: Fabric) 
     """
     detector = build_detector(config.model)
     report = load_weights(detector, weights)
-    if report.lacks_head:
-        raise InputError(f"{weights}: holds no classifier of actions for this network; train it first, then test")
+    report.require_head()
     if fabric.is_global_zero:
         say(str(report))
     return optimize_for_inference(detector).to(fabric.device)

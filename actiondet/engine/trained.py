@@ -81,8 +81,7 @@ def from_config(
     report = load_weights(network, weights)
     if report.origin == "actiondet":
         return TrainedDetector(config, network, load_checkpoint(Path(weights)).actions, Path(weights))
-    head_is_random = any(name.startswith("head.") for name in report.left_alone)
-    trained = None if head_is_random else Path(weights)
+    trained = None if report.lacks_head else Path(weights)
     return TrainedDetector(config, network, named_actions(config), trained, str(report))
 
 

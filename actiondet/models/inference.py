@@ -44,6 +44,8 @@ def optimize_for_inference(model: Network, *, precision: Precision = "float32", 
     if precision == "auto":
         precision = "bfloat16" if computes_in_bfloat16(device) else "float32"
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    if isinstance(network.backbone, InferenceBackbone):  # made for inference before, perhaps in another precision
+        network.backbone = network.backbone.inner
     for module in list(network.backbone.modules()):
         _make_convolutions_fast(module)
     network.backbone = InferenceBackbone(network.backbone, dtype=dtype, compile=compile)

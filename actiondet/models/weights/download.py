@@ -31,7 +31,10 @@ def choose_weights(weights: str, url: str | None) -> str:
     if weights != PUBLISHED:
         return weights
     if url is None:
-        raise InputError("--weights published: the configuration names no published weights; give a file instead")
+        raise InputError(
+            "--weights published: the configuration names no published weights for this (published.pretraining is what "
+            "a training starts from, published.weights what is tested); give a file instead"
+        )
     return str(download(url))
 
 

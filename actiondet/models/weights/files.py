@@ -48,7 +48,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> CheckpointFile:
         InputError: no such file, not a checkpoint, a damaged one, or one that tries to import something.
     """
     path = Path(path)
-    content = _unpickle(path)
+    content = read_content(path)
     shelf = next((name for name in _SHELVES if isinstance(content, dict) and isinstance(content.get(name), dict)), "")
     named = content[shelf] if shelf else content
     if not isinstance(named, dict):
@@ -60,7 +60,12 @@ def read_checkpoint(path: str | os.PathLike[str]) -> CheckpointFile:
     return CheckpointFile(path, tensors, _read_settings(settings))
 
 
-def _unpickle(path: Path) -> Any:
+def read_content(path: Path) -> Any:
+    """Everything that a checkpoint file holds, weights among it; objects that are of no use here are left empty.
+
+    Raises:
+        InputError: no such file, not a checkpoint, a damaged one, or one that tries to import something.
+    """
     if not path.is_file():
         raise InputError(f"{path}: " + ("is a directory, expected a checkpoint" if path.is_dir() else "no such file"))
     with path.open("rb") as file:
@@ -77,7 +82,7 @@ def _what_else(head: bytes) -> str:
     text = head.lstrip().lower()
     if not head:
         return "an empty file"
-    if text.startswith((b"<!doctype html", b"<html", b"<?xml")):
+    if text.startswith((b"<!doctype html", b"<?xml")) or b"<html" in text:
         return "a web page (perhaps an error page saved under this name)"
     if text.startswith(b"version https://git-lfs"):
         return "a pointer of Git LFS, which stands for a file that was not fetched"
@@ -90,18 +95,22 @@ def _load_torch(path: Path) -> Any:
     except pickle.UnpicklingError:
         pass  # it holds more than weights: harmless objects of a toolkit, or something else
     except Exception as fault:  # torch raises nearly anything on a damaged file
-        raise InputError(f"{path}: a damaged or truncated checkpoint ({_first_line(fault)})") from None
+        raise _damaged(path, fault) from None
     try:
         # Not weights-only in torch's sense, but nothing runs here either: `restricted` decides what is looked up.
         return torch.load(path, map_location="cpu", weights_only=False, pickle_module=restricted)
     except InputError as fault:
         raise InputError(f"{path}: refused, {fault}") from None
     except Exception as fault:
-        raise InputError(f"{path}: a damaged or truncated checkpoint ({_first_line(fault)})") from None
+        raise _damaged(path, fault) from None
 
 
-def _first_line(fault: Exception) -> str:
-    return (str(fault).strip().splitlines() or [type(fault).__name__])[0][:200]
+def _damaged(path: Path, fault: Exception) -> InputError:
+    """What torch says of a file that it cannot read; its first sentence is enough."""
+    if "TorchScript" in str(fault):
+        return InputError(f"{path}: holds a TorchScript program; expected weights by name")
+    first = (str(fault).strip().splitlines() or [type(fault).__name__])[0].split(". ")[0]
+    return InputError(f"{path}: a damaged or truncated checkpoint ({first})")
 
 
 def _as_tensor(value: Tensor | np.ndarray[Any, Any]) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 from actiondet.models.blocks import DESIGNS
 from actiondet.models.weights.conversion import Target
 from actiondet.models.weights.files import read_checkpoint
+from actiondet.models.weights.imagenet import IMAGENET
 from actiondet.models.weights.load import OriginName, find_origin
 from actiondet.models.weights.settings import Settings, settings_of_weights
 from evaluation.errors import InputError
@@ -30,12 +31,13 @@ def infer_model(path: str | os.PathLike[str], origin: OriginName = "auto") -> tu
     if not found:
         raise InputError(f"{file.path}: weights of {source.name}, but not of a SlowOnly or SlowFast network")
 
+    if source is IMAGENET:
+        del found["backbone.temporal_blocks"]  # images are inflated to any
+
     doubts = []
     if conversion.kind is None:
         doubts.append("the file does not tell whether it is a detector; it is taken for one")
-    if kind == "detection" and conversion.background and found.get("num_actions") == 81:
-        found["num_actions"] = 80  # AVA's ids are 1 to 80; row 0 of the file has no meaning
-    elif kind == "detection" and conversion.background:
+    if conversion.background and "num_actions" not in conversion.settings:
         doubts.append("model.num_actions: one less if class 0 of the file has no meaning, as in AVA")
     if kind == "detection":
         found["head.name"] = "roi"
@@ -44,6 +46,8 @@ def infer_model(path: str | os.PathLike[str], origin: OriginName = "auto") -> tu
     if found["backbone.name"] == "slowfast" and "backbone.alpha" not in found:
         found["backbone.alpha"] = 8 if found.get("backbone.fusion_kernel") == 5 else 4
         doubts.append("model.backbone.alpha: 4 or 8, guessed from the kernel of the lateral connections")
+    if kind == "recognition" and "window" not in found:
+        doubts.append("model.window: 7, or null after a multigrid training")
     if kind == "detection" and "head.temporal_pool" not in found:
         doubts.append("model.head.temporal_pool: avg or max")
     return _nest({key: value for key, value in found.items() if _needed(key, value, found)}), doubts
@@ -51,6 +55,8 @@ def infer_model(path: str | os.PathLike[str], origin: OriginName = "auto") -> tu
 
 def _needed(key: str, value: Any, found: Settings) -> bool:
     """Whether the setting exists in such a network and is not what it is anyway."""
+    if key.startswith("backbone.nonlocal_blocks."):
+        return bool(found["backbone.nonlocal_blocks.after"])
     depth, two_pathways = found["backbone.depth"], bool(found["backbone.name"] == "slowfast")
     if value is None or depth not in DESIGNS:
         return value is not None
@@ -59,12 +65,13 @@ def _needed(key: str, value: Any, found: Settings) -> bool:
         return bool(value != (0, 0, *every_block[2:]))
     if key in ("backbone.slow_frames", "backbone.alpha"):
         return two_pathways
+    if key == "backbone.in_channels":
+        return not two_pathways
     if key == "backbone.fast_depth":
         return bool(value != depth)
     if key == "backbone.fast_temporal_blocks":
         return bool(value != DESIGNS[found["backbone.fast_depth"]].blocks)
-    about_nonlocal = key.startswith("backbone.nonlocal_blocks.")
-    return not about_nonlocal or bool(found["backbone.nonlocal_blocks.after"])
+    return True
 
 
 def _nest(settings: Settings) -> Settings:

@@ -22,7 +22,7 @@ from actiondet.models.weights.paddle import PADDLE
 from actiondet.models.weights.pyslowfast import PYSLOWFAST
 from actiondet.models.weights.pytorchvideo import PYTORCHVIDEO
 from actiondet.models.weights.report import Report, abbreviate
-from actiondet.models.weights.settings import kind_of_network, settings_of_network, settings_of_weights
+from actiondet.models.weights.settings import Settings, kind_of_network, settings_of_network, settings_of_weights
 from evaluation.errors import InputError
 
 OriginName = Literal["auto", "actiondet", "mmaction2", "pyslowfast", "caffe2", "pytorchvideo", "paddle", "imagenet"]
@@ -67,15 +67,17 @@ def load_weights(
     ours = settings_of_network(model)
     behaviour = compare_behaviour(conversion, ours)
     if strict:
+        told: Settings = {}
         if faults:
             # Said in settings where possible: "width is 8" tells more than three hundred pairs of shapes.
-            faults = (
-                list(differences(settings_of_weights(conversion.weights, conversion.kind), ours).values()) or faults
-            )
-        if not faults and not conversion.leaves_head:
+            theirs = settings_of_weights(conversion.weights, conversion.kind)
+            theirs |= {key: value for key, value in conversion.settings.items() if key in theirs}
+            told = differences(theirs, ours)
+            faults = list(told.values()) or faults
+        elif not conversion.leaves_head:
             faults = [text for key, text in behaviour.items() if not is_named(key, allow)]
         if faults:
-            raise InputError(_refusal(report, faults))
+            raise InputError(_refusal(report, faults, about=tuple(told)))
     taken = {*report.matched, *report.converted}
     if not taken:
         raise InputError(f"{file.path}: none of its {len(file.tensors)} weights fits the network")
@@ -86,24 +88,36 @@ def load_weights(
 def find_origin(file: CheckpointFile, origin: OriginName, target: Mapping[str, Tensor]) -> Origin:
     """The toolkit whose names `file` uses."""
     names = ", ".join(known.name for known in ORIGINS)
-    if origin != "auto":
-        chosen = [known for known in ORIGINS if known.name == origin]
-        if not chosen:
-            raise InputError(f"no origin '{origin}' is known; expected auto, {names}")
-        return chosen[0]
-    for known in ORIGINS:
+    chosen = [known for known in ORIGINS if origin in ("auto", known.name)]
+    if not chosen:
+        raise InputError(f"no origin '{origin}' is known; expected auto, {names}")
+    for known in chosen:
         if known.recognises(file.tensors):
             return known
-    if target.keys() & file.tensors.keys():
+    if OWN in chosen and target.keys() & file.tensors.keys():
         return OWN  # a backbone of the user's own
+    if origin != "auto":
+        raise InputError(
+            f"{file.path}: not weights of {origin}, which begin with {chosen[0].signature[0]}; "
+            f"these are called {abbreviate(file.tensors)}"
+        )
     raise InputError(
         f"{file.path}: weights of unknown origin ({abbreviate(file.tensors)}); expected those of one of {names}"
     )
 
 
-def _refusal(report: Report, faults: Sequence[str]) -> str:
+def _refusal(report: Report, faults: Sequence[str], about: Sequence[str]) -> str:
+    """One sentence of `faults`, which are those of the settings `about` where these tell them."""
     more = f"; and {len(faults) - 6} more" if len(faults) > 6 else ""
+    remedy = "Change the configuration"
+    if not about:
+        remedy += ", or allow the difference by its name"
+    elif all(key.startswith(("num_", "head.")) for key in about):
+        remedy += (
+            ", or allow 'head', which then keeps its initial values "
+            "(train.weights_allow=[head], convert_checkpoint.py --allow head)"
+        )
     return (
         f"{report.path}: these weights of {report.origin} do not fit the network: {'; '.join(faults[:6])}{more}. "
-        "Change the configuration, or allow the difference by its name"
+        f"{remedy}"
     )

@@ -8,7 +8,7 @@ import torch
 
 from actiondet.models.weights.conversion import Conversion, Origin, Target, change, rename_all
 from actiondet.models.weights.files import CheckpointFile
-from actiondet.models.weights.settings import Settings
+from actiondet.models.weights.settings import Settings, settings_of_background
 
 _PATHWAY = {None: "", "slow_path.": "slow.", "fast_path.": "fast."}
 _UNIT = {"conv": "conv", "bn": "norm"}
@@ -90,6 +90,8 @@ def _settings(conversion: Conversion) -> Settings:
         found["backbone.nonlocal_blocks.pool_first"] = False
     if conversion.kind == "detection":
         found |= {"backbone.res5_stride": 1, "head.roi_size": 8, "head.aligned": True}
+        weights = conversion.weights
+        found |= settings_of_background(weights.get("head.fc.2.bias", weights.get("head.fc.bias")))
     elif conversion.kind == "recognition":
         found |= {"backbone.res5_stride": 2, "window": None}
     return found

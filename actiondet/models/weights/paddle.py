@@ -7,7 +7,7 @@ import re
 from actiondet.models.weights import pyslowfast
 from actiondet.models.weights.conversion import Conversion, Origin, Target, change, rename_all
 from actiondet.models.weights.files import CheckpointFile
-from actiondet.models.weights.settings import Settings
+from actiondet.models.weights.settings import Settings, settings_of_background
 
 
 def convert(file: CheckpointFile, target: Target) -> Conversion:
@@ -22,6 +22,11 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
     conversion.background = detection
     conversion.absent["num_batches_tracked"] = "Paddle does not count batches"
     conversion.settings = _settings(detection)
+    lateral = conversion.weights.get("backbone.fuse1.conv.weight")
+    if detection:
+        conversion.settings |= settings_of_background(conversion.weights.get("head.fc.bias"))
+    elif lateral is not None and lateral.shape[2] == 5:
+        conversion.settings["window"] = 7  # the 4x16 recipe; that of 8x8 is multigrid's and averages over any size
     return conversion
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
+from evaluation.errors import InputError
+
 Shape = tuple[int, ...]
 
 
@@ -51,13 +53,23 @@ class Report:
         """Whether the head keeps initial values: the network must be trained before its scores mean anything."""
         return any(name.startswith("head.") for name in self.left_alone)
 
+    def require_head(self) -> None:
+        """Refuse weights whose scores would mean nothing.
+
+        Raises:
+            InputError: the head keeps initial values.
+        """
+        if self.lacks_head:
+            raise InputError(
+                f"{self.path}: holds no classifier for this network, whose scores would be random; train it"
+            )
+
     def __str__(self) -> str:
         lines = [f"{self.path}: weights of {self.origin}, {len(self.matched)} matched, {len(self.converted)} converted"]
         lines += _grouped("converted", self.converted)
         lines += _grouped("left at its initial value", self.left_alone)
         lines += _grouped("not used", self.skipped)
-        lines += [f"  other shape: {mismatch}" for mismatch in self.mismatched[:10]]
-        lines += [f"  other shape: {len(self.mismatched) - 10} more"] if len(self.mismatched) > 10 else []
+        lines += [f"  other shape: {mismatch}" for mismatch in self.mismatched]
         lines += [f"  note: {remark}" for remark in self.remarks]
         return "\n".join(lines)
 

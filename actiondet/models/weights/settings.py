@@ -118,6 +118,11 @@ def _out_channels(weights: Mapping[str, Tensor], block: str) -> int:
     return 0 if weight is None else len(weight)
 
 
+def settings_of_background(head_bias: Tensor | None) -> Settings:
+    """AVA's ids are 1 to 80: of 81 classes of a toolkit that counts from 0, the first has no meaning."""
+    return {"num_actions": 80} if head_bias is not None and len(head_bias) == 81 else {}
+
+
 def settings_of_network(network: ActionDetector | ActionRecognizer) -> Settings:
     """Everything that can be told about a network: its shapes, and what its modules do beyond them."""
     found = settings_of_weights(network.state_dict(), kind_of_network(network))

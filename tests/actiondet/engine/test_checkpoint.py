@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -62,11 +64,27 @@ def test_an_interrupted_write_leaves_the_older_checkpoint(
     assert [each.name for each in tmp_path.iterdir()] == ["last.pt"]
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"<html>404</html>"])
-def test_a_file_that_is_no_checkpoint_is_named(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "an empty file"),
+        (b"not this one", "a text file"),
+        (b"<html>404</html>", "a web page"),
+        (pickle.dumps(os.system), r"refused, it tries to import posix\.system"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_named(content: bytes, told: str, tmp_path: Path) -> None:
     path = tmp_path / "best.pt"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"best\.pt: not a readable checkpoint"):
+    with pytest.raises(InputError, match=rf"best\.pt: {told}"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+def test_a_checkpoint_that_would_run_code_is_refused_by_name(new_format: bool, tmp_path: Path) -> None:
+    path = tmp_path / "best.pt"
+    torch.save({"format": os.system}, path, _use_new_zipfile_serialization=new_format)
+    with pytest.raises(InputError, match=r"best\.pt: refused, it tries to import posix\.system"):
         load_checkpoint(path)
 
 
@@ -74,7 +92,7 @@ def test_a_truncated_checkpoint_is_named(checkpoint: Checkpoint, tmp_path: Path)
     path = tmp_path / "best.pt"
     save_checkpoint(checkpoint, path)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"best\.pt: not a readable checkpoint"):
+    with pytest.raises(InputError, match=r"best\.pt: a damaged or truncated checkpoint"):
         load_checkpoint(path)
 
 
@@ -85,5 +103,5 @@ def test_another_toolkits_checkpoint_names_the_converter(tmp_path: Path) -> None
 
 
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.pt: no such checkpoint"):
+    with pytest.raises(InputError, match=r"none\.pt: no such file"):
         load_checkpoint(tmp_path / "none.pt")

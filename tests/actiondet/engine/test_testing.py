@@ -14,11 +14,13 @@ from actiondet.config import DetectionConfig, load_config, load_recognition_conf
 from actiondet.data import build_test_set
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
 from actiondet.engine.devices import launch
+from actiondet.engine.recognition_test import run_recognition_test
 from actiondet.engine.recognize import load_recognizer
 from actiondet.engine.run import start
 from actiondet.engine.test import build_test_loader, load_detector, run
 from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.inference import InferenceBackbone
+from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 
 ROOT = Path(__file__).parents[3]
@@ -81,3 +83,13 @@ def test_predicting_scores_as_the_plain_network_does(shared: Path, tmp_path: Pat
     found = recognizer(shared / "videos" / "demo_skeleton.mp4")
     expected = dataclasses.replace(recognizer, network=plain)(shared / "videos" / "demo_skeleton.mp4")
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_weights_without_a_classifier_are_not_scored(tmp_path: Path) -> None:
+    config = load_recognition_config(ROOT / "configs/toy/recognition_slowonly.yaml", ["model.backbone.width=8"])
+    weights = build_recognizer(config.model).state_dict()
+    torch.save({"config": "task: detection\n", "weights": weights}, tmp_path / "detector.pt")
+    with pytest.raises(InputError, match=r"detector\.pt: holds no classifier for this network"):
+        load_recognizer(tmp_path / "detector.pt", config=config)
+    with pytest.raises(InputError, match=r"detector\.pt: holds no classifier for this network"):
+        run_recognition_test(config, weights=tmp_path / "detector.pt", fabric=launch())

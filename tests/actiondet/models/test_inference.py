@@ -102,9 +102,14 @@ def test_bfloat16_moves_scores_a_little_and_returns_float32() -> None:
     detector, (clips, boxes) = detector_named("slowonly"), people()
     with torch.inference_mode():
         expected = detector(clips, boxes).sigmoid()
-    scores = actiondet.optimize_for_inference(detector, precision="bfloat16")(clips, boxes).sigmoid()
+    half = actiondet.optimize_for_inference(detector, precision="bfloat16")
+    scores = half(clips, boxes).sigmoid()
     assert scores.dtype == torch.float32
     assert 0 < (scores - expected).abs().max() < 0.1
+    alone = torch.cat([half(clip[None], [own]) for clip, own in zip(clips, boxes, strict=True)]).sigmoid()
+    torch.testing.assert_close(scores, alone, rtol=0, atol=1e-3)
+    twice = actiondet.optimize_for_inference(actiondet.optimize_for_inference(detector), precision="bfloat16")
+    torch.testing.assert_close(twice(clips, boxes).sigmoid(), scores, rtol=0, atol=1e-3)
 
 
 def test_auto_takes_bfloat16_where_the_processor_computes_in_it() -> None:

@@ -59,7 +59,7 @@ SLOWFAST_FAMILY = [
     "paddle_slowfast_8x8",
     "paddle_slowfast_ava",
 ]
-# The file does not tell over how many cells these recognisers average: our networks are told.
+# The file does not tell over how many cells these recognisers average, 2 here: 7 is taken, as published ones do.
 WINDOW = ["window"]
 
 
@@ -98,7 +98,8 @@ def _stage_of(name: str) -> str:
 @pytest.mark.parametrize("reference", SLOWFAST_FAMILY, indirect=True)
 def test_the_slowfast_family_gives_the_same_outputs_and_stages(reference: Any, tmp_path: Path) -> None:
     network = reference.build()
-    told = reference.origin in ("pyslowfast", "caffe2", "paddle") or reference.boxes is not None
+    told = reference.origin in ("pyslowfast", "caffe2") or reference.boxes is not None
+    told |= reference.name == "paddle_slowfast_8x8"
     report = load_weights(network, reference.write(tmp_path), allow=[] if told else WINDOW)
     assert report.origin == reference.origin
     assert told == (not report.remarks)
