@@ -46,7 +46,8 @@ def read_text(path: str | os.PathLike[str]) -> str:
         return Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(
-            f"{os.fspath(path)}: not a text file in UTF-8; if it is an archive, give what is in it, else save it in UTF-8"
+            f"{os.fspath(path)}: not a text file in UTF-8; if it is an archive, give what is in it, "
+            "else save it in UTF-8"
         ) from None
 
 
