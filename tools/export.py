@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("config", help="YAML file of configs/")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
     parser.add_argument("--weights", required=True, metavar="F", help="checkpoint, or 'published' to download it")
-    parser.add_argument("--format", choices=["onnx", "torch_export"], default="onnx", help="default: onnx")
+    parser.add_argument("--format", choices=["onnx", "torch_export"], help="default: by --out, .pt2 is torch_export")
     parser.add_argument(
         "--inputs",
         choices=["clip", "pathways"],
@@ -37,7 +37,8 @@ def main() -> None:
     from actiondet.models.weights.download import choose_weights
 
     weights = choose_weights(arguments.weights, config.published.weights)
-    print(export_network(config, weights, arguments.out, format=arguments.format, inputs=arguments.inputs))
+    form = arguments.format or ("torch_export" if arguments.out.suffix == ".pt2" else "onnx")
+    print(export_network(config, weights, arguments.out, format=form, inputs=arguments.inputs))
 
 
 if __name__ == "__main__":

@@ -121,8 +121,10 @@ def load_weights(model: nn.Module, file: Path) -> None:
     else:
         try:
             content = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as fault:  # torch raises many kinds on files that are no checkpoint
-            raise InputError(f"{file}: not a checkpoint of detectron2 ({str(fault).splitlines()[0]})") from None
+        except Exception:  # torch raises many kinds on files that are no checkpoint, and advises to run what they hold
+            raise InputError(
+                f"{file}: not a checkpoint of detectron2, expected tensors alone, as it saves them"
+            ) from None
     state = content.get("model", content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping):
         raise InputError(f"{file}: not a checkpoint of detectron2, expected a mapping with a 'model'")

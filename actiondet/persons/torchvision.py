@@ -72,8 +72,12 @@ def load_torchvision_model(name: str, weights: str) -> nn.Module:
         )
     model = get_model(name, weights=None, weights_backbone=None)
     try:
-        model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    except Exception as fault:  # torch raises many kinds on files that are no state dict, or another network's
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception:  # torch raises many kinds on files that are no checkpoint, and advises to run what they hold
+        raise InputError(f"{file}: not a state dict of torchvision's {name}, expected tensors alone") from None
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as fault:
         reason = str(fault).splitlines()[0]
         raise InputError(f"{file}: not a state dict of torchvision's {name} ({reason})") from None
     return model
