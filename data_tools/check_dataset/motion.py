@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import pandas as pd
 from actiondet.config.schema import FrameFolderConfig
 from actiondet.video import FrameFolder, nearest_frames, open_video
 from data_tools.check_dataset.findings import Report
+from data_tools.check_dataset.readings import READINGS, Reading
 from data_tools.check_dataset.rows import BOX
 from data_tools.check_dataset.videos import spread
 from evaluation.records import FloatArray, IntArray
@@ -32,19 +33,7 @@ _FEWEST = 12
 # Pictures in memory at once; those of films are large.
 _AT_ONCE = 16
 
-_READINGS: dict[str, Callable[[FloatArray], FloatArray]] = {
-    "as they are": lambda b: b,
-    "mirrored left to right": lambda b: np.stack([1 - b[:, 2], b[:, 1], 1 - b[:, 0], b[:, 3]], axis=1),
-    "upside down": lambda b: np.stack([b[:, 0], 1 - b[:, 3], b[:, 2], 1 - b[:, 1]], axis=1),
-    "turned by 180 degrees": lambda b: 1 - b[:, [2, 3, 0, 1]],
-    "turned by 90 degrees": lambda b: np.stack([b[:, 1], 1 - b[:, 2], b[:, 3], 1 - b[:, 0]], axis=1),
-    "turned by 270 degrees": lambda b: np.stack([1 - b[:, 3], b[:, 0], 1 - b[:, 1], b[:, 2]], axis=1),
-    "read as y before x": lambda b: b[:, [1, 0, 3, 2]],
-    "read as corner and size": lambda b: np.concatenate([b[:, :2], b[:, :2] + b[:, 2:]], axis=1),
-    "read as centre and size": lambda b: np.concatenate([b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2], axis=1),
-    "twice as large": lambda b: 2 * b,
-    "half as large": lambda b: b / 2,
-}
+_READINGS: dict[str, Reading] = {"as they are": lambda b: b, **READINGS}
 # (factor, seconds): what is annotated at t is to be seen at factor * t + seconds.
 _CLOCKS: dict[str, tuple[float, float]] = {
     "1 s later": (1, 1),
@@ -114,7 +103,7 @@ def check_motion(
         report.error(
             "motion-elsewhere",
             path,
-            f"people move where the boxes would be if they were {name}: {agree}",
+            f"people move where the boxes would be if they were read as {name}: {agree}",
             "expected boxes x1,y1,x2,y2 as fractions of these very pictures",
         )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 
 from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.readings import READINGS
 from evaluation.boxes import paired_iou
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
 from evaluation.tube_set import row_ranges
@@ -21,6 +21,7 @@ _FEW_MATCHES = 0.05
 _GAIN, _GAIN_OF_VIDEO, _SURE = 0.02, 0.1, 6.0
 # ... or boxes that are read in another way.
 _GAIN_OF_READING = 0.1
+_LIKELY = ("corner and size", "centre and size", "y before x", "mirrored left to right", "upside down")
 _FEWEST = 10
 
 
@@ -150,14 +151,8 @@ def _meant(
 ) -> str:
     """Say which other reading of the boxes would make them fit."""
     recall = float((best >= 0.5).mean())
-    readings: dict[str, Callable[[FloatArray], FloatArray]] = {
-        "corner and size": lambda b: np.concatenate([b[:, :2], b[:, :2] + b[:, 2:]], axis=1),
-        "centre and size": lambda b: np.concatenate([b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2], axis=1),
-        "y before x": lambda b: b[:, [1, 0, 3, 2]],
-        "mirrored left to right": lambda b: np.stack([1 - b[:, 2], b[:, 1], 1 - b[:, 0], b[:, 3]], axis=1),
-        "upside down": lambda b: np.stack([b[:, 0], 1 - b[:, 3], b[:, 2], 1 - b[:, 1]], axis=1),
-    }
-    for name, read in readings.items():
+    for name in _LIKELY:
+        read = READINGS[name]
         for what, ours, theirs in (
             ("the proposals'", truth, {key: read(value) for key, value in boxes.items()}),
             ("the truth's", read(truth), boxes),
