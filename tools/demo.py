@@ -88,6 +88,7 @@ def main() -> None:
         return
 
     from actiondet.config.schema import AvaConfig, StoredPersons
+    from actiondet.engine.devices import choose_device
     from actiondet.engine.log import ProgressBar, say
     from actiondet.persons.build import build_persons
     from actiondet.pipeline import VideoPipeline, summary
@@ -99,7 +100,7 @@ def main() -> None:
     stored = isinstance(config.persons, StoredPersons)
     if arguments.start is None:
         arguments.start = config.data.start if stored and isinstance(config.data, AvaConfig) else 0.0
-    device = arguments.device or default_device()
+    device = choose_device(arguments.device or "auto")
     pipeline = VideoPipeline(
         config,
         trained.network,
@@ -225,13 +226,6 @@ def with_persons(config: DetectionConfig, arguments: argparse.Namespace) -> Dete
     if name == "stored" and "boxes" not in settings:
         raise InputError("--persons stored: give the file of boxes with --boxes FILE")
     return config.model_copy(update={"persons": parse_persons(name, settings)})
-
-
-def default_device() -> str:
-    """The GPU, where there is one."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def write(
