@@ -8,7 +8,6 @@ length. With --tubes FILE it draws what tools/link_tubes.py made, and needs no n
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -202,11 +201,9 @@ def load_network(arguments: argparse.Namespace) -> TrainedDetector:
             f"there is no {TOY_RUN} to take the network from: train it with `make demo`, give --weights, "
             "or give --config alone for a random network"
         )
-    for module in arguments.modules:
-        try:
-            importlib.import_module(module)
-        except ImportError as fault:
-            raise InputError(f"--import {module}: {fault}; expected a module that Python finds on its path") from fault
+    from actiondet.config import import_modules
+
+    import_modules(arguments.modules)
     return from_checkpoint(arguments.weights or TOY_RUN)
 
 

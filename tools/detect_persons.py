@@ -9,7 +9,6 @@ Several processes: torchrun --nproc-per-node N tools/detect_persons.py VIDEOS ..
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from pathlib import Path
 
@@ -86,11 +85,9 @@ def main() -> int:
     )
     videos, absent = moments.split(videos)
 
-    for module in arguments.modules:
-        try:
-            importlib.import_module(module)
-        except ImportError as fault:
-            raise InputError(f"--import {module}: {fault}; expected a module that Python finds on its path") from fault
+    from actiondet.config import import_modules
+
+    import_modules(arguments.modules)
 
     from actiondet.engine.devices import launch, leave
     from actiondet.engine.person_search import search_videos
