@@ -112,11 +112,15 @@ class TrackHead(RoIHead):
         frames = feature.shape[2]
         maps = feature.transpose(1, 2).flatten(0, 1)  # (B T', C, H', W')
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half-precision boxes would miss by pixels
-        own = boxes[:, self._frames(frames, boxes.shape[1], device=boxes.device)].to(maps)  # (P, T', 4)
-        place = owners[:, None] * frames + torch.arange(frames, device=owners.device)  # (P, T')
-        rois = torch.cat([place[:, :, None].to(maps), own], dim=2).flatten(0, 1)  # (P T', 5)
+        # Rows are looked up rather than reshaped: torch.export would take it that there is somebody.
+        row = torch.arange(boxes.shape[0] * frames, device=boxes.device)  # (P T')
+        person = row // frames
+        frame = row - person * frames  # ONNX takes no % of a number it is told later
+        own = boxes[person, self._frames(frames, boxes.shape[1], device=boxes.device)[frame]].to(maps)
+        rois = torch.cat([(owners[person] * frames + frame)[:, None].to(maps), own], dim=1)  # (P T', 5)
         people = roi_align(maps, rois, self.roi_size, 1 / self.stride, self.sampling_ratio, self.aligned)
-        return people.view(-1, frames, *people.shape[1:])
+        first = torch.arange(boxes.shape[0], device=boxes.device)[:, None] * frames
+        return people[first + torch.arange(frames, device=boxes.device)]
 
     def _frames(self, count: int, length: int, device: torch.device | None = None) -> Tensor:
         """(count,) which of `length` frames each of `count` frames shows, or is shown by."""

@@ -187,6 +187,20 @@ def test_only_a_slowfast_recogniser_takes_its_frames_apart(tmp_path: Path) -> No
         export_network(config, weights, tmp_path / "rec.pt2", format="torch_export", inputs="pathways")
 
 
+def test_a_network_that_takes_some_numbers_only_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("Guard failed: frames.size()[0] < 2")  # as torch.export's modules do
+
+    program = SimpleNamespace(module=lambda: refuse)
+    monkeypatch.setattr("actiondet.engine.export._export", lambda *_: program)
+    monkeypatch.setattr("torch.export.save", lambda *_, **__: None)
+    monkeypatch.setattr("torch.export.load", lambda _: program)
+    config, weights = trained_recognizer("slowonly", tmp_path)
+    with pytest.raises(InputError, match=r"refuses 2 clips of 90x120 .*Guard failed.* nothing was written"):
+        export_network(config, weights, tmp_path / "rec.pt2", format="torch_export")
+    assert not (tmp_path / "rec.pt2").exists()
+
+
 @pytest.mark.parametrize("size", [(72, 96), (130, 77), (64, 64), (48, 40)])
 def test_resizing_inside_is_that_of_testing(size: tuple[int, int], tmp_path: Path) -> None:
     # Residual blocks of random weights would make more of a pixel's rounding than trained ones do.
