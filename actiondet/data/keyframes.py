@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from actiondet.config.schema import ClipConfig, DetectionDataConfig, TransformConfig
 from actiondet.data.assign import match_proposals
 from actiondet.data.loading import Draw, Unreadable
 from actiondet.data.repeats import repeat_factors
@@ -20,8 +16,8 @@ from actiondet.data.sources import Videos
 from actiondet.data.tables import PersonTable, TruePersons
 from actiondet.data.tracks import Tracks
 from actiondet.data.transforms import BoxedClip, Frames, TestTransform, TrainTransform
+from actiondet.data.window import ClipWindow, frame_time
 from actiondet.records import ClipSample
-from actiondet.video import clip_frames
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes, TruthRows
@@ -29,105 +25,6 @@ from evaluation.tube_truth import TubeTruth
 
 # How far outside of its video, in microseconds, a key moment may lie: real files end a little early.
 OUTSIDE_US = 1_000_000
-
-
-@functools.singledispatch
-def build_training_set(
-    data: DetectionDataConfig,
-    *,
-    clip: ClipConfig,
-    transform: TransformConfig,
-    num_actions: int,
-    seed: int,
-    tracks: bool = False,
-) -> TrainingSet:
-    """Build the training part of the data set that `data` describes; each member of the family registers its own.
-
-    Args:
-        data: the data set.
-        clip, transform: how clips are cut.
-        num_actions: columns of the network.
-        seed: with epoch and index, it decides everything random about a sample.
-        tracks: give every person a box for each frame of the clip.
-
-    Raises:
-        InputError: files that are missing, faulty or do not fit together.
-    """
-    raise InputError(_no_builder(data, "build_training_set"))
-
-
-@functools.singledispatch
-def build_test_set(
-    data: DetectionDataConfig,
-    *,
-    clip: ClipConfig,
-    transform: TransformConfig,
-    num_actions: int,
-    moments: Literal["all", "annotated"] = "annotated",
-    split: Literal["train", "val"] = "val",
-    tracks: bool = False,
-) -> TestSet:
-    """Build the test data of the data set that `data` describes; each member of the family registers its own.
-
-    Args:
-        data: the data set.
-        clip, transform: how clips are cut.
-        num_actions: columns of the network.
-        moments: "annotated" takes the key moments that the truth file names, "all" every one that has proposals.
-            Excluded moments take no part in either.
-        split: which part of the data set.
-        tracks: give every person a box for each frame of the clip.
-
-    Raises:
-        InputError: files that are missing, faulty or do not fit together.
-    """
-    raise InputError(_no_builder(data, "build_test_set"))
-
-
-def _no_builder(data: DetectionDataConfig, function: str) -> str:
-    return (
-        f"data.name: nothing builds the data set '{data.name}'; "
-        f"register a function for {type(data).__name__} with @actiondet.data.{function}.register"
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipWindow:
-    """Which frames make a clip; the arguments of `clip_frames` that do not change from clip to clip."""
-
-    frames: int
-    stride: int
-    clip_fps: float | None
-    frame_jitter: bool = True
-
-    def jitter(self, random: np.random.Generator) -> IntArray | None:
-        """Shift every frame on its own, by up to half a stride; None where that is switched off."""
-        if not self.frame_jitter:
-            return None
-        shifts: IntArray = random.integers(
-            -(self.stride // 2), (self.stride + 1) // 2, size=self.frames, dtype=np.int64
-        )
-        return shifts
-
-    def choose(self, frame_times: IntArray, center_us: int, jitter: IntArray | None) -> IntArray:
-        """(frames,) numbers of the frames of a clip around `center_us`."""
-        return clip_frames(
-            frame_times,
-            center_us=center_us,
-            frames=self.frames,
-            stride=self.stride,
-            clip_fps=self.clip_fps,
-            jitter=jitter,
-        )
-
-
-def frame_time(frame_times: IntArray, number: int) -> int:
-    """When frame `number` (from 1) is shown, in microseconds; beyond the video, when it would be at the mean rate."""
-    place, last = number - 1, len(frame_times) - 1
-    if 0 <= place <= last:
-        return int(frame_times[place])
-    step = int(frame_times[-1]) / max(last, 1)
-    return round(place * step if place < 0 else int(frame_times[-1]) + (place - last) * step)
 
 
 class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):

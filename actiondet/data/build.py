@@ -1,0 +1,70 @@
+"""From the description of a data set to its training and test part."""
+
+from __future__ import annotations
+
+import functools
+from typing import Literal
+
+from actiondet.config.schema import ClipConfig, DetectionDataConfig, TransformConfig
+from actiondet.data.keyframes import TestSet, TrainingSet
+from evaluation.errors import InputError
+
+
+@functools.singledispatch
+def build_training_set(
+    data: DetectionDataConfig,
+    *,
+    clip: ClipConfig,
+    transform: TransformConfig,
+    num_actions: int,
+    seed: int,
+    tracks: bool = False,
+) -> TrainingSet:
+    """Build the training part of the data set that `data` describes; each member of the family registers its own.
+
+    Args:
+        data: the data set.
+        clip, transform: how clips are cut.
+        num_actions: columns of the network.
+        seed: with epoch and index, it decides everything random about a sample.
+        tracks: give every person a box for each frame of the clip.
+
+    Raises:
+        InputError: files that are missing, faulty or do not fit together.
+    """
+    raise InputError(_no_builder(data, "build_training_set"))
+
+
+@functools.singledispatch
+def build_test_set(
+    data: DetectionDataConfig,
+    *,
+    clip: ClipConfig,
+    transform: TransformConfig,
+    num_actions: int,
+    moments: Literal["all", "annotated"] = "annotated",
+    split: Literal["train", "val"] = "val",
+    tracks: bool = False,
+) -> TestSet:
+    """Build the test data of the data set that `data` describes; each member of the family registers its own.
+
+    Args:
+        data: the data set.
+        clip, transform: how clips are cut.
+        num_actions: columns of the network.
+        moments: "annotated" takes the key moments that the truth file names, "all" every one that has proposals.
+            Excluded moments take no part in either.
+        split: which part of the data set.
+        tracks: give every person a box for each frame of the clip.
+
+    Raises:
+        InputError: files that are missing, faulty or do not fit together.
+    """
+    raise InputError(_no_builder(data, "build_test_set"))
+
+
+def _no_builder(data: DetectionDataConfig, function: str) -> str:
+    return (
+        f"data.name: nothing builds the data set '{data.name}'; "
+        f"register a function for {type(data).__name__} with @actiondet.data.{function}.register"
+    )
