@@ -25,14 +25,14 @@ demo: .venv/installed
 	$(BIN)/python tools/eval_ava.py --truth toy_data/ava/ava_val.csv --detections runs/demo/test/detections.csv \
 		--labels toy_data/ava/action_list_eval.pbtxt --plot runs/demo/per_class.png
 
-# The same people in MultiSports' form: trains, tests every frame, links tubes, and scores boxes and tubes.
+# Such people in MultiSports' form: trains, tests every frame, links tubes, and scores boxes and tubes.
 TUBES := toy_data/multisports/multisports_GT.pkl
 RUN := runs/demo_multisports
 demo-multisports: .venv/installed
-	$(BIN)/python -m data_tools.toy --out toy_data --parts detection
+	$(BIN)/python -m data_tools.toy --out toy_data --parts tubes
 	$(BIN)/python tools/train_det.py configs/toy/multisports_slowfast_r18.yaml --out $(RUN) --overwrite
 	$(BIN)/python tools/test_det.py configs/toy/multisports_slowfast_r18.yaml --weights $(RUN)/best.pt \
-		--moments all --smooth 17 --out $(RUN)/test
+		--moments all --smooth 31 --out $(RUN)/test
 	$(BIN)/python tools/link_tubes.py --detections $(RUN)/test/frame_detections.pkl --truth $(TUBES) --out $(RUN)/tubes.pkl
 	for moments in annotated all; do $(BIN)/python tools/eval_multisports.py frame --moments $$moments \
 		--truth $(TUBES) --detections $(RUN)/test/frame_detections.pkl || exit; done

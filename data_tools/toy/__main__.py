@@ -21,13 +21,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made if missing")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same set (default 0)")
     parser.add_argument(
-        "--size", choices=list(SIZES), default="small", help="default small: about 80 videos; fast: people on skates"
+        "--size",
+        choices=list(SIZES),
+        default="small",
+        help="default small: about 80 films of each form; fast: people on skates",
     )
     parser.add_argument(
         "--parts",
         choices=["all", *PARTS],
         default="all",
-        help="detection: films in AVA's and MultiSports' formats; recognition: clips in Kinetics' and UCF101's",
+        help="detection: films as AVA has them; tubes: as MultiSports; recognition: clips as Kinetics and UCF101",
     )
     parser.add_argument(
         "--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="default: one for each CPU core"
@@ -41,6 +44,8 @@ def main() -> None:
     films = make(arguments.out, seed=arguments.seed, size=arguments.size, processes=arguments.processes, parts=parts)
     if "detection" in parts:
         print(f"{arguments.out}: {summary(films)}")
+    if "tubes" in parts:
+        print("{}: tubes: {} training and {} validation videos".format(arguments.out, *SIZES[arguments.size].tubes))
     if "recognition" in parts:
         train, val = SIZES[arguments.size].count_clips()
         print(f"{arguments.out}: recognition: {train} training and {val} validation clips")

@@ -26,6 +26,16 @@ EVALUATED = ActionList(
 )
 """The actions that only their movement tells."""
 
+_ALONE = tuple(
+    label for label, kind in zip(TRAINED.ids, TRAINED.types, strict=True) if kind == _MOVES and label not in _UNSCORED
+)
+SPORTS = ActionList(
+    ids=_ALONE,
+    names=tuple(name for label, name in zip(TRAINED.ids, TRAINED.names, strict=True) if label in _ALONE),
+    types=(None,) * len(_ALONE),
+)
+"""The evaluated actions that nobody else has a part in: those of the set in MultiSports' form."""
+
 _OF_ACTIVITY = {"stand": 1, "stay_low": 5, "jump": 6, "crouch": 7, "spin": 9}
 _OF_ARMS = {"up": 10, "both_up": 10, "wave": 11, "wave_both": 11}
 _OF_RELATION = {"approach": 12, "follow": 14}

@@ -20,7 +20,7 @@ from evaluation.records import FloatArray, FrameKey, PersonBoxes
 BEGIN, FIRST = 900, 902
 """Second of the recording at which the files begin, and from which on AVA annotates."""
 
-FAST_LOOKS = 5
+FAST_LOOKS = 10
 """Looks a second at fast people."""
 MISSED, FALSE_BOXES, JITTER = 0.05, 0.3, 0.05
 

@@ -25,11 +25,13 @@ class Order:
     """A film to be made.
 
     Attributes:
-        name: of the video, without suffix.
+        name: of the video, without suffix; may begin with folders.
         split: "train" or "val".
         seed: all that is random in the film follows from it.
         seconds: length.
         size: (width, height) in pixels.
+        slot: seconds for which people at least go on with what they do.
+        meetings: whether people seek each other out.
         fast: people on skates, who cross several of their own widths in a second.
     """
 
@@ -38,6 +40,8 @@ class Order:
     seed: tuple[int, ...]
     seconds: int
     size: tuple[int, int]
+    slot: int = 1
+    meetings: bool = True
     fast: bool = False
 
 
@@ -51,7 +55,7 @@ class Film:
         boxes: (P, F, 4) unit boxes around what is seen of each person.
         seen: (P, F) share of each person that is inside the frame and not hidden.
         does: (P, F, C) which of the C trained actions goes on; in the order of `TRAINED`.
-        doubtful: seconds at which somebody's action could be argued about.
+        doubtful: slots in which somebody's action could be argued about.
     """
 
     order: Order
@@ -76,10 +80,9 @@ def plan(order: Order) -> tuple[Scene, np.random.Generator]:
     rng = np.random.default_rng(order.seed)
     width, height = order.size
     if order.fast:
-        return plan_skating(rng, order.seconds, width / height, people=3), rng
-    return plan_scene(
-        rng, order.seconds, width / height, people=int(rng.choice([2, 3, 4, 5], p=[0.12, 0.4, 0.38, 0.1]))
-    ), rng
+        return plan_skating(rng, order.seconds, width / height, people=4), rng
+    people = int(rng.choice([2, 3, 4, 5], p=[0.12, 0.4, 0.38, 0.1]))
+    return plan_scene(rng, order.seconds, width / height, people, slot=order.slot, meetings=order.meetings), rng
 
 
 def make_film(order: Order, folder: Path) -> Film:

@@ -15,13 +15,15 @@ from typing import Literal, TypeVar
 from data_tools.toy.actions import EVALUATED
 from data_tools.toy.ava_files import write_ava
 from data_tools.toy.films import Film, Order, make_film
-from data_tools.toy.multisports_files import write_multisports_set
+from data_tools.toy.multisports_files import video_name, write_multisports_set
 from data_tools.toy.recognition_files import make_clip, plan_clips, write_kinetics, write_ucf101
 from evaluation.errors import InputError
 
 Item = TypeVar("Item")
-Part = Literal["detection", "recognition"]
-PARTS: tuple[Part, ...] = ("detection", "recognition")
+Part = Literal["detection", "tubes", "recognition"]
+PARTS: tuple[Part, ...] = ("detection", "tubes", "recognition")
+TUBE_SLOT = 2
+"""Seconds for which people at least go on with what they do in MultiSports' form, where every frame is scored."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Size:
     Attributes:
         frame: (width, height) of the videos in pixels.
         poster: (width, height) of the first validation video, which the demo draws.
-        train: number of training videos.
-        val: number of validation videos.
+        films: (train, val) films in AVA's form.
+        tubes: (train, val) films in MultiSports' form.
         seconds: length of each.
         groups: (train, val) groups of recognition clips per action.
         clips: recognition clips per group.
@@ -41,22 +43,43 @@ class Size:
 
     frame: tuple[int, int]
     poster: tuple[int, int]
-    train: int
-    val: int
+    films: tuple[int, int]
+    tubes: tuple[int, int]
     seconds: int
     groups: tuple[int, int]
     clips: int
     fast: bool = False
 
     def orders(self, seed: int) -> list[Order]:
-        """List the videos to be made."""
+        """List the films to be made in AVA's form."""
+        return [
+            Order(f"toy_{split}_{number:03d}", split, (seed, place, number), self.seconds, frame, fast=self.fast)
+            for place, split, number, frame in self._films(self.films)
+        ]
+
+    def tube_orders(self, seed: int) -> list[Order]:
+        """List the films to be made in MultiSports' form."""
         orders = []
-        for place, (split, count) in enumerate((("train", self.train), ("val", self.val))):
-            for number in range(count):
-                frame = self.poster if split == "val" and number == 0 else self.frame
-                name = f"toy_{split}_{number:03d}"
-                orders.append(Order(name, split, (seed, place, number), self.seconds, frame, fast=self.fast))
+        for place, split, number, frame in self._films(self.tubes):
+            seed_of_film = (seed, 2 + place, number)
+            orders.append(
+                Order(
+                    video_name(split, number),
+                    split,
+                    seed_of_film,
+                    self.seconds,
+                    frame,
+                    slot=TUBE_SLOT,
+                    meetings=False,
+                )
+            )
         return orders
+
+    def _films(self, counts: tuple[int, int]) -> Iterator[tuple[int, str, int, tuple[int, int]]]:
+        """Yield place of the split, split, number and (width, height) of every film."""
+        for place, (split, count) in enumerate(zip(("train", "val"), counts, strict=True)):
+            for number in range(count):
+                yield place, split, number, self.poster if split == "val" and number == 0 else self.frame
 
     def count_clips(self) -> tuple[int, int]:
         """Numbers of (training, validation) clips of the recognition part."""
@@ -65,10 +88,10 @@ class Size:
 
 
 SIZES = {
-    "tiny": Size((160, 120), (240, 180), 2, 1, 4, (1, 1), 1),
-    "small": Size((160, 120), (480, 360), 66, 20, 11, (96, 16), 1),
-    "medium": Size((320, 240), (640, 480), 200, 64, 11, (96, 24), 2),
-    "fast": Size((240, 120), (240, 120), 20, 8, 11, (0, 0), 0, fast=True),
+    "tiny": Size((160, 120), (240, 180), (2, 1), (2, 1), 4, (1, 1), 1),
+    "small": Size((160, 120), (480, 360), (66, 20), (100, 12), 11, (96, 16), 1),
+    "medium": Size((320, 240), (640, 480), (200, 64), (200, 64), 11, (96, 24), 2),
+    "fast": Size((320, 120), (320, 120), (40, 10), (0, 0), 11, (0, 0), 0, fast=True),
 }
 """tiny is for tests; fast holds people on skates, and nothing for recognition."""
 
@@ -81,24 +104,33 @@ def make(out: Path, *, seed: int, size: str, processes: int, parts: Sequence[Par
         seed: the same seed gives the same set, whatever `processes`.
         size: a key of SIZES.
         processes: how many work side by side.
-        parts: films of several people in AVA's and MultiSports' formats, clips of one action in Kinetics' and UCF101's.
+        parts: films of several people in AVA's format, others in MultiSports', clips of one action in Kinetics' and
+            UCF101's.
+
+    Returns:
+        The films in AVA's form, by name.
 
     Raises:
         InputError: `out` cannot be written to.
     """
     _check_writable(out)
     plan = SIZES[size]
-    videos, kinetics, ucf101 = out / "videos", out / "kinetics", out / "ucf101"
+    videos, multisports, kinetics, ucf101 = (out / name for name in ("videos", "multisports", "kinetics", "ucf101"))
     clips = plan_clips(seed, plan.frame, *plan.groups, plan.clips) if "recognition" in parts else []
+    orders = [(order, videos) for order in plan.orders(seed)] if "detection" in parts else []
+    if "tubes" in parts:
+        orders += [(order, multisports / "trimmed_videos") for order in plan.tube_orders(seed)]
     # Large pictures first: what takes longest must not be begun last.
-    orders = sorted(plan.orders(seed), key=lambda order: -order.size[0]) if "detection" in parts else []
-    jobs: list[Callable[[], Film | None]] = [partial(make_film, order, videos) for order in orders]
+    orders.sort(key=lambda job: -job[0].size[0])
+    jobs: list[Callable[[], Film | None]] = [partial(make_film, order, folder) for order, folder in orders]
     jobs += [partial(make_clip, clip, kinetics, ucf101) for clip in clips]
-    films = [film for film in _side_by_side(jobs, processes) if film is not None]
-    films.sort(key=lambda film: film.order.name)
+    made = [film for film in _side_by_side(jobs, processes) if film is not None]
+    made.sort(key=lambda film: film.order.name)
+    films = [film for film in made if film.order.slot == 1]
     if "detection" in parts:
         write_ava(out / "ava", films, seed)
-        write_multisports_set(out / "multisports", videos, films, seed)
+    if "tubes" in parts:
+        write_multisports_set(multisports, [film for film in made if film.order.slot > 1], seed)
     if "recognition" in parts:
         write_kinetics(kinetics, clips)
         write_ucf101(ucf101 / "ucfTrainTestlist", clips)

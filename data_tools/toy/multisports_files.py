@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from data_tools.toy.actions import EVALUATED, TRAINED
+from data_tools.toy.actions import SPORTS, TRAINED
 from data_tools.toy.ava_files import pretend_to_detect
 from data_tools.toy.films import Film
 from data_tools.toy.render import SEEN
@@ -31,10 +29,8 @@ Piece = tuple[int, int, FloatArray]
 """Label from 0, first frame from 1, and (T, 4) pixel boxes of one tube."""
 
 
-def write_multisports_set(folder: Path, videos: Path, films: Sequence[Film], seed: int) -> None:
-    """Write truth, person boxes in both dialects and tables, and put the videos where the set has them."""
-    for film in films:
-        _place(videos / f"{film.order.name}.mp4", folder / "trimmed_videos" / f"{video_name(film)}.mp4")
+def write_multisports_set(folder: Path, films: Sequence[Film], seed: int) -> None:
+    """Write truth, person boxes in both dialects and tables."""
     write_multisports(folder / "multisports_GT.pkl", _truth(films))
     for split in ("train", "val"):
         ours = [film for film in films if film.order.split == split]
@@ -47,28 +43,19 @@ def write_multisports_set(folder: Path, videos: Path, films: Sequence[Film], see
 
 def _keyed(found: Sequence[Found], prefix: str, suffix: str) -> Iterator[PersonBoxes]:
     for film, frame, boxes, scores in found:
-        name = video_name(film).removeprefix(prefix) + suffix
+        name = film.order.name.removeprefix(prefix) + suffix
         yield PersonBoxes(FrameKey(name, frame * 1_000_000), boxes, scores)
 
 
-def video_name(film: Film) -> str:
+def video_name(split: str, number: int) -> str:
     """Return the name of a film as MultiSports would have it."""
-    return f"{SPORT}/v_{film.order.name.replace('_', '')}_c001"
-
-
-def _place(source: Path, target: Path) -> None:
-    """Make `source` available as `target`, without a copy where the disk allows."""
-    with atomic_path(target) as temporary:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
+    return f"{SPORT}/v_toy{split}{number:03d}_c001"
 
 
 def _pieces(film: Film) -> Iterator[Piece]:
     """Yield the tubes of a film: unbroken runs of frames in which a person is seen doing an action."""
     width, height = film.order.size
-    for label, action in enumerate(EVALUATED.ids):
+    for label, action in enumerate(SPORTS.ids):
         goes_on = film.does[:, :, TRAINED.ids.index(action)] & (film.seen >= SEEN)
         for place, on in enumerate(goes_on):
             edges = np.flatnonzero(np.diff(np.concatenate([[0], on.astype(np.int8), [0]])))
@@ -79,7 +66,7 @@ def _pieces(film: Film) -> Iterator[Piece]:
 
 
 def _truth(films: Sequence[Film]) -> TubeTruth:
-    names = tuple(video_name(film) for film in films)
+    names = tuple(film.order.name for film in films)
     pieces = [(video, *piece) for video, film in enumerate(films) for piece in _pieces(film)]
     lengths = [len(boxes) for _, _, _, boxes in pieces]
     tubes = TubeSet(
@@ -93,12 +80,12 @@ def _truth(films: Sequence[Film]) -> TubeTruth:
         box_scores=np.ones(sum(lengths), np.float32),
     )
     return TubeTruth(
-        labels=tuple(f"{SPORT} {name}" for name in EVALUATED.names),
+        labels=tuple(f"{SPORT} {name}" for name in SPORTS.names),
         unscored=frozenset(),
-        train_videos=tuple(video_name(film) for film in films if film.order.split == "train"),
-        test_videos=tuple(video_name(film) for film in films if film.order.split == "val"),
-        frame_counts={video_name(film): film.frames for film in films},
-        sizes={video_name(film): film.order.size[::-1] for film in films},
+        train_videos=tuple(film.order.name for film in films if film.order.split == "train"),
+        test_videos=tuple(film.order.name for film in films if film.order.split == "val"),
+        frame_counts={film.order.name: film.frames for film in films},
+        sizes={film.order.name: film.order.size[::-1] for film in films},
         tubes=tubes,
     )
 
@@ -115,9 +102,9 @@ def _write_table(path: Path, films: Sequence[Film]) -> None:
         writer = csv.writer(file)
         for film in films:
             width, height = film.order.size
-            tubes_of = dict.fromkeys(range(len(EVALUATED)), 0)
+            tubes_of = dict.fromkeys(range(len(SPORTS)), 0)
             for label, first, boxes in _pieces(film):
                 for frame, box in enumerate(boxes / np.array([width, height, width, height], np.float32), start=first):
                     row = [f"{value:.3f}" for value in box]
-                    writer.writerow([f"{video_name(film)}.mp4", frame, *row, label, tubes_of[label]])
+                    writer.writerow([f"{film.order.name}.mp4", frame, *row, label, tubes_of[label]])
                 tubes_of[label] += 1

@@ -1,13 +1,13 @@
-"""Who does what when: plans of whole videos, second by second.
+"""Who does what when: plans of whole videos, slot by slot.
 
-Every second of a video is one slot from half a second before it to half a second after, in which each person
-does one thing; so a clip of one second around a key moment shows one activity of each. Who approaches or
-follows whom is read off the geometry, and plans in which it would be doubtful are drawn again.
+In a slot each person does one thing. Slots last a second, from half a second before a full second to half a second
+after, so that a clip of one second around a key moment shows one activity of each; or several seconds. Who approaches
+or follows whom is read off the geometry, and plans in which it would be doubtful are drawn again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -36,6 +36,7 @@ class Actor:
         ground: where the feet stand, in frame heights from the top.
         start: x before the first slot, in frame heights.
         first: the first slot in which the person is there.
+        slot: seconds of a slot.
         stretches: what the person does, slot by slot from `first` on.
         positions: x at the end of each of these slots.
     """
@@ -46,6 +47,7 @@ class Actor:
     ground: float
     start: float
     first: int
+    slot: int = 1
     stretches: list[Stretch] = field(default_factory=list)
     positions: list[float] = field(default_factory=list)
 
@@ -56,7 +58,7 @@ class Actor:
 
     def step(self, stretch: Stretch) -> float:
         """Return how far `stretch` carries the person in one slot."""
-        return stretch.direction * stretch.speed * self.height
+        return stretch.direction * stretch.speed * self.slot * self.height
 
 
 @dataclass(frozen=True)
@@ -93,15 +95,26 @@ class Scene:
     doubtful: frozenset[int]
 
 
-def plan_scene(rng: np.random.Generator, seconds: int, aspect: float, people: int) -> Scene:
-    """Draw a scene with about `people` persons at a time."""
-    cast = [_newcomer(rng, number, aspect, 0, inside=True, like=None) for number in range(people)]
+def plan_scene(
+    rng: np.random.Generator, seconds: int, aspect: float, people: int, *, slot: int = 1, meetings: bool = True
+) -> Scene:
+    """Draw a scene with about `people` persons at a time.
+
+    Args:
+        rng: where everything random comes from.
+        seconds: length.
+        aspect: width over height of the frame.
+        people: how many persons there are at a time, about.
+        slot: seconds after which people may turn to something else.
+        meetings: whether people seek each other out, so that many approach or follow somebody.
+    """
+    cast = [_newcomer(rng, number, aspect, 0, inside=True, like=None, slot=slot) for number in range(people)]
     cast[1].height, cast[1].ground = _depth(rng, near=cast[0])
     everybody, theme = list(cast), "none"
     relations: list[dict[int, str]] = []
     doubtful = set()
-    for slot in range(seconds + 1):
-        if rng.random() < 0.55:
+    for number in range(-(-seconds // slot) + 1):
+        if meetings and rng.random() < 0.55:
             theme = ("approach", "follow", "none")[int(rng.choice(3, p=(0.44, 0.44, 0.12)))]
         chosen, related = _choose(rng, cast, theme, aspect)
         for actor, stretch in zip(cast, chosen, strict=True):
@@ -109,10 +122,10 @@ def plan_scene(rng: np.random.Generator, seconds: int, aspect: float, people: in
             actor.stretches.append(stretch)
         relations.append({person: name for person, name in related.items() if name != "doubtful"})
         if "doubtful" in related.values():
-            doubtful.add(slot)
+            doubtful.add(number)
         for seat, actor in enumerate(cast):
             if not _within(actor.x, actor.height, aspect):
-                cast[seat] = _newcomer(rng, len(everybody), aspect, slot + 1, inside=False, like=actor)
+                cast[seat] = _newcomer(rng, len(everybody), aspect, number + 1, inside=False, like=actor, slot=slot)
                 everybody.append(cast[seat])
     return Scene(seconds, aspect, everybody, relations, frozenset(doubtful))
 
@@ -127,12 +140,12 @@ def _depth(rng: np.random.Generator, near: Actor | None) -> tuple[float, float]:
 
 
 def _newcomer(
-    rng: np.random.Generator, person: int, aspect: float, first: int, inside: bool, like: Actor | None
+    rng: np.random.Generator, person: int, aspect: float, first: int, *, inside: bool, like: Actor | None, slot: int
 ) -> Actor:
     height, ground = _depth(rng, like)
     edge = -0.22 * height if rng.random() < 0.5 else aspect + 0.22 * height
     start = rng.uniform(0.15, aspect - 0.15) if inside else edge
-    return Actor(person, random_look(rng), height, ground, start, first)
+    return Actor(person, random_look(rng), height, ground, start, first, slot)
 
 
 def _within(x: float, height: float, aspect: float, margin: float = 0.2) -> bool:
@@ -180,9 +193,9 @@ def _propose(rng: np.random.Generator, actor: Actor, aspect: float) -> Stretch:
         return last
     if outside and rng.random() < 0.8:
         direction = 1 if actor.x < aspect / 2 else -1
-        return random_stretch(rng, "walk", direction)
+        return _walk(rng, direction, actor.slot)
     if rng.random() < 0.12:
-        return random_stretch(rng, "walk", int(rng.choice([-1, 1])))
+        return _walk(rng, int(rng.choice([-1, 1])), actor.slot)
     activity = ON_THE_SPOT[int(rng.choice(len(ON_THE_SPOT), p=SPOT_ODDS))]
     return random_stretch(rng, activity, 0, waving=activity == "stand" and rng.random() < WAVING)
 
@@ -191,9 +204,15 @@ def _follow_theme(rng: np.random.Generator, cast: list[Actor], chosen: list[Stre
     """Send one person towards or after another."""
     goer, other = rng.choice(len(cast), 2, replace=False)
     direction = 1 if cast[other].x > cast[goer].x else -1
-    chosen[goer] = random_stretch(rng, "walk", direction)
+    chosen[goer] = _walk(rng, direction, cast[goer].slot)
     if theme == "follow":
-        chosen[other] = random_stretch(rng, "walk", direction)
+        chosen[other] = _walk(rng, direction, cast[other].slot)
+
+
+def _walk(rng: np.random.Generator, direction: int, slot: int) -> Stretch:
+    """Draw a walk; who walks for longer walks as far, more slowly."""
+    stretch = random_stretch(rng, "walk", direction)
+    return replace(stretch, speed=stretch.speed / slot)
 
 
 def relate(cast: list[Actor], chosen: list[Stretch], aspect: float) -> dict[int, str]:
@@ -268,25 +287,26 @@ def act(actor: Actor, seconds: int, rng: np.random.Generator) -> tuple[Motion, I
     frames = seconds * RATE
     motion = Motion.at_rest(frames)
     shown = np.full(frames, -1, np.int64)
-    start = max(0, _border(actor.first))
+    start = max(0, _border(actor.first, actor.slot))
     for first, last, stretch in _runs(actor.stretches):
-        stop = _border(actor.first + last + 1)
+        stop = _border(actor.first + last + 1, actor.slot)
         if last + 1 < len(actor.stretches):
             stop += int(rng.integers(-2, 3))  # people do not change what they do on the beat
         stop = min(stop, frames)
         perform(motion, stretch, start, stop, RATE)
-        slots = (np.arange(start, stop) + RATE // 2) // RATE - actor.first
+        length = actor.slot * RATE
+        slots = (np.arange(start, stop) + length // 2) // length - actor.first
         shown[start:stop] = np.clip(slots, first, last)
         start = stop
-    borders = [_border(actor.first + slot) for slot in range(len(actor.positions) + 1)]
+    borders = [_border(actor.first + number, actor.slot) for number in range(len(actor.positions) + 1)]
     motion.x[:] = np.interp(np.arange(frames), borders, [actor.start, *actor.positions])
     motion.soften(5)
     return motion, shown
 
 
-def _border(slot: int) -> int:
-    """Return the frame at which `slot` begins: half a second before the slot's full second."""
-    return slot * RATE - RATE // 2
+def _border(number: int, slot: int) -> int:
+    """Return the frame at which a slot of `slot` seconds begins; the first is half over when the video begins."""
+    return number * slot * RATE - slot * RATE // 2
 
 
 def _runs(stretches: list[Stretch]) -> list[tuple[int, int, Stretch]]:

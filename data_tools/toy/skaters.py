@@ -12,7 +12,7 @@ from data_tools.toy.motions import Activity, ArmStyle, Stretch
 from data_tools.toy.people import random_look
 from data_tools.toy.scenes import Actor, Scene
 
-GLIDE = (0.75, 1.1)
+GLIDE = (1.6, 2.4)
 """Heights of the person per second; a person is about a third as wide as high."""
 EARLIEST, LATEST = 0.16, 0.84
 """When in its second something happens."""

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from data_tools.toy.actions import EVALUATED, TRAINED, labels_of
+from data_tools.toy.actions import EVALUATED, SPORTS, TRAINED, labels_of
 from data_tools.toy.ava_files import pretend_to_detect, write_ava
 from data_tools.toy.films import Film, Order, make_film, plan
 from data_tools.toy.making import SIZES, make
@@ -90,6 +90,27 @@ def test_every_evaluated_action_of_the_small_set_is_frequent_enough_to_be_judged
                     counts[order.split].update(labels_of(actor.stretches[number], relation))
     assert min(counts["val"][label] for label in EVALUATED.ids) >= 25
     assert min(counts["train"][label] for label in EVALUATED.ids) >= 90
+
+
+def test_in_multisports_form_people_go_on_for_two_seconds() -> None:
+    order = SIZES["small"].tube_orders(0)[0]
+    film = Stage(*plan(order), *order.size)
+    for track in film.tracks:
+        changes = np.flatnonzero(np.diff(track.stretch) > 0) + 1
+        # Slots end after odd seconds, a few frames early or late.
+        assert (np.abs((changes - RATE) - np.round((changes - RATE) / (2 * RATE)) * 2 * RATE) <= 2).all()
+    assert any((np.diff(track.stretch) > 0).any() for track in film.tracks)
+
+
+def test_who_walks_for_longer_walks_as_far() -> None:
+    orders = [replace(SIZES["small"].orders(0)[0], slot=slot, seconds=20 * slot) for slot in (1, 2)]
+    speeds, steps = [], []
+    for scene in (plan(order)[0] for order in orders):
+        walks = [(actor, each) for actor in scene.actors for each in actor.stretches if each.activity == "walk"]
+        speeds.append(np.mean([each.speed for _, each in walks]))
+        steps.append(np.mean([abs(actor.step(each)) / actor.height for actor, each in walks]))
+    assert speeds[1] == pytest.approx(speeds[0] / 2, rel=0.1)
+    assert steps[1] == pytest.approx(steps[0], rel=0.1)
 
 
 def test_videos_are_closed_gop_h264_that_a_browser_plays_while_it_loads(toy: Path) -> None:
@@ -188,7 +209,7 @@ def test_multisports_tubes_are_unbroken_and_inside_their_videos(toy: Path) -> No
     raw = load_pickle(toy / "multisports" / "multisports_GT.pkl")
     assert list(raw) == ["labels", "train_videos", "test_videos", "nframes", "resolution", "gttubes"]
     truth = read_multisports(toy / "multisports" / "multisports_GT.pkl")
-    assert len(truth.labels) == len(EVALUATED)
+    assert truth.labels == tuple(f"street {name}" for name in SPORTS.names)
     assert not set(truth.train_videos) & set(truth.test_videos)
     for video, by_label in raw["gttubes"].items():
         height, width = raw["resolution"][video]
@@ -328,7 +349,7 @@ def test_what_is_hidden_or_outside_is_not_in_the_box() -> None:
 @pytest.fixture(scope="module")
 def skaters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Film, Path]:
     folder = tmp_path_factory.mktemp("skaters")
-    film = make_film(Order("fast", "val", (4,), 4, (240, 120), fast=True), folder / "videos")
+    film = make_film(Order("fast", "val", (4,), 4, (320, 120), fast=True), folder / "videos")
     write_ava(folder / "ava", [film], seed=0)
     return film, folder / "ava"
 
@@ -349,10 +370,10 @@ def test_skaters_cross_at_least_their_own_width_within_a_clip(skaters: tuple[Fil
     assert min(moved) >= 1
 
 
-def test_a_detector_looks_at_skaters_five_times_a_second(skaters: tuple[Film, Path]) -> None:
+def test_a_detector_looks_at_skaters_ten_times_a_second(skaters: tuple[Film, Path]) -> None:
     film, folder = skaters
     found = read_proposals(folder / "dense_proposals_val.pkl")
-    assert [key.moment for key in found] == [900_000_000 + 200_000 * look for look in range(5 * 4)]
+    assert [key.moment for key in found] == [900_000_000 + 100_000 * look for look in range(10 * 4)]
     assert {int(moment) for moment in read_ava_csv(folder / "ava_val.csv").moment} <= {902_000_000, 903_000_000}
     assert film.does.any(axis=(0, 1)).sum() >= 3
 

@@ -29,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py tracks`."""
     parser.add_argument("--out", type=Path, default=Path("runs/tracks"), metavar="DIR", help="films and runs")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=["static", "track"], help="what to compare")
-    parser.add_argument("--rates", nargs="+", type=float, default=[2e-3, 6e-3], metavar="LR", help="to choose from")
+    parser.add_argument("--rates", nargs="+", type=float, default=[4e-3, 8e-3], metavar="LR", help="to choose from")
     parser.add_argument(
         "--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N", help="of the reported trainings"
     )
-    parser.add_argument("--epochs", type=int, default=5, metavar="N", help="of every training (5)")
+    parser.add_argument("--epochs", type=int, default=10, metavar="N", help="of every training (10)")
 
 
 def run(arguments: argparse.Namespace) -> None:
