@@ -7,7 +7,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -61,18 +61,8 @@ class Size:
         """List the films to be made in MultiSports' form."""
         orders = []
         for place, split, number, frame in self._films(self.tubes):
-            seed_of_film = (seed, 2 + place, number)
-            orders.append(
-                Order(
-                    video_name(split, number),
-                    split,
-                    seed_of_film,
-                    self.seconds,
-                    frame,
-                    slot=TUBE_SLOT,
-                    meetings=False,
-                )
-            )
+            order = Order(video_name(split, number), split, (seed, 2 + place, number), self.seconds, frame)
+            orders.append(replace(order, slot=TUBE_SLOT, meetings=False))
         return orders
 
     def _films(self, counts: tuple[int, int]) -> Iterator[tuple[int, str, int, tuple[int, int]]]:
@@ -108,7 +98,7 @@ def make(out: Path, *, seed: int, size: str, processes: int, parts: Sequence[Par
             UCF101's.
 
     Returns:
-        The films in AVA's form, by name.
+        The films in AVA's form.
 
     Raises:
         InputError: `out` cannot be written to.
@@ -117,20 +107,19 @@ def make(out: Path, *, seed: int, size: str, processes: int, parts: Sequence[Par
     plan = SIZES[size]
     videos, multisports, kinetics, ucf101 = (out / name for name in ("videos", "multisports", "kinetics", "ucf101"))
     clips = plan_clips(seed, plan.frame, *plan.groups, plan.clips) if "recognition" in parts else []
-    orders = [(order, videos) for order in plan.orders(seed)] if "detection" in parts else []
-    if "tubes" in parts:
-        orders += [(order, multisports / "trimmed_videos") for order in plan.tube_orders(seed)]
+    orders = plan.orders(seed) if "detection" in parts else []
+    tube_orders = plan.tube_orders(seed) if "tubes" in parts else []
+    work = [(order, videos) for order in orders] + [(order, multisports / "trimmed_videos") for order in tube_orders]
     # Large pictures first: what takes longest must not be begun last.
-    orders.sort(key=lambda job: -job[0].size[0])
-    jobs: list[Callable[[], Film | None]] = [partial(make_film, order, folder) for order, folder in orders]
+    work.sort(key=lambda job: -job[0].size[0])
+    jobs: list[Callable[[], Film | None]] = [partial(make_film, order, folder) for order, folder in work]
     jobs += [partial(make_clip, clip, kinetics, ucf101) for clip in clips]
-    made = [film for film in _side_by_side(jobs, processes) if film is not None]
-    made.sort(key=lambda film: film.order.name)
-    films = [film for film in made if film.order.slot == 1]
+    made = {film.order: film for film in _side_by_side(jobs, processes) if film is not None}
+    films = [made[order] for order in orders]
     if "detection" in parts:
         write_ava(out / "ava", films, seed)
     if "tubes" in parts:
-        write_multisports_set(multisports, [film for film in made if film.order.slot > 1], seed)
+        write_multisports_set(multisports, [made[order] for order in tube_orders], seed)
     if "recognition" in parts:
         write_kinetics(kinetics, clips)
         write_ucf101(ucf101 / "ucfTrainTestlist", clips)
