@@ -94,9 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py multigrid`."""
     parser.add_argument("plain", metavar="CONFIG", help="plain recipe, such as configs/toy/recognition_slowonly.yaml")
     parser.add_argument("multigrid", metavar="CONFIG", help="configs/toy/recognition_multigrid.yaml")
-    parser.add_argument(
-        "--epochs", type=int, nargs="+", default=[20, 30, 40, 60], metavar="N", help="plain schedules (20 30 40 60)"
-    )
+    parser.add_argument("--epochs", type=int, nargs="+", default=[8, 12], metavar="N", help="plain schedules (8 12)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="runs of each (0 1 2)")
     parser.add_argument("--decode-anew", action="store_true", help="decode each clip anew instead of keeping videos")
     parser.add_argument("--settings", nargs="*", default=[], metavar="key=value", help="settings of all runs")
