@@ -130,9 +130,9 @@ def draw_tube_set(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: options that do not go together, or files that do not.
     """
-    of_network = ("json", "csv", "weights", "config", "persons", "boxes")
+    of_network = ("json", "csv", "weights", "config", "device", "persons", "boxes", "person_setting", "start")
     if not arguments.tubes or any(getattr(arguments, name) for name in of_network):
-        others = ", ".join(f"--{name}" for name in of_network)
+        others = ", ".join(f"--{name.replace('_', '-')}" for name in of_network)
         raise InputError(f"--tubes V.pkl draws tubes, with --truth GT.pkl if there is one; leave out {others}")
 
     from actiondet.drawing import DrawingStyle

@@ -1,4 +1,5 @@
 """Test an action detector: python tools/test_det.py CONFIG --weights F --out DIR [--moments all|annotated] [--dump].
+MultiSports: [--stride N] [--smooth N] [--min-score S] [--labels-per-box N].
 
 Writes DIR/results.json and, on AVA-format sets, DIR/detections.csv (AVA result format, every action score in full
 precision), on MultiSports DIR/frame_detections.pkl (the official layout). Repeated after an interruption, a test on

@@ -188,7 +188,7 @@ class RecognitionConfig(Settings):
             raise ValueError("multigrid lets the rate fall by train.schedule.gamma; set train.schedule.factors=[]")
         if self.train.repeat_threshold is not None:
             raise ValueError("multigrid shows every video equally often; set train.repeat_threshold=null")
-        if self.clip.frames % 4:
+        if self.multigrid.long_cycle and self.clip.frames % 4:
             raise ValueError(f"multigrid begins with a quarter of the frames; clip.frames {self.clip.frames} has none")
         return self
 

@@ -251,7 +251,7 @@ def _difference(run: Run, deployed: Deployed, shape: tuple[int, int, int, int], 
     expected = deployed(*example)
     try:
         found = run(*example)
-    except AssertionError as fault:  # torch.export took for granted what a network of somebody else's only tests
+    except AssertionError as fault:  # a forward that branches on such a number: torch.export fixed it as in the example
         clips, height, width, boxes = shape
         raise InputError(
             f"the exported network refuses {clips} clips of {height}x{width} with {boxes} boxes ({fault}); nothing was "

@@ -24,7 +24,7 @@ def main() -> None:
         "--size",
         choices=list(SIZES),
         default="small",
-        help="default small: about 80 films of each form; fast: people on skates",
+        help="default small: about 100 films of each form; fast: people on skates",
     )
     parser.add_argument(
         "--parts",
@@ -40,6 +40,10 @@ def main() -> None:
         raise InputError("--seed must be 0 or more and --processes 1 or more")
     parts = PARTS if arguments.parts == "all" else (arguments.parts,)
     if SIZES[arguments.size].fast:
+        if arguments.parts not in ("all", "detection"):
+            raise InputError(
+                f"--parts {arguments.parts}: people on skates (--size fast) are in the detection part alone"
+            )
         parts = ("detection",)
     films = make(arguments.out, seed=arguments.seed, size=arguments.size, processes=arguments.processes, parts=parts)
     if "detection" in parts:

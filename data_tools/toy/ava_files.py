@@ -50,7 +50,7 @@ def _excluded(film: Film) -> list[FrameKey]:
     return [
         key
         for key, frame in moments(film)
-        if frame // RATE in film.doubtful or (np.abs(film.seen[:, frame] - SEEN) < 0.015).any()
+        if frame // (RATE * film.order.slot) in film.doubtful or (np.abs(film.seen[:, frame] - SEEN) < 0.015).any()
     ]
 
 
@@ -66,7 +66,7 @@ def _rows(film: Film) -> Iterator[str]:
 
 
 def _detected(film: Film) -> Iterator[tuple[FrameKey, int]]:
-    """Yield the moments at which the pretended detector looks: the key moments; at fast people every fifth second."""
+    """Yield the moments at which the pretended detector looks: the key moments; at fast people FAST_LOOKS times."""
     if not film.order.fast:
         yield from moments(film)
         return

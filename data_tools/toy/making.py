@@ -83,7 +83,7 @@ SIZES = {
     "medium": Size((320, 240), (640, 480), (200, 64), (200, 64), 11, (96, 24), 2),
     "fast": Size((320, 120), (320, 120), (40, 10), (0, 0), 11, (0, 0), 0, fast=True),
 }
-"""tiny is for tests; fast holds people on skates, and nothing for recognition."""
+"""tiny is for tests; fast holds people on skates, in the detection part alone."""
 
 
 def make(out: Path, *, seed: int, size: str, processes: int, parts: Sequence[Part] = PARTS) -> list[Film]:

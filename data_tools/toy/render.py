@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from data_tools.toy.acting import act
 from data_tools.toy.backgrounds import Background
 from data_tools.toy.motions import Motion
 from data_tools.toy.people import Canvas, Image, draw, joints
-from data_tools.toy.scenes import RATE, Actor, Scene, act
+from data_tools.toy.scenes import RATE, Actor, Scene
 from evaluation.records import FloatArray, IntArray
 
 SEEN = 0.3

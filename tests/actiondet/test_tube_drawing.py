@@ -14,7 +14,7 @@ from actiondet.drawing import DrawingStyle
 from actiondet.tube_drawing import draw_tubes
 from actiondet.video import VideoWriter, index_video, open_video
 from evaluation.errors import InputError
-from evaluation.formats.multisports import write_multisports, write_video_detections
+from evaluation.formats.multisports import read_multisports, write_multisports, write_video_detections
 from evaluation.tube_set import TubeSet
 from evaluation.tube_truth import TubeTruth
 
@@ -75,6 +75,40 @@ def test_tubes_are_drawn_on_their_frames_and_true_ones_in_outline(material: Path
     assert "sport/street: 1 tubes of 1 persons with a score of 0.5 or more; 1 true tubes of 1 persons" in done.stdout
     assert changed(tmp_path / "drawn.mp4", FOUND) == [3, 4, 5, 6, 7, 8]
     assert changed(tmp_path / "drawn.mp4", TRUE) == [1, 2, 3, 4, 5, 6]
+
+
+def edge(path: Path, frame: int, box: tuple[float, ...]) -> np.ndarray:
+    """The pixels (N, 3) of the left edge of a box in a frame, from 1."""
+    left, top, _, bottom = map(int, box)
+    with open_video(path) as reader:
+        picture = reader.read([frame - 1])[0].astype(float)
+    strip = picture[top + 40 : bottom - 40, left - 3 : left + 4]
+    drawn: np.ndarray = strip[np.abs(strip - 90).max(axis=2) > 40]
+    return drawn
+
+
+def test_persons_keep_their_colour_and_differ_in_it(material: Path, tmp_path: Path) -> None:
+    other = (300.0, 100.0, 380.0, 300.0)
+    truth = read_multisports(material / "truth.pkl")
+    # One who does one thing and then another, and somebody else who does the first thing all the time.
+    parts = [tubes(0, 0.8, 1, 6, FOUND), tubes(1, 0.8, 7, 6, FOUND), tubes(0, 0.9, 1, 12, other)]
+    found = TubeSet.from_tubes([tube for part in parts for tube in part.tubes(truth.sizes)], truth.sizes)
+    write_video_detections(tmp_path / "tubes.pkl", found, truth)
+    index = index_video(material / "street.mp4")
+    draw_tubes(index, tmp_path / "d.mp4", tmp_path / "tubes.pkl", style=DrawingStyle(colour_by="person"))
+    seen = ((3, FOUND), (10, FOUND), (3, other))
+    first, later, somebody = (edge(tmp_path / "d.mp4", *where).mean(axis=0) for where in seen)
+    assert np.abs(first - later).max() < 20
+    assert np.abs(first - somebody).max() > 60
+
+
+def test_true_tubes_are_drawn_in_outline_of_another_kind_than_found_ones(material: Path, tmp_path: Path) -> None:
+    index = index_video(material / "street.mp4")
+    style = DrawingStyle(colour_by="person")
+    draw_tubes(index, tmp_path / "d.mp4", material / "tubes.pkl", truth=material / "truth.pkl", style=style)
+    # White between black; persons have strong, dark colours.
+    assert edge(tmp_path / "d.mp4", 4, TRUE).min(axis=1).max() > 150
+    assert edge(tmp_path / "d.mp4", 4, FOUND).min(axis=1).max() < 120
 
 
 def test_weak_tubes_are_left_out_and_no_truth_is_needed(material: Path, tmp_path: Path) -> None:

@@ -84,7 +84,6 @@ def videos(folder: Path) -> list[Path]:
 
 def text_as_video(folder: Path) -> None:
     path = videos(folder)[0]
-    path.unlink()  # it may be another name of the toy set's own file
     path.write_text("hello")
 
 
@@ -100,7 +99,7 @@ FAULTS: dict[str, tuple[Plant, list[str], str]] = {
     "no truth": (nothing, ["data.val.truth=/nowhere.pkl"], "file-missing"),
     "no pickle": (lambda folder: (folder / "multisports_GT.pkl").write_text("hello"), [], "truth-unreadable"),
     "a label beyond the names": (truth(lambda c, v: c["labels"].pop()), [], "truth-unreadable"),
-    "too few columns of the model": (nothing, ["model.num_actions=8"], "num-actions"),
+    "too few columns of the model": (nothing, ["model.num_actions=6"], "num-actions"),
     "a head for single labels": (nothing, ["model.multi_label=false"], "head-single-label"),
     "a video in both parts": (truth(lambda c, v: c["test_videos"][0].append(v)), [], "leak-same-name"),
     "a copy in the other part": (copy_into_val, [], "leak-same-content"),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-CONFIG = Path("configs/toy/slowonly_r18_skaters.yaml")
+CONFIG = Path(__file__).parents[2] / "configs" / "toy" / "slowonly_r18_skaters.yaml"
 ARMS = {
     "static": ("model.head.roi=static",),
     "track": ("model.head.roi=track",),
@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py tracks`."""
     parser.add_argument("--out", type=Path, default=Path("runs/tracks"), metavar="DIR", help="films and runs")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=["static", "track"], help="what to compare")
-    parser.add_argument("--rates", nargs="+", type=float, default=[4e-3, 8e-3], metavar="LR", help="to choose from")
+    parser.add_argument(
+        "--rates", nargs="+", type=float, default=[4e-3, 8e-3, 16e-3], metavar="LR", help="to choose from"
+    )
     parser.add_argument(
         "--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N", help="of the reported trainings"
     )
@@ -58,37 +60,51 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def train_once(arguments: argparse.Namespace, arm: str, fabric: Fabric, *, rate: float, seed: int) -> float:
-    """Frame-mAP@0.5 after one training; from its folder, if it was finished before."""
-    from actiondet.config import load_config
+    """Frame-mAP@0.5 after one training; from its folder, if it was finished before with the same settings and films."""
+    from actiondet.config import dump_config, load_config
     from actiondet.engine.train import train
     from evaluation.files import atomic_path
 
     folder = arguments.out / f"{arm}_rate{rate:g}_seed{seed}_epochs{arguments.epochs}"
     said = folder / "score.json"
-    if said.is_file():
-        return float(json.loads(said.read_text())["mean_ap"])
+    films = arguments.out / "films"
     settings = [
         *ARMS[arm],
-        *film_settings(make_films(arguments.out / "films")),
+        *film_settings(films),
         f"train.base_lr={rate!r}",
         f"train.seed={seed}",
         f"train.epochs={arguments.epochs}",
         f"train.validate_every={arguments.epochs}",
     ]
     config = load_config(CONFIG, settings)
+    asked = dump_config(config) + film_recipe()
+    if said.is_file() and (earlier := json.loads(said.read_text())).get("asked") == asked:
+        return float(earlier["mean_ap"])
+    make_films(films)
     score = train(config, folder=folder, fabric=fabric, overwrite=True)
     with atomic_path(said) as temporary:
-        temporary.write_text(json.dumps({"mean_ap": score, "settings": settings}, indent=2))
+        temporary.write_text(json.dumps({"mean_ap": score, "asked": asked}, indent=2))
     return score
 
 
-def make_films(folder: Path) -> Path:
-    """The folder, with the films, which are made if they are not there."""
-    from data_tools.toy.making import make
+def film_recipe() -> str:
+    """What the films follow from."""
+    from data_tools.toy import ava_files, making, skaters
 
-    if not (folder / "ava" / "ava_val.csv").is_file():
-        make(folder, seed=0, size="fast", processes=os.cpu_count() or 1, parts=("detection",))
-    return folder
+    return f"{making.SIZES['fast']}, glide {skaters.GLIDE}, {ava_files.FAST_LOOKS} looks a second\n"
+
+
+def make_films(folder: Path) -> None:
+    """Make the films, if they are not there, or others are."""
+    from data_tools.toy.making import make
+    from evaluation.files import atomic_path
+
+    recipe = folder / "recipe.txt"
+    if recipe.is_file() and recipe.read_text() == film_recipe():
+        return
+    make(folder, seed=0, size="fast", processes=os.cpu_count() or 1, parts=("detection",))
+    with atomic_path(recipe) as temporary:
+        temporary.write_text(film_recipe())
 
 
 def film_settings(folder: Path) -> list[str]:

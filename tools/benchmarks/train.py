@@ -28,6 +28,8 @@ PUBLISHED_MIB = {
     "kinetics400/slowonly_r50_8x8_in1k": 11089,
     "kinetics400/slowonly_r101_8x8_scratch": 16516,
     "kinetics400/slowonly_r50_nl_4x16_in1k": 8198,
+    "multisports/slowonly_r50_4x16_k400": 8509,
+    "multisports/slowfast_r50_4x16_k400": 18618,
 }
 """GPU memory that MMAction2 states for the same recipes, at 16 clips a GPU."""
 

@@ -17,6 +17,7 @@ from actiondet.data.multigrid import (
     short_cycle,
     short_sides,
 )
+from actiondet.data.multigrid_loading import MultigridSampler
 
 GOLDEN = Path(__file__).parents[2] / "golden/multigrid"
 LONG = ("k400_slowfast_8x8", "ssv2_slowfast_16x8", "charades_slowfast_16x8", "toy")
@@ -157,6 +158,25 @@ def test_a_stage_without_epochs_is_never_entered() -> None:
     assert [(stage.first, stage.frames, stage.crop) for stage in empty] == [(30, 64, 224)]
     assert made.stage_at(30).step == 2
     assert {made.stage_at(epoch) for epoch in range(made.epochs)} == {*made.stages} - {*empty}
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_processes_see_equally_many_batches_of_different_videos(both: bool) -> None:
+    plain = PlainRecipe(batch=2, frames=8, stride=4, crop=32, short_side=(36, 40), steps=(0, 4), epochs=6)
+    sharing = plan(plain, long_cycle=True, short_cycle=both)
+    for epoch in range(sharing.epochs):
+        seen = []
+        for rank in (0, 1):
+            sampler = MultigridSampler(97, plan=sharing, short_cycle=both, batch=1, seed=0, rank=rank, world_size=2)
+            sampler.set_position(epoch=epoch)
+            batches_of_rank = list(sampler)
+            assert len(batches_of_rank) == len(sampler) == sampler.batches_in(epoch) > 0
+            seen.append(batches_of_rank)
+        shapes = [[(len(batch), batch[0].shape) for batch in each] for each in seen]
+        assert shapes[0] == shapes[1]
+        videos = [{draw.index for batch in each for draw in batch} for each in seen]
+        assert len(videos[0] & videos[1]) <= 1  # 97 is odd: one video fills up
+        assert all(len(each) == sum(map(len, batches)) for each, batches in zip(videos, seen, strict=True))
 
 
 def test_batches_take_turns_and_a_rest_is_dropped() -> None:

@@ -33,9 +33,10 @@ def config(toy: Path, tmp_path: Path) -> Config:
         f"data.val={toy / 'kinetics/val.txt'}",
         f"data.classes={toy / 'kinetics/label_map.txt'}",
         "model.backbone.width=4",
+        "clip={frames: 8, stride: 4}",
         "transform={train_short_side: [36, 40], train_crop: 32, test_short_side: 36, val_crop: 32}",
         "test.crop=32",
-        "multigrid.norm_base=2",
+        "multigrid={short_cycle: true, norm_base: 2}",
         "precise_norm=2",
         "train={epochs: 3, batch: 1, base_batch: 1, workers: 0, schedule: {policy: step, steps: [1, 2]}}",
     ]
@@ -127,6 +128,10 @@ def test_measured_statistics_are_what_is_validated(config: Config) -> None:
 def test_too_few_videos_for_a_batch_are_said_to_be_too_few(config: Config, toy: Path) -> None:
     with pytest.raises(InputError, match=r"takes up to 8 times train\.batch=8 .* only 9 videos; lower train\.batch"):
         build(config("train.batch=8", f"data.train={toy / 'kinetics/train.txt'}"))
+
+
+def test_without_a_long_cycle_any_number_of_frames_will_do(config: Config) -> None:
+    assert config("clip.frames=6", "multigrid.long_cycle=false").clip.frames == 6
 
 
 @pytest.mark.parametrize(
