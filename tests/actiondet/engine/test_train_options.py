@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from actiondet.config import DetectionConfig
 from actiondet.engine import run as run_module
@@ -59,3 +61,20 @@ def test_an_epoch_can_be_cut_short_and_its_steps_profiled(tiny_config: Config, t
     steps = [event for event in events if event.get("name", "").startswith("Optimizer.step")]
     assert len(steps) == 1
     assert "conv3d" in (tmp_path / "profile.txt").read_text()
+
+
+def test_a_deterministic_run_asks_torch_for_algorithms_that_repeat(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    one_step = ["train.batch=1", "train.max_steps=1", "train.epochs=1"]
+    train(tiny_config(*one_step), folder=tmp_path / "plain", fabric=launch())
+    assert not torch.are_deterministic_algorithms_enabled()
+    try:
+        train(tiny_config(*one_step, "train.deterministic=true"), folder=tmp_path / "repeats", fabric=launch())
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cudnn.benchmark
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    finally:
+        torch.use_deterministic_algorithms(False)
