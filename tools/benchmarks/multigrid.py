@@ -98,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py multigrid`."""
     parser.add_argument("plain", metavar="PLAIN", nargs="?", default=PLAIN, help=f"plain recipe ({PLAIN})")
     parser.add_argument("multigrid", metavar="MULTIGRID", nargs="?", default=MULTIGRID, help=f"({MULTIGRID})")
-    parser.add_argument("--epochs", type=int, nargs="+", default=[8, 12], metavar="N", help="plain schedules (8 12)")
+    parser.add_argument("--epochs", type=int, nargs="+", default=[8, 12, 16], metavar="N", help="plain schedules")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="runs of each (0 1 2)")
     parser.add_argument("--decode-anew", action="store_true", help="decode each clip anew instead of keeping videos")
     parser.add_argument("--settings", nargs="*", default=[], metavar="key=value", help="settings of all runs")
