@@ -17,23 +17,20 @@ TRAINED = ActionList(
 )  # fmt: skip
 """Every annotated action; the ids have holes, as AVA's have."""
 
+
+def _only(ids: tuple[int, ...]) -> ActionList:
+    """Some of the annotated actions."""
+    names = tuple(name for label, name in zip(TRAINED.ids, TRAINED.names, strict=True) if label in ids)
+    return ActionList(ids=ids, names=names, types=(None,) * len(ids))
+
+
 # Holding still in some pose can be told from one picture, so it is annotated but not evaluated.
 _UNSCORED = (5, 10)
-EVALUATED = ActionList(
-    ids=tuple(label for label in TRAINED.ids if label not in _UNSCORED),
-    names=tuple(name for label, name in zip(TRAINED.ids, TRAINED.names, strict=True) if label not in _UNSCORED),
-    types=(None,) * (len(TRAINED) - len(_UNSCORED)),
-)
+EVALUATED = _only(tuple(label for label in TRAINED.ids if label not in _UNSCORED))
 """The actions that only their movement tells."""
 
-_ALONE = tuple(
-    label for label, kind in zip(TRAINED.ids, TRAINED.types, strict=True) if kind == _MOVES and label not in _UNSCORED
-)
-SPORTS = ActionList(
-    ids=_ALONE,
-    names=tuple(name for label, name in zip(TRAINED.ids, TRAINED.names, strict=True) if label in _ALONE),
-    types=(None,) * len(_ALONE),
-)
+_KINDS = dict(zip(TRAINED.ids, TRAINED.types, strict=True))
+SPORTS = _only(tuple(label for label in EVALUATED.ids if _KINDS[label] == _MOVES))
 """The evaluated actions that nobody else has a part in: those of the set in MultiSports' form."""
 
 _OF_ACTIVITY = {"stand": 1, "stay_low": 5, "jump": 6, "crouch": 7, "spin": 9}

@@ -50,7 +50,7 @@ def _excluded(film: Film) -> list[FrameKey]:
     return [
         key
         for key, frame in moments(film)
-        if frame // (RATE * film.order.slot) in film.doubtful or (np.abs(film.seen[:, frame] - SEEN) < 0.015).any()
+        if frame // RATE in film.doubtful or (np.abs(film.seen[:, frame] - SEEN) < 0.015).any()
     ]
 
 

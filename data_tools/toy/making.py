@@ -7,7 +7,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -59,11 +59,18 @@ class Size:
 
     def tube_orders(self, seed: int) -> list[Order]:
         """List the films to be made in MultiSports' form."""
-        orders = []
-        for place, split, number, frame in self._films(self.tubes):
-            order = Order(video_name(split, number), split, (seed, 2 + place, number), self.seconds, frame)
-            orders.append(replace(order, slot=TUBE_SLOT, meetings=False))
-        return orders
+        return [
+            Order(
+                video_name(split, number),
+                split,
+                (seed, 2 + place, number),
+                self.seconds,
+                frame,
+                slot=TUBE_SLOT,
+                meetings=False,
+            )
+            for place, split, number, frame in self._films(self.tubes)
+        ]
 
     def _films(self, counts: tuple[int, int]) -> Iterator[tuple[int, str, int, tuple[int, int]]]:
         """Yield place of the split, split, number and (width, height) of every film."""
