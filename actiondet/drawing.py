@@ -99,37 +99,45 @@ class ActionDrawer:
             smart_position=True,
         )
 
-    def draw(self, frame: Frame, detections: ActionDetections, identities: IntArray) -> Frame:
+    def draw(
+        self,
+        frame: Frame,
+        detections: ActionDetections,
+        identities: IntArray,
+        truth: ActionDetections | None = None,
+    ) -> Frame:
         """Return a drawn copy of `frame`, enlarged by `factor`.
 
         Args:
             frame: (height, width, 3) uint8 RGB.
             detections: the persons in it.
             identities: (P,) number of each person.
+            truth: the persons that are in it indeed, to be drawn in outline, above the boxes and below their labels.
         """
         size = (self.width, self.height)
         picture: Frame = frame.copy()
         if self.factor > 1:
             picture = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
-        if len(detections):
-            chosen = [self._chosen(scores) for scores in detections.action_scores]
-            found = sv.Detections(
-                xyxy=unit_to_pixel(detections.boxes, self.width, self.height),
-                class_id=self._colours(chosen, identities),
+        chosen = [self._chosen(scores) for scores in detections.action_scores]
+        found = sv.Detections(
+            xyxy=unit_to_pixel(detections.boxes, self.width, self.height),
+            class_id=self._colours(chosen, identities),
+        )
+        picture = self._boxes.annotate(picture, found)
+        if truth is not None:
+            self._outline(picture, truth)
+        texts = [self._text(each, scores) for each, scores in zip(chosen, detections.action_scores, strict=True)]
+        named = np.array([bool(text) for text in texts], dtype=bool)
+        if named.any():
+            picture = self._labels.annotate(
+                picture, cast(sv.Detections, found[named]), labels=[text for text in texts if text]
             )
-            picture = self._boxes.annotate(picture, found)
-            named = np.array([len(each) > 0 for each in chosen])
-            texts = [self._text(each, scores) for each, scores in zip(chosen, detections.action_scores, strict=True)]
-            if named.any():
-                picture = self._labels.annotate(
-                    picture, cast(sv.Detections, found[named]), labels=[text for text in texts if text]
-                )
         if self._style.caption:
             self._write_caption(picture)
         return picture
 
-    def outline(self, picture: Frame, truth: ActionDetections) -> None:
-        """Draw true persons and what they do into a picture that `draw` returned: thin, white, labels at the feet."""
+    def _outline(self, picture: Frame, truth: ActionDetections) -> None:
+        """Draw true persons and what they do: thin, white, labels at the feet."""
         scale = max(0.4, self._short_side / 1500)
         corners = unit_to_pixel(truth.boxes, self.width, self.height).round().astype(int).tolist()
         for (left, top, right, bottom), scores in zip(corners, truth.action_scores, strict=True):
@@ -216,9 +224,7 @@ def draw_video(
     drawer = ActionDrawer(width=index.width, height=index.height, actions=actions, style=style)
     with VideoWriter(out, index.rate, drawer.width, drawer.height, sound_of=index.path) as writer:
         for time, frame in stream_frames(index.path, index):
-            drawn = drawer.draw(frame, *persons.at(start + time))
-            if truth is not None:
-                drawer.outline(drawn, truth.at(start + time)[0])
-            writer.write(drawn, time_us=time)
+            true = truth.at(start + time)[0] if truth is not None else None
+            writer.write(drawer.draw(frame, *persons.at(start + time), true), time_us=time)
             if on_frame is not None:
                 on_frame()

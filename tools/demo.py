@@ -23,6 +23,21 @@ if TYPE_CHECKING:
     from evaluation.records import ActionDetections
 
 TOY_RUN = Path("runs/demo/best.pt")
+OF_NETWORK = {
+    "--weights": "weights",
+    "--config": "config",
+    "--device": "device",
+    "--batch": "batch",
+    "--import": "modules",
+    "--persons": "persons",
+    "--boxes": "boxes",
+    "--person-setting": "person_setting",
+    "--every": "every",
+    "--start": "start",
+    "--json": "json",
+    "--csv": "csv",
+}
+"""Options without a meaning for --tubes, and what the command line's namespace calls them."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -73,7 +88,23 @@ def parse_arguments() -> argparse.Namespace:
     parser.epilog = (
         "Videos with a short side below 480 pixels are drawn enlarged by a whole number, so that labels can be read."
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.tubes or arguments.truth:
+        check_tube_options(arguments, parser)
+    return arguments
+
+
+def check_tube_options(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Refuse what would have no effect beside --tubes.
+
+    Raises:
+        InputError: truth without tubes, or an option that a network's detections need.
+    """
+    if not arguments.tubes:
+        raise InputError("--truth GT.pkl is drawn beside tubes; give --tubes V.pkl too")
+    needless = [option for option, name in OF_NETWORK.items() if getattr(arguments, name) != parser.get_default(name)]
+    if needless:
+        raise InputError(f"--tubes draws tubes that were found before; leave out {', '.join(needless)}")
 
 
 def main() -> None:
@@ -82,7 +113,7 @@ def main() -> None:
     if not (arguments.out or arguments.json or arguments.csv):
         arguments.out = f"{Path(arguments.video).stem}_drawn.mp4"
     check_targets(arguments)
-    if arguments.tubes or arguments.truth:
+    if arguments.tubes:
         draw_tube_set(arguments)
         return
 
@@ -128,13 +159,8 @@ def draw_tube_set(arguments: argparse.Namespace) -> None:
     """Draw tubes that were found before.
 
     Raises:
-        InputError: options that do not go together, or files that do not.
+        InputError: files that cannot be read, or that know no such video.
     """
-    of_network = ("json", "csv", "weights", "config", "device", "persons", "boxes", "person_setting", "start")
-    if not arguments.tubes or any(getattr(arguments, name) for name in of_network):
-        others = ", ".join(f"--{name.replace('_', '-')}" for name in of_network)
-        raise InputError(f"--tubes V.pkl draws tubes, with --truth GT.pkl if there is one; leave out {others}")
-
     from actiondet.drawing import DrawingStyle
     from actiondet.engine.log import ProgressBar, say
     from actiondet.tube_drawing import draw_tubes

@@ -116,3 +116,17 @@ def test_brackets_are_left_out_where_names_stay_different() -> None:
     names = ["listen to (a person)", "watch (a person)", "watch (e.g., TV)", "give (an object) to (a person)", "(?)"]
     shorter = ["listen to", "watch (a person)", "watch (e.g., TV)", "give to", "(?)"]
     assert short_names(names) == shorter
+
+
+def test_labels_are_not_cut_through_by_the_outline_of_the_truth() -> None:
+    frame = np.full((480, 640, 3), 100, dtype=np.uint8)
+    found, person = detections((BOX, (0.9, 0.0, 0.0))), np.array([0])
+    left, top, right, bottom = BOX
+    across = detections(((left + 0.02, top - 0.1, right, bottom), (1.0, 0.0, 0.0)))
+    artist, silent = drawer(640, 480, colour_by="person"), drawer(640, 480, colour_by="person", threshold=1.0)
+    alone, beside = artist.draw(frame, found, person), artist.draw(frame, found, person, across)
+    rows, columns = (silent.draw(frame, found, person) != alone).any(axis=2).nonzero()
+    label = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    outlined = (alone != beside).any(axis=2)
+    assert not outlined[label].any()
+    assert outlined[: rows.min(), columns.min() : columns.max() + 1].any(), "the outline does not cross the label"

@@ -181,8 +181,12 @@ FAULTS = {
         "did you mean 'threshold'",
     ),
     "no font": (["street.mp4", "--weights", "best.pt", "--font", "a.ttf"], "a.ttf: no such file"),
-    "truth alone": (["street.mp4", "--truth", "gt.pkl"], "--tubes V.pkl draws tubes, with --truth GT.pkl"),
-    "tubes and a network": (["street.mp4", "--tubes", "v.pkl", "--weights", "best.pt"], "leave out --json, --csv"),
+    "truth alone": (["street.mp4", "--truth", "gt.pkl"], "give --tubes V.pkl too"),
+    "tubes and a network": (["street.mp4", "--tubes", "v.pkl", "--weights", "best.pt"], "leave out --weights"),
+    "tubes at moments": (
+        ["street.mp4", "--tubes", "v.pkl", "--batch", "2", "--every", "0.5", "--import", "os"],
+        "leave out --batch, --import, --every",
+    ),
     "no tubes": (["street.mp4", "--tubes", "v.pkl"], "v.pkl"),
     "no step": (["street.mp4", "--weights", "best.pt", "--every", "0"], "above 0"),
 }
