@@ -36,6 +36,17 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_writable(target: str | os.PathLike[str]) -> None:
+    """Refuse before long work what could not be written after it.
+
+    Raises:
+        InputError: the folder of `target` cannot be written to, or cannot be made.
+    """
+    folder = next(each for each in Path(target).absolute().parents if each.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"{target}: cannot be written, {folder} is no folder that may be written to")
+
+
 def read_text(path: str | os.PathLike[str]) -> str:
     """What a text file holds, every line's end as a line feed, without the mark that Windows' programs begin with.
 

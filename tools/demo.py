@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
+from evaluation.files import check_writable
 
 if TYPE_CHECKING:
     from actiondet.config import DetectionConfig
@@ -201,9 +202,7 @@ def check_targets(arguments: argparse.Namespace) -> None:
             raise InputError(f"{target}: is a folder, expected the name of a file to write")
         if target.exists() and os.path.exists(arguments.video) and target.samefile(arguments.video):
             raise InputError(f"{target}: is the video itself; give another name to write to")
-        folder = next(each for each in target.absolute().parents if each.exists())
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise InputError(f"{target}: cannot be written, {folder} is no folder that may be written to")
+        check_writable(target)
 
 
 def load_network(arguments: argparse.Namespace) -> TrainedDetector:

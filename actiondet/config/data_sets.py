@@ -37,7 +37,7 @@ class DetectionDataConfig(Choice):
     """Open family: data sets of persons and what they do."""
 
     unreadable: Literal["stop", "skip"] = "stop"
-    """What training does with a video that cannot be read: end with its name, or skip and count it."""
+    """What is done about a video that cannot be read: end with its name, or skip and count it."""
 
 
 class PersonDataConfig(DetectionDataConfig):

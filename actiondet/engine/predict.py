@@ -50,18 +50,19 @@ def detect(
     *,
     fabric: Fabric,
     multi_label: bool,
+    unreadable: Literal["stop", "skip"] = "stop",
     control: Control = "none",
 ) -> list[ActionDetections]:
-    """Score the given persons of every clip that this process reads.
+    """Score the given persons of every clip that this process reads; with "skip" a clip that cannot be read has none.
 
     Raises:
-        InputError: a video that cannot be read; scores with holes would be a wrong number.
+        InputError: a video that cannot be read, unless such are to be skipped.
     """
     detector.eval()
     found: list[ActionDetections] = []
     for each in loaded:
-        for fault in each.unreadable:
-            raise InputError(fault.message)
+        if each.unreadable and unreadable == "stop":
+            raise InputError(each.unreadable[0].message + "; data.unreadable=skip leaves such clips out")
         for batch in each.batches:
             found.extend(
                 detect_batch(detector, batch, persons, fabric=fabric, multi_label=multi_label, control=control)

@@ -24,7 +24,7 @@ from actiondet.models.weights import load_weights
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 
-# Settings that a resumed run may change: they do not touch its weights.
+# Settings that a resumed run may change: they do not touch the weights that it has.
 FREE_ON_RESUME = (
     "train.workers",
     "train.save_minutes",
@@ -32,6 +32,7 @@ FREE_ON_RESUME = (
     "train.profile_steps",
     "train.validate_every",
     "data.keep_gib",
+    "data.unreadable",
     "test.",
     "persons.",
 )
@@ -119,9 +120,18 @@ def start(
         say(f"{last} does not exist: starting from the beginning")
     if fabric.is_global_zero:
         folder.mkdir(parents=True, exist_ok=True)
+        if overwrite and not resuming:
+            remove_records(folder)
         run.log = RunLog(folder, epochs_done=run.progress.epoch, metric=task.metric)
         announce(run)
     return run
+
+
+def remove_records(folder: Path) -> None:
+    """Remove what an earlier run left in `folder`, and nothing else."""
+    for name in ("last.pt", "best.pt", "epoch_*.pt", "log.csv", "curves.png", "tensorboard/events.*"):
+        for path in folder.glob(name):
+            path.unlink()
 
 
 def build_task(config: DetectionConfig | RecognitionConfig, fabric: Fabric) -> Task:
@@ -191,4 +201,5 @@ def take_up(run: Run, checkpoint: Checkpoint[DetectionConfig | RecognitionConfig
     run.progress = state.progress
     if run.fabric.is_global_zero:
         steps = run.task.pace.steps_in(run.progress.epoch)
-        say(f"resuming at epoch {run.progress.epoch + 1}, step {run.progress.step + 1} of {steps}")
+        place = f"step {run.progress.step + 1} of {steps}" if run.progress.step < steps else "its validation"
+        say(f"resuming at epoch {run.progress.epoch + 1}, {place}")

@@ -22,7 +22,7 @@ from actiondet.data import (
 )
 from actiondet.engine.log import MEAN_AP, Metric, say
 from actiondet.engine.pace import Pace, PlainPace
-from actiondet.engine.test import build_test_loader, evaluate, run
+from actiondet.engine.test import build_test_loader, evaluate, run, unread
 from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
 from actiondet.models.losses import action_loss, count_elements
@@ -152,6 +152,9 @@ class DetectionTask:
         """Frame-mAP@0.5 on the annotated validation moments, by the rules of the data set's benchmark."""
         assert isinstance(network, ActionDetector)
         detections = run(network, self._val, self._val_loader, self.config, self.fabric)
+        if self.fabric.is_global_zero:
+            for note in unread(detections, self._val):
+                say(f"validation: {note}")
         return evaluate(detections, self._val).mean_ap
 
 

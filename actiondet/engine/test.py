@@ -20,7 +20,7 @@ from actiondet.models.detector import ActionDetector
 from actiondet.models.inference import optimize_for_inference
 from actiondet.models.weights import load_weights
 from actiondet.records import ClipBatch
-from evaluation.files import atomic_path
+from evaluation.files import atomic_path, check_writable
 from evaluation.formats.ava import write_ava_results
 from evaluation.frame_map import FrameMapResult, frame_map
 from evaluation.records import ActionDetections
@@ -71,6 +71,7 @@ def run_test(
     Raises:
         InputError: data or videos that cannot be used.
     """
+    check_writable(folder / "detections.csv")
     dataset = build_test_set(
         config.data,
         clip=config.clip,
@@ -81,11 +82,13 @@ def run_test(
     )
     loader = build_test_loader(dataset, config, fabric)
     detections = run(detector, dataset, loader, config, fabric, control=control)
-    result = evaluate(detections, dataset)
     if fabric.is_global_zero:
         write_ava_results(folder / "detections.csv", to_rows(detections, actions=dataset.evaluated))
         if dump:
             write_dense_scores(detections, folder / "dense_scores.npz")
+    result = evaluate(detections, dataset)
+    if fabric.is_global_zero:
+        notes = left_out(detections, dataset)
         per_class = result.per_class.set_index("id")["ap"]
         summary = {
             "mean_ap": result.mean_ap,
@@ -93,9 +96,12 @@ def run_test(
             "control": control,
             "weights": str(weights),
             "per_class": {str(label): None if np.isnan(ap) else float(ap) for label, ap in per_class.items()},
+            "notes": notes,
         }
         with atomic_path(folder / "results.json") as temporary:
             temporary.write_text(json.dumps(summary, indent=2))
+        for note in notes:
+            say(f"note: {note}")
         say(f"wrote {folder / 'detections.csv'} and {folder / 'results.json'}")
     return result
 
@@ -122,9 +128,29 @@ def run(
         dataset.persons,
         fabric=fabric,
         multi_label=config.model.multi_label,
+        unreadable=config.data.unreadable,
         control=control,
     )
     return gather(found, fabric)
+
+
+def unread(detections: list[ActionDetections], dataset: TestSet) -> list[str]:
+    """One sentence if some clips of `dataset` could not be read, and have no detections; else none."""
+    seen = {each.key for each in detections}
+    holes = [key for key in dataset.keys if key not in seen]
+    if not holes:
+        return []
+    return [f"clips that cannot be read: {len(holes)}, such as of '{holes[0].video}'; nobody is found there"]
+
+
+def left_out(detections: list[ActionDetections], dataset: TestSet) -> list[str]:
+    """What is odd in the data set and what could not be tested, which costs accuracy: one sentence for each kind."""
+    notes = list(dataset.notes)
+    if missing := dataset.missing:
+        notes.append(f"missing videos: {len(missing)}, such as '{missing[0]}'; their truth counts as missed")
+    if dataset.without_persons:
+        notes.append(f"key moments without proposals: {dataset.without_persons}; nobody is found there")
+    return notes + unread(detections, dataset)
 
 
 def evaluate(detections: list[ActionDetections], dataset: TestSet) -> FrameMapResult | ThresholdMapResult:

@@ -137,6 +137,7 @@ def finish_epoch(run: Run, *, seconds: float) -> None:
     settings, done = run.config.train, run.progress.epoch + 1
     score = None
     if run.task.pace.validates_after(run.progress.epoch):
+        save_last(run)  # what was trained outlives a validation that fails
         score = run.task.validate(run.best_network)
     row = EpochRow(
         epoch=done,

@@ -36,8 +36,8 @@ class DecordReader(LazyReader[Any]):
         decord.logging.set_level(decord.logging.QUIET)
         try:
             handle = decord.VideoReader(self.index.path, num_threads=1)
-        except (RuntimeError, AssertionError) as fault:  # decord's own error is a RuntimeError
-            raise InputError(f"{self.index.path}: decord cannot open it ({fault}); use reader pyav") from None
+        except Exception as fault:  # decord's own error is nothing more special
+            raise InputError(f"{self.index.path}: decord cannot open it ({_reason(fault)}); use reader pyav") from None
         if len(handle) != len(self.index):
             raise InputError(
                 f"{self.index.path}: decord sees {len(handle)} of {len(self.index)} frames; use reader pyav"
@@ -48,5 +48,16 @@ class DecordReader(LazyReader[Any]):
         pass  # decord closes a file when its handle is forgotten
 
     def _read_rising(self, handle: Any, numbers: IntArray) -> Image:
-        images: Image = handle.get_batch(numbers.tolist()).asnumpy()
+        try:
+            images: Image = handle.get_batch(numbers.tolist()).asnumpy()
+        except Exception as fault:  # as above
+            raise InputError(
+                f"{self.index.path}: decord cannot decode frames {numbers[0]} to {numbers[-1]}, the file is damaged "
+                f"there ({_reason(fault)})"
+            ) from None
         return images
+
+
+def _reason(fault: Exception) -> str:
+    """What decord says, without its stack."""
+    return str(fault).strip().splitlines()[0].rsplit("] ", 1)[-1] if str(fault).strip() else type(fault).__name__

@@ -171,6 +171,52 @@ def test_an_unreadable_video_can_be_skipped_and_is_counted(
     assert "skipped clips" in capsys.readouterr().out
 
 
+def test_broken_validation_videos_end_training_after_its_work_is_saved_or_are_counted(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (broken,) = (data / "videos").glob("toy_val_*.mp4")
+    broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
+    arguments = [CONFIG, *settings(data), "--out", str(tmp_path / "run")]
+    assert run_tool(monkeypatch, "train_det.py", *arguments) == 2
+    error = capsys.readouterr().err.strip()
+    assert broken.name in error
+    assert error.endswith("data.unreadable=skip leaves such clips out")
+    assert (tmp_path / "run/last.pt").is_file()
+    assert run_tool(monkeypatch, "train_det.py", *arguments, "--resume", "data.unreadable=skip") == 0
+    assert "resuming at epoch 1, its validation" in (said := capsys.readouterr().out)
+    assert "validation: clips that cannot be read: " in said
+    assert f"such as of '{broken.stem}'; nobody is found there" in said
+
+    truth, found = data / "ava/ava_val.csv", data / "ava/dense_proposals_val.pkl"
+    persons = pickle.loads(found.read_bytes())
+    persons |= {key.replace(broken.stem, "nowhere"): boxes for key, boxes in persons.items()}
+    found.write_bytes(pickle.dumps(persons))
+    truth.write_text(truth.read_text() + truth.read_text().splitlines()[0].replace(broken.stem, "nowhere") + "\n")
+    tested = tmp_path / "tested"
+    weights = ["--weights", str(tmp_path / "run/best.pt"), "--out", str(tested), "data.unreadable=skip"]
+    assert run_tool(monkeypatch, "test_det.py", CONFIG, *settings(data), *weights) == 0
+    said = capsys.readouterr().out
+    notes = json.loads((tested / "results.json").read_text())["notes"]
+    assert "missing videos: 1, such as 'nowhere'; their truth counts as missed" in notes
+    assert any(note.startswith("clips that cannot be read: ") and broken.stem in note for note in notes)
+    assert all(f"note: {note}" in said for note in notes)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_test(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [CONFIG, *settings(data), "--out", str(tmp_path / "run")]
+    assert run_tool(monkeypatch, "train_det.py", *arguments) == 0
+    (tmp_path / "tested").write_text("a file")
+    capsys.readouterr()
+    weights = ["--weights", str(tmp_path / "run/best.pt"), "--out", str(tmp_path / "tested")]
+    assert run_tool(monkeypatch, "test_det.py", CONFIG, *settings(data), *weights) == 2
+    said = capsys.readouterr()
+    assert "tested is no folder that may be written to" in said.err
+    assert "testing" not in said.out + said.err
+    assert (tmp_path / "tested").read_text() == "a file"
+
+
 def test_weights_of_another_network_are_refused(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -169,6 +169,39 @@ def test_a_folder_that_holds_a_run_is_not_overwritten_by_accident(tiny_config: C
     assert (tmp_path / "last.pt").read_text() == "precious"
 
 
+def test_a_run_that_replaces_another_leaves_nothing_of_it(tiny_config: Config, tmp_path: Path) -> None:
+    train(tiny_config("train.save_every=1"), folder=tmp_path, fabric=launch())
+    (tmp_path / "notes.txt").write_text("mine")
+    (board,) = (tmp_path / "tensorboard").iterdir()
+    config = tiny_config("train.epochs=1", "train.validate_every=2")
+    run = start(config, folder=tmp_path, fabric=launch(), resume=False, overwrite=True)
+    assert run.log is not None
+    run.log.close()
+    left = {each.name for each in tmp_path.iterdir()}
+    assert left == {"config.yaml", "environment.json", "tensorboard", "notes.txt"}
+    assert board not in (tmp_path / "tensorboard").iterdir()
+
+
+def test_a_validation_that_fails_costs_no_training(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tiny_config(), folder=tmp_path / "whole", fabric=launch())
+
+    def fail(*_: object) -> float:
+        raise InputError("a broken video")
+
+    monkeypatch.setattr("actiondet.engine.task.DetectionTask.validate", fail)
+    with pytest.raises(InputError, match="a broken video"):
+        train(tiny_config(), folder=tmp_path / "mended", fabric=launch())
+    monkeypatch.undo()
+    capsys.readouterr()
+    train(tiny_config(), folder=tmp_path / "mended", fabric=launch(), resume=True)
+    assert "resuming at epoch 1, its validation" in capsys.readouterr().out
+    assert_equal(weights_of(tmp_path / "mended"), weights_of(tmp_path / "whole"))
+    scores = [[row.score for row in read_log(tmp_path / name / "log.csv")] for name in ("mended", "whole")]
+    assert scores[0] == scores[1]
+
+
 def test_a_run_is_not_resumed_with_other_settings(tiny_config: Config, tmp_path: Path) -> None:
     train(tiny_config("train.epochs=1"), folder=tmp_path, fabric=launch())
     with pytest.raises(InputError, match=r"train\.base_lr: 0\.05 -> 0\.1"):

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from actiondet.video import VideoReader, index_video, open_video
+from actiondet.video import VideoIndex, VideoReader, index_video, open_video
 from evaluation.errors import InputError
 
 READERS: list[Literal["decord", "pyav"]] = ["decord", "pyav"]
@@ -125,15 +125,32 @@ def _stamp_or_refusal(stamped: ModuleType, reader: VideoReader, place: int) -> i
         return str(fault)
 
 
-def test_a_frame_in_a_damaged_part_is_refused_or_an_artefact_but_never_another_frame(
-    stamped: ModuleType, tmp_path: Path
-) -> None:
-    path = stamped.write_stamped(tmp_path / "bad.mp4", 90, options={"preset": "veryfast", "g": "15", "bf": "2"})
+def damaged_in_the_middle(stamped: ModuleType, path: Path) -> VideoIndex:
+    """Write a video of 90 frames, and damage it after it was indexed."""
+    stamped.write_stamped(path, 90, options={"preset": "veryfast", "g": "15", "bf": "2"})
     index = index_video(path)
     content = bytearray(path.read_bytes())
     middle = content.index(b"mdat") + (len(content) - content.index(b"mdat")) // 2
     content[middle : middle + 1500] = b"\xff" * 1500
     path.write_bytes(content)
+    return index
+
+
+def test_decord_refuses_frames_in_a_damaged_part_in_one_sentence(stamped: ModuleType, tmp_path: Path) -> None:
+    pytest.importorskip("decord")
+    index = damaged_in_the_middle(stamped, tmp_path / "bad.mp4")
+    with (
+        open_video(tmp_path / "bad.mp4", "decord", index) as reader,
+        pytest.raises(InputError, match=r"bad.mp4: decord cannot decode frames 30 to 60, the file is damaged .*\)$"),
+    ):
+        reader.read(range(30, 61))
+
+
+def test_a_frame_in_a_damaged_part_is_refused_or_an_artefact_but_never_another_frame(
+    stamped: ModuleType, tmp_path: Path
+) -> None:
+    path = tmp_path / "bad.mp4"
+    index = damaged_in_the_middle(stamped, path)
     with open_video(path, "pyav", index) as reader:
         seen = [_stamp_or_refusal(stamped, reader, place) for place in range(90)]
     refusal = "{}: frame {} cannot be decoded, the file is damaged there"
