@@ -58,12 +58,16 @@ class TrainingState:
         optimizer: its state.
         average: state of the weights' moving average, if the run keeps one.
         precision: state of the gradient scaler (fp16).
+        processes: how many share the epoch under way.
+        epoch_steps: weight updates that it consists of.
     """
 
     progress: Progress
     optimizer: dict[str, Any]
     average: dict[str, Any] | None
     precision: dict[str, Any]
+    processes: int
+    epoch_steps: int
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ def save_checkpoint(checkpoint: Checkpoint[DetectionConfig | RecognitionConfig],
             "optimizer": state.optimizer,
             "average": state.average,
             "precision": state.precision,
+            "processes": state.processes,
+            "epoch_steps": state.epoch_steps,
         }
     with atomic_path(path) as temporary:
         torch.save(content, temporary)
@@ -133,6 +139,8 @@ def load_checkpoint(path: str | Path, kind: type[Any] = DetectionConfig) -> Chec
             optimizer=training["optimizer"],
             average=training["average"],
             precision=training["precision"],
+            processes=training["processes"],
+            epoch_steps=training["epoch_steps"],
         ),
     )
 

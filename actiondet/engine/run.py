@@ -175,6 +175,8 @@ def save_last(run: Run) -> None:
         optimizer=run.optimizer.state_dict(),
         average=run.average.state_dict() if run.average is not None else None,
         precision=run.fabric.strategy.precision.state_dict(),
+        processes=run.fabric.world_size,
+        epoch_steps=run.task.pace.steps_in(run.progress.epoch),
     )
     weights = run.task.network.state_dict()
     save_checkpoint(Checkpoint(run.config, weights, run.task.actions, training=state), run.folder / "last.pt")
@@ -184,7 +186,7 @@ def take_up(run: Run, checkpoint: Checkpoint[DetectionConfig | RecognitionConfig
     """Put `run` where `checkpoint` was written.
 
     Raises:
-        InputError: the checkpoint was made with other settings.
+        InputError: the checkpoint was made with other settings, or stands in an epoch that is now shared otherwise.
     """
     state = checkpoint.training
     changed = differing_settings(checkpoint.config, run.config, ignored=FREE_ON_RESUME)
@@ -193,6 +195,13 @@ def take_up(run: Run, checkpoint: Checkpoint[DetectionConfig | RecognitionConfig
             f"{run.folder / 'last.pt'} was made with other settings ({'; '.join(changed)}); "
             "resume with the run's own config.yaml, or choose another --out"
         )
+    processes, steps = run.fabric.world_size, run.task.pace.steps_in(state.progress.epoch)
+    if state.progress.step > 0 and (state.processes, state.epoch_steps) != (processes, steps):
+        raise InputError(
+            f"{run.folder / 'last.pt'} stands at step {state.progress.step} of {state.epoch_steps} of an epoch with "
+            f"{state.processes} processes, which now, with {processes}, would have {steps} steps; resume with as many "
+            "processes and the same lists of videos"
+        )
     run.task.network.load_state_dict(dict(checkpoint.weights))
     run.optimizer.load_state_dict(state.optimizer)
     if run.average is not None and state.average is not None:
@@ -200,6 +209,5 @@ def take_up(run: Run, checkpoint: Checkpoint[DetectionConfig | RecognitionConfig
     run.fabric.strategy.precision.load_state_dict(state.precision)
     run.progress = state.progress
     if run.fabric.is_global_zero:
-        steps = run.task.pace.steps_in(run.progress.epoch)
         place = f"step {run.progress.step + 1} of {steps}" if run.progress.step < steps else "its validation"
         say(f"resuming at epoch {run.progress.epoch + 1}, {place}")

@@ -29,6 +29,8 @@ def checkpoint() -> Checkpoint:
             optimizer={"state": {0: {"momentum_buffer": torch.ones(3)}}, "param_groups": [{"lr": 0.1}]},
             average={"module.a": torch.ones(3)},
             precision={},
+            processes=2,
+            epoch_steps=9,
         ),
     )
 

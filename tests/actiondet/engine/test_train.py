@@ -202,6 +202,20 @@ def test_a_validation_that_fails_costs_no_training(
     assert scores[0] == scores[1]
 
 
+def test_a_run_is_not_resumed_within_an_epoch_that_is_shared_otherwise(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actiondet.engine.task.DetectionTask.validate", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(tiny_config(), folder=tmp_path, fabric=launch())
+    content = torch.load(tmp_path / "last.pt")
+    assert content["training"]["processes"] == 1
+    content["training"]["processes"] = 2
+    torch.save(content, tmp_path / "last.pt")
+    with pytest.raises(InputError, match=r"of an epoch with 2 processes, which now, with 1, would have \d+ steps"):
+        train(tiny_config(), folder=tmp_path, fabric=launch(), resume=True)
+
+
 def test_a_run_is_not_resumed_with_other_settings(tiny_config: Config, tmp_path: Path) -> None:
     train(tiny_config("train.epochs=1"), folder=tmp_path, fabric=launch())
     with pytest.raises(InputError, match=r"train\.base_lr: 0\.05 -> 0\.1"):
