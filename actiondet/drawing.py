@@ -203,7 +203,7 @@ def draw_video(
     start: int = 0,
     truth: PersonsOverTime | None = None,
     on_frame: Callable[[], None] | None = None,
-) -> None:
+) -> str | None:
     """Decode a video once more, draw on each frame, and write it with the sound of the source.
 
     One frame is held at a time.
@@ -218,6 +218,9 @@ def draw_video(
         truth: who is there indeed, to be drawn in outline.
         on_frame: called after each frame.
 
+    Returns:
+        What is wrong with the sound of the video, if anything is.
+
     Raises:
         InputError: the video cannot be decoded, or `out` cannot be written.
     """
@@ -228,3 +231,4 @@ def draw_video(
             writer.write(drawer.draw(frame, *persons.at(start + time), true), time_us=time)
             if on_frame is not None:
                 on_frame()
+    return writer.sound_fault

@@ -104,7 +104,7 @@ class OnnxRecognizer:
         """(C,) scores of a video; InputError where it cannot be read."""
         clip = self._config.clip
         sampling = ViewSampling(frames=clip.frames, stride=clip.stride, rule=clip.sampling, target_fps=clip.target_fps)
-        with open_video(path, reader=self._config.data.reader) as reader:
+        with open_video(path) as reader:
             views = sampling.views(len(reader.index), rate=float(reader.index.rate), clips=self._clips)
             scores = np.stack([self._scores(reader.read(chosen)) for chosen in views]).astype(np.float64)
         if self._config.test.average != "logits":

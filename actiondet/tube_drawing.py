@@ -55,9 +55,11 @@ def draw_tubes(
 
     detected = persons(found.take(np.flatnonzero(found.scores >= style.threshold)))
     true = None if known is None else persons(known.tubes)
-    draw_video(index, out, detected, actions=actions, style=style, truth=true, on_frame=on_frame)
+    fault = draw_video(index, out, detected, actions=actions, style=style, truth=true, on_frame=on_frame)
     said = f"{video}: {len(detected)} tubes of {detected.persons} persons with a score of {style.threshold:g} or more"
-    return said if true is None else f"{said}; {len(true)} true tubes of {true.persons} persons"
+    if true is not None:
+        said += f"; {len(true)} true tubes of {true.persons} persons"
+    return said if fault is None else f"{said}; {fault}"
 
 
 def _name_of(index: VideoIndex, names: Sequence[str], source: str | Path) -> str:

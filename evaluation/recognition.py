@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from evaluation.errors import InputError
 from evaluation.records import FloatArray, IntArray
 
 
@@ -62,12 +63,15 @@ def recognition_accuracy(scores: FloatArray, labels: IntArray) -> RecognitionRes
         labels: (N,) in 0..C-1.
 
     Raises:
-        ValueError: no videos, shapes that do not fit, NaN, or labels outside the scores' columns.
+        ValueError: no videos, shapes that do not fit, or labels outside the scores' columns.
+        InputError: scores that are not finite.
     """
     if scores.ndim != 2 or len(scores) == 0 or labels.shape != (len(scores),):
         raise ValueError(f"scores {scores.shape} and labels {labels.shape}; expected (N, C) and (N,) with N > 0")
     if not np.isfinite(scores).all():
-        raise ValueError("scores are not finite; a softmax of overflowing logits?")
+        raise InputError(
+            "the scores are no finite numbers: the weights are damaged, or their training diverged (train.base_lr)"
+        )
     if labels.min() < 0 or labels.max() >= scores.shape[1]:
         raise ValueError(f"labels {labels.min()}..{labels.max()} do not fit {scores.shape[1]} columns of scores")
     own = scores[np.arange(len(scores)), labels][:, None]

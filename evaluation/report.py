@@ -98,7 +98,7 @@ def write_json(path: str | os.PathLike[str], result: FrameMapResult, steps: Sequ
         "notes": list(result.notes),
     }
     if steps:
-        content["explanation"] = [vars(step) for step in steps]
+        content["explanation"] = [{key: _plain(value) for key, value in vars(step).items()} for step in steps]
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 

@@ -289,7 +289,7 @@ def write(
         )
         bar = ProgressBar("drawing", len(index))
         try:
-            draw_video(
+            fault = draw_video(
                 index,
                 arguments.out,
                 CarriedPersons(detections),
@@ -300,7 +300,7 @@ def write(
             )
         finally:
             bar.close()
-        say(f"wrote {arguments.out}")
+        say(f"wrote {arguments.out}" + (f"; {fault}" if fault else ""))
 
 
 if __name__ == "__main__":

@@ -24,12 +24,12 @@ Recognize = Callable[[Path], "FloatArray"]
 
 def find_inputs(path: Path) -> list[Path]:
     """The video itself, or the videos below a folder."""
-    from actiondet.video.containers import VIDEO_SUFFIXES
+    from actiondet.video.names import is_video
     from evaluation.errors import InputError
 
     if not path.is_dir():
         return [path]
-    videos = sorted(each for each in path.rglob("*") if each.suffix.lower() in VIDEO_SUFFIXES)
+    videos = sorted(each for each in path.rglob("*") if is_video(each))
     if not videos:
         raise InputError(f"{path}: holds no videos; expected files like .mp4, .mkv, .avi, .webm")
     return videos
@@ -53,7 +53,10 @@ def by_torch(arguments: argparse.Namespace, clips: int, crops: int) -> tuple[Rec
     precision = arguments.precision or "float32"
     recognizer = load_recognizer(weights, config=config, views=views, device=device, precision=precision)
     if config and recognizer.classes[0] == "0":
-        print("predict.py: classes are told by number: the file that data.classes names is not here", file=sys.stderr)
+        print(
+            "predict.py: classes are told by number: the files of the data set that name them are not here",
+            file=sys.stderr,
+        )
     return recognizer, recognizer.classes
 
 
@@ -87,7 +90,7 @@ def main() -> int:
         "--device",
         default="auto",
         choices=["auto", "cpu", "cuda", "tensorrt"],
-        help="default: cuda where torch has one, else cpu; tensorrt with --model only",
+        help="tensorrt is for --model (default: auto, a GPU where torch has one; with --model the CPU)",
     )
     parser.add_argument(
         "--precision",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
 
 from actiondet.config.choice import Choice, Settings, one_of
-from actiondet.config.networks import RecognizerConfig, SlowFastConfig
+from actiondet.config.networks import RecognizerConfig, SlowFastConfig, SlowOnlyConfig
 from actiondet.config.schema import FrameFolderConfig, PublishedConfig, TrainConfig, UnitFloat
 
 Sampling = Literal["mmaction2", "pyslowfast", "uniform"]
@@ -33,6 +33,8 @@ class VideoClipConfig(Settings):
         if self.train_strides is not None and self.train_strides[0] > self.train_strides[1]:
             low, high = self.train_strides
             raise ValueError(f"train_strides {low}..{high} is empty; expected the smaller number first")
+        if self.train_strides is not None and self.sampling == "uniform":
+            raise ValueError("sampling uniform takes a frame of each part of the video; set train_strides=null")
         return self
 
 
@@ -184,6 +186,10 @@ class RecognitionConfig(Settings):
             raise ValueError("multigrid chooses the batches itself; set train.accumulate=1 train.max_steps=null")
         if self.clip.train_strides is not None:
             raise ValueError("multigrid chooses the strides itself; set clip.train_strides=null")
+        if self.train.schedule.warmup_by == "epoch":
+            raise ValueError("multigrid warms up from step to step; set train.schedule.warmup_by=iteration")
+        if self.model.window is not None:
+            raise ValueError("multigrid's clips have many sizes, and so have their maps; set model.window=null")
         if self.train.schedule.factors:
             raise ValueError("multigrid lets the rate fall by train.schedule.gamma; set train.schedule.factors=[]")
         if self.train.repeat_threshold is not None:
@@ -202,6 +208,20 @@ class RecognitionConfig(Settings):
             why = " times 4 (multigrid begins with a quarter of the frames)" if quarter else ""
             raise ValueError(
                 f"clip.frames {self.clip.frames} is not a multiple of model.backbone.alpha {backbone.alpha}{why}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_window(self) -> RecognitionConfig:
+        window, backbone = self.model.window, self.model.backbone
+        if window is None or not isinstance(backbone, SlowOnlyConfig | SlowFastConfig):
+            return self
+        crop = min(self.transform.train_crop, self.transform.val_crop, self.test.crop)
+        side = -(-crop // (16 * backbone.res5_stride))
+        if window > side:
+            raise ValueError(
+                f"model.window {window} is larger than the map of the smallest crop, {side}x{side}; "
+                "set model.window=null to average over the whole map"
             )
         return self
 

@@ -19,7 +19,7 @@ from actiondet.data.video_lists import Listing, Part, list_videos
 from actiondet.data.video_transforms import VideoTestTransform, VideoTrainTransform
 from actiondet.records import VideoBatch, VideoSample
 from actiondet.video import FrameFolder, VideoReader, open_video
-from actiondet.video.containers import VIDEO_SUFFIXES
+from actiondet.video.names import without_suffix
 from actiondet.video.sampling import IntArray
 from actiondet.video.views import ViewSampling
 from evaluation.errors import InputError
@@ -56,8 +56,10 @@ def find_labelled_videos(data: VideoDataConfig, part: Part, *, num_classes: int)
     listing = list_videos(data, part)
     classes = listing.classes or tuple(map(str, range(num_classes)))
     _check_labels(listing, len(classes), num_classes)
-    bare = {name: _without_suffix(name) for name in listing.names}
     pictures = data.pictures is not None
+    folder = Path(data.videos)
+    # Frames may lie in folders that are called like the files they are of.
+    bare = {name: name if pictures and (folder / name).is_dir() else without_suffix(name) for name in listing.names}
     found = find_videos(data.videos, bare.values(), pictures=pictures)
     paths = {name: found[bare[name]] for name in listing.names if bare[name] in found}
     complaint = missing_videos(data.videos, list(dict.fromkeys(listing.names)), paths, pictures=pictures)
@@ -88,11 +90,6 @@ def _check_labels(listing: Listing, named: int, num_classes: int) -> None:
             f"{place}: label {listing.labels[wrong[0]]} of '{listing.names[wrong[0]]}' is out of range; "
             f"expected 0 to {num_classes - 1} (model.num_classes {num_classes}); {len(wrong)} such lines"
         )
-
-
-def _without_suffix(name: str) -> str:
-    path = Path(name)
-    return name[: -len(path.suffix)] if path.suffix.lower() in VIDEO_SUFFIXES else name
 
 
 def _open_lazily(data: VideoDataConfig, paths: Mapping[str, Path]) -> Videos:

@@ -7,19 +7,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from actiondet.video import VideoReader
-from actiondet.video.containers import VIDEO_SUFFIXES
+from actiondet.video.names import is_video
 from evaluation.errors import InputError
 
 # Files that one worker holds open at once. Once the index is known, opening is cheap beside decoding, but the decoder
 # of a long HD video holds up to 200 MB.
 OPEN_READERS = 4
+# Indices that one worker remembers, 8 KB for a clip of ten seconds: a set of 240,000 would fill gigabytes.
+KNOWN_READERS = 10_000
 
 
 class Videos:
     """The readers of a data set's videos, each made when it is first asked for.
 
     A reader keeps the index of its video. Its file is opened by the process that reads from it, and only the files
-    read last stay open.
+    read last stay open; of a large set only the indices used last are kept.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class Videos:
         self._paths = dict(paths)
         self._make_reader = make_reader
         self._at_once = at_once
-        self._readers: dict[str, VideoReader] = {}
+        self._readers: OrderedDict[str, VideoReader] = OrderedDict()
         self._recent: OrderedDict[str, None] = OrderedDict()
 
     def reader(self, video: str) -> VideoReader:
@@ -47,6 +49,9 @@ class Videos:
         """
         if video not in self._readers:
             self._readers[video] = self._make_reader(self._paths[video])
+            if len(self._readers) > KNOWN_READERS:
+                self._readers.popitem(last=False)
+        self._readers.move_to_end(video)
         self._recent[video] = None
         self._recent.move_to_end(video)
         if len(self._recent) > self._at_once:
@@ -89,7 +94,7 @@ def _files_by_name(folder: Path, parent: str, wanted: set[str]) -> dict[str, Pat
     found: dict[str, Path] = {}
     for path in sorted((folder / parent).iterdir()):
         name = f"{parent}/{path.stem}" if parent else path.stem
-        if path.suffix.lower() not in VIDEO_SUFFIXES or name not in wanted:
+        if not is_video(path) or name not in wanted:
             continue
         if name in found:
             raise InputError(

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from actiondet.config.recognition import Ucf101Config, VideoDataConfig, VideoListConfig
-from actiondet.video.containers import VIDEO_SUFFIXES
+from actiondet.video.names import is_video
 from actiondet.video.sampling import IntArray
 from evaluation.errors import InputError
 from evaluation.formats.kinetics_table import is_kinetics_table, read_kinetics_table
@@ -111,9 +111,7 @@ def _find_by_stem(folder: Path, wanted: set[str], *, pictures: bool) -> dict[str
     """Paths below `folder`, without suffix, of the videos (or folders of pictures) called `wanted`."""
     found = {}
     for parent, folders, files in os.walk(folder, followlinks=True):
-        names = (
-            folders if pictures else [Path(file).stem for file in files if Path(file).suffix.lower() in VIDEO_SUFFIXES]
-        )
+        names = folders if pictures else [Path(file).stem for file in files if is_video(file)]
         for name in wanted.intersection(names):
             found[name] = (Path(parent) / name).relative_to(folder).as_posix()
         if pictures:
@@ -124,7 +122,8 @@ def _find_by_stem(folder: Path, wanted: set[str], *, pictures: bool) -> dict[str
 @list_videos.register
 def _(data: Ucf101Config, part: Part) -> Listing:
     if data.splits is None:
-        return _from_folders(Path(data.videos), "training" if part == "train" else "validation")
+        half = "training" if part == "train" else "validation"
+        return _from_folders(Path(data.videos), half, pictures=data.pictures is not None)
     folder = Path(data.splits)
     index = folder / "classInd.txt"
     classes = read_class_names(_existing_file(str(index), "data.splits"))
@@ -133,8 +132,8 @@ def _(data: Ucf101Config, part: Part) -> Listing:
     return Listing.of(videos, classes, str(index))
 
 
-def _from_folders(videos: Path, part: str) -> Listing:
-    """UCF101/{training,validation}/{Class}/*.avi: the classes are the folders of both parts, by name."""
+def _from_folders(videos: Path, part: str, *, pictures: bool) -> Listing:
+    """UCF101/{training,validation}/{Class}/*.avi, or folders of pictures there: the classes are those of both parts."""
     classes: set[str] = set()
     for each in ("training", "validation"):
         if not (videos / each).is_dir():
@@ -148,7 +147,7 @@ def _from_folders(videos: Path, part: str) -> Listing:
     for label, name in enumerate(ordered):
         folder = videos / part / name
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.suffix.lower() in VIDEO_SUFFIXES:
+            if path.is_dir() if pictures else is_video(path):
                 names.append(f"{part}/{name}/{path.name}")
                 labels.append(label)
     if not names:

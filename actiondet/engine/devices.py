@@ -7,7 +7,7 @@ import os
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from actiondet.config.schema import TrainConfig
 from evaluation.errors import InputError
@@ -49,6 +49,16 @@ def total(fabric: Fabric, value: Tensor | float) -> float:
     summed = fabric.all_reduce(number, reduce_op="sum")
     assert isinstance(summed, Tensor)
     return float(summed)
+
+
+def share_buffers(network: nn.Module) -> None:
+    """Give all processes the buffers of the first: batch norm's statistics, of which each process has its own.
+
+    Validation then judges the very network that the first process saves.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        for buffer in network.buffers():
+            torch.distributed.broadcast(buffer, src=0)
 
 
 def leave() -> None:

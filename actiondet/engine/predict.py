@@ -80,12 +80,20 @@ def detect_batch(
     multi_label: bool,
     control: Control = "none",
 ) -> list[ActionDetections]:
-    """Score the given persons of one batch of clips."""
+    """Score the given persons of one batch of clips.
+
+    Raises:
+        InputError: scores that are not finite.
+    """
     clips = detector.normalize(apply_control(batch.clips.to(fabric.device), control))
     tracks = [apply_control(each, control, time=1) if each.ndim == 3 else each for each in batch.boxes]
     with fabric.autocast():
         logits = detector(clips, [boxes.to(fabric.device) for boxes in tracks])
     scores = activate(logits, multi_label=multi_label).cpu().numpy()
+    if not np.isfinite(scores).all():
+        raise InputError(
+            "the scores are no finite numbers: the weights are damaged, or their training diverged (train.base_lr)"
+        )
     per_clip = np.split(scores, np.cumsum([len(boxes) for boxes in batch.boxes])[:-1])
     return [
         ActionDetections(key, persons[key].boxes, persons[key].scores, clip_scores)

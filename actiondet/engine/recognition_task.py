@@ -118,6 +118,9 @@ class RecognitionTask:
         found = score_videos(
             cast(ActionRecognizer, network), self._val, self._val_loader, self.config, self.fabric, average="softmax"
         )
+        left_out = len(self._val.videos.names) - len(found.videos)
+        if left_out and self.fabric.is_global_zero:
+            say(f"validation: {left_out} videos that cannot be read are left out")
         return recognition_accuracy(found.scores, found.labels).top(1)
 
     def _measure_norm(self, network: nn.Module) -> None:

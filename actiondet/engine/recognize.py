@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ import torch
 
 from actiondet.config import RecognitionConfig
 from actiondet.data.recognition import view_sampling
+from actiondet.data.video_lists import list_videos
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.recognition_test import Protocol, test_transform, view_scores
 from actiondet.models.build import build_recognizer
@@ -19,6 +21,7 @@ from actiondet.models.inference import Precision, optimize_for_inference
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights import load_weights
 from actiondet.video import open_video
+from evaluation.errors import InputError
 from evaluation.formats.video_list import read_class_names
 from evaluation.records import FloatArray
 
@@ -50,7 +53,7 @@ class VideoRecognizer:
         average: Literal["softmax", "logits"] = "logits" if self.config.test.average == "logits" else "softmax"
         transform = test_transform(self.config, self.protocol)
         scores: list[torch.Tensor] = []
-        with open_video(path, reader=self.config.data.reader) as reader, torch.inference_mode():
+        with open_video(path) as reader, torch.inference_mode():
             rate = float(reader.index.rate)
             sampling = view_sampling(self.config.clip)
             for chosen in sampling.views(len(reader.index), rate=rate, clips=self.protocol.clips):
@@ -89,8 +92,10 @@ def load_recognizer(
         network.load_state_dict(dict(checkpoint.weights))
     else:
         network = build_recognizer(config.model)
-        load_weights(network, weights).require_head()
-        classes = class_names(config)
+        report = load_weights(network, weights)
+        report.require_head()
+        own = report.origin == "actiondet"
+        classes = load_checkpoint(weights, RecognitionConfig).actions.names if own else class_names(config)
     side = config.test.crop if views[1] == 3 else config.transform.val_crop
     protocol = Protocol(clips=views[0], crops=views[1], side=side)
     fast = optimize_for_inference(network.to(device), precision=precision)
@@ -98,10 +103,10 @@ def load_recognizer(
 
 
 def class_names(config: RecognitionConfig) -> tuple[str, ...]:
-    """The names of the classes where the data set's file of them is here; else their numbers."""
-    path = getattr(config.data, "classes", None)
-    if isinstance(path, str) and Path(path).is_file():
-        names = read_class_names(path)
-        if len(names) == config.model.num_classes:
-            return names
+    """The names of the classes where what the data set names them by is here; else their numbers."""
+    path, names = getattr(config.data, "classes", None), None
+    with suppress(InputError, OSError):  # most who use published weights have not got the data set
+        names = read_class_names(path) if isinstance(path, str) else list_videos(config.data, "val").classes
+    if names is not None and len(names) == config.model.num_classes:
+        return names
     return tuple(map(str, range(config.model.num_classes)))

@@ -71,7 +71,7 @@ class ScoreParts:
             InputError: a part that is damaged.
         """
         self._folder, self._process = folder, process
-        found = [_read(path) for path in sorted(folder.glob("*.npz"))]
+        found = [_read(path) for path in sorted(folder.glob("[!.]*.npz"))]
         tried = {int(draw) for draws, _ in found for draw in draws}
         self.done = frozenset(tried.intersection(share))
         every = ViewScores.joined([scores for _, scores in found], classes=classes)

@@ -17,7 +17,7 @@ from torch import nn
 from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.data import Loaded
 from actiondet.engine.checkpoint import Progress, save_checkpoint
-from actiondet.engine.devices import prepare_determinism, seed_step, total
+from actiondet.engine.devices import prepare_determinism, seed_step, share_buffers, total
 from actiondet.engine.log import EpochRow, ProgressBar, say
 from actiondet.engine.profile import profiled
 from actiondet.engine.run import Run, finished, save_last, start
@@ -137,6 +137,7 @@ def finish_epoch(run: Run, *, seconds: float) -> None:
     settings, done = run.config.train, run.progress.epoch + 1
     score = None
     if run.task.pace.validates_after(run.progress.epoch):
+        share_buffers(run.best_network)
         save_last(run)  # what was trained outlives a validation that fails
         score = run.task.validate(run.best_network)
     row = EpochRow(

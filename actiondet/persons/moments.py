@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from actiondet.persons.videos import SearchedVideo, bare_name
+from actiondet.persons.videos import SearchedVideo
 from actiondet.video import VideoIndex, nearest_frames
+from actiondet.video.names import without_suffix
 from evaluation.errors import InputError
 from evaluation.formats.ava import read_ava_csv
 from evaluation.formats.ava_kinetics import kinetics_clip
@@ -129,7 +130,7 @@ def parse_moments(text: str, *, start: float, frame_numbers: bool, kinetics_clip
 def _read_listed(path: str) -> dict[str, IntArray]:
     found: dict[str, list[int]] = {}
     for key in annotated_moments(read_ava_csv(path)):
-        found.setdefault(bare_name(key.video), []).append(key.moment)
+        found.setdefault(without_suffix(key.video), []).append(key.moment)
     return {name: np.unique(np.array(moments, dtype=np.int64)) for name, moments in found.items()}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from actiondet.video.containers import VIDEO_SUFFIXES
+from actiondet.video.names import is_video
 from evaluation.errors import InputError
 
 Form = Literal["ava", "pyslowfast", "multisports", "mmaction2"]
@@ -57,16 +57,6 @@ def choose_videos(source: Path, *, form: Form, root: Path | None = None) -> list
             )
         taken[video.written] = video.path
     return sorted(videos, key=lambda video: video.name)
-
-
-def is_video(path: Path) -> bool:
-    """Whether the file's name is that of a video."""
-    return path.suffix.lower() in VIDEO_SUFFIXES
-
-
-def bare_name(video: str) -> str:
-    """A video's name without a video file's suffix, as MMAction2's lists have it."""
-    return video.rpartition(".")[0] if is_video(Path(video)) else video
 
 
 def _paths(source: Path, root: Path | None) -> Sequence[Path]:

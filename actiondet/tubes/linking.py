@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ def link(
         parts = _whole_videos(detections)
     else:
         parts = _rows_of(detections, options.min_score, first_label)
-    return [tube for rows in parts for tube in _link_part(rows, options, step, sizes)]
+    return [tube for rows, distances in parts for tube in _link_part(rows, distances, options, step, sizes)]
 
 
 def link_frames(detections: FrameDetections, options: LinkOptions | Preset = "default") -> TubeSet:
@@ -100,8 +101,10 @@ def link_frames(detections: FrameDetections, options: LinkOptions | Preset = "de
     )
 
 
-def _link_part(rows: DetectionRows, options: LinkOptions, step: int | None, sizes: Sizes | None) -> Iterator[Tube]:
-    """Link the rows of some whole videos."""
+def _link_part(
+    rows: DetectionRows, distances: FloatArray, options: LinkOptions, step: int | None, sizes: Sizes | None
+) -> Iterator[Tube]:
+    """Link the rows of some whole videos, whose moments have these (V,) distances."""
     wanted = np.flatnonzero(rows.scores >= options.min_score)
     video = np.asarray(rows.video.codes, dtype=np.int64)[wanted]
     names = [str(name) for name in rows.video.categories]
@@ -112,7 +115,7 @@ def _link_part(rows: DetectionRows, options: LinkOptions, step: int | None, size
         pixel = 1 / np.array([sizes.get(name, (1, 1))[::-1] for name in names], dtype=np.float64).reshape(-1, 2)
     chains, scores = _link_rows(
         video * labels + rows.labels[wanted] - low,
-        _steps(video, rows.moment[wanted], step),
+        _steps(video, rows.moment[wanted], distances if step is None else np.full(len(names), float(step))),
         rows.moment[wanted],
         rows.boxes[wanted].astype(np.float64),
         rows.scores[wanted].astype(np.float64),
@@ -154,15 +157,20 @@ def _link_rows(
     return chains.take(ranked), tube_scores[ranked]
 
 
-def _steps(video: IntArray, moments: IntArray, step: int | None) -> IntArray:
-    """Count moments in steps, video by video."""
-    steps = np.zeros(len(moments), dtype=np.int64)
-    for place in np.unique(video).tolist():
-        rows = np.flatnonzero(video == place)
-        different = np.unique(moments[rows])
-        unit = step or (float(np.median(np.diff(different))) if len(different) > 1 else 1.0)
-        steps[rows] = np.rint((moments[rows] - different[0]) / unit).astype(np.int64)
+def _steps(video: IntArray, moments: IntArray, distances: FloatArray) -> IntArray:
+    """Count moments in steps of their video's (V,) distance, from its first."""
+    first = np.full(len(distances), np.iinfo(np.int64).max)
+    np.minimum.at(first, video, moments)
+    steps: IntArray = np.rint((moments - first[video]) / distances[video]).astype(np.int64)
     return steps
+
+
+def _distances(video: IntArray, moments: IntArray, count: int) -> FloatArray:
+    """Of each of `count` videos the median distance between its moments, whether or not somebody is there."""
+    pairs = np.unique(np.stack([video, moments]), axis=1)
+    ends = np.searchsorted(pairs[0], np.arange(count + 1))
+    parts = [np.diff(pairs[1, begin:end]) for begin, end in pairwise(ends.tolist())]
+    return np.array([np.median(part) if len(part) else 1.0 for part in parts], dtype=np.float64)
 
 
 def _batches(video: IntArray) -> Iterator[IntArray]:
@@ -179,19 +187,24 @@ def _batches(video: IntArray) -> Iterator[IntArray]:
             start = end
 
 
-def _whole_videos(rows: DetectionRows) -> Iterator[DetectionRows]:
-    for some in _batches(np.asarray(rows.video.codes, dtype=np.int64)):
-        yield DetectionRows(
+def _whole_videos(rows: DetectionRows) -> Iterator[tuple[DetectionRows, FloatArray]]:
+    """Some whole videos at a time, and the distances of their moments."""
+    codes = np.asarray(rows.video.codes, dtype=np.int64)
+    for some in _batches(codes):
+        part = DetectionRows(
             video=rows.video[some],
             moment=rows.moment[some],
             boxes=rows.boxes[some],
             labels=rows.labels[some],
             scores=rows.scores[some],
         )
+        yield part, _distances(codes[some], part.moment, len(rows.video.categories))
 
 
-def _rows_of(detections: Iterable[ActionDetections], min_score: float, first_label: int) -> Iterator[DetectionRows]:
-    """Turn dense scores into rows, whole videos at a time."""
+def _rows_of(
+    detections: Iterable[ActionDetections], min_score: float, first_label: int
+) -> Iterator[tuple[DetectionRows, FloatArray]]:
+    """Turn dense scores into rows, whole videos at a time, and tell the distances of their moments."""
     waiting: list[tuple[str, int, FloatArray, IntArray, FloatArray]] = []
     finished: set[str] = set()
     count, current = 0, None
@@ -212,16 +225,18 @@ def _rows_of(detections: Iterable[ActionDetections], min_score: float, first_lab
     yield _joined(waiting)
 
 
-def _joined(parts: list[tuple[str, int, FloatArray, IntArray, FloatArray]]) -> DetectionRows:
+def _joined(parts: list[tuple[str, int, FloatArray, IntArray, FloatArray]]) -> tuple[DetectionRows, FloatArray]:
     names = list(dict.fromkeys(part[0] for part in parts))
     place = {name: index for index, name in enumerate(names)}
     lengths = [len(part[3]) for part in parts]
     categories: pd.Index = pd.Index(names, dtype="object")
-    codes = np.repeat(np.array([place[part[0]] for part in parts], dtype=np.int64), lengths)
-    return DetectionRows(
-        video=pd.Categorical.from_codes(codes, categories),
-        moment=np.repeat(np.array([part[1] for part in parts], dtype=np.int64), lengths),
+    codes = np.array([place[part[0]] for part in parts], dtype=np.int64)
+    moments = np.array([part[1] for part in parts], dtype=np.int64)
+    rows = DetectionRows(
+        video=pd.Categorical.from_codes(np.repeat(codes, lengths), categories),
+        moment=np.repeat(moments, lengths),
         boxes=np.concatenate([np.zeros((0, 4)), *(part[2] for part in parts)]),
         labels=np.concatenate([np.zeros(0, np.int64), *(part[3] for part in parts)]),
         scores=np.concatenate([np.zeros(0), *(part[4] for part in parts)]),
     )
+    return rows, _distances(codes, moments, len(names))

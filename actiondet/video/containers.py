@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,9 +15,6 @@ from av.video.stream import VideoStream
 
 from actiondet.video.file_check import check_file
 from evaluation.errors import InputError
-
-VIDEO_SUFFIXES = {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
-VIDEO_SUFFIXES |= {".ogv", ".ts", ".vob", ".webm", ".wmv"}
 
 
 def open_video_stream(path: str, *, threads: int = 1) -> tuple[InputContainer, VideoStream]:
@@ -31,7 +29,7 @@ def open_video_stream(path: str, *, threads: int = 1) -> tuple[InputContainer, V
     """
     check_file(path)
     try:
-        container = av.open(path)
+        container = av.open(os.path.abspath(path))  # "12:30.mp4" alone would be a file of protocol 12
     except av.error.FFmpegError as fault:
         if isinstance(fault, OSError):  # no permission, a broken disk: the system's own words are the clearest
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -35,7 +36,7 @@ class DecordReader(LazyReader[Any]):
         decord: Any = import_module("decord")  # not at the top: it is optional and slow; Any: it has no types
         decord.logging.set_level(decord.logging.QUIET)
         try:
-            handle = decord.VideoReader(self.index.path, num_threads=1)
+            handle = decord.VideoReader(os.path.abspath(self.index.path), num_threads=1)
         except Exception as fault:  # decord's own error is nothing more special
             raise InputError(f"{self.index.path}: decord cannot open it ({_reason(fault)}); use reader pyav") from None
         if len(handle) != len(self.index):

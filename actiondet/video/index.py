@@ -185,6 +185,8 @@ def _why_decord_is_wrong(scan: Scan, distrust: str | None) -> str | None:
         return "it has frames shown before the keyframe they follow (open GOP)"
     if scan.pixel_format not in _DECORD_FORMATS or scan.width % 2 or scan.height % 2:
         return f"decord converts the colours of {scan.width}x{scan.height} {scan.pixel_format} otherwise"
+    if min(scan.width, scan.height) < 64:  # measured: it fails at widths of 16 and 48
+        return f"decord cannot hand over frames as small as {scan.width}x{scan.height}"
     if scan.mirrored or (scan.rotation and "matroska" in _names(scan)):
         return "it is to be shown turned or mirrored in a way that decord does not follow"
     return None
@@ -217,7 +219,8 @@ def _average_rate(scan: Scan, times: IntArray) -> Fraction:
             return rate
     if intervals == 0:
         return _UNKNOWN_RATE
-    return Fraction(intervals * 1_000_000, span_us).limit_denominator(1001)
+    rate = Fraction(intervals * 1_000_000, span_us)
+    return rate.limit_denominator(1001) if rate > 1 else 1 / (1 / rate).limit_denominator(1001)
 
 
 def _packet_table(scan: Scan, shown: IntArray, first_shown: Fraction, *, trusted: bool) -> PacketTable:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
+import av.error
+from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
@@ -22,11 +24,15 @@ class SoundTrack:
     """Copies the sound of a video into a container that is being written, or codes it anew where it must.
 
     The target's time 0 is the source's first shown frame. Sound before it is left out, and what comes after the
-    last picture is never asked for.
+    last picture is never asked for. Pieces that are damaged or go back in time are left out, too; where nothing more
+    can be read, the sound ends and the pictures go on.
 
     Args:
         source: a video that has sound.
         target: nothing has been written to it yet.
+
+    Attributes:
+        fault: why the sound ends early, in one sentence; None if it does not.
 
     Raises:
         InputError: the source cannot be opened, or its sound is in a code that FFmpeg does not know.
@@ -35,6 +41,7 @@ class SoundTrack:
     def __init__(self, source: VideoIndex, target: OutputContainer) -> None:
         self._target = target
         self._start = source.packets.first_shown if source.packets else Fraction(0)
+        self._path = source.path
         self._container, _ = open_video_stream(source.path)
         best = self._container.streams.best("audio")
         if not isinstance(best, AudioStream) or best.codec_context is None:
@@ -44,16 +51,22 @@ class SoundTrack:
         copies = best.codec_context.codec.canonical_name in _COPIED
         self._packets = self._copied() if copies else self._recoded()
         self._waiting: Packet[AudioStream] | None = None
+        self.fault: str | None = None
 
     def write_until(self, seconds: Fraction) -> None:
         """Write all sound that begins before this moment of the target."""
-        while True:
-            packet = self._waiting or next(self._packets, None)
-            self._waiting = packet
-            if packet is None or (packet.pts or 0) * packet.time_base >= seconds:
-                return
-            self._waiting = None
-            self._target.mux(packet)
+        while self.fault is None:
+            try:
+                packet = self._waiting or next(self._packets, None)
+                self._waiting = packet
+                if packet is None or (packet.pts or 0) * packet.time_base >= seconds:
+                    return
+                self._waiting = None
+                self._target.mux(packet)
+            except (av.error.FFmpegError, ValueError) as fault:
+                if isinstance(fault, OSError):  # a full disk
+                    raise
+                self.fault = f"the sound of {self._path} is damaged and ends after {float(seconds):.1f} s"
 
     def close(self) -> None:
         """Close the source."""
@@ -64,9 +77,11 @@ class SoundTrack:
         return self._shifted(stream)
 
     def _shifted(self, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
+        last = None
         for packet in self._container.demux(self._stream):
-            if packet.pts is None or packet.dts is None:
+            if packet.pts is None or packet.dts is None or (last is not None and packet.dts <= last):
                 continue
+            last = packet.dts
             shift = round(self._start / packet.time_base)
             if packet.pts + (packet.duration or 0) < shift:
                 continue  # over before the first picture
@@ -82,13 +97,23 @@ class SoundTrack:
         return self._encoded(stream)
 
     def _encoded(self, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
-        for frame in self._container.decode(self._stream):
+        end = Fraction(0)
+        for frame in self._decoded():
             if frame.pts is None or frame.time_base is None:
                 continue
             begin = frame.pts * frame.time_base - self._start
-            if begin < 0:
+            if begin < end:
                 continue
             frame.time_base = Fraction(1, frame.sample_rate)
             frame.pts = round(begin * frame.sample_rate)
+            end = begin + Fraction(frame.samples, frame.sample_rate) / 2  # times may be rounded
             yield from stream.encode(frame)
         yield from stream.encode(None)
+
+    def _decoded(self) -> Iterator[AudioFrame]:
+        for packet in self._container.demux(self._stream):
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                continue  # what follows may be whole
+            yield from frames

@@ -72,7 +72,7 @@ class VideoWriter:
         self._ticks_a_second = self._rate.numerator * -(-90_000 // self._rate.numerator)
         with ExitStack() as opening:
             temporary = opening.enter_context(atomic_path(path))
-            container = av.open(os.fspath(temporary), "w", format="mp4", options={"movflags": "+faststart"})
+            container = av.open(os.path.abspath(temporary), "w", format="mp4", options={"movflags": "+faststart"})
             self._container = opening.enter_context(container)
             self._stream = self._add_video_stream(crf, reproducible)
             self._sound = self._add_sound(sound_of)
@@ -99,6 +99,11 @@ class VideoWriter:
         if self._sound is not None:
             self._sound.write_until(seconds)
         self._container.mux(self._stream.encode(self._picture(frame)))
+
+    @property
+    def sound_fault(self) -> str | None:
+        """Why the sound ends before the pictures, in one sentence; None where nothing is wrong with it."""
+        return self._sound.fault if self._sound is not None else None
 
     def close(self) -> None:
         """Finish the file and give it its name; only once.

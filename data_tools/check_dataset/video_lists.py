@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from actiondet.config.recognition import Ucf101Config, VideoDataConfig, VideoListConfig
-from actiondet.video.containers import VIDEO_SUFFIXES
+from actiondet.video.names import is_video, without_suffix
 from data_tools.check_dataset.findings import Report, some
 from evaluation.errors import InputError
 from evaluation.formats.video_list import VideoList, read_class_names, read_ucf101_split, read_video_list
@@ -71,7 +71,7 @@ def _table(path: str, ucf101_classes: Sequence[str] | None, report: Report) -> p
 def _as_table(videos: VideoList) -> pd.DataFrame:
     table: pd.DataFrame = pd.DataFrame(
         {
-            "video": [_without_suffix(name) for name in videos.names],
+            "video": [without_suffix(name) for name in videos.names],
             "label": videos.labels,
             "frames": np.full(len(videos), np.nan) if videos.frames is None else videos.frames.astype(np.float64),
             "line": videos.lines,
@@ -79,11 +79,6 @@ def _as_table(videos: VideoList) -> pd.DataFrame:
         }
     )
     return table
-
-
-def _without_suffix(name: str) -> str:
-    suffix = Path(name).suffix
-    return name[: -len(suffix)] if suffix.lower() in VIDEO_SUFFIXES else name
 
 
 def _folders(videos: Path, report: Report) -> tuple[Sequence[str], dict[str, pd.DataFrame | None]]:
@@ -97,7 +92,7 @@ def _folders(videos: Path, report: Report) -> tuple[Sequence[str], dict[str, pd.
             for label, name in enumerate(classes)
             if (folder / name).is_dir()
             for path in sorted((folder / name).iterdir())
-            if path.suffix.lower() in VIDEO_SUFFIXES
+            if is_video(path)
         ]
         tables[part] = None
         if not names:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from actiondet.config.schema import FrameFolderConfig
 from actiondet.video import FrameFolder, VideoReader, open_video
-from actiondet.video.containers import VIDEO_SUFFIXES
+from actiondet.video.names import is_video, without_suffix
 from data_tools.check_dataset.findings import Report, some
 
 _PIECE = 1 << 18
@@ -60,7 +60,7 @@ def find_files(folder: str, names: Sequence[str], *, pictures: bool, report: Rep
     files: dict[str, list[Path]] = {}
     for parent in sorted({name.rpartition("/")[0] for name in names}):
         for path in sorted((home / parent).iterdir()) if (home / parent).is_dir() else ():
-            if path.suffix.lower() in VIDEO_SUFFIXES:
+            if is_video(path):
                 files.setdefault(f"{parent}/{path.stem}" if parent else path.stem, []).append(path)
     twice = [name for name in names if len(files.get(name, ())) > 1]
     if twice:
@@ -137,7 +137,7 @@ def report_missing(folder: str, names: Sequence[str], found: Mapping[str, Path],
     missing = [name for name in names if name not in found]
     if not missing:
         return
-    there = {path.stem.lower(): path.name for path in Path(folder).rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES}
+    there = {path.stem.lower(): path.name for path in Path(folder).rglob("*") if is_video(path)}
     there |= {path.name.lower(): path.name for path in Path(folder).iterdir() if path.is_dir()}
     near = [(name, there[key]) for name in missing if (key := _bare(name)) in there]
     if near:
@@ -158,8 +158,7 @@ def report_missing(folder: str, names: Sequence[str], found: Mapping[str, Path],
 
 
 def _bare(name: str) -> str:
-    name = name.strip().rsplit("/", 1)[-1].rsplit("\\", 1)[-1].lower()
-    return Path(name).stem if Path(name).suffix in VIDEO_SUFFIXES else name
+    return without_suffix(name.strip().rsplit("/", 1)[-1].rsplit("\\", 1)[-1].lower())
 
 
 def check_videos(folder: str, videos: Mapping[str, VideoFacts], clip_fps: float | None, report: Report) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from actiondet.video.names import is_video
 from data_tools.convert_annotations.annotated import AnnotatedVideo
 from evaluation.errors import InputError
 from evaluation.records import IntArray
@@ -51,13 +52,11 @@ def find_clips(videos: Sequence[AnnotatedVideo], folder: Path | None, fps: float
 
 def video_files(folder: Path) -> dict[str, list[Path]]:
     """The video files of a folder by their names without suffix."""
-    from actiondet.video.containers import VIDEO_SUFFIXES
-
     if not folder.is_dir():
         raise InputError(f"--videos {folder}: is no folder; expected the folder of the video files")
     files: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in VIDEO_SUFFIXES:
+        if is_video(path):
             files.setdefault(path.stem, []).append(path)
     return files
 

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from actiondet.video.names import is_video
 from data_tools.convert_annotations.annotated import AnnotatedVideo, AttributeValue, RawBox, Remark, annotated_video
 from data_tools.convert_annotations.frame_names import split_frame_name
 from evaluation.errors import InputError
@@ -99,7 +100,7 @@ def _content(path: Path) -> dict[str, Any]:
     for name in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
             raise InputError(f"{path}: has no list '{name}'; expected COCO annotations")
-        if not content[name]:
+        if not content[name] and name != "annotations":  # nobody may be seen
             raise InputError(f"{path}: the list '{name}' is empty; expected annotated frames")
     for name in ("images", "annotations", "categories", "videos"):
         for entry in content.get(name) or []:
@@ -134,13 +135,8 @@ def _image(path: Path, image: dict[str, Any], videos: dict[Any, dict[str, Any]],
     sides = [int(side) for side in (width, height) if isinstance(side, (int, float)) and side >= 1]
     if len(sides) < 2:
         raise InputError(f"{path}: image {image.get('id')} ('{file}') has no width and height in pixels")
-    return _Image(_without_suffix(name), frame - first_frame, (sides[0], sides[1]))
-
-
-def _without_suffix(name: str) -> str:
-    from actiondet.video.containers import VIDEO_SUFFIXES
-
-    return PurePosixPath(name).stem if PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES else name
+    name = PurePosixPath(name).stem if is_video(name) else name
+    return _Image(name, frame - first_frame, (sides[0], sides[1]))
 
 
 def _box(path: Path, annotation: dict[str, Any], image: _Image, label: str) -> RawBox:

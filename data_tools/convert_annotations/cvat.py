@@ -95,8 +95,6 @@ def _read(path: Path, clip: bool) -> Iterator[AnnotatedVideo]:
     if root.find("image") is not None:
         raise InputError(f"{path}: is 'CVAT for images'; export the task as 'CVAT for video 1.1', which keeps tracks")
     tracks = root.findall("track")
-    if not tracks:
-        raise InputError(f"{path}: holds no <track>; annotate persons as tracks and export 'CVAT for video 1.1'")
     tasks = _tasks(path, root)
     for identity, task in tasks.items():
         ours = [track for track in tracks if len(tasks) == 1 or track.get("task_id") == identity]
@@ -106,6 +104,8 @@ def _read(path: Path, clip: bool) -> Iterator[AnnotatedVideo]:
         sparse = all(box.keyframe for boxes in shown for box in boxes) and any(_gaps(boxes) for boxes in shown)
         found = [box for boxes in shown for box in _fill(boxes, task.last if sparse else -1)]
         frames = np.arange(task.first, last + 1, dtype=np.int64)
+        if len(frames) == 0:
+            raise InputError(f"{path}: holds no <track> and tells no <size>; export it again as 'CVAT for video 1.1'")
         yield annotated_video(task.name, str(path), task.size, frames, found, clip=clip)
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from actiondet.video import VideoIndex, index_video, nearest_frames
-from actiondet.video.containers import VIDEO_SUFFIXES
+from actiondet.video.names import is_video
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.formats.ava import read_ava_csv, read_excluded
@@ -139,15 +139,12 @@ def _file_of(name: str, folder: Path, truth_path: Path) -> Path:
     """The file of a video; its name may hold folders."""
     home = (folder / name).parent
     stem = name.rpartition("/")[2]
-    mine = sorted(path for path in home.glob(f"{_escaped(stem)}.*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    there = sorted(home.iterdir()) if home.is_dir() else []
+    mine = [path for path in there if path.stem == stem and is_video(path)]
     if len(mine) != 1:
-        what = f"{len(mine)} files" if mine else "no file"
-        raise InputError(f"{truth_path}: there is {what} of the video '{name}' in {folder}; expected one {name}.mp4")
+        what = f"are {len(mine)} files" if mine else "is no file"
+        raise InputError(f"{truth_path}: there {what} of the video '{name}' in {folder}; expected one {name}.mp4")
     return mine[0]
-
-
-def _escaped(stem: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in stem)
 
 
 def _pictures(

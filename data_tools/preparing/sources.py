@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from actiondet.video.containers import VIDEO_SUFFIXES
+from actiondet.video.names import VIDEO_SUFFIXES, is_video
 from evaluation.errors import InputError
 
 
@@ -45,7 +45,7 @@ def walk_videos(folder: Path, *, without: Path | None = None) -> Iterable[Path]:
     for parent, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if without is None or not is_same(Path(parent, name), without))
         for name in sorted(names):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES:
+            if is_video(name):
                 yield Path(parent, name)
 
 

@@ -253,5 +253,5 @@ def times_of(moments: IntArray) -> list[str]:
 
 def time_of(moment: int) -> str:
     """Return how AVA writes one moment (microseconds)."""
-    seconds, rest = divmod(moment, 1_000_000)
-    return f"{seconds:04d}" + (f".{rest:06d}".rstrip("0") if rest else "")
+    seconds, rest = divmod(abs(moment), 1_000_000)
+    return "-" * (moment < 0) + f"{seconds:04d}" + (f".{rest:06d}".rstrip("0") if rest else "")

@@ -239,6 +239,17 @@ def test_a_track_is_not_there_while_it_is_outside(tmp_path: Path) -> None:
     assert read_cvat([path], clip=False)[0].frames.tolist() == list(range(15))
 
 
+def test_a_video_in_which_nobody_is_seen_counts(
+    clips: Path, run: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (clips / "b.xml").write_text(cvat_xml([], source="b.mp4"))
+    out = run(clips, "cvat", "--val-videos", "b")
+    assert "nobody is seen in 1 videos (b)" in capsys.readouterr().out
+    truth = read_ava_csv(out / "ava_val.csv")
+    assert len(truth) == 0
+    assert {key.video for key in truth.empty_moments} == {"b"}
+
+
 def test_labels_are_actions_where_nobody_is_called_person(clips: Path, run: Callable[..., Path]) -> None:
     for name in "ab":
         tracks = [("wave", WAVER[1], {}), ("stand", WAVER[1], {}), ("run", IDLER[1], {})]
@@ -402,7 +413,11 @@ FAULTS: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
     "two annotations of a video": (edit("a.mp4", "b.mp4"), [], r"annotates video 'b', and so does"),
     "images, not video": (edit("<track", '<image id="0" name="x"/><track'), [], "is 'CVAT for images'"),
     "a polygon": (edit("</track>", '<polygon frame="29"/></track>'), [], "is made of <polygon>"),
-    "no track": (cvat_fault(), [], "holds no <track>"),
+    "no track in any file": (
+        lambda folder: [(folder / f"{name}.xml").write_text(cvat_xml([], source=f"{name}.mp4")) for name in "ab"],
+        [],
+        r"no box is left to convert \(labels: none\)",
+    ),
     "a rotated box": (edit('z_order="0"', 'z_order="0" rotation="30.0"'), [], "the box is rotated"),
     "an unknown action": (
         lambda folder: (folder / "list.pbtxt").write_text('item { name: "waves" id: 1 }\nitem { name: "stand" id: 2 }'),
@@ -453,7 +468,7 @@ COCO_FAULTS: dict[str, tuple[Callable[[dict[str, list[dict[str, object]]]], obje
     "no box": (lambda c: c["annotations"][0].pop("bbox"), r"has no bbox \[x, y, width, height\]"),
     "no size": (lambda c: c["images"][0].pop("width"), "has no width and height"),
     "two sizes": (lambda c: c["images"][0].update(width=200), "differ in size"),
-    "nothing annotated": (lambda c: c["annotations"].clear(), "the list 'annotations' is empty"),
+    "nothing annotated": (lambda c: c["annotations"].clear(), r"no box is left to convert \(labels: none\)"),
     "a frame that is a number": (lambda c: c["images"].append(3), "the list 'images' holds 3"),  # type: ignore[arg-type]
     "attributes without values": (lambda c: c["annotations"][0].update(attributes=["wave"]), "no names with values"),
     "a width that is a word": (lambda c: c["images"][0].update(width="wide"), "has no width and height in pixels"),

@@ -11,6 +11,7 @@ import pytest
 
 from evaluation.average_precision import PrecisionRecall
 from evaluation.errors import InputError
+from evaluation.explain import ExplainedStep
 from evaluation.frame_map import FrameMapResult
 from evaluation.plots import plot_frame_map
 from evaluation.protocols import OFFICIAL
@@ -69,6 +70,12 @@ def test_the_json_file_is_strict_and_complete(tmp_path: Path, result: FrameMapRe
     assert content["actions"][0] == first
     assert content["groups"] == [{"type": "CALM", "mean_ap": 0.5, "actions": 1}]
     assert content["notes"] == ["Something is odd."]
+
+
+def test_the_json_file_of_an_explanation_is_strict(tmp_path: Path, result: FrameMapResult) -> None:
+    write_json(tmp_path / "result.json", result, [ExplainedStep("begin", NAN, None, "MMAction2")])
+    content = json.loads((tmp_path / "result.json").read_text(), parse_constant=pytest.fail)
+    assert content["explanation"] == [{"what": "begin", "mean_ap": None, "change": None, "toolkit": "MMAction2"}]
 
 
 def test_the_csv_file_reads_back(tmp_path: Path, result: FrameMapResult) -> None:

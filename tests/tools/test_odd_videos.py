@@ -99,6 +99,7 @@ def test_training_leaves_broken_and_missing_videos_out_and_counts_them(trained: 
     _, said = trained
     assert "left out because they are missing: 1 training and 1 validation videos" in said
     assert "left out: 8 training clips, over all epochs, whose video could not be read" in said
+    assert "validation: 4 videos that cannot be read are left out" in said
 
 
 def test_testing_leaves_them_out_and_counts_them(

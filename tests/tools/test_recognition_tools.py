@@ -18,6 +18,7 @@ import torch
 
 from actiondet.config import load_recognition_config
 from actiondet.data.recognition import build_train_videos, find_labelled_videos
+from actiondet.engine.recognize import class_names
 from actiondet.video import VideoWriter
 from evaluation.errors import InputError
 from evaluation.formats.video_scores import read_video_scores
@@ -137,6 +138,7 @@ def test_predict_names_every_video_of_a_folder_and_counts_what_it_cannot_read(
     write_film(tmp_path / "in/one.mp4", 0, frames=1)
     write_film(tmp_path / "in/three.mp4", 1, frames=3)
     (tmp_path / "in/none.mp4").write_bytes(b"")
+    (tmp_path / "in/._one.mp4").write_bytes(b"of macOS")
     weights = ["--weights", str(trained / "best.pt"), "--top", "2", "--json", str(tmp_path / "p.json")]
     assert run_tool(monkeypatch, "predict.py", "--input", str(tmp_path / "in"), *weights, "--views", "2x3") == 0
     said = capsys.readouterr()
@@ -146,6 +148,18 @@ def test_predict_names_every_video_of_a_folder_and_counts_what_it_cannot_read(
     assert sorted(Path(path).name for path in found) == ["one.mp4", "three.mp4"]
     assert all(len(best) == 2 and best[0]["class"] in CLASSES for best in found.values())
     assert run_tool(monkeypatch, "predict.py", "--input", str(tmp_path / "in/none.mp4"), *weights) == 2
+
+
+def test_predict_takes_the_names_of_our_checkpoint_whatever_configuration_is_given(
+    films: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = (trained / "config.yaml").read_text().replace(str(films / "classes.txt"), "gone.txt")
+    (trained / "elsewhere.yaml").write_text(config)
+    given = ["--config", str(trained / "elsewhere.yaml"), "--weights", str(trained / "best.pt"), "--top", "3"]
+    assert run_tool(monkeypatch, "predict.py", "--input", str(films / "val/left0.mp4"), *given) == 0
+    said = capsys.readouterr()
+    assert all(name in said.out for name in CLASSES)
+    assert "by number" not in said.err
 
 
 def test_predict_in_bfloat16_says_nearly_the_same(
@@ -230,6 +244,7 @@ def test_ucf101_is_read_in_both_layouts(films: Path, tmp_path: Path) -> None:
     splits = tmp_path / "splits"
     splits.mkdir()
     (splits / "classInd.txt").write_text("1 Archery\n2 Biking\n")
+    (splits / "testlist01.txt").write_text("Biking/v_Biking_g01_c01.avi\n")
     (splits / "trainlist01.txt").write_text("Biking/v_Biking_g01_c01.avi 2\nArchery/v_Archery_g01_c01.avi 1\n")
     common = [*settings(films)[:6], "model.num_classes=2", "data={name: ucf101}"]
     official = [f"data.videos={tmp_path / 'UCF-101'}", f"data.splits={splits}"]
@@ -240,6 +255,37 @@ def test_ucf101_is_read_in_both_layouts(films: Path, tmp_path: Path) -> None:
         ).videos
         assert videos.labels.tolist() == labels
         assert videos.classes == ("Archery", "Biking")
+        assert class_names(config) == ("Archery", "Biking")
+
+
+def test_ucf101_may_lie_in_folders_of_pictures_in_the_layout_of_folders(films: Path, tmp_path: Path) -> None:
+    for part in ("training", "validation"):
+        for name in ("Archery", "Biking"):
+            (tmp_path / part / name / f"v_{name}_g01_c01").mkdir(parents=True)
+    common = [*settings(films)[:6], "model.num_classes=2", f"data={{name: ucf101, videos: {tmp_path}, pictures: {{}}}}"]
+    videos = find_labelled_videos(load_recognition_config(CONFIG, common).data, "train", num_classes=2)
+    assert videos.names == ("training/Archery/v_Archery_g01_c01", "training/Biking/v_Biking_g01_c01")
+
+
+def test_folders_of_pictures_may_be_called_like_the_files_they_are_of(films: Path, tmp_path: Path) -> None:
+    for name in ("a.mp4", "b"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "list.txt").write_text("a.mp4 100 0\nb.mp4 50 1\n")
+    where = [f"data.videos={tmp_path}", f"data.train={tmp_path / 'list.txt'}", "data.pictures={}"]
+    config = load_recognition_config(CONFIG, [*settings(films), *where])
+    assert find_labelled_videos(config.data, "train", num_classes=3).names == ("a.mp4", "b.mp4")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("model.window=3", "larger than the map of the smallest crop, 2x2; set model.window=null"),
+        ("clip={frames: 4, sampling: uniform, train_strides: [1, 2]}", "set train_strides=null"),
+    ],
+)
+def test_settings_without_a_meaning_are_refused(films: Path, setting: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_recognition_config(CONFIG, [*settings(films), "model.backbone.res5_stride=1", setting])
 
 
 KILLED = """

@@ -27,7 +27,7 @@ def touch(folder: Path, *names: str) -> None:
 
 
 def test_a_video_is_known_by_its_name_whatever_its_container(tmp_path: Path) -> None:
-    touch(tmp_path, "a.mp4", "b.mkv", "-c_d.AVI", "v1.2.webm", "e.txt", "a.json", "unused.mp4", "unused.avi")
+    touch(tmp_path, "a.mp4", "b.mkv", "-c_d.AVI", "v1.2.webm", "e.txt", "a.json", "unused.mp4", "unused.avi", "._a.mp4")
     names = ["a", "b", "-c_d", "v1.2", "e", "f"]
     found = find_videos(tmp_path, names, pictures=False)
     assert {name: path.name for name, path in found.items()} == {
@@ -84,6 +84,16 @@ def test_a_reader_is_made_once_and_only_the_last_ones_stay_open() -> None:
     assert [each.closed for each in (a, b, c)] == [0, 1, 0]  # type: ignore[attr-defined]
     assert pool.reader("b") is b  # its index is kept
     assert [each.closed for each in (a, b, c)] == [1, 1, 0]  # type: ignore[attr-defined]
+
+
+def test_of_a_large_set_only_the_indices_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actiondet.data.sources.KNOWN_READERS", 2)
+    pool = videos(at_once=1)
+    a, b = pool.reader("a"), pool.reader("b")
+    assert pool.reader("a") is a
+    pool.reader("c")
+    assert pool.reader("a") is a
+    assert pool.reader("b") is not b
 
 
 def test_a_forgotten_video_is_looked_at_anew() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from actiondet.config import RecognitionConfig, load_recognition_config
+from actiondet.config import RecognitionConfig, dump_config, load_recognition_config
 from actiondet.config.load import ConfigError
 from actiondet.engine import run as run_module
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.devices import launch
+from actiondet.engine.log import read_log
 from actiondet.engine.multigrid import MultigridTask
 from actiondet.engine.train import train
 from actiondet.models.norm import SplitBatchNorm3d
@@ -125,6 +129,50 @@ def test_measured_statistics_are_what_is_validated(config: Config) -> None:
     assert norm.running_mean.abs().sum() > 0
 
 
+TWO = """
+import os, runpy, sys
+import torch
+from actiondet.engine.multigrid import MultigridTask
+
+folder, validate = sys.argv.pop(1), MultigridTask.validate
+
+def validate_and_keep(self, network):
+    score = validate(self, network)
+    torch.save(network.state_dict(), f"{folder}/seen{os.environ['RANK']}.pt")
+    return score
+
+MultigridTask.validate = validate_and_keep
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precise", [0, 2])
+def test_two_processes_validate_the_network_that_the_first_saves(config: Config, tmp_path: Path, precise: int) -> None:
+    settings = config("train.epochs=2", "train.schedule.steps=[1]", "train.validate_every=1", f"precise_norm={precise}")
+    (tmp_path / "c.yaml").write_text(dump_config(settings))
+    (tmp_path / "two.py").write_text(TWO)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    program = [str(tmp_path / "two.py"), str(tmp_path), str(ROOT / "tools/train_rec.py")]
+    done = subprocess.run(
+        [*launcher, *program, str(tmp_path / "c.yaml"), "--out", str(tmp_path / "run")],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = read_log(tmp_path / "run/log.csv")
+    assert len(rows) == build(settings).pace.epochs
+    first, second = (torch.load(tmp_path / f"seen{rank}.pt") for rank in (0, 1))
+    last = load_checkpoint(tmp_path / "run/last.pt", RecognitionConfig).weights
+    assert first.keys() == second.keys() == last.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert all(torch.equal(first[name], last[name]) for name in first)
+
+
 def test_too_few_videos_for_a_batch_are_said_to_be_too_few(config: Config, toy: Path) -> None:
     with pytest.raises(InputError, match=r"takes up to 8 times train\.batch=8 .* only 9 videos; lower train\.batch"):
         build(config("train.batch=8", f"data.train={toy / 'kinetics/train.txt'}"))
@@ -140,6 +188,8 @@ def test_without_a_long_cycle_any_number_of_frames_will_do(config: Config) -> No
         ("train.schedule={policy: cosine, steps: []}", "policy cosine"),
         ("train.schedule.steps=[1, 3]", r"steps \[1.0, 3.0\], 3 epochs"),
         ("train.accumulate=2", "set train.accumulate=1"),
+        ("train.schedule.warmup_by=epoch", "set train.schedule.warmup_by=iteration"),
+        ("model.window=1", "set model.window=null"),
         ("train.schedule.factors=[0.5, 0.1]", r"set train.schedule.factors=\[\]"),
         ("clip.frames=6", "clip.frames 6 has none"),
         ("model.backbone={name: slowfast, alpha: 4, beta_inv: 4}", r"clip.frames 8 .*alpha 4 times 4"),

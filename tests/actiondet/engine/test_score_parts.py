@@ -62,6 +62,11 @@ def test_any_number_of_processes_shares_the_kept_views_without_doubling_one(proc
     assert found == [draw for draw in (0, 1, 2, 6, 7) for _ in range(3)]
 
 
+def test_a_part_that_was_being_written_is_none(tmp_path: Path) -> None:
+    (tmp_path / ".000_00000.123.part.npz").write_bytes(b"PK half a file")
+    assert parts_of(tmp_path, range(2)).done == frozenset()
+
+
 def test_a_damaged_part_is_named(tmp_path: Path) -> None:
     (tmp_path / "000_00000.npz").write_bytes(b"PK half a file")
     with pytest.raises(InputError, match=r"000_00000\.npz: damaged .* delete it"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,14 @@ def test_a_step_is_the_usual_distance_of_moments() -> None:
 def test_a_given_step_says_what_a_gap_is() -> None:
     assert len(link(walking("v", [0, 3, 6, 9], [0.5] * 4), LinkOptions(max_gap=1, min_length=1))) == 1
     assert len(link(walking("v", [0, 3, 6, 9], [0.5] * 4), LinkOptions(max_gap=1, min_length=1), step=1)) == 4
+
+
+def test_moments_without_anybody_are_moments() -> None:
+    nobody = ActionDetections(FrameKey("v", 0), np.zeros((0, 4)), np.zeros(0), np.zeros((0, 1)))
+    seconds = np.arange(0, 61, 1) * SECOND
+    seen = {detections.key.moment: detections for detections in walking("v", seconds[::20].tolist(), [0.5] * 4)}
+    found = [seen.get(moment) or replace(nobody, key=FrameKey("v", moment)) for moment in seconds.tolist()]
+    assert [tube.moments.tolist() for tube in link(found, "keyframes")] == [[moment] for moment in seconds[::20]]
 
 
 def test_moments_may_come_in_any_order_within_a_video() -> None:

@@ -33,6 +33,11 @@ def test_the_rate_is_the_file_s_own(stamped: ModuleType, tmp_path: Path, rate: F
     assert np.abs(index.frame_times - np.array(expected, dtype=float)).max() <= (1000 if container == "mkv" else 12)
 
 
+def test_an_hour_between_two_frames_is_a_rate(stamped: ModuleType, tmp_path: Path) -> None:
+    index = index_video(stamped.write_stamped(tmp_path / "a.mkv", 2, options=FAST, times_ms=[0, 3_600_000]))
+    assert index.rate == Fraction(1, 3600)
+
+
 def test_uneven_times_are_kept(stamped: ModuleType, tmp_path: Path) -> None:
     times_ms = [0, 10, 43, 300, 333, 1000]
     index = index_video(stamped.write_stamped(tmp_path / "a.mp4", 6, options=FAST, times_ms=times_ms))
@@ -48,6 +53,7 @@ def test_uneven_times_are_kept(stamped: ModuleType, tmp_path: Path) -> None:
         ({"name": "a.avi"}, "avi"),
         ({"name": "a.mp4", "x264-params": "open-gop=1:bframes=3:b-adapt=0"}, "open GOP"),
         ({"name": "a.mp4", "x264-params": "intra-refresh=1:bframes=0"}, "marked as keyframes that are none"),
+        ({"name": "a.mp4", "size": (48, 64)}, "frames as small as 48x64"),
         ({"name": "a.mp4", "pixel_format": "yuv420p10le"}, "converts the colours of 96x64 yuv420p10le otherwise"),
     ],
 )
@@ -56,7 +62,8 @@ def test_the_guard_says_why_decord_would_be_wrong(
 ) -> None:
     options = {**FAST, **({"x264-params": kind["x264-params"]} if "x264-params" in kind else {})}
     pixel_format = kind.get("pixel_format", "yuv420p")
-    path = stamped.write_stamped(tmp_path / kind["name"], 40, options=options, pixel_format=pixel_format)
+    size = kind.get("size", (96, 64))
+    path = stamped.write_stamped(tmp_path / kind["name"], 40, options=options, pixel_format=pixel_format, size=size)
     unsafe = index_video(path).decord_unsafe
     assert unsafe is None if reason is None else reason in str(unsafe)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
 import struct
+from collections.abc import Iterator
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +18,7 @@ import numpy.typing as npt
 import pytest
 
 from actiondet.video import VideoWriter, index_video, open_video, stream_frames
+from actiondet.video.sound import SoundTrack
 from evaluation.errors import InputError
 
 FAST = {"preset": "veryfast", "g": "12"}
@@ -204,6 +207,58 @@ def test_the_sound_is_kept_in_step(
     assert end == pytest.approx(SECONDS, abs=0.1)
     kinds = boxes(target)
     assert kinds.index("moov") < kinds.index("mdat")
+
+
+@pytest.mark.parametrize("sound", ["aac", "mp2"])
+def test_sound_that_goes_back_in_time_is_left_out(stamped: ModuleType, tmp_path: Path, sound: str) -> None:
+    once = write_beeping(tmp_path / "a.ts", stamped, sound, "libx264", 48000, "mono").read_bytes()
+    (tmp_path / "twice.ts").write_bytes(once + once)  # as recorders join their files
+    target = copy(tmp_path / "twice.ts", tmp_path / "copy.mp4")
+    assert len(index_video(target)) == 2 * SECONDS * RATE
+    assert heard(target)[1:] == pytest.approx((BEEP, SECONDS), abs=0.1)
+
+
+@pytest.mark.parametrize("sound", ["aac", "mp2", "pcm_s16le"])
+def test_damaged_sound_costs_no_picture(stamped: ModuleType, tmp_path: Path, sound: str) -> None:
+    suffix = "avi" if sound == "pcm_s16le" else "ts"
+    source = write_beeping(tmp_path / f"a.{suffix}", stamped, sound, "mpeg4", 48000, "mono")
+    index, content = index_video(source), bytearray(source.read_bytes())
+    noise = np.random.default_rng(0)
+    for place in noise.integers(len(content) // 3, len(content), 60).tolist():
+        content[place : place + 20] = noise.bytes(20)
+    source.write_bytes(content)
+    picture = stamped.stamped_frame(0)
+    with VideoWriter(tmp_path / "copy.mp4", RATE, 96, 64, sound_of=index) as writer:
+        for _ in range(SECONDS * RATE):
+            writer.write(picture)
+    assert len(index_video(tmp_path / "copy.mp4")) == SECONDS * RATE
+
+
+def test_sound_that_cannot_be_read_further_ends_and_says_so(
+    stamped: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(track: SoundTrack) -> Iterator[object]:
+        yield from islice(decoded(track), 50)
+        raise ValueError("Frame does not match AudioResampler setup")
+
+    decoded = SoundTrack._decoded
+    monkeypatch.setattr(SoundTrack, "_decoded", fail)
+    source = write_beeping(tmp_path / "a.ts", stamped, "mp2", "libx264", 48000, "mono")
+    with VideoWriter(tmp_path / "copy.mp4", RATE, 96, 64, sound_of=source) as writer:
+        for number in range(SECONDS * RATE):
+            writer.write(stamped.stamped_frame(number))
+    assert re.fullmatch(rf"the sound of {source} is damaged and ends after 1\.\d s", str(writer.sound_fault))
+    assert len(index_video(tmp_path / "copy.mp4")) == SECONDS * RATE
+
+
+def test_a_colon_in_a_name_is_no_protocol(stamped: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    stamped.write_stamped(Path("a.mp4"), 5, options=FAST).rename("12:30.mp4")
+    index = index_video("12:30.mp4")
+    with VideoWriter("12:30_drawn.mp4", 25, 96, 64, sound_of=index) as writer, open_video("12:30.mp4") as reader:
+        for frame in reader.read(range(5)):
+            writer.write(frame)
+    assert len(index_video("12:30_drawn.mp4")) == 5
 
 
 def test_sound_of_a_silent_video_is_silence(stamped: ModuleType, tmp_path: Path) -> None:

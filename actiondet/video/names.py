@@ -1,0 +1,20 @@
+"""What video files are called."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePath
+
+VIDEO_SUFFIXES = {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
+VIDEO_SUFFIXES |= {".ogv", ".ts", ".vob", ".webm", ".wmv"}
+
+
+def is_video(path: str | os.PathLike[str]) -> bool:
+    """Whether a file's name is that of a video; hidden files, as macOS lays beside others, are none."""
+    name = PurePath(path)
+    return name.suffix.lower() in VIDEO_SUFFIXES and not name.name.startswith(".")
+
+
+def without_suffix(name: str) -> str:
+    """A video's name, and the folders before it, without a video file's suffix."""
+    return name.rpartition(".")[0] if is_video(name) else name
