@@ -26,6 +26,7 @@ setup(
         # OpenCV 5 dropped the HOG person detector that the demo uses where nothing can be downloaded.
         "opencv-python-headless>=4.10,<5",
         "pandas>=2.1",
+        "pillow>=10.1",
         "pycocotools>=2.0.8",
         "pydantic>=2.7",
         "pyyaml>=6",

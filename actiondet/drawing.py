@@ -14,6 +14,7 @@ import numpy.typing as npt
 import supervision as sv
 
 from actiondet.video import VideoIndex, VideoWriter, stream_frames
+from actiondet.video.lettering import Lettering, usual_font
 from evaluation.boxes import unit_to_pixel
 from evaluation.formats.ava import ActionList
 from evaluation.records import ActionDetections, FloatArray, IntArray
@@ -48,8 +49,8 @@ class DrawingStyle:
         top: at most so many actions a person.
         colour_by: one colour for each best action, or for each person.
         caption: a line at the bottom of every frame; empty for none.
-        font: a TrueType file for action names that need one; without it only names beyond ASCII are drawn with
-            Pillow's own font, which takes about 10 ms a frame more.
+        font: a TrueType file for action names that need one, such as Chinese ones. Names beyond ASCII are drawn with
+            letters of a font in any case, which takes about 10 ms a frame more.
     """
 
     threshold: float = 0.5
@@ -82,13 +83,19 @@ class ActionDrawer:
         palette = sv.ColorPalette([sv.Color(colour.b, colour.g, colour.r) for colour in colours])
         self._boxes = sv.BoxAnnotator(color=palette, thickness=max(2, round(self._short_side / 300)))
         self._labels = self._label_annotator(palette)
+        self._letter_height = max(8.4, self._short_side / 71)
+        self._lettering = Lettering(self._letter_height, style.font)
 
     def _label_annotator(self, palette: sv.ColorPalette) -> sv.LabelAnnotator | sv.RichLabelAnnotator:
         padding = max(3, round(self._short_side / 150))
         if self._style.font or not all(name.isascii() for name in self._names.values()):
             size = max(14, round(self._short_side / 38))
             return sv.RichLabelAnnotator(
-                color=palette, font_path=self._style.font, font_size=size, text_padding=padding, smart_position=True
+                color=palette,
+                font_path=self._style.font or usual_font(),
+                font_size=size,
+                text_padding=padding,
+                smart_position=True,
             )
         scale = max(0.45, self._short_side / 1333)
         return sv.LabelAnnotator(
@@ -138,14 +145,13 @@ class ActionDrawer:
 
     def _outline(self, picture: Frame, truth: ActionDetections) -> None:
         """Draw true persons and what they do: thin, white, labels at the feet."""
-        scale = max(0.4, self._short_side / 1500)
         corners = unit_to_pixel(truth.boxes, self.width, self.height).round().astype(int).tolist()
         for (left, top, right, bottom), scores in zip(corners, truth.action_scores, strict=True):
             names = ", ".join(self._names[int(column)] for column in self._columns[scores[self._columns] > 0])
             for thickness, colour in ((3, (0, 0, 0)), (1, (255, 255, 255))):
                 cv2.rectangle(picture, (left, top), (right, bottom), colour, thickness)
-                place = (left, min(bottom + round(30 * scale), self.height - 4))
-                cv2.putText(picture, names, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness, cv2.LINE_AA)
+            place = (left, min(bottom + round(1.5 * self._letter_height), self.height - 4))
+            self._lettering.write(picture, names, place, (255, 255, 255))
 
     def _chosen(self, scores: FloatArray) -> IntArray:
         """Columns of the actions to name, best first."""
@@ -162,22 +168,11 @@ class ActionDrawer:
         return np.array(places, dtype=np.int64)
 
     def _write_caption(self, picture: Frame) -> None:
-        scale = max(0.4, self._short_side / 1500)
-        thickness = max(1, round(2 * scale))
-        (width, height), _ = cv2.getTextSize(self._style.caption, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
-        scale *= min(1.0, (self.width - 8) / width)
-        bottom = self.height - 6
-        cv2.rectangle(picture, (0, bottom - height - 6), (self.width, self.height), (0, 0, 0), cv2.FILLED)
-        cv2.putText(
-            picture,
-            self._style.caption,
-            (4, bottom - 2),
-            cv2.FONT_HERSHEY_SIMPLEX,
-            scale,
-            (255, 255, 255),
-            thickness,
-            cv2.LINE_AA,
-        )
+        caption, height = self._style.caption, self._letter_height
+        height *= min(1.0, (self.width - 8) / self._lettering.width(caption))
+        top = self.height - round(height) - 14
+        cv2.rectangle(picture, (0, top), (self.width, self.height), (0, 0, 0), cv2.FILLED)
+        Lettering(height, self._style.font).write(picture, caption, (4, self.height - 8), (255, 255, 255))
 
 
 def short_names(names: Sequence[str]) -> list[str]:

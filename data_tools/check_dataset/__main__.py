@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print the findings as JSON instead of tables")
     parser.add_argument("--sheet", type=Path, metavar="PNG", help="draw boxes and labels to this file")
     parser.add_argument("--tiles", type=int, default=24, metavar="N", help="pictures on it (default 24)")
+    parser.add_argument("--font", metavar="TTF", help="font of its names, where they are not in Latin letters")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="default: one a core")
     parser.add_argument(
         "--look", type=int, metavar="N", help="decode only N of the videos, spread evenly (default: all)"
@@ -35,6 +36,8 @@ def main() -> int:
     arguments = parser.parse_intermixed_args()
     if arguments.look is not None and arguments.look < 1:
         raise InputError(f"--look {arguments.look}: expected 1 or more")
+    if arguments.font and not Path(arguments.font).is_file():
+        raise InputError(f"--font {arguments.font}: no such file, expected a TrueType or OpenType font")
     report = _check(arguments)
     if arguments.json:
         print(json.dumps(_as_json(report), indent=1))
@@ -58,7 +61,8 @@ def _check(arguments: argparse.Namespace) -> Report:
     if arguments.sheet is not None:
         from data_tools.check_dataset.sheets import write_sheet
 
-        write_sheet(arguments.sheet, config, tables, videos, report, tiles=max(2, arguments.tiles))
+        tiles = max(2, arguments.tiles)
+        write_sheet(arguments.sheet, config, tables, videos, report, tiles=tiles, font=arguments.font)
     return report
 
 

@@ -13,12 +13,13 @@ import pandas as pd
 
 from actiondet.config.schema import FrameFolderConfig
 from actiondet.video import FrameFolder, open_video
+from actiondet.video.lettering import Lettering
 from data_tools.check_dataset.rows import BOX
 from evaluation.files import atomic_path
 from evaluation.records import IntArray
 
 _WIDTH, _COLUMNS = 400, 3
-_FONT, _SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.38
+_LETTER_HEIGHT = 8
 _COLOURS = ((80, 200, 255), (120, 255, 120), (255, 160, 80), (220, 120, 255), (80, 255, 255))
 
 ChooseFrame = Callable[[IntArray], int]
@@ -102,9 +103,12 @@ def _spread(count: int, most: int) -> list[int]:
     return [int(number) for number in np.unique(np.linspace(0, count - 1, max(1, most)).astype(int))]
 
 
-def write_contact_sheet(path: Path, tiles: Sequence[Tile], pictures: FrameFolderConfig | None) -> int:
-    """Draw the tiles; return how many were drawn."""
-    drawn = [_draw(tile, pictures) for tile in tiles]
+def write_contact_sheet(
+    path: Path, tiles: Sequence[Tile], pictures: FrameFolderConfig | None, *, font: str | None = None
+) -> int:
+    """Draw the tiles, with the letters of `font` if there is one; return how many were drawn."""
+    lettering = Lettering(_LETTER_HEIGHT, font)
+    drawn = [_draw(tile, pictures, lettering) for tile in tiles]
     if not drawn:
         return 0
     height = max(picture.shape[0] for picture in drawn)
@@ -117,7 +121,7 @@ def write_contact_sheet(path: Path, tiles: Sequence[Tile], pictures: FrameFolder
     return len(drawn)
 
 
-def _draw(tile: Tile, layout: FrameFolderConfig | None) -> npt.NDArray[np.uint8]:
+def _draw(tile: Tile, layout: FrameFolderConfig | None, lettering: Lettering) -> npt.NDArray[np.uint8]:
     with (
         open_video(tile.video, reader="pyav")
         if layout is None
@@ -125,7 +129,8 @@ def _draw(tile: Tile, layout: FrameFolderConfig | None) -> npt.NDArray[np.uint8]
     ) as reader:
         frame = reader.read([tile.frame(reader.index.frame_times)])[0]
     scale = _WIDTH / frame.shape[1]
-    picture = np.ascontiguousarray(cv2.resize(frame, (_WIDTH, max(1, round(frame.shape[0] * scale)))))
+    size_drawn = (_WIDTH, max(1, round(frame.shape[0] * scale)))
+    picture: npt.NDArray[np.uint8] = np.array(cv2.resize(frame, size_drawn), dtype=np.uint8)
     size = np.array([picture.shape[1], picture.shape[0]] * 2)
     written: list[tuple[int, int, int]] = []
     for number, (box, names) in enumerate(tile.boxes):
@@ -133,26 +138,17 @@ def _draw(tile: Tile, layout: FrameFolderConfig | None) -> npt.NDArray[np.uint8]
         colour = _COLOURS[number % len(_COLOURS)]
         cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 2)
         for line, name in enumerate(names):
-            place = _free_place(name, x1 + 2, y1 + 12 + 12 * line, picture.shape[1], written)
-            _write(picture, name, place, colour)
-    _write(picture, tile.title, (4, 14), _COLOURS[0])
-    _write(picture, tile.caption, (4, picture.shape[0] - 6), (255, 255, 255))
-    result: npt.NDArray[np.uint8] = picture.astype(np.uint8)
-    return result
+            place = _free_place(lettering.width(name), x1 + 2, y1 + 12 + 12 * line, picture.shape[1], written)
+            lettering.write(picture, name, place, colour)
+    lettering.write(picture, tile.title, (4, 14), _COLOURS[0])
+    lettering.write(picture, tile.caption, (4, picture.shape[0] - 6), (255, 255, 255))
+    return picture
 
 
-def _free_place(name: str, x: int, y: int, width: int, written: list[tuple[int, int, int]]) -> tuple[int, int]:
-    """A place in the picture and off the names that are `written` already: lower, if need be; it is added to them."""
-    long = cv2.getTextSize(name, _FONT, _SIZE, 3)[0][0]
+def _free_place(long: int, x: int, y: int, width: int, written: list[tuple[int, int, int]]) -> tuple[int, int]:
+    """A place for a name in the picture, and off those `written` already: lower, if need be; it is added to them."""
     x = max(2, min(x, width - long - 2))
     while any(abs(y - other) < 12 and x < end and begin < x + long for begin, end, other in written):
         y += 1
     written.append((x, x + long, y))
     return x, y
-
-
-def _write(
-    picture: npt.NDArray[np.integer | np.floating], text: str, place: tuple[int, int], colour: tuple[int, int, int]
-) -> None:
-    for thick, ink in ((3, (0, 0, 0)), (1, colour)):
-        cv2.putText(picture, text, place, _FONT, _SIZE, ink, thick, cv2.LINE_AA)

@@ -25,6 +25,7 @@ def write_sheet(
     report: Report,
     *,
     tiles: int,
+    font: str | None = None,
 ) -> None:
     """Draw what a checked data set holds, and note it in the report.
 
@@ -35,6 +36,7 @@ def write_sheet(
         videos: files or folders of the videos that can be read.
         report: of the checks; it has the names of the labels.
         tiles: at most so many pictures.
+        font: TrueType file for names that are not written in Latin letters.
     """
     names = dict(zip(report.classes.get("id", ()), report.classes.get("name", ()), strict=True))
     data = config.data
@@ -58,7 +60,7 @@ def write_sheet(
             frame_of=lambda _, frame: _numbered(frame),
             spoken=lambda n: f"frame {n}",
         )
-    drawn = write_contact_sheet(path, chosen, pictures)
+    drawn = write_contact_sheet(path, chosen, pictures, font=font)
     report.facts.append(("sheet", str(path), f"{drawn} pictures"))
 
 
