@@ -67,7 +67,10 @@ def convert(arguments: argparse.Namespace) -> None:
         classes = class_names(config)
         network = build_recognizer(config.model)
         actions = ActionList(tuple(range(len(classes))), classes, (None,) * len(classes))
-    print(load_weights(network, arguments.source, arguments.origin, allow=arguments.allow))
+    report = load_weights(network, arguments.source, arguments.origin, allow=arguments.allow)
+    if "head" not in arguments.allow:
+        report.require_head()  # a random one would pass for a trained one
+    print(report)
     save_checkpoint(Checkpoint(config, network.state_dict(), actions), Path(arguments.out))
     some = ", ".join(actions.names[:4]) + (", ..." if len(actions) > 4 else "")
     print(f"wrote {arguments.out}, which names its columns {some}")

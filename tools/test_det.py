@@ -75,7 +75,7 @@ def main() -> None:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in of_tubes)
         raise InputError(f"{options} are for MultiSports; data.name is '{config.data.name}'")
     weights = choose_weights(arguments.weights, config.published.weights)
-    fabric = launch(precision=config.train.precision)
+    fabric = launch()
     detector = load_detector(config, weights, fabric)
     moments = arguments.moments or ("all" if tubes else "annotated")
     where = {"weights": weights, "folder": Path(arguments.out), "fabric": fabric}

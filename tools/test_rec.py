@@ -48,7 +48,7 @@ def main() -> None:
     from actiondet.models.weights.download import choose_weights
 
     weights = choose_weights(arguments.weights, config.published.weights)
-    fabric = launch(precision=config.train.precision)
+    fabric = launch()
     result = run_recognition_test(config, weights=weights, fabric=fabric, dump=arguments.dump, json_=arguments.json)
     if fabric.is_global_zero:
         print(f"views: {config.test.clips}x{config.test.crops}, {config.clip.sampling}, {config.test.average}")

@@ -117,12 +117,18 @@ class SGDConfig(OptimizerConfig):
     momentum: Share = 0.9
     nesterov: bool = False
 
+    @model_validator(mode="after")
+    def _check_momentum(self) -> SGDConfig:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov looks ahead along the momentum; set momentum above 0, or nesterov=false")
+        return self
+
 
 class AdamWConfig(OptimizerConfig):
     """AdamW (Loshchilov and Hutter 2019)."""
 
     name: Literal["adamw"] = "adamw"
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Share, Share] = (0.9, 0.999)
 
 
 class ScheduleConfig(Settings):
@@ -262,7 +268,7 @@ class StoredPersons(PersonsConfig):
 
     name: Literal["stored"] = "stored"
     boxes: str
-    """Dense-proposal pkl, PySlowFast's CSV, or a MultiSports pickle."""
+    """Dense-proposal pkl or PySlowFast's CSV, with times in seconds."""
 
 
 class DetectionConfig(Settings):

@@ -14,9 +14,18 @@ from evaluation.errors import InputError
 
 
 def launch(*, precision: str = "32-true") -> Fabric:
-    """Join the processes that `torchrun` started, or run as one process; a GPU is used where there is one."""
+    """Join the processes that `torchrun` started, or run as one process; a GPU is used where there is one.
+
+    Raises:
+        InputError: there are GPUs, but fewer than processes.
+    """
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if 0 < torch.cuda.device_count() < local:
+        raise InputError(
+            f"{local} processes on a machine with {torch.cuda.device_count()} GPUs; start one a GPU "
+            f"(--nproc-per-node {torch.cuda.device_count()}), or set CUDA_VISIBLE_DEVICES= to use the CPU"
+        )
     fabric = Fabric(
         accelerator="cuda" if torch.cuda.is_available() else "cpu",  # not Apple's, which has no float64
         devices=local,

@@ -60,6 +60,8 @@ def train_epoch(run: Run) -> None:
     settings, pace = run.config.train, run.task.pace
     epoch = run.progress.epoch
     steps = pace.steps_in(epoch)
+    if run.progress.step == steps:  # it was stopped when it validated
+        return
     bar = ProgressBar(
         f"epoch {epoch + 1}/{pace.epochs}",
         steps,

@@ -55,8 +55,10 @@ class NonLocalBlock(nn.Module):
         if self.spec.attention == "softmax":
             y = F.scaled_dot_product_attention(queries, keys, values)  # never holds the weights of all pairs
         else:
-            # Without a softmax the sum over positions may come first: C/2 x C/2 numbers instead of THW x N.
-            y = queries @ (keys.mT @ values) / keys.shape[2]
+            # Without a softmax the sum over positions may come first: C/2 x C/2 numbers instead of THW x N. Its factors
+            # are made smaller, because float16 could not hold it before it is divided.
+            share = keys.shape[2] ** -0.5
+            y = queries @ ((keys * share).mT @ (values * share))
         y = y[:, 0].mT  # (B, C/2, THW)
         y = y.reshape(x.shape[0], -1, *x.shape[2:])  # (B, C/2, T, H, W)
         return x + self.norm(self.out(y))  # type: ignore[no-any-return]

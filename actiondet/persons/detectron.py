@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from actiondet.persons.base import Frame, found_persons
 from evaluation.errors import InputError
@@ -128,7 +128,9 @@ def load_weights(model: nn.Module, file: Path) -> None:
     state = content.get("model", content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping):
         raise InputError(f"{file}: not a checkpoint of detectron2, expected a mapping with a 'model'")
-    tensors = {str(name): torch.as_tensor(value) for name, value in state.items()}
+    tensors = {
+        str(name): torch.as_tensor(value) for name, value in state.items() if isinstance(value, (Tensor, np.ndarray))
+    }
     own = model.state_dict()
     wrong = [name for name, value in tensors.items() if name in own and own[name].shape != value.shape]
     wrong += [name for name, _ in model.named_parameters() if name not in tensors]

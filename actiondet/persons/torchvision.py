@@ -30,6 +30,9 @@ class TorchvisionPersonDetector:
             device: where it runs.
         """
         self._model = model.eval().to(device)
+        for part in (model, getattr(model, "roi_heads", None)):  # torchvision drops scores below its own threshold
+            if (own := getattr(part, "score_thresh", None)) is not None:
+                part.score_thresh = min(own, threshold)  # type: ignore[union-attr]
         self._threshold = threshold
         self._device = device
 
@@ -87,7 +90,7 @@ def _download(name: str, weights: str) -> nn.Module:
     entry = get_model_weights(name)[weights]
     try:
         return get_model(name, weights=entry)
-    except (URLError, OSError) as fault:
+    except (URLError, OSError, RuntimeError) as fault:  # RuntimeError: another file came, such as a log-in page
         raise InputError(
             f"the weights of torchvision's {name} could not be downloaded ({fault}); fetch {entry.url} on another "
             "machine and give the file as the detector's weights, or choose persons that need no download (hog)"

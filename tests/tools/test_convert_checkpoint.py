@@ -88,6 +88,19 @@ def test_what_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "ours.pt").exists()
 
 
+def test_a_network_without_a_head_is_converted_on_demand_only(tmp_path: Path) -> None:
+    source, config = write_inputs(tmp_path)
+    content = torch.load(source, weights_only=True)
+    headless = {key: value for key, value in content["state_dict"].items() if not key.startswith("roi_head")}
+    torch.save({"state_dict": headless}, source)
+    done = run(source, "--config", config, "--out", tmp_path / "ours.pt")
+    assert done.returncode == 2, done.stdout
+    assert "head" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "ours.pt").exists()
+    assert run(source, "--config", config, "--out", tmp_path / "ours.pt", "--allow", "head").returncode == 0
+
+
 def test_an_inferred_configuration_fits(tmp_path: Path) -> None:
     source, config = write_inputs(tmp_path)
     done = run(source, "--infer")

@@ -49,14 +49,21 @@ class Row:
     largest_change: float
 
 
+def positive(text: str) -> int:
+    """A number of 1 or more from the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number, 1 or more")
+    return int(text)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py model`."""
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="YAML files of configs/")
-    parser.add_argument("--side", type=int, default=256, metavar="PX", help="height and width of a clip (256)")
-    parser.add_argument("--batch", type=int, default=1, metavar="B", help="clips a call (1)")
-    parser.add_argument("--boxes", type=int, default=10, metavar="P", help="persons a clip (10)")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="calls of each network (3)")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of torch (default: its own choice)")
+    parser.add_argument("--side", type=positive, default=256, metavar="PX", help="height and width of a clip (256)")
+    parser.add_argument("--batch", type=positive, default=1, metavar="B", help="clips a call (1)")
+    parser.add_argument("--boxes", type=positive, default=10, metavar="P", help="persons a clip (10)")
+    parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="calls of each network (3)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="threads of torch (default: its own choice)")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda")
     parser.add_argument("--compile", action="store_true", help="also through torch.compile (minutes more)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -70,8 +77,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     import torch
 
+    from actiondet.engine.devices import choose_device
+
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    arguments.device = str(choose_device(arguments.device))
     rows: list[Row] = []
     for path, config in configs.items():
         rows += measure(path, config, arguments)

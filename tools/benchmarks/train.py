@@ -86,12 +86,18 @@ class Row:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py train`."""
+    from benchmarks.model import positive
+
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="YAML files of configs/")
-    parser.add_argument("--batch", type=int, metavar="B", help="clips a step (default: the recipe's of one process)")
-    parser.add_argument("--side", type=int, metavar="PX", help="height and width of a clip (default: the recipe's)")
-    parser.add_argument("--boxes", type=int, default=5, metavar="P", help="persons a clip, for detectors (5)")
-    parser.add_argument("--steps", type=int, default=10, metavar="N", help="measured steps of each way (10)")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of torch (default: its own choice)")
+    parser.add_argument(
+        "--batch", type=positive, metavar="B", help="clips a step (default: the recipe's of one process)"
+    )
+    parser.add_argument(
+        "--side", type=positive, metavar="PX", help="height and width of a clip (default: the recipe's)"
+    )
+    parser.add_argument("--boxes", type=positive, default=5, metavar="P", help="persons a clip, for detectors (5)")
+    parser.add_argument("--steps", type=positive, default=10, metavar="N", help="measured steps of each way (10)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="threads of torch (default: its own choice)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: cuda if there")
     parser.add_argument("--compile", action="store_true", help="also through torch.compile (minutes more)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -105,10 +111,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     import torch
 
+    from actiondet.engine.devices import choose_device
+
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    if arguments.device == "auto":
-        arguments.device = "cuda" if torch.cuda.is_available() else "cpu"
+    arguments.device = choose_device(arguments.device).type
     compilations = (False, True) if arguments.compile else (False,)
     ways = [Way(bf16, last, compiled) for compiled in compilations for bf16 in (False, True) for last in (False, True)]
     rows: list[Row] = []

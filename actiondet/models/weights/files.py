@@ -53,7 +53,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> CheckpointFile:
     named = content[shelf] if shelf else content
     if not isinstance(named, dict):
         raise InputError(f"{path}: holds a {type(named).__name__}; expected weights by name")
-    tensors = {name: _as_tensor(value) for name, value in named.items() if isinstance(value, (Tensor, np.ndarray))}
+    tensors = {name: _as_tensor(value) for name, value in named.items() if _is_weight(value)}
     if not tensors:
         raise InputError(f"{path}: holds no weights (its entries: {', '.join(map(str, list(named)[:5])) or 'none'})")
     settings = content.get("cfg", content.get("config")) if shelf else None  # PySlowFast's, ours
@@ -111,6 +111,10 @@ def _damaged(path: Path, fault: Exception) -> InputError:
         return InputError(f"{path}: holds a TorchScript program; expected weights by name")
     first = (str(fault).strip().splitlines() or [type(fault).__name__])[0].split(". ")[0]
     return InputError(f"{path}: a damaged or truncated checkpoint ({first})")
+
+
+def _is_weight(value: object) -> bool:
+    return isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype.kind in "fiub")
 
 
 def _as_tensor(value: Tensor | np.ndarray[Any, Any]) -> Tensor:

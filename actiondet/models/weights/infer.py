@@ -43,9 +43,18 @@ def infer_model(path: str | os.PathLike[str], origin: OriginName = "auto") -> tu
         found["head.name"] = "roi"
         doubts.append("model.multi_label: false where a person does one thing at a time, as in MultiSports")
     found |= conversion.settings
+    nonlocal_blocks = bool(found.get("backbone.nonlocal_blocks.after"))
     if found["backbone.name"] == "slowfast" and "backbone.alpha" not in found:
-        found["backbone.alpha"] = 8 if found.get("backbone.fusion_kernel") == 5 else 4
+        # MMAction2 has a kernel of 5 with 8 alone; the others also with 4, in detectors, R101 and non-local networks.
+        plain = kind == "recognition" and found["backbone.depth"] == 50 and not nonlocal_blocks
+        narrow = found.get("backbone.fusion_kernel") == 5 and (plain or source.name == "mmaction2")
+        found["backbone.alpha"] = 8 if narrow else 4
         doubts.append("model.backbone.alpha: 4 or 8, guessed from the kernel of the lateral connections")
+    if nonlocal_blocks and "backbone.nonlocal_blocks.attention" not in found:
+        doubts.append(
+            "model.backbone.nonlocal_blocks: attention softmax or dot_product, and its pool; PySlowFast's networks for "
+            "AVA have dot_product and [2, 2, 2]"
+        )
     if kind == "recognition" and "window" not in found:
         doubts.append("model.window: 7, or null after a multigrid training")
     if kind == "detection" and "head.temporal_pool" not in found:

@@ -43,11 +43,12 @@ def settings_of_weights(weights: Mapping[str, Tensor], kind: Kind | None) -> Set
     """What the shapes of a SlowOnly or SlowFast network (by our names) say about it; {} for another network."""
     if "backbone.slow.stem.conv.weight" in weights:
         found: Settings = {"backbone.name": "slowfast"} | _settings_of_pathway(weights, "backbone.slow.")
-        fast = _settings_of_pathway(weights, "backbone.fast.")
+        if "backbone.fast.stem.conv.weight" in weights:  # ImageNet's weights fill the slow pathway alone
+            fast = _settings_of_pathway(weights, "backbone.fast.")
+            found["backbone.fast_depth"] = fast["backbone.depth"]
+            found["backbone.fast_temporal_blocks"] = fast["backbone.temporal_blocks"]
+            found["backbone.beta_inv"] = found["backbone.width"] // fast["backbone.width"]
         lateral = weights.get("backbone.fuse1.conv.weight")
-        found["backbone.fast_depth"] = fast["backbone.depth"]
-        found["backbone.fast_temporal_blocks"] = fast["backbone.temporal_blocks"]
-        found["backbone.beta_inv"] = found["backbone.width"] // fast["backbone.width"]
         if lateral is not None:
             found["backbone.fusion_kernel"] = lateral.shape[2]
             found["backbone.fusion_ratio"] = lateral.shape[0] // lateral.shape[1]

@@ -243,6 +243,8 @@ def test_faults_of_a_file_are_one_clear_line(folder: Path, text: str, expected: 
         ("train.epochs.x=3", "command line: train.epochs: Input should be a valid integer"),
         ("train.weights=!!python/object:os.system x", "train.weights: the tag"),
         ("train.schedule={gamma: 1, gamma: 2}", "train.schedule.gamma: stands twice"),
+        ("train.optimizer={name: sgd, nesterov: true, momentum: 0}", "set momentum above 0, or nesterov=false"),
+        ("train.optimizer={name: adamw, betas: [1.0, 0.999]}", "train.optimizer.betas"),
         ("model.backbone.name=slowfst", "did you mean 'slowfast'?"),
         ("base=other.yaml", "command line: base: unknown setting"),
         ("task=recognition", "command line: task: "),

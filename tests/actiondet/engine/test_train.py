@@ -182,20 +182,22 @@ def test_a_run_that_replaces_another_leaves_nothing_of_it(tiny_config: Config, t
     assert board not in (tmp_path / "tensorboard").iterdir()
 
 
+@pytest.mark.parametrize("more", ["train.batch=2", "train.batch=4", "train.accumulate=4"])
 def test_a_validation_that_fails_costs_no_training(
-    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: str
 ) -> None:
-    train(tiny_config(), folder=tmp_path / "whole", fabric=launch())
+    config = tiny_config(more)
+    train(config, folder=tmp_path / "whole", fabric=launch())
 
     def fail(*_: object) -> float:
         raise InputError("a broken video")
 
     monkeypatch.setattr("actiondet.engine.task.DetectionTask.validate", fail)
     with pytest.raises(InputError, match="a broken video"):
-        train(tiny_config(), folder=tmp_path / "mended", fabric=launch())
+        train(config, folder=tmp_path / "mended", fabric=launch())
     monkeypatch.undo()
     capsys.readouterr()
-    train(tiny_config(), folder=tmp_path / "mended", fabric=launch(), resume=True)
+    train(config, folder=tmp_path / "mended", fabric=launch(), resume=True)
     assert "resuming at epoch 1, its validation" in capsys.readouterr().out
     assert_equal(weights_of(tmp_path / "mended"), weights_of(tmp_path / "whole"))
     scores = [[row.score for row in read_log(tmp_path / name / "log.csv")] for name in ("mended", "whole")]

@@ -17,6 +17,7 @@ from actiondet.models.slowfast import SlowFast
 from actiondet.models.slowonly import SlowOnly
 from actiondet.models.weights import load_weights
 from actiondet.models.weights.imagenet import inflate
+from evaluation.errors import InputError
 
 
 def detector(**backbone: Any) -> ActionDetector:
@@ -70,3 +71,12 @@ def test_inflation_is_mmaction2s(shared: Path) -> None:
                 torch.testing.assert_close(inflate(image, frames=frames, channels=channels), theirs)
                 compared += 1
     assert compared == 38  # every convolution but the stem for optical flow
+
+
+def test_images_of_another_width_are_refused_in_settings(tmp_path: Path) -> None:
+    torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / "imagenet.pth")
+    network = SlowFast(depth=18, width=16)
+    with pytest.raises(InputError, match=r"backbone.width is 64 in the file's network, 16 in yours"):
+        load_weights(
+            ActionDetector(network, RoIHead(channels=network.channels, num_actions=3)), tmp_path / "imagenet.pth"
+        )

@@ -40,6 +40,15 @@ def test_persons_are_kept_cut_to_the_frame_and_scaled_to_unit_boxes() -> None:
     assert found[5].scores.tolist() == pytest.approx([128 / 255])
 
 
+def test_the_threshold_reaches_the_network() -> None:
+    for name in ("fcos_resnet50_fpn", "fasterrcnn_mobilenet_v3_large_320_fpn"):
+        model = room.get_model(name, weights=None, weights_backbone=None)
+        TorchvisionPersonDetector(model, threshold=0.01)
+        assert getattr(model, "roi_heads", model).score_thresh == 0.01
+        TorchvisionPersonDetector(model, threshold=0.5)
+        assert getattr(model, "roi_heads", model).score_thresh == 0.01  # what is above is dropped afterwards
+
+
 def test_weights_of_a_file_are_those_that_run(tmp_path: Path) -> None:
     torch.manual_seed(0)
     name = "ssdlite320_mobilenet_v3_large"
