@@ -15,13 +15,12 @@ from actiondet.config.recognition import VideoClipConfig, VideoDataConfig, Video
 from actiondet.data.kept_videos import KeptReader, Room
 from actiondet.data.loading import Draw, Loaded, Unreadable
 from actiondet.data.sources import Videos, find_videos, missing_videos
-from actiondet.data.video_lists import Listing, Part, list_videos
 from actiondet.data.video_transforms import VideoTestTransform, VideoTrainTransform
 from actiondet.records import VideoBatch, VideoSample
 from actiondet.video import FrameFolder, VideoReader, open_video
-from actiondet.video.names import without_suffix
 from actiondet.video.sampling import IntArray
 from actiondet.video.views import ViewSampling
+from actiondet.video_lists import Listing, Part, bare_names, list_videos
 from evaluation.errors import InputError
 from evaluation.records import FrameKey
 
@@ -57,9 +56,7 @@ def find_labelled_videos(data: VideoDataConfig, part: Part, *, num_classes: int)
     classes = listing.classes or tuple(map(str, range(num_classes)))
     _check_labels(listing, len(classes), num_classes)
     pictures = data.pictures is not None
-    folder = Path(data.videos)
-    # Frames may lie in folders that are called like the files they are of.
-    bare = {name: name if pictures and (folder / name).is_dir() else without_suffix(name) for name in listing.names}
+    bare = bare_names(data, listing.names)
     found = find_videos(data.videos, bare.values(), pictures=pictures)
     paths = {name: found[bare[name]] for name in listing.names if bare[name] in found}
     complaint = missing_videos(data.videos, list(dict.fromkeys(listing.names)), paths, pictures=pictures)

@@ -13,7 +13,6 @@ import torch
 
 from actiondet.config import RecognitionConfig
 from actiondet.data.recognition import view_sampling
-from actiondet.data.video_lists import list_videos
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.recognition_test import Protocol, test_transform, view_scores
 from actiondet.models.build import build_recognizer
@@ -21,6 +20,7 @@ from actiondet.models.inference import Precision, optimize_for_inference
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights import load_weights
 from actiondet.video import open_video
+from actiondet.video_lists import list_videos
 from evaluation.errors import InputError
 from evaluation.formats.video_list import read_class_names
 from evaluation.records import FloatArray

@@ -195,10 +195,11 @@ def _check_videos(
         report.error("video-folder", "data.videos", f"{data.videos} is no folder", "give the folder of the videos")
         return {}
     paths = find_files(data.videos, names, pictures=data.pictures is not None, report=report)
-    report_missing(data.videos, names, paths, report)
+    skip = data.unreadable == "skip"
+    report_missing(data.videos, names, paths, report, skip=skip)
     paths = spread(paths, look)
     looked = look_at_videos(paths, data.pictures, processes)
-    check_videos(data.videos, looked, config.clip.clip_fps, report)
+    check_videos(data.videos, looked, config.clip.clip_fps, report, skip=skip)
     readable = {name: path for name, path in paths.items() if looked[name].fault is None}
     starts = {name: start_of(data, name) for name in names}
     truths = {"train": data.train.truth, "val": data.val.truth}

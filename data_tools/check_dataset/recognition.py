@@ -44,8 +44,6 @@ def check_recognition(
     Returns:
         What was found; the lists of both parts; where the readable videos lie.
 
-    Raises:
-        InputError: the data set is of a kind that cannot be checked.
     """
     data = config.data
     report = Report()
@@ -64,11 +62,12 @@ def check_recognition(
         report.error("video-folder", "data.videos", f"{data.videos} is no folder", "give the folder of the videos")
         return report, tables, {}
     paths = find_files(data.videos, names, pictures=data.pictures is not None, report=report)
-    report_missing(data.videos, names, paths, report)
+    skip = data.unreadable == "skip"
+    report_missing(data.videos, names, paths, report, skip=skip)
     paths = spread(paths, look)
     looked = look_at_videos(paths, data.pictures, processes)
     # Clips of mmaction2 and uniform count the file's own frames, but sets of mixed rates are usual: a warning will do.
-    check_videos(data.videos, looked, config.clip.target_fps, report)
+    check_videos(data.videos, looked, config.clip.target_fps, report, skip=skip)
     for part, table in tables.items():
         _check_frames(part, table, looked, config.clip, report)
     check_leaks(tables, {part: str(table["source"].iloc[0]) for part, table in tables.items()}, looked, report)

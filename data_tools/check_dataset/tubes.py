@@ -248,10 +248,11 @@ def _check_files(
         return {}
     names = sorted({name for truth in truths.values() for name in truth.test_videos})
     paths = find_files(data.videos, names, pictures=False, report=report)
-    report_missing(data.videos, names, paths, report)
+    skip = data.unreadable == "skip"
+    report_missing(data.videos, names, paths, report, skip=skip)
     paths = spread(paths, look)
     looked = look_at_videos(paths, None, processes)
-    check_videos(data.videos, looked, config.clip.clip_fps, report)
+    check_videos(data.videos, looked, config.clip.clip_fps, report, skip=skip)
     readable = {name: path for name, path in paths.items() if looked[name].fault is None}
     for part, truth in truths.items():
         check_tube_videos(paths_of[part], truth, tables[part], looked, report)

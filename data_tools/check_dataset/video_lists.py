@@ -4,108 +4,55 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from actiondet.config.recognition import Ucf101Config, VideoDataConfig, VideoListConfig
-from actiondet.video.names import is_video, without_suffix
+from actiondet.config.recognition import VideoDataConfig
+from actiondet.video_lists import Listing, Part, bare_names, list_videos
 from data_tools.check_dataset.findings import Report, some
+from evaluation.command_line import describe
 from evaluation.errors import InputError
-from evaluation.formats.video_list import VideoList, read_class_names, read_ucf101_split, read_video_list
+
+PARTS: tuple[Part, ...] = ("train", "val")
 
 # Several clips are cut out of one recording: v_Archery_g08_c01 is clip 1 of recording 8.
 _RECORDING = re.compile(r"(v_\w+_g\d+)_c\d+$")
 
 
 def read_parts(data: VideoDataConfig, report: Report) -> tuple[dict[str, pd.DataFrame], Sequence[str] | None, str]:
-    """Read the lists of both parts.
+    """Read the lists of both parts as training does.
 
     Returns:
         Of each readable part a table: video (without suffix), label, frames (NaN where the list says nothing), line,
         source; the names of the labels, None where nothing names them; the file or folder that names them.
-
-    Raises:
-        InputError: the data set is of a kind that cannot be checked.
     """
-    if isinstance(data, VideoListConfig):
-        classes = _classes(data.classes, report) if data.classes is not None else None
-        tables = {part: _table(path, None, report) for part, path in (("train", data.train), ("val", data.val))}
-        source = data.classes or data.train
-    elif isinstance(data, Ucf101Config) and data.splits is not None:
-        folder = Path(data.splits)
-        source = str(folder / "classInd.txt")
-        classes = _classes(source, report)
-        files = {"train": f"trainlist{data.split:02d}.txt", "val": f"testlist{data.split:02d}.txt"}
-        tables = {part: _table(str(folder / file), classes or (), report) for part, file in files.items()}
-    elif isinstance(data, Ucf101Config):
-        classes, tables = _folders(Path(data.videos), report)
-        source = data.videos
-    else:
-        raise InputError(f"data.name: the checker knows video_list and ucf101, not '{data.name}'")
-    return {part: table for part, table in tables.items() if table is not None}, classes, source
+    listings: dict[str, Listing] = {}
+    faults: dict[str, None] = {}
+    for part in PARTS:
+        try:
+            listings[part] = list_videos(data, part)
+        except (InputError, OSError) as fault:
+            faults[describe(fault)] = None  # a fault of both, such as in the names of the classes, is told once
+    for said in faults:
+        report.error("list-unreadable", "data", said, "mend it; training would stop here")
+    tables = {part: _table(data, listing) for part, listing in listings.items()}
+    named = next((listing for listing in listings.values() if listing.classes is not None), None)
+    return tables, None if named is None else named.classes, "" if named is None else named.classes_source
 
 
-def _classes(path: str, report: Report) -> Sequence[str] | None:
-    try:
-        return read_class_names(path)
-    except (InputError, OSError) as fault:
-        report.error("class-names", path, str(fault), "expected one name a line, label 0 first")
-        return None
-
-
-def _table(path: str, ucf101_classes: Sequence[str] | None, report: Report) -> pd.DataFrame | None:
-    """One list as a table; `ucf101_classes` reads the layout of UCF101's split files."""
-    if not Path(path).is_file():
-        report.error("file-missing", path, "there is no such file", "give the list of the videos")
-        return None
-    try:
-        videos = read_video_list(path) if ucf101_classes is None else read_ucf101_split(path, ucf101_classes)
-    except (InputError, OSError) as fault:
-        report.error("list-unreadable", path, str(fault), "mend this line; training would stop here")
-        return None
-    return _as_table(videos)
-
-
-def _as_table(videos: VideoList) -> pd.DataFrame:
+def _table(data: VideoDataConfig, listing: Listing) -> pd.DataFrame:
+    bare = bare_names(data, listing.names)
     table: pd.DataFrame = pd.DataFrame(
         {
-            "video": [without_suffix(name) for name in videos.names],
-            "label": videos.labels,
-            "frames": np.full(len(videos), np.nan) if videos.frames is None else videos.frames.astype(np.float64),
-            "line": videos.lines,
-            "source": videos.path,
+            "video": [bare[name] for name in listing.names],
+            "label": listing.labels,
+            "frames": np.nan if listing.frames is None else listing.frames.astype(np.float64),
+            "line": listing.lines,
+            "source": listing.source,
         }
     )
     return table
-
-
-def _folders(videos: Path, report: Report) -> tuple[Sequence[str], dict[str, pd.DataFrame | None]]:
-    """UCF101/{training,validation}/<Class>/<video>.avi."""
-    folders = {"train": videos / "training", "val": videos / "validation"}
-    classes = sorted({child.name for folder in folders.values() if folder.is_dir() for child in folder.iterdir()})
-    tables: dict[str, pd.DataFrame | None] = {}
-    for part, folder in folders.items():
-        names = [
-            (f"{folder.name}/{name}/{path.stem}", label)
-            for label, name in enumerate(classes)
-            if (folder / name).is_dir()
-            for path in sorted((folder / name).iterdir())
-            if is_video(path)
-        ]
-        tables[part] = None
-        if not names:
-            report.error(
-                "list-unreadable", str(folder), "holds no videos", "expected <Class>/<video>.avi, or give data.splits"
-            )
-            continue
-        lines = np.arange(1, len(names) + 1)
-        video, label = [name for name, _ in names], np.array([label for _, label in names])
-        tables[part] = pd.DataFrame(
-            {"video": video, "label": label, "frames": np.nan, "line": lines, "source": str(folder)}
-        )
-    return classes, tables
 
 
 def check_numbers(
@@ -183,10 +130,14 @@ def check_recordings(tables: dict[str, pd.DataFrame], report: Report) -> None:
 
 def check_folders(tables: dict[str, pd.DataFrame], classes: Sequence[str] | None, report: Report) -> None:
     """Where videos lie in a folder for each class, its name tells the label."""
-    every = pd.concat(tables.values()) if tables else pd.DataFrame(columns=["video", "label"])
+    if not tables:
+        return
+    every = pd.concat(tables.values())
     every = every.assign(folder=[_plain(name.rpartition("/")[0].rpartition("/")[2]) for name in every["video"]])
     if classes is not None:
-        label_of = {_plain(name): label for label, name in enumerate(classes)}
+        plain = [_plain(name) for name in classes]
+        # Names of signs alone, or that differ in signs alone, tell nothing.
+        label_of = {name: label for label, name in enumerate(plain) if name and plain.count(name) == 1}
         known = every[every["folder"].isin(list(label_of))]
         if len(known) < 0.5 * len(every) or len(known) == 0:
             return
@@ -219,7 +170,7 @@ def check_folders(tables: dict[str, pd.DataFrame], classes: Sequence[str] | None
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"[\W_]", "", name.casefold())
 
 
 def count_labels(

@@ -132,8 +132,11 @@ def _fingerprint(path: str) -> str:
     return digest.hexdigest()
 
 
-def report_missing(folder: str, names: Sequence[str], found: Mapping[str, Path], report: Report) -> None:
-    """Say which videos are missing, and whether the truth writes their names in another way."""
+def report_missing(folder: str, names: Sequence[str], found: Mapping[str, Path], report: Report, *, skip: bool) -> None:
+    """Say which videos are missing, and whether the truth writes their names in another way.
+
+    With `skip` the settings leave missing videos out; as long as there are others that is only a warning.
+    """
     missing = [name for name in names if name not in found]
     if not missing:
         return
@@ -149,11 +152,12 @@ def report_missing(folder: str, names: Sequence[str], found: Mapping[str, Path],
         )
     rest = [name for name in missing if _bare(name) not in there]
     if rest:
-        report.error(
+        tell = report.warn if skip and found else report.error
+        tell(
             "video-missing",
             folder,
             f"{len(rest)} of {len(names)} videos are missing: {some(rest)}",
-            "put <video>.mp4 there, or set data.unreadable=skip",
+            "they are left out" if skip and found else "put <video>.mp4 there, or set data.unreadable=skip",
         )
 
 
@@ -161,12 +165,15 @@ def _bare(name: str) -> str:
     return without_suffix(name.strip().rsplit("/", 1)[-1].rsplit("\\", 1)[-1].lower())
 
 
-def check_videos(folder: str, videos: Mapping[str, VideoFacts], clip_fps: float | None, report: Report) -> None:
-    """Report videos that cannot be read, that are blank, and whose rate is another one than that of most."""
+def check_videos(
+    folder: str, videos: Mapping[str, VideoFacts], clip_fps: float | None, report: Report, *, skip: bool
+) -> None:
+    """Report videos that cannot be read, that are blank, and whose rate is not that of most; `skip` as above."""
     broken = [(name, facts.fault) for name, facts in videos.items() if facts.fault]
-    for name, fault in broken[:20]:
-        report.error("video-unreadable", f"{folder}: {name}", str(fault), "copy or cut it again, or leave it out")
     sound = {name: facts for name, facts in videos.items() if not facts.fault}
+    tell = report.warn if skip and sound else report.error
+    for name, fault in broken[:20]:
+        tell("video-unreadable", f"{folder}: {name}", str(fault), "copy or cut it again, or leave it out")
     if not sound:
         return
     blank = [name for name, facts in sound.items() if facts.blank]

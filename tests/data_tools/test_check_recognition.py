@@ -111,8 +111,8 @@ FAULTS: dict[str, tuple[Plant, list[str], str]] = {
         "labels-differ-between-parts",
     ),
     "too few classes of the model": (nothing, ["model.num_classes=8"], "num-classes"),
-    "no class names": (lambda folder: (folder / "kinetics" / "label_map.txt").write_text(""), [], "class-names"),
-    "a list that is not there": (nothing, ["data.val=/nowhere.txt"], "file-missing"),
+    "no class names": (lambda folder: (folder / "kinetics" / "label_map.txt").write_text(""), [], "list-unreadable"),
+    "a list that is not there": (nothing, ["data.val=/nowhere.txt"], "list-unreadable"),
     "a line without label": (lines(lambda t: ["video.mp4", *t]), [], "list-unreadable"),
     "an empty list": (lines(lambda t: []), [], "list-unreadable"),
     "a class without validation": (lines(lambda t: t[1:], "val.txt"), [], "class-without-val"),
@@ -177,8 +177,56 @@ def test_ucf101_in_folders_is_read(planted: Path) -> None:
             name = line.split()[0]
             (home / part / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.move(home / name, home / part / name)
+        (home / part / ".DS_Store").write_text("of macOS")
+        (home / part / "readme.txt").write_text("no class")
     config = load_recognition_config(CONFIG, [f"data={{name: ucf101, videos: {home}, splits: null}}"])
     assert check_recognition(config, processes=1, look=None)[0].findings == []
+
+
+def test_names_in_other_letters_tell_their_labels(planted: Path) -> None:
+    home = planted / "kinetics"
+    folders = {line.split("/")[1]: None for line in (home / "train.txt").read_text().splitlines()}
+    named = {folder: f"动作{number}" for number, folder in enumerate(folders)}
+    for part in ("train", "val"):
+        for folder, name in named.items():
+            (home / part / folder).rename(home / part / name)
+        text = (home / f"{part}.txt").read_text()
+        for folder, name in named.items():
+            text = text.replace(f"/{folder}/", f"/{name}/")
+        (home / f"{part}.txt").write_text(text)
+    classes = ["" for _ in named]
+    for line in (home / "train.txt").read_text().splitlines():
+        classes[int(line.rpartition(" ")[2])] = line.split("/")[1]
+    (home / "label_map.txt").write_text("\n".join(classes) + "\n")
+    assert kinetics(planted).findings == []
+    swap_classes(planted)
+    assert {finding.code for finding in kinetics(planted).findings} == {"label-not-of-folder"}
+
+
+def test_the_official_table_of_kinetics_is_checked(planted: Path) -> None:
+    home = planted / "kinetics"
+    names = (home / "label_map.txt").read_text().splitlines()
+    for part in ("train", "val"):
+        rows = ["label,youtube_id,time_start,time_end,split"]
+        for number, line in enumerate((home / f"{part}.txt").read_text().splitlines()):
+            path, _, label = line.rpartition(" ")
+            youtube = f"{part[0]}{number:010d}"
+            (home / path).rename((home / path).with_name(f"{youtube}_000000_000010.mp4"))
+            rows.append(f"{names[int(label)]},{youtube},0,10,{part}")
+        (home / f"{part}.csv").write_text("\n".join(rows) + "\n")
+    settings = [f"data.{part}={home / part}.csv" for part in ("train", "val")]
+    assert kinetics(planted, *settings).findings == []
+
+
+def test_missing_and_broken_videos_that_may_be_left_out_are_warnings(planted: Path) -> None:
+    first_video(planted).unlink()
+    lines(lambda t: t)(planted)
+    broken = planted / "kinetics" / (planted / "kinetics/train.txt").read_text().splitlines()[1].split(" ")[0]
+    broken.write_bytes(b"")
+    for settings, failed in (([], True), (["data.unreadable=skip"], False)):
+        report = kinetics(planted, *settings)
+        assert report.failed == failed
+        assert {"video-missing", "video-unreadable"} <= {finding.code for finding in report.findings}
 
 
 def test_clips_of_one_recording_in_both_parts_are_found(planted: Path) -> None:

@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 
 from actiondet.config.recognition import VideoListConfig
-from actiondet.data.video_lists import list_videos
 from actiondet.video import open_video
+from actiondet.video_lists import list_videos
 from data_tools.preparing.kinetics import choose_classes, plan_clips, write_lists
 from data_tools.preparing.run import prepare
 from evaluation.errors import InputError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from actiondet.config.recognition import Ucf101Config, VideoDataConfig, VideoListConfig
-from actiondet.video.names import is_video
+from actiondet.video.names import is_video, without_suffix
 from actiondet.video.sampling import IntArray
 from evaluation.errors import InputError
 from evaluation.formats.kinetics_table import is_kinetics_table, read_kinetics_table
@@ -58,7 +59,7 @@ def list_videos(data: VideoDataConfig, part: Part) -> Listing:
     """
     raise InputError(
         f"data.name: nothing lists the videos of '{data.name}'; register a function for {type(data).__name__} "
-        "with @actiondet.data.video_lists.list_videos.register"
+        "with @actiondet.video_lists.list_videos.register"
     )
 
 
@@ -154,6 +155,15 @@ def _from_folders(videos: Path, part: str, *, pictures: bool) -> Listing:
         raise InputError(f"data.videos: {videos / part} holds no videos; expected <Class>/<video>.avi there")
     lines = np.arange(1, len(names) + 1)
     return Listing(str(videos / part), tuple(names), np.array(labels), None, lines, ordered, str(videos))
+
+
+def bare_names(data: VideoDataConfig, names: Iterable[str]) -> dict[str, str]:
+    """What files or folders below `data.videos` are called without suffix, by their names in a list."""
+    if data.pictures is None:
+        return {name: without_suffix(name) for name in names}
+    # Folders of pictures may be called like the files that the pictures are of.
+    folder = Path(data.videos)
+    return {name: name if (folder / name).is_dir() else without_suffix(name) for name in names}
 
 
 def _existing_file(path: str, key: str) -> str:
