@@ -17,7 +17,7 @@ from evaluation.boxes import BoolArray, paired_iou
 from evaluation.errors import InputError
 from evaluation.matching import best_truths, first_claims
 from evaluation.records import FloatArray, IntArray
-from evaluation.threshold_map import Ties, claim_order, tolerated
+from evaluation.threshold_map import Ties, check_thresholds, claim_order, tolerated
 from evaluation.tube_iou import paired_tube_iou
 from evaluation.tube_set import TubeSet
 from evaluation.tube_truth import FrameDetections, TubeTruth
@@ -113,8 +113,9 @@ def video_errors(truth: TubeTruth, detections: TubeSet, threshold: float = 0.5, 
         ties: how tubes of equal score are ordered.
 
     Raises:
-        InputError: no truth to score.
+        InputError: no truth to score, or a threshold that is not above 0 and up to 1.
     """
+    check_thresholds([threshold])
     tubes = truth.of_videos(truth.test_videos)
     claims = detections.of_videos(truth.test_videos)
     order, offsets = claim_order(claims.labels, claims.scores, len(truth.labels), ties)
@@ -162,8 +163,9 @@ def frame_errors(
         ties: how boxes of equal score are ordered.
 
     Raises:
-        InputError: no truth to score.
+        InputError: no truth to score, or a threshold that is not above 0 and up to 1.
     """
+    check_thresholds([threshold])
     tubes = truth.of_videos(truth.test_videos)
     labels = len(truth.labels)
     order, offsets = claim_order(detections.labels, detections.scores, labels, ties)

@@ -112,6 +112,16 @@ class ThresholdMapResult:
             yield PrecisionRecall(label, self.scores[rows], precision, recall)
 
 
+def check_thresholds(thresholds: Sequence[float]) -> None:
+    """Refuse IoU thresholds that no pair of tubes or all pairs reach.
+
+    Raises:
+        InputError: none, or one that is not above 0 and up to 1.
+    """
+    if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
+        raise InputError(f"IoU thresholds must lie above 0 and up to 1, found {list(thresholds)}")
+
+
 def claim_order(labels: IntArray, scores: FloatArray, count: int, ties: Ties) -> tuple[IntArray, IntArray]:
     """Return the order in which detections claim truths, label by label, and where each label starts.
 
@@ -165,8 +175,7 @@ def threshold_map(
     Raises:
         InputError: no truth is left to score.
     """
-    if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
-        raise InputError(f"IoU thresholds must lie above 0 and up to 1, found {list(thresholds)}")
+    check_thresholds(thresholds)
     truths = np.bincount(truth_labels, minlength=len(truth.labels))
     counted = [label for label in np.flatnonzero(truths).tolist() if label not in truth.unscored]
     if not counted:

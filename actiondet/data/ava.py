@@ -163,14 +163,15 @@ def _read_truth(split: SplitConfig, actions: ActionList, list_path: str) -> Trut
     truth = read_ava_csv(split.truth)
     strange = sorted(set(np.unique(truth.labels).tolist()) - set(actions.ids))
     if strange:
-        line = _first_line(split.truth, lambda row: len(row) > 6 and float(row[6]) in strange)
+        line = _first_line(split.truth, lambda row: len(row) > 6 and row[6].strip() != "" and float(row[6]) in strange)
         raise InputError(
             f"{split.truth}{line}: action {_some(strange)} is not in the action list {list_path}; "
             "expected every id there (data.actions lists all ids of the truth, data.evaluated_actions the scored ones)"
         )
     if _leaves_frame(truth.boxes).any():
         line = _first_line(
-            split.truth, lambda row: len(row) > 6 and bool(_leaves_frame(np.array([row[2:6]], dtype=float))[0])
+            split.truth,
+            lambda row: len(row) > 6 and row[2].strip() != "" and _leaves_frame(np.array([row[2:6]], dtype=float))[0],
         )
         raise InputError(f"{split.truth}{line}: the box leaves the frame; expected unit boxes, 0 to 1")
     return truth

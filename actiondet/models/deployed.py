@@ -61,7 +61,7 @@ class DeployedRecognizer(nn.Module):
         self.network = network
         self.short_side = short_side
         self.crop = crop
-        self.round_up = round_up
+        self.round_up = int(round_up)  # a bool is no term of a size to older versions of torch
 
     def forward(self, frames: Tensor) -> Tensor:
         """(B, T, H, W, 3) uint8 RGB frames to (B, C) scores."""

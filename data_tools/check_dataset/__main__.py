@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
+from evaluation.files import check_writable
 
 if TYPE_CHECKING:
     from data_tools.check_dataset.findings import Report
@@ -38,6 +39,10 @@ def main() -> int:
         raise InputError(f"--look {arguments.look}: expected 1 or more")
     if arguments.font and not Path(arguments.font).is_file():
         raise InputError(f"--font {arguments.font}: no such file, expected a TrueType or OpenType font")
+    if arguments.sheet is not None:
+        if arguments.sheet.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+            raise InputError(f"--sheet {arguments.sheet}: expected a name that ends in .png or .jpg")
+        check_writable(arguments.sheet)
     report = _check(arguments)
     if arguments.json:
         print(json.dumps(_as_json(report), indent=1))

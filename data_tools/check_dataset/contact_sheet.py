@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from actiondet.config.schema import FrameFolderConfig
 from actiondet.video import FrameFolder, open_video
 from actiondet.video.lettering import Lettering
 from data_tools.check_dataset.rows import BOX
+from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.records import IntArray
 
@@ -106,9 +108,12 @@ def _spread(count: int, most: int) -> list[int]:
 def write_contact_sheet(
     path: Path, tiles: Sequence[Tile], pictures: FrameFolderConfig | None, *, font: str | None = None
 ) -> int:
-    """Draw the tiles, with the letters of `font` if there is one; return how many were drawn."""
+    """Draw the tiles that can be read, with the letters of `font` if there is one; return how many were drawn."""
     lettering = Lettering(_LETTER_HEIGHT, font)
-    drawn = [_draw(tile, pictures, lettering) for tile in tiles]
+    drawn = []
+    for tile in tiles:
+        with suppress(InputError):  # the checks have told of it, if it matters
+            drawn.append(_draw(tile, pictures, lettering))
     if not drawn:
         return 0
     height = max(picture.shape[0] for picture in drawn)

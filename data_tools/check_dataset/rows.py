@@ -12,7 +12,7 @@ import pandas as pd
 from data_tools.check_dataset.findings import Report
 from evaluation.errors import InputError
 from evaluation.formats.ava import read_ava_csv
-from evaluation.formats.csv_columns import moments_of
+from evaluation.formats.csv_columns import LARGEST_TIME, moments_of
 
 BOX = ["x1", "y1", "x2", "y2"]
 _NUMBERS = ["time", *BOX, "label", "person"]
@@ -87,7 +87,7 @@ def _check_numbers(path: str, text: pd.DataFrame, report: Report) -> pd.DataFram
     table["raw"] = text["video"]
     for name in _NUMBERS:
         table[name] = pd.to_numeric(text[name], errors="coerce").replace([np.inf, -np.inf], np.nan)
-    bad_time = table["time"].isna()
+    bad_time = ~(table["time"].abs() <= LARGEST_TIME)
     header = bad_time & (table["line"] == table["line"].min()) & text["time"].notna() & table["x1"].isna()
     if header.any():
         report.error("csv-header", f"{path}, line 1", "the file begins with a header", "delete the line; AVA has none")

@@ -61,7 +61,7 @@ def write_sheet(
             spoken=lambda n: f"frame {n}",
         )
     drawn = write_contact_sheet(path, chosen, pictures, font=font)
-    report.facts.append(("sheet", str(path), f"{drawn} pictures"))
+    report.facts.append(("sheet", str(path), f"{drawn} of {len(chosen)} pictures"))
 
 
 def _nearest(instant_us: int) -> ChooseFrame:

@@ -77,6 +77,8 @@ def main() -> None:
             f"--from {arguments.source_format} --to {arguments.target_format}: expected --from {'|'.join(_OWN)} --to "
             f"ava, or --from {'|'.join(_TRUTH)} --to coco"
         )
+    if arguments.start is not None and not abs(arguments.start) < 1e9:
+        raise InputError(f"--start {arguments.start:g}: expected seconds")
     if arguments.target_format == "ava":
         _own_to_ava(arguments)
     else:
@@ -87,8 +89,6 @@ def _own_to_ava(arguments: argparse.Namespace) -> None:
     every = _seconds(arguments.every)
     if arguments.fps is not None and not 0 < arguments.fps < 1e6:
         raise InputError(f"--fps {arguments.fps:g}: expected a positive number of frames a second")
-    if arguments.start is not None and not abs(arguments.start) < 1e9:
-        raise InputError(f"--start {arguments.start:g}: expected seconds")
     if not 0 < arguments.val_share < 1:
         raise InputError(f"--val-share {arguments.val_share:g}: expected a share between 0 and 1")
 

@@ -15,6 +15,7 @@ of the video. Layout: docs.cvat.ai, "XML annotation format", and CVAT's own expo
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,6 +27,9 @@ import numpy as np
 
 from data_tools.convert_annotations.annotated import AnnotatedVideo, AttributeValue, RawBox, Remark, annotated_video
 from evaluation.errors import InputError
+
+# RuntimeError: an encrypted archive; LookupError and ValueError: an encoding that the parser does not know.
+_UNREADABLE = (ElementTree.ParseError, LookupError, RuntimeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,9 @@ def _root(path: Path) -> Element:
         if path.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty; export the task again as 'CVAT for video 1.1'")
         return ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, LookupError, RuntimeError, zipfile.BadZipFile) as fault:  # RuntimeError: encrypted
+    except InputError:
+        raise
+    except _UNREADABLE as fault:
         raise InputError(f"{path}: is no readable XML or zip file ({fault}); export the task again") from None
 
 

@@ -34,18 +34,18 @@ def lay_files(given: Iterable[Path], names: Collection[str], folder: Path) -> di
     """
     laid: dict[str, tuple[str, Path]] = {}
     for path in given:
-        with _files_of(path) as files:
-            used = [(name, opener) for found, opener in files for name in names if _is_called(found, name)]
-            if not used:
-                raise InputError(f"{path}: holds none of the files that are needed: {', '.join(sorted(names))}")
-            try:
+        try:
+            with _files_of(path) as files:
+                used = [(name, opener) for found, opener in files for name in names if _is_called(found, name)]
+                if not used:
+                    raise InputError(f"{path}: holds none of the files that are needed: {', '.join(sorted(names))}")
                 for name, opener in used:
                     digest = _copy(opener, folder / name)
                     earlier, where = laid.setdefault(name, (digest, path))
                     if earlier != digest:
                         raise InputError(f"{where} and {path} hold different files called {name}; give one of them")
-            except _DAMAGED as fault:
-                raise InputError(f"{path}: is damaged ({fault}); fetch it again") from None
+        except _DAMAGED as fault:
+            raise InputError(f"{path}: is damaged ({fault}); fetch it again") from None
     return {name: folder / name for name in names if (folder / name).is_file()}
 
 

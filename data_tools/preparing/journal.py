@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -55,7 +56,12 @@ class Journal:
         """Stop adding rows."""
         if self._file is not None:
             file, self._file = self._file, None
-            file.close()
+            with suppress(OSError):  # a full disk was told when the row was added
+                file.close()
+
+    def forget(self, name: str) -> None:
+        """Drop the row of an output that was removed."""
+        self._rows.pop(name, None)
 
     def _write(self, rows: Iterable[list[str]]) -> None:
         with atomic_path(self.path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:

@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from actiondet.video.names import without_suffix
 from data_tools.preparing.disk import remove
 from data_tools.preparing.jobs import Job, Outcome, do
 from data_tools.preparing.journal import Journal
 from data_tools.preparing.progress import Progress
+from data_tools.preparing.sources import is_same
 from data_tools.preparing.workers import Crash, side_by_side
 from evaluation.errors import InputError
 
@@ -105,12 +107,15 @@ def prepare(folder: Path, jobs: Sequence[Job], *, processes: int, title: str) ->
         journal.begin()
         outcomes: dict[int, Outcome] = {}
         tasks = [(job, done.get(job.name)) for job in jobs]
+        earlier = {without_suffix(name): name for name in done}
         work = side_by_side(partial(do, folder), tasks, min(processes, max(1, len(tasks))))
         try:
             with Progress(title, len(jobs)) as progress:
                 for place, result in work:
                     outcome = _of_crash(jobs[place], result) if isinstance(result, Crash) else result
                     outcomes[place] = outcome = _noted(journal, outcome)
+                    if outcome.state == "made" and (other := earlier.get(without_suffix(outcome.name))):
+                        _replace_other_form(folder, other, jobs[place], journal)
                     progress.advance(failed=not outcome.ready)
                     if outcome.state == "stopped":
                         break
@@ -167,8 +172,21 @@ def _clear_unfinished(folder: Path, jobs: Sequence[Job]) -> None:
                 remove(parent / name)
 
 
+def _replace_other_form(folder: Path, other: str, job: Job, journal: Journal) -> None:
+    """Remove what an earlier run made of the same video with another suffix: data sets know it by its name without.
+
+    The source itself is left alone, if it lies there.
+    """
+    path = folder / other
+    if other != job.name and (path.is_symlink() or job.source is None or not is_same(Path(job.source), path)):
+        remove(path)
+        journal.forget(other)
+
+
 def _noted(journal: Journal, outcome: Outcome) -> Outcome:
     """The outcome, or a stop where it could not even be noted: there is no room for a line."""
+    # Paths that are no text come along in escapes: else they could be neither noted nor printed.
+    outcome = replace(outcome, reason=outcome.reason.encode("utf-8", "backslashreplace").decode())
     try:
         if outcome.state != "stopped":
             journal.add(outcome)

@@ -39,14 +39,21 @@ def find_by_stem(folder: Path, stems: Iterable[str], *, without: Path | None = N
 
 
 def walk_videos(folder: Path, *, without: Path | None = None) -> Iterable[Path]:
-    """All video files in a folder and below it, by path; hidden files are none, nor what lies in a folder `without`."""
+    """All video files in a folder and below it, by path, each once, however many links lead to it.
+
+    Hidden files are none, nor what lies in a folder `without`.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder}: " + ("is not a folder" if folder.exists() else "no such folder of videos"))
+    left = {os.path.realpath(without)} if without is not None else set()
     for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if without is None or not is_same(Path(parent, name), without))
+        left.add(os.path.realpath(parent))
+        folders[:] = sorted(name for name in folders if os.path.realpath(Path(parent, name)) not in left)
         for name in sorted(names):
-            if is_video(name):
-                yield Path(parent, name)
+            path = Path(parent, name)
+            if is_video(name) and (real := os.path.realpath(path)) not in left:
+                left.add(real)
+                yield path
 
 
 def is_same(one: Path, other: Path) -> bool:

@@ -50,13 +50,20 @@ def read_act_tubes(path: str | os.PathLike[str], *, split: int = 1, unscored: Se
         for key in ("gttubes", "nframes", "resolution"):
             if video not in truth[key]:
                 raise InputError(f"{path}: {key} has no entry for video {video}, which split {split} lists")
+    try:
+        counts = {str(video): int(count) for video, count in truth["nframes"].items()}
+        sizes = {str(video): (int(size[0]), int(size[1])) for video, size in truth["resolution"].items()}
+    except (TypeError, ValueError, IndexError) as fault:
+        raise InputError(
+            f"{path}: nframes must be {{video: number}} and resolution {{video: (height, width)}} ({fault})"
+        ) from None
     return TubeTruth(
         labels=labels,
         unscored=frozenset(place for place, name in enumerate(labels) if name in unscored),
         train_videos=train_videos,
         test_videos=test_videos,
-        frame_counts={str(video): int(count) for video, count in truth["nframes"].items()},
-        sizes={str(video): (int(size[0]), int(size[1])) for video, size in truth["resolution"].items()},
+        frame_counts=counts,
+        sizes=sizes,
         tubes=tubes,
     )
 
@@ -78,7 +85,14 @@ def read_corrected_ucf24(path: str | os.PathLike[str], *, test_list: str | os.Pa
     videos = load_pickle(path)
     if not isinstance(videos, dict) or not all(isinstance(v, dict) and "annotations" in v for v in videos.values()):
         raise InputError(f'{path}: expected {{video: {{"annotations": [...], "numf": ...}}}} as in pyannot.pkl')
-    entries = list(_ucf24_entries(videos, path))
+    try:
+        entries = list(_ucf24_entries(videos, path))
+        counts = {str(video): int(record["numf"]) for video, record in videos.items()}
+    except (KeyError, TypeError) as fault:
+        raise InputError(
+            f"{path}: every video needs numf, and every annotation label, sf, ef and boxes, as in pyannot.pkl "
+            f"({type(fault).__name__}: {fault})"
+        ) from None
     names = {label: video.split("/")[0] for video, label, _, _ in entries}
     if not entries or sorted(names) != list(range(len(names))):
         raise InputError(f"{path}: the labels are {sorted(names)}, expected 0, 1, 2 and so on without holes")
@@ -91,7 +105,7 @@ def read_corrected_ucf24(path: str | os.PathLike[str], *, test_list: str | os.Pa
         unscored=frozenset(),
         train_videos=tuple(sorted(set(map(str, videos)) - set(listed))),
         test_videos=test_videos,
-        frame_counts={str(video): int(record["numf"]) for video, record in videos.items()},
+        frame_counts=counts,
         sizes={str(video): _UCF24_SIZE for video in videos},
         tubes=tube_set(entries, scored=False, path=path),
     )

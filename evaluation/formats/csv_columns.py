@@ -30,6 +30,8 @@ _CHUNK_ROWS = 200_000
 
 # Unit boxes may reach a little beyond the frame; boxes in pixels exceed this at once.
 LARGEST_UNIT_COORDINATE = 3.0
+LARGEST_TIME = 9e12
+"""Seconds whose microseconds fit into 64 bits; a time in microseconds already exceeds this."""
 _LARGEST_LABEL = 2**31 - 1
 
 # Scores and coordinates must be the very floats that Python's float() gives. From 3.1 on that is what pandas
@@ -143,7 +145,7 @@ def _open(path: str | os.PathLike[str]) -> TextFileReader:
 def _checked(chunk: pd.DataFrame, categories: dict[str, int]) -> _Chunk:
     """Return a chunk's columns; `categories` maps names to codes and grows."""
     codes, seconds = chunk["video"].cat.codes.to_numpy(), chunk["time"].to_numpy()
-    if codes.min(initial=0) < 0 or not np.isfinite(seconds).all():
+    if codes.min(initial=0) < 0 or not (np.abs(seconds) <= LARGEST_TIME).all():
         raise _FaultyRowsError("a row has no video name or no time")
     box = [chunk[name].to_numpy() for name in ("x1", "y1", "x2", "y2")]
     labels, last = chunk["label"].to_numpy(), chunk["last"].to_numpy()
@@ -194,7 +196,7 @@ def check_key(row: list[str]) -> str | None:
     """Say what is wrong with the first two fields of a row."""
     if row[0] == "":
         return "no video name in column 1"
-    if not is_finite(row[1]):
+    if not is_time(row[1]):
         header = " (a header line? AVA files have none: delete it)" if row[1].strip().isidentifier() else ""
         return f'time "{row[1]}" in column 2 is not a number of seconds{header}'
     return None
@@ -222,6 +224,11 @@ def is_finite(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
+
+
+def is_time(text: str) -> bool:
+    """Whether `text` is a number of seconds that a moment can hold."""
+    return is_finite(text) and abs(float(text)) <= LARGEST_TIME
 
 
 def bad_coordinates(coordinates: FloatArray) -> bool:

@@ -156,4 +156,4 @@ def _text_key(key: FrameKey) -> str:
 
 
 def _moment(time: str) -> int | None:
-    return int(columns.moments_of(np.array([float(time)]))[0]) if columns.is_finite(time) else None
+    return int(columns.moments_of(np.array([float(time)]))[0]) if columns.is_time(time) else None

@@ -77,7 +77,10 @@ def check_pixels(boxes: FloatArray, path: str | os.PathLike[str]) -> None:
 
 
 def _tube_array(entry: Entry, columns: int, path: str | os.PathLike[str]) -> FloatArray:
-    array = np.asarray(entry[3])
+    try:
+        array = np.asarray(entry[3])
+    except ValueError:
+        raise InputError(f"{path}: {_which(entry)} has rows of several lengths; expected (T, {columns})") from None
     if array.ndim != 2 or array.shape[1] != columns or len(array) == 0 or array.dtype.kind not in "fiu":
         names = "frame, x1, y1, x2, y2" + (", score" if columns == 6 else "")
         raise InputError(

@@ -16,10 +16,12 @@ import pytest
 
 from actiondet.config import load_config
 from actiondet.video import VideoWriter, stream_frames
+from data_tools.check_dataset.__main__ import main
 from data_tools.check_dataset.check import check_detection
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.recall import best_iou, check_recall
 from evaluation.boxes import iou_matrix
+from evaluation.errors import InputError
 from evaluation.records import FrameKey, PersonBoxes
 
 CONFIG = Path(__file__).parents[2] / "configs" / "toy" / "slowonly_r18.yaml"
@@ -246,6 +248,19 @@ def test_a_sound_set_has_no_error(planted: Path) -> None:
     report = check(planted, [])
     assert [finding for finding in report.findings if finding.severity == "error"] == []
     assert {finding.code for finding in report.findings} <= {"class-without-train", "class-without-val"}
+
+
+@pytest.mark.parametrize(
+    ("sheet", "message"), [("sheet.pdf", "ends in .png or .jpg"), ("x/sheet.png", "x is no folder")]
+)
+def test_a_sheet_that_cannot_be_written_is_refused_before_the_checks(
+    sheet: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").write_text("a file")
+    monkeypatch.setattr(sys, "argv", ["check_dataset", str(CONFIG), "--sheet", str(tmp_path / sheet)])
+    monkeypatch.setattr("data_tools.check_dataset.__main__._check", lambda _: pytest.fail("it was checked"))
+    with pytest.raises(InputError, match=message):
+        main()
 
 
 def test_the_program_prints_json_draws_the_sheet_and_ends_with_1(planted: Path, tmp_path: Path) -> None:

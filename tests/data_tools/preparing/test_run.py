@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Sequence
 from fractions import Fraction
@@ -20,7 +21,12 @@ import av
 import pytest
 
 from data_tools.preparing.cut import Cut
+from data_tools.preparing.given import lay_files
+from data_tools.preparing.jobs import Outcome
+from data_tools.preparing.journal import Journal
 from data_tools.preparing.run import prepare
+from data_tools.preparing.sources import find_by_stem
+from evaluation.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -152,6 +158,52 @@ def test_damaged_and_missing_videos_are_told_and_the_others_go_on(tmp_path: Path
         states = [row["state"] for row in csv.DictReader(file)]
     assert sorted(states) == ["failed"] * 3 + ["missing"] + ["ready"] * 2
     assert (tmp_path / "out" / "val.txt").read_text().count("\n") == 2
+
+
+def test_paths_that_are_no_text_are_told_in_escapes(tmp_path: Path, film: Path) -> None:
+    source = make_set(tmp_path / "source", film, 2, seconds=1)
+    strange = os.fsencode(source) + b"/vid\xe9os"
+    os.rename(os.fsencode(source / "videos"), strange)
+    damaged = Path(os.fsdecode(strange)) / "toy00000001.mp4"
+    damaged.unlink()  # a link to the film of all tests
+    damaged.touch()
+    words = command(source, tmp_path / "out", "--processes", "1")
+    place = words.index("--videos") + 1
+    done = run([*words[:place], os.fsdecode(strange), *words[place + 1 :]])
+    assert done.returncode == 1, done.stderr
+    assert "vid\\udce9os/toy00000001.mp4: is empty" in done.stdout
+    assert "1 of 2 are ready" in done.stdout
+
+
+def test_a_journal_on_a_full_disk_closes_quietly(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.begin()
+    assert journal._file is not None
+    journal._file.close()
+    journal._file = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115
+    with pytest.raises(OSError, match="No space left"):
+        journal.add(Outcome("a.mp4", "made", "", frames=1))
+    journal.close()
+
+
+def test_a_video_is_found_once_however_many_links_lead_to_it(tmp_path: Path) -> None:
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all/x.mp4").write_bytes(b"x")
+    (tmp_path / "split").mkdir()
+    (tmp_path / "split/x.mp4").symlink_to(tmp_path / "all/x.mp4")
+    (tmp_path / "all/here").symlink_to(tmp_path / "all")
+    assert find_by_stem(tmp_path, ["x"]) == {"x": tmp_path / "all/x.mp4"}
+
+
+def test_half_an_archive_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("a,b\n" * 100_000)
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "list.csv", "list.csv")
+    content = (tmp_path / "a.tar.gz").read_bytes()
+    (tmp_path / "a.tar.gz").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"a.tar.gz: is damaged .*; fetch it again"):
+        lay_files([tmp_path / "a.tar.gz"], ["list.csv"], tmp_path / "out")
+    assert not (tmp_path / "out/list.csv").exists()
 
 
 _FULL_AFTER_TWO = """

@@ -108,6 +108,12 @@ def test_ucf101_ends_with_what_the_configuration_reads(toy: Path, tmp_path: Path
     target = tmp_path / "mp4/UCF-101" / first.relative_to(out / "UCF-101").with_suffix(".mp4")
     assert len(index_video(target)) == len(index_video(first))
     assert index_video(target).decord_unsafe is None
+    recoded = run("prepare_ucf101", *arguments, "--out", out, "--recode")
+    assert recoded.returncode == 0
+    assert not first.exists(), "the earlier form of the same video would be found beside the new one"
+    assert (source / "UCF-101" / first.relative_to(out / "UCF-101")).exists()
+    assert (out / "prepared.csv").read_text().count(first.stem) == 1
+    assert find_labelled_videos(config, "val", num_classes=labels).missing == ()  # type: ignore[arg-type]
 
 
 def tubes_of(stamped: ModuleType, folder: Path, names: Sequence[str], frames: int = 12) -> None:
