@@ -39,6 +39,8 @@ Deployed = DeployedDetector | DeployedRecognizer | DeployedPathways
 Run = Callable[..., Tensor]
 TOLERANCE = 1e-4
 """Of a score: more than this and nothing is written."""
+MOST_FRAMES = 1024
+"""Of a clip that an exported network takes: without an end, older versions of torch find one themselves and stop."""
 SHAPES = ((2, 90, 120, 37), (1, 90, 120, 0), (3, 120, 90, 1), (1, 100, 100, 37))
 """Clips, height, width and boxes that a file is checked on."""
 
@@ -159,7 +161,7 @@ def _export(deployed: Deployed, frames: int) -> ExportedProgram:
     clip = {0: Dim.DYNAMIC, 1: _length(deployed), 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     shapes: tuple[Any, ...] = (clip,)
     if isinstance(deployed, DeployedPathways):
-        slow = Dim("slow_frames", min=1)
+        slow = Dim("slow_frames", min=1, max=MOST_FRAMES // deployed.backbone.alpha)
         shapes = ({**clip, 1: slow}, {**clip, 1: deployed.backbone.alpha * slow})
     if isinstance(deployed, DeployedDetector):
         boxes = {0: Dim.DYNAMIC, 1: clip[1]} if _follows_tracks(deployed) else {0: Dim.DYNAMIC}
@@ -173,9 +175,9 @@ def _length(deployed: Deployed) -> Any:
     """Which numbers of frames the exported network takes; of a backbone that is not ours, the example's only."""
     backbone = deployed.backbone if isinstance(deployed, DeployedPathways) else deployed.network.backbone
     if isinstance(backbone, SlowOnly):
-        return Dim("frames", min=1)
+        return Dim("frames", min=1, max=MOST_FRAMES)
     if isinstance(backbone, SlowFast) and backbone.slow_frames == "strided":
-        return backbone.alpha * Dim("slow_frames", min=1)
+        return backbone.alpha * Dim("slow_frames", min=1, max=MOST_FRAMES // backbone.alpha)
     return Dim.STATIC
 
 

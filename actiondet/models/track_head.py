@@ -73,19 +73,19 @@ class TrackHead(RoIHead):
         """Cut the people out of the maps, frame by frame.
 
         Args:
-            features: one map (B, C_i, T_i, H', W') per pathway; their lengths may differ.
+            features: one map (B, C_i, T_i, H', W') per pathway; their lengths may differ, the last is the longest.
             boxes: (P, T, 4) pixel boxes of the clips' frames, or (P, 4).
             owners: (P,) int64, the clip that each box belongs to.
 
         Returns:
-            (P, C, roi_size, roi_size); with "conv" (P, C, longest T_i).
+            (P, C, roi_size, roi_size); with "conv" (P, C, T_i of the last).
         """
         boxes = boxes[:, None] if boxes.ndim == 2 else boxes
         pathways = [self._cut(feature, boxes, owners) for feature in features]  # (P, T_i, C_i, S, S)
         if self.convolutions is None:
             people = torch.cat([pool_over(each, 1, self.temporal_pool) for each in pathways], dim=1)
         else:
-            frames = max(feature.shape[2] for feature in features)
+            frames = features[-1].shape[2]
             sequences = [each.amax(dim=(3, 4)).transpose(1, 2) for each in pathways]  # (P, C_i, T_i)
             people = torch.cat([each[:, :, self._frames(frames, each.shape[2])] for each in sequences], dim=1)
         if self.context:

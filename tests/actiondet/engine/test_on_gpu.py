@@ -1,0 +1,96 @@
+"""What a GPU does otherwise: `pytest -m gpu` on a machine that has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from actiondet.config import DetectionConfig, load_recognition_config
+from actiondet.config.networks import NonLocalConfig, SlowOnlyConfig
+from actiondet.data import build_test_set
+from actiondet.engine.checkpoint import load_checkpoint
+from actiondet.engine.devices import launch
+from actiondet.engine.test import build_test_loader, load_detector, run
+from actiondet.engine.train import train
+from actiondet.models.build import build_backbone
+
+pytestmark = pytest.mark.gpu
+ROOT = Path(__file__).parents[3]
+Config = Callable[..., DetectionConfig]
+
+
+def assert_trained(weights: dict[str, torch.Tensor]) -> None:
+    assert all(bool(weight.isfinite().all()) for weight in weights.values())
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
+def test_detectors_train_in_every_precision_and_resume(tiny_config: Config, tmp_path: Path, precision: str) -> None:
+    config = tiny_config(f"train.precision={precision}", "train.save_every=1")
+    fabric = launch(precision=precision)
+    assert fabric.device.type == "cuda"
+    train(config, folder=tmp_path, fabric=fabric)
+    assert_trained(dict(load_checkpoint(tmp_path / "best.pt").weights))
+    (tmp_path / "epoch_001.pt").unlink()
+    train(config, folder=tmp_path, fabric=launch(precision=precision), resume=True)
+
+
+def test_a_gpu_scores_as_the_processor_does(tiny_config: Config, tmp_path: Path) -> None:
+    config = tiny_config()
+    train(config, folder=tmp_path, fabric=launch())
+    dataset = build_test_set(
+        config.data, clip=config.clip, transform=config.transform, num_actions=config.model.num_actions
+    )
+    scores = []
+    for device in ("cuda", "cpu"):
+        fabric = launch()
+        detector = load_detector(config, tmp_path / "best.pt", fabric)
+        if device == "cpu":
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(torch.cuda, "is_available", lambda: False)
+                patch.setattr(torch.cuda, "device_count", lambda: 0)
+                fabric = launch()
+            detector = detector.to("cpu")
+        assert fabric.device.type == device
+        found = run(detector, dataset, build_test_loader(dataset, config, fabric), config, fabric)
+        scores.append(np.concatenate([each.action_scores for each in found]))
+    assert np.ptp(scores[0]) > 0.01
+    np.testing.assert_allclose(scores[0], scores[1], rtol=0, atol=5e-3)  # convolutions run in TF32
+
+
+def test_multigrid_trains_in_float16(toy: Path, tmp_path: Path) -> None:
+    lines = (toy / "kinetics/train.txt").read_text().splitlines()
+    (tmp_path / "train.txt").write_text("\n".join(lines * 4) + "\n")
+    config = load_recognition_config(
+        ROOT / "configs/toy/recognition_multigrid.yaml",
+        [
+            f"data.videos={toy / 'kinetics'}",
+            f"data.train={tmp_path / 'train.txt'}",
+            f"data.val={toy / 'kinetics/val.txt'}",
+            f"data.classes={toy / 'kinetics/label_map.txt'}",
+            "model.backbone.width=4",
+            "clip={frames: 8, stride: 4}",
+            "transform={train_short_side: [36, 40], train_crop: 32, test_short_side: 36, val_crop: 32}",
+            "test.crop=32",
+            "multigrid={short_cycle: true, norm_base: 2}",
+            "precise_norm=2",
+            "train={epochs: 3, batch: 1, base_batch: 1, workers: 0, precision: 16-mixed, "
+            "schedule: {policy: step, steps: [1, 2]}}",
+        ],
+    )
+    train(config, folder=tmp_path / "run", fabric=launch(precision="16-mixed"))
+    assert_trained(dict(load_checkpoint(tmp_path / "run/best.pt", type(config)).weights))
+
+
+@pytest.mark.parametrize("attention", ["softmax", "dot_product"])
+def test_nonlocal_blocks_fit_into_float16(attention: str) -> None:
+    blocks = NonLocalConfig.model_validate({"after": [[], [1, 3], [1, 3, 5], []], "attention": attention, "pool": None})
+    torch.manual_seed(0)
+    backbone = build_backbone(SlowOnlyConfig(depth=50, nonlocal_blocks=blocks)).cuda().train()
+    with torch.autocast("cuda", dtype=torch.float16):
+        (found,) = backbone(torch.randn(1, 3, 16, 224, 224, device="cuda"))
+    assert bool(found.isfinite().all())
+    assert all(bool(buffer.isfinite().all()) for buffer in backbone.buffers())
