@@ -200,6 +200,8 @@ class TrainConfig(Settings):
     seed: NonNegativeInt = 0
     deterministic: bool = False
     """Only algorithms that repeat bit by bit, where torch has them."""
+    compile: bool = False
+    """torch.compile makes the backbone's steps faster, after minutes at the start of every process."""
     workers: NonNegativeInt = 2
     """Processes that read videos, for each training process."""
     max_steps: PositiveInt | None = None

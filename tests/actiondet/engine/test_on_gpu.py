@@ -14,9 +14,10 @@ from actiondet.config.networks import NonLocalConfig, SlowOnlyConfig
 from actiondet.data import build_test_set
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.devices import launch
+from actiondet.engine.run import start
 from actiondet.engine.test import build_test_loader, load_detector, run
 from actiondet.engine.train import train
-from actiondet.models.build import build_backbone
+from actiondet.models.build import build_backbone, build_detector
 
 pytestmark = pytest.mark.gpu
 ROOT = Path(__file__).parents[3]
@@ -36,6 +37,18 @@ def test_detectors_train_in_every_precision_and_resume(tiny_config: Config, tmp_
     assert_trained(dict(load_checkpoint(tmp_path / "best.pt").weights))
     (tmp_path / "epoch_001.pt").unlink()
     train(config, folder=tmp_path, fabric=launch(precision=precision), resume=True)
+
+
+def test_a_compiled_backbone_trains_on_weights_that_lie_channels_last(tiny_config: Config, tmp_path: Path) -> None:
+    config = tiny_config("train.compile=true", "train.precision=bf16-mixed", "train.epochs=1")
+    begun = start(config, folder=tmp_path, fabric=launch(precision="bf16-mixed"), resume=False, overwrite=False)
+    stem = begun.task.network.backbone.stem.conv.weight
+    assert stem.is_contiguous(memory_format=torch.channels_last_3d)
+    assert begun.task.network.backbone._compiled_call_impl is not None
+    train(config, folder=tmp_path, fabric=launch(precision="bf16-mixed"), overwrite=True)
+    checkpoint = load_checkpoint(tmp_path / "best.pt")
+    assert_trained(dict(checkpoint.weights))
+    build_detector(config.model).load_state_dict(dict(checkpoint.weights))
 
 
 def test_a_gpu_scores_as_the_processor_does(tiny_config: Config, tmp_path: Path) -> None:

@@ -15,8 +15,11 @@ from actiondet.engine import run as run_module
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.devices import launch
 from actiondet.engine.log import read_log
+from actiondet.engine.run import start
 from actiondet.engine.task import DetectionTask
 from actiondet.engine.train import train
+from actiondet.models.slowonly import SlowOnly
+from evaluation.errors import InputError
 
 Config = Callable[..., DetectionConfig]
 
@@ -61,6 +64,19 @@ def test_an_epoch_can_be_cut_short_and_its_steps_profiled(tiny_config: Config, t
     steps = [event for event in events if event.get("name", "").startswith("Optimizer.step")]
     assert len(steps) == 1
     assert "conv3d" in (tmp_path / "profile.txt").read_text()
+
+
+def test_a_run_compiles_its_backbone_where_there_is_a_compiler(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = []
+    monkeypatch.setattr(SlowOnly, "compile", lambda network: compiled.append(network))
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    begun = start(tiny_config("train.compile=true"), folder=tmp_path, fabric=launch(), resume=False, overwrite=False)
+    assert compiled == [begun.task.network.backbone]
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(InputError, match=r"train.compile needs a C\+\+ compiler here"):
+        start(tiny_config("train.compile=true"), folder=tmp_path, fabric=launch(), resume=False, overwrite=False)
 
 
 def test_a_deterministic_run_asks_torch_for_algorithms_that_repeat(
