@@ -11,7 +11,7 @@ from pathlib import Path
 from data_tools.preparing.cut import Cut
 from data_tools.preparing.jobs import Job, Refused
 from data_tools.preparing.place import Place
-from data_tools.preparing.sources import find_by_stem, suffix_there, walk_videos
+from data_tools.preparing.sources import find_by_stem, is_same, suffix_there, walk_videos
 from evaluation.errors import InputError
 from evaluation.formats.kinetics_table import KineticsClip
 from evaluation.records import FrameKey
@@ -92,8 +92,8 @@ def find_clips(
 
 
 def _refuse_second(first: Path | Clip | None, path: Path) -> None:
-    if first is not None:
-        other = first.source if isinstance(first, Clip) else first
+    other = first.source if isinstance(first, Clip) else first
+    if other is not None and not is_same(Path(other), path):
         raise InputError(f"{other} and {path} have the same name; expected one, remove the other")
 
 

@@ -30,16 +30,16 @@ def find_by_stem(folder: Path, stems: Iterable[str], *, without: Path | None = N
     for path in walk_videos(folder, without=without):
         some = True
         if path.stem in wanted:
-            if path.stem in found:
+            if path.stem in found and not is_same(found[path.stem], path):
                 raise InputError(f"{found[path.stem]} and {path} have the same name; expected one, remove the other")
-            found[path.stem] = path
+            found.setdefault(path.stem, path)
     if not some:
         raise InputError(f"{folder}: holds no video files; expected .mp4, .mkv, .avi, .webm or the like, at any depth")
     return found
 
 
 def walk_videos(folder: Path, *, without: Path | None = None) -> Iterable[Path]:
-    """All video files in a folder and below it, by path, each once, however many links lead to it.
+    """All video files in a folder and below it, by path; no folder is entered twice by way of links.
 
     Hidden files are none, nor what lies in a folder `without`.
     """
@@ -50,10 +50,8 @@ def walk_videos(folder: Path, *, without: Path | None = None) -> Iterable[Path]:
         left.add(os.path.realpath(parent))
         folders[:] = sorted(name for name in folders if os.path.realpath(Path(parent, name)) not in left)
         for name in sorted(names):
-            path = Path(parent, name)
-            if is_video(name) and (real := os.path.realpath(path)) not in left:
-                left.add(real)
-                yield path
+            if is_video(name):
+                yield Path(parent, name)
 
 
 def is_same(one: Path, other: Path) -> bool:

@@ -192,7 +192,12 @@ def test_a_video_is_found_once_however_many_links_lead_to_it(tmp_path: Path) -> 
     (tmp_path / "split").mkdir()
     (tmp_path / "split/x.mp4").symlink_to(tmp_path / "all/x.mp4")
     (tmp_path / "all/here").symlink_to(tmp_path / "all")
-    assert find_by_stem(tmp_path, ["x"]) == {"x": tmp_path / "all/x.mp4"}
+    (tmp_path / "split/y.mp4").symlink_to(tmp_path / "all/x.mp4")
+    assert find_by_stem(tmp_path, ["x", "y"]) == {"x": tmp_path / "all/x.mp4", "y": tmp_path / "split/y.mp4"}
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/x.mp4").write_bytes(b"another x")
+    with pytest.raises(InputError, match="have the same name"):
+        find_by_stem(tmp_path, ["x"])
 
 
 def test_half_an_archive_is_one_sentence(tmp_path: Path) -> None:
