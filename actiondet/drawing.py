@@ -85,6 +85,9 @@ class ActionDrawer:
         self._labels = self._label_annotator(palette)
         self._letter_height = max(8.4, self._short_side / 71)
         self._lettering = Lettering(self._letter_height, style.font)
+        narrowing = min(1.0, (self.width - 8) / max(1, self._lettering.width(style.caption)))
+        self._caption_height = self._letter_height * narrowing
+        self._caption_lettering = Lettering(self._caption_height, style.font)
 
     def _label_annotator(self, palette: sv.ColorPalette) -> sv.LabelAnnotator | sv.RichLabelAnnotator:
         padding = max(3, round(self._short_side / 150))
@@ -168,11 +171,9 @@ class ActionDrawer:
         return np.array(places, dtype=np.int64)
 
     def _write_caption(self, picture: Frame) -> None:
-        caption, height = self._style.caption, self._letter_height
-        height *= min(1.0, (self.width - 8) / self._lettering.width(caption))
-        top = self.height - round(height) - 14
+        top = self.height - round(self._caption_height) - 14
         cv2.rectangle(picture, (0, top), (self.width, self.height), (0, 0, 0), cv2.FILLED)
-        Lettering(height, self._style.font).write(picture, caption, (4, self.height - 8), (255, 255, 255))
+        self._caption_lettering.write(picture, self._style.caption, (4, self.height - 8), (255, 255, 255))
 
 
 def short_names(names: Sequence[str]) -> list[str]:

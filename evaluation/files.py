@@ -47,6 +47,16 @@ def check_writable(target: str | os.PathLike[str]) -> None:
         raise InputError(f"{target}: cannot be written, {folder} is no folder that may be written to")
 
 
+def check_font(path: str | None) -> None:
+    """Refuse the file that --font names, if it does, before long work that ends with it.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if path and not Path(path).is_file():
+        raise InputError(f"--font {path}: no such file, expected a TrueType or OpenType font")
+
+
 def read_text(path: str | os.PathLike[str]) -> str:
     """What a text file holds, every line's end as a line feed, without the mark that Windows' programs begin with.
 

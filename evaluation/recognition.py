@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from evaluation.errors import InputError
-from evaluation.records import FloatArray, IntArray
+from evaluation.records import FloatArray, IntArray, check_finite
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,10 +67,7 @@ def recognition_accuracy(scores: FloatArray, labels: IntArray) -> RecognitionRes
     """
     if scores.ndim != 2 or len(scores) == 0 or labels.shape != (len(scores),):
         raise ValueError(f"scores {scores.shape} and labels {labels.shape}; expected (N, C) and (N,) with N > 0")
-    if not np.isfinite(scores).all():
-        raise InputError(
-            "the scores are no finite numbers: the weights are damaged, or their training diverged (train.base_lr)"
-        )
+    check_finite(scores)
     if labels.min() < 0 or labels.max() >= scores.shape[1]:
         raise ValueError(f"labels {labels.min()}..{labels.max()} do not fit {scores.shape[1]} columns of scores")
     own = scores[np.arange(len(scores)), labels][:, None]

@@ -11,11 +11,25 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.errors import InputError
+
 if TYPE_CHECKING:
     import pandas as pd  # only AVA's million rows need it; scoring tubes starts in half the time without
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
+
+
+def check_finite(scores: FloatArray) -> None:
+    """Refuse scores of a network among which some are infinite or NaN.
+
+    Raises:
+        InputError: there are such.
+    """
+    if not np.isfinite(scores).all():
+        raise InputError(
+            "the scores are no finite numbers: the weights are damaged, or their training diverged (train.base_lr)"
+        )
 
 
 class FrameKey(NamedTuple):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
-from evaluation.files import check_writable
+from evaluation.files import check_font, check_writable
 
 if TYPE_CHECKING:
     from actiondet.config import DetectionConfig
@@ -195,8 +195,7 @@ def check_targets(arguments: argparse.Namespace) -> None:
     """
     if arguments.out and Path(arguments.out).suffix.lower() != ".mp4":
         raise InputError(f"--out {arguments.out}: the drawn video is an mp4; give a name that ends in .mp4")
-    if arguments.font and not Path(arguments.font).is_file():
-        raise InputError(f"--font {arguments.font}: no such file, expected a TrueType or OpenType font")
+    check_font(arguments.font)
     for target in (Path(name) for name in (arguments.out, arguments.json, arguments.csv) if name):
         if target.is_dir():
             raise InputError(f"{target}: is a folder, expected the name of a file to write")

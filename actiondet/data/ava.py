@@ -163,16 +163,13 @@ def _read_truth(split: SplitConfig, actions: ActionList, list_path: str) -> Trut
     truth = read_ava_csv(split.truth)
     strange = sorted(set(np.unique(truth.labels).tolist()) - set(actions.ids))
     if strange:
-        line = _first_line(split.truth, lambda row: len(row) > 6 and row[6].strip() != "" and float(row[6]) in strange)
+        line = _first_line(split.truth, lambda row: float(row[6]) in strange)
         raise InputError(
             f"{split.truth}{line}: action {_some(strange)} is not in the action list {list_path}; "
             "expected every id there (data.actions lists all ids of the truth, data.evaluated_actions the scored ones)"
         )
     if _leaves_frame(truth.boxes).any():
-        line = _first_line(
-            split.truth,
-            lambda row: len(row) > 6 and row[2].strip() != "" and _leaves_frame(np.array([row[2:6]], dtype=float))[0],
-        )
+        line = _first_line(split.truth, lambda row: bool(_leaves_frame(np.array([row[2:6]], dtype=float))[0]))
         raise InputError(f"{split.truth}{line}: the box leaves the frame; expected unit boxes, 0 to 1")
     return truth
 
@@ -265,10 +262,12 @@ def _open_lazily(data: AvaConfig, paths: Mapping[str, Path]) -> Videos:
 
 
 def _first_line(path: str, is_wrong: Callable[[list[str]], bool]) -> str:
-    """Name the line of the first row that is wrong."""
+    """Name the line of the first row of a box that is wrong; rows without a box end early, or in blanks."""
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.reader(file)
-        return next((f", line {reader.line_num}" for row in reader if is_wrong(row)), "")
+        return next(
+            (f", line {reader.line_num}" for row in reader if len(row) > 6 and row[6].strip() and is_wrong(row)), ""
+        )
 
 
 def _some(ids: Sequence[int]) -> str:

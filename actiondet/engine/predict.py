@@ -19,7 +19,7 @@ from actiondet.records import ClipBatch
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.formats.ava import ActionList
-from evaluation.records import ActionDetections, DetectionRows, FrameKey, PersonBoxes
+from evaluation.records import ActionDetections, DetectionRows, FrameKey, PersonBoxes, check_finite
 
 Control = Literal["none", "still", "reversed"]
 
@@ -90,10 +90,7 @@ def detect_batch(
     with fabric.autocast():
         logits = detector(clips, [boxes.to(fabric.device) for boxes in tracks])
     scores = activate(logits, multi_label=multi_label).cpu().numpy()
-    if not np.isfinite(scores).all():
-        raise InputError(
-            "the scores are no finite numbers: the weights are damaged, or their training diverged (train.base_lr)"
-        )
+    check_finite(scores)
     per_clip = np.split(scores, np.cumsum([len(boxes) for boxes in batch.boxes])[:-1])
     return [
         ActionDetections(key, persons[key].boxes, persons[key].scores, clip_scores)

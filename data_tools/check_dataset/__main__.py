@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
-from evaluation.files import check_writable
+from evaluation.files import check_font, check_writable
 
 if TYPE_CHECKING:
     from data_tools.check_dataset.findings import Report
@@ -37,8 +37,7 @@ def main() -> int:
     arguments = parser.parse_intermixed_args()
     if arguments.look is not None and arguments.look < 1:
         raise InputError(f"--look {arguments.look}: expected 1 or more")
-    if arguments.font and not Path(arguments.font).is_file():
-        raise InputError(f"--font {arguments.font}: no such file, expected a TrueType or OpenType font")
+    check_font(arguments.font)
     if arguments.sheet is not None:
         if arguments.sheet.suffix.lower() not in (".png", ".jpg", ".jpeg"):
             raise InputError(f"--sheet {arguments.sheet}: expected a name that ends in .png or .jpg")

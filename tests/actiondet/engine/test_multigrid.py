@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from actiondet.config import RecognitionConfig, dump_config, load_recognition_config
+from actiondet.config import RecognitionConfig, dump_config
 from actiondet.config.load import ConfigError
 from actiondet.engine import run as run_module
 from actiondet.engine.checkpoint import load_checkpoint
@@ -26,34 +26,13 @@ ROOT = Path(__file__).parents[3]
 Config = Callable[..., RecognitionConfig]
 
 
-@pytest.fixture
-def config(toy: Path, tmp_path: Path) -> Config:
-    """The toy configuration on 36 clips of the tiny set, each of its nine four times."""
-    lines = (toy / "kinetics/train.txt").read_text().splitlines()
-    (tmp_path / "train.txt").write_text("\n".join(lines * 4) + "\n")
-    settings = [
-        f"data.videos={toy / 'kinetics'}",
-        f"data.train={tmp_path / 'train.txt'}",
-        f"data.val={toy / 'kinetics/val.txt'}",
-        f"data.classes={toy / 'kinetics/label_map.txt'}",
-        "model.backbone.width=4",
-        "clip={frames: 8, stride: 4}",
-        "transform={train_short_side: [36, 40], train_crop: 32, test_short_side: 36, val_crop: 32}",
-        "test.crop=32",
-        "multigrid={short_cycle: true, norm_base: 2}",
-        "precise_norm=2",
-        "train={epochs: 3, batch: 1, base_batch: 1, workers: 0, schedule: {policy: step, steps: [1, 2]}}",
-    ]
-    return lambda *more: load_recognition_config(ROOT / "configs/toy/recognition_multigrid.yaml", [*settings, *more])
-
-
 def build(config: RecognitionConfig) -> MultigridTask:
     assert config.multigrid is not None
     return MultigridTask(config, config.multigrid, launch())
 
 
-def test_clips_and_norms_change_as_planned(config: Config) -> None:
-    task = build(config("train.epochs=6", "train.schedule.steps=[4, 5]"))
+def test_clips_and_norms_change_as_planned(multigrid_config: Config) -> None:
+    task = build(multigrid_config("train.epochs=6", "train.schedule.steps=[4, 5]"))
     seen = set()
     assert task.pace.epochs == 9
     for epoch in (0, 3, 6):  # one epoch of three of the sizes
@@ -72,9 +51,9 @@ def test_clips_and_norms_change_as_planned(config: Config) -> None:
 
 
 def test_every_stage_resumes_to_the_weights_of_a_run_that_was_not_cut(
-    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    multigrid_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = config("train.save_minutes=1e-6")
+    settings = multigrid_config("train.save_minutes=1e-6")
     train(settings, folder=tmp_path / "whole", fabric=launch())
 
     class CutError(Exception):
@@ -106,12 +85,12 @@ def test_every_stage_resumes_to_the_weights_of_a_run_that_was_not_cut(
         torch.testing.assert_close(cut[name], weight, rtol=0, atol=0, msg=name)
 
 
-def test_a_batch_that_lacks_an_unreadable_video_is_trained_on(config: Config, tmp_path: Path) -> None:
+def test_a_batch_that_lacks_an_unreadable_video_is_trained_on(multigrid_config: Config, tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_text("no video")
     with (tmp_path / "train.txt").open("a") as file:
         file.write(f"{tmp_path / 'broken.mp4'} 0\n" * 4)
     train(
-        config("data.unreadable=skip", "train.precision=bf16-mixed"),
+        multigrid_config("data.unreadable=skip", "train.precision=bf16-mixed"),
         folder=tmp_path / "run",
         fabric=launch(precision="bf16-mixed"),
     )
@@ -120,8 +99,8 @@ def test_a_batch_that_lacks_an_unreadable_video_is_trained_on(config: Config, tm
     assert state.progress.skipped > 0
 
 
-def test_measured_statistics_are_what_is_validated(config: Config) -> None:
-    task = build(config())
+def test_measured_statistics_are_what_is_validated(multigrid_config: Config) -> None:
+    task = build(multigrid_config())
     norm = next(module for module in task.network.modules() if isinstance(module, SplitBatchNorm3d))
     assert norm.running_mean is not None
     assert norm.running_mean.abs().sum() == 0
@@ -150,9 +129,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 @pytest.mark.slow
 @pytest.mark.parametrize("more", [["multigrid=null", "precise_norm=0"], ["train.validate_every=1"]])
 def test_two_processes_validate_the_network_that_the_first_saves(
-    config: Config, tmp_path: Path, more: list[str]
+    multigrid_config: Config, tmp_path: Path, more: list[str]
 ) -> None:
-    settings = config("train.epochs=2", "train.schedule.steps=[1]", *more)
+    settings = multigrid_config("train.epochs=2", "train.schedule.steps=[1]", *more)
     (tmp_path / "c.yaml").write_text(dump_config(settings))
     (tmp_path / "two.py").write_text(TWO)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -174,13 +153,13 @@ def test_two_processes_validate_the_network_that_the_first_saves(
     assert all(torch.equal(first[name], last[name]) for name in first)
 
 
-def test_too_few_videos_for_a_batch_are_said_to_be_too_few(config: Config, toy: Path) -> None:
+def test_too_few_videos_for_a_batch_are_said_to_be_too_few(multigrid_config: Config, toy: Path) -> None:
     with pytest.raises(InputError, match=r"takes up to 8 times train\.batch=8 .* only 9 videos; lower train\.batch"):
-        build(config("train.batch=8", f"data.train={toy / 'kinetics/train.txt'}"))
+        build(multigrid_config("train.batch=8", f"data.train={toy / 'kinetics/train.txt'}"))
 
 
-def test_without_a_long_cycle_any_number_of_frames_will_do(config: Config) -> None:
-    assert config("clip.frames=6", "multigrid.long_cycle=false").clip.frames == 6
+def test_without_a_long_cycle_any_number_of_frames_will_do(multigrid_config: Config) -> None:
+    assert multigrid_config("clip.frames=6", "multigrid.long_cycle=false").clip.frames == 6
 
 
 @pytest.mark.parametrize(
@@ -198,6 +177,8 @@ def test_without_a_long_cycle_any_number_of_frames_will_do(config: Config) -> No
         ("multigrid={long_cycle: false, short_cycle: false}", "set multigrid=null"),
     ],
 )
-def test_a_recipe_that_multigrid_cannot_speed_up_is_refused(config: Config, setting: str, message: str) -> None:
+def test_a_recipe_that_multigrid_cannot_speed_up_is_refused(
+    multigrid_config: Config, setting: str, message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
-        config(setting)
+        multigrid_config(setting)

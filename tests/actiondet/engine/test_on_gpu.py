@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from actiondet.config import DetectionConfig, load_recognition_config
+from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.config.networks import NonLocalConfig, SlowOnlyConfig
 from actiondet.data import build_test_set
 from actiondet.engine.checkpoint import load_checkpoint
@@ -20,7 +20,6 @@ from actiondet.engine.train import train
 from actiondet.models.build import build_backbone, build_detector
 
 pytestmark = pytest.mark.gpu
-ROOT = Path(__file__).parents[3]
 Config = Callable[..., DetectionConfig]
 
 
@@ -74,28 +73,10 @@ def test_a_gpu_scores_as_the_processor_does(tiny_config: Config, tmp_path: Path)
     np.testing.assert_allclose(scores[0], scores[1], rtol=0, atol=5e-3)  # convolutions run in TF32
 
 
-def test_multigrid_trains_in_float16(toy: Path, tmp_path: Path) -> None:
-    lines = (toy / "kinetics/train.txt").read_text().splitlines()
-    (tmp_path / "train.txt").write_text("\n".join(lines * 4) + "\n")
-    config = load_recognition_config(
-        ROOT / "configs/toy/recognition_multigrid.yaml",
-        [
-            f"data.videos={toy / 'kinetics'}",
-            f"data.train={tmp_path / 'train.txt'}",
-            f"data.val={toy / 'kinetics/val.txt'}",
-            f"data.classes={toy / 'kinetics/label_map.txt'}",
-            "model.backbone.width=4",
-            "clip={frames: 8, stride: 4}",
-            "transform={train_short_side: [36, 40], train_crop: 32, test_short_side: 36, val_crop: 32}",
-            "test.crop=32",
-            "multigrid={short_cycle: true, norm_base: 2}",
-            "precise_norm=2",
-            "train={epochs: 3, batch: 1, base_batch: 1, workers: 0, precision: 16-mixed, "
-            "schedule: {policy: step, steps: [1, 2]}}",
-        ],
-    )
+def test_multigrid_trains_in_float16(multigrid_config: Callable[..., RecognitionConfig], tmp_path: Path) -> None:
+    config = multigrid_config("train.precision=16-mixed")
     train(config, folder=tmp_path / "run", fabric=launch(precision="16-mixed"))
-    assert_trained(dict(load_checkpoint(tmp_path / "run/best.pt", type(config)).weights))
+    assert_trained(dict(load_checkpoint(tmp_path / "run/best.pt", RecognitionConfig).weights))
 
 
 @pytest.mark.parametrize("attention", ["softmax", "dot_product"])
