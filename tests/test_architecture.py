@@ -15,7 +15,7 @@ TOOLS = sorted((ROOT / "tools").glob("*.py"))
 
 
 def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def run(block: str, folder: Path) -> str:
         "OMP_NUM_THREADS": "1",
     }
     ended = subprocess.run(
-        ["bash", "-euc", block], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        ["bash", "-euc", block], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, f"{block}\n{ended.stdout}\n{ended.stderr}"
     return ended.stdout

@@ -23,6 +23,7 @@ from actiondet.engine.multigrid import MultigridTask
 from actiondet.engine.optim import build_optimizer, parameter_groups, scaled_learning_rate
 from actiondet.engine.recognition_task import RecognitionTask
 from actiondet.engine.task import DetectionTask, Task
+from actiondet.models.convolution import Conv3d
 from actiondet.models.weights import load_weights
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
@@ -80,6 +81,8 @@ def start(
     seed_step(config.train.seed)
     task = build_task(config, fabric)
     settings = config.train
+    if settings.precision == "bf16-mixed" and fabric.device.type == "cpu":
+        check_bfloat16(task.network)
     resuming = resume and last.exists()
     if settings.weights is not None and not resuming:
         report = load_weights(task.network, settings.weights, allow=settings.weights_allow)
@@ -147,6 +150,20 @@ def check_compiler(fabric: Fabric) -> None:
         raise InputError(
             "train.compile needs a C++ compiler here, such as g++; install one, or set train.compile=false"
         )
+
+
+def check_bfloat16(network: nn.Module) -> None:
+    """Refuse to train in bfloat16 on the CPU where gradients could be wrong without a word.
+
+    Raises:
+        InputError: a convolution over time is not `actiondet.models.convolution.Conv3d`, which says why.
+    """
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv3d) and not isinstance(module, Conv3d) and module.kernel_size[0] > 1:
+            raise InputError(
+                f"train.precision=bf16-mixed: gradients of {name}, a plain nn.Conv3d over {module.kernel_size[0]} "
+                "frames, can be wrong on the CPU; use actiondet.models.convolution.Conv3d, or train.precision=32-true"
+            )
 
 
 def lay_channels_last(network: nn.Module) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from actiondet.models.convolution import Conv3d
 from actiondet.models.nonlocal_block import NonLocalBlock, NonLocalSpec
 
 Counts = tuple[int, int, int, int]
@@ -37,7 +38,7 @@ class Stem(nn.Module):
 
     def __init__(self, *, in_channels: int, width: int, frames: int) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(in_channels, width, (frames, 7, 7), (1, 2, 2), (frames // 2, 3, 3), bias=False)
+        self.conv = Conv3d(in_channels, width, (frames, 7, 7), (1, 2, 2), (frames // 2, 3, 3), bias=False)
         self.norm = nn.BatchNorm3d(width)
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -53,7 +54,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.has_shortcut = in_channels != out_channels or stride != 1
         if self.has_shortcut:
-            self.shortcut_conv = nn.Conv3d(in_channels, out_channels, 1, (1, stride, stride), bias=False)
+            self.shortcut_conv = Conv3d(in_channels, out_channels, 1, (1, stride, stride), bias=False)
             self.shortcut_norm = nn.BatchNorm3d(out_channels)
         self.nonlocal_block: NonLocalBlock | None = None
         if nonlocal_spec is not None:
@@ -88,11 +89,11 @@ class BasicBlock(ResidualBlock):
         super().__init__(in_channels=in_channels, out_channels=width, stride=stride, nonlocal_spec=nonlocal_spec)
         frames = 3 if temporal else 1
         around = (dilation, dilation)
-        self.conv_a = nn.Conv3d(
+        self.conv_a = Conv3d(
             in_channels, width, (frames, 3, 3), (1, stride, stride), (frames // 2, *around), (1, *around), bias=False
         )
         self.norm_a = nn.BatchNorm3d(width)
-        self.conv_b = nn.Conv3d(width, width, (1, 3, 3), 1, (0, *around), (1, *around), bias=False)
+        self.conv_b = Conv3d(width, width, (1, 3, 3), 1, (0, *around), (1, *around), bias=False)
         self.norm_b = nn.BatchNorm3d(width)
 
     def residual(self, x: Tensor) -> Tensor:
@@ -120,11 +121,11 @@ class Bottleneck(ResidualBlock):
         super().__init__(in_channels=in_channels, out_channels=out_channels, stride=stride, nonlocal_spec=nonlocal_spec)
         frames = 3 if temporal else 1
         around = (dilation, dilation)
-        self.conv_a = nn.Conv3d(in_channels, width, (frames, 1, 1), padding=(frames // 2, 0, 0), bias=False)
+        self.conv_a = Conv3d(in_channels, width, (frames, 1, 1), padding=(frames // 2, 0, 0), bias=False)
         self.norm_a = nn.BatchNorm3d(width)
-        self.conv_b = nn.Conv3d(width, width, (1, 3, 3), (1, stride, stride), (0, *around), (1, *around), bias=False)
+        self.conv_b = Conv3d(width, width, (1, 3, 3), (1, stride, stride), (0, *around), (1, *around), bias=False)
         self.norm_b = nn.BatchNorm3d(width)
-        self.conv_c = nn.Conv3d(width, out_channels, 1, bias=False)
+        self.conv_c = Conv3d(width, out_channels, 1, bias=False)
         self.norm_c = nn.BatchNorm3d(out_channels)
 
     def residual(self, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from actiondet.models.blocks import Backbone, Counts, Pathway, design_of, initialize
+from actiondet.models.convolution import Conv3d
 from actiondet.models.nonlocal_block import NonLocalSpec
 from actiondet.video.sampling import spread_frames
 
@@ -141,7 +142,7 @@ class Lateral(nn.Module):
 
     def __init__(self, channels: int, out_channels: int, *, frames: int, alpha: int, with_norm: bool) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(channels, out_channels, (frames, 1, 1), (alpha, 1, 1), (frames // 2, 0, 0), bias=False)
+        self.conv = Conv3d(channels, out_channels, (frames, 1, 1), (alpha, 1, 1), (frames // 2, 0, 0), bias=False)
         self.norm = nn.BatchNorm3d(out_channels) if with_norm else None
         initialize(self)
 

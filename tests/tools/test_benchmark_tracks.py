@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def benchmark(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "tools/benchmark.py", "tracks", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 def finished(out: Path, arm: str, rate: float, seed: int, score: float) -> None:

@@ -28,7 +28,7 @@ def files(tmp_path: Path) -> list[str]:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(TOOL), *arguments], capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, str(TOOL), *arguments], capture_output=True, text=True)
 
 
 def test_it_prints_the_number_and_writes_everything_it_is_asked_for(tmp_path: Path, files: list[str]) -> None:

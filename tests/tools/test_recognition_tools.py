@@ -314,7 +314,7 @@ def test_a_killed_test_goes_on_and_ends_with_the_same_numbers(
     again = [*arguments, "--dump", str(tmp_path / "killed.pkl")]
     program = [sys.executable, "-c", KILLED, str(ROOT / "tools/test_rec.py"), *again]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(program, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == -signal.SIGKILL, done.stderr
     (folder,) = tmp_path.glob("killed.pkl.*.parts")
     assert len(list(folder.iterdir())) == 2
@@ -350,7 +350,6 @@ def test_two_processes_score_as_one_and_one_takes_over_from_two_that_were_killed
             capture_output=True,
             text=True,
             cwd=ROOT,
-            timeout=600,
         )
         assert (done.returncode != 0) == killed, done.stderr
     assert "going on with an interrupted test" in done.stdout

@@ -260,7 +260,7 @@ def test_an_exported_recogniser_names_videos_without_torch(tmp_path: Path) -> No
     arguments = ["--input", tmp_path, "--model", tmp_path / "rec.onnx", "--json", tmp_path / "found.json"]
     tool = str(ROOT / "tools" / "predict.py")
     code = PREDICT.format(root=str(ROOT), tool=tool, arguments=[*map(str, arguments)], absent=ABSENT)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "1 of 2 videos could not be read" in done.stderr
     found = json.loads((tmp_path / "found.json").read_text())[str(tmp_path / "film.mp4")]
@@ -269,7 +269,7 @@ def test_an_exported_recogniser_names_videos_without_torch(tmp_path: Path) -> No
     for each in found:
         assert each["score"] == pytest.approx(expected[int(each["class"].split()[1])], abs=5e-3)
     code = PREDICT.format(root=str(ROOT), tool=tool, arguments=["--input", "x", "--weights", "y"], absent=ABSENT)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "--weights needs torch" in done.stderr
 

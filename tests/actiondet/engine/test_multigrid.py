@@ -142,7 +142,6 @@ def test_two_processes_validate_the_network_that_the_first_saves(
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert read_log(tmp_path / "run/log.csv")[-1].score is not None

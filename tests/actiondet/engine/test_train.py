@@ -234,7 +234,7 @@ def test_two_processes_give_the_weights_of_one_with_the_doubled_batch(settings: 
     exact = [*settings, "train.freeze_norm=true", "model.head.dropout=0.0", "train.base_batch=4"]
     for processes, batch in ((1, 4), (2, 2)):
         program = train_program([*exact, f"train.batch={batch}"], tmp_path / str(processes), processes=processes)
-        done = subprocess.run(program, capture_output=True, text=True, env=environment(), cwd=ROOT, timeout=600)
+        done = subprocess.run(program, capture_output=True, text=True, env=environment(), cwd=ROOT)
         assert done.returncode == 0, done.stderr
     assert_equal(weights_of(tmp_path / "2"), weights_of(tmp_path / "1"), within=1e-5)
 
@@ -243,7 +243,7 @@ def test_two_processes_give_the_weights_of_one_with_the_doubled_batch(settings: 
 def test_a_killed_run_resumes_to_the_weights_of_one_that_lived(settings: list[str], tmp_path: Path) -> None:
     settings = [*settings, "train.epochs=3", "train.save_minutes=1e-6"]
     whole = train_program(settings, tmp_path / "whole")
-    assert subprocess.run(whole, env=environment(), cwd=ROOT, timeout=600).returncode == 0
+    assert subprocess.run(whole, env=environment(), cwd=ROOT).returncode == 0
 
     process = subprocess.Popen(train_program(settings, tmp_path / "killed"), env=environment(), cwd=ROOT)
     deadline = time.monotonic() + 300
@@ -255,8 +255,6 @@ def test_a_killed_run_resumes_to_the_weights_of_one_that_lived(settings: list[st
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    resumed = subprocess.run(
-        train_program(settings, tmp_path / "killed", "--resume"), env=environment(), cwd=ROOT, timeout=600
-    )
+    resumed = subprocess.run(train_program(settings, tmp_path / "killed", "--resume"), env=environment(), cwd=ROOT)
     assert resumed.returncode == 0
     assert_equal(weights_of(tmp_path / "killed"), weights_of(tmp_path / "whole"))

@@ -62,7 +62,7 @@ def command(source: Path, out: Path, *more: str) -> list[str]:
 
 
 def run(arguments: Sequence[str], **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, timeout=550, check=False, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 
 def decoded(folder: Path) -> dict[str, str]:
