@@ -127,7 +127,8 @@ def _keep_freed_memory() -> None:
 
 
 def _open(path: str | os.PathLike[str]) -> TextFileReader:
-    types: dict[Any, Any] = {"video": "category", **dict.fromkeys(_NUMBERS, "float64")}
+    # Not "category": pandas 3.1 makes numbers of categories that look like numbers, so that 0001 becomes 1.
+    types: dict[Any, Any] = {"video": "object", **dict.fromkeys(_NUMBERS, "float64")}
     return pd.read_csv(
         path,
         header=None,
@@ -144,7 +145,8 @@ def _open(path: str | os.PathLike[str]) -> TextFileReader:
 
 def _checked(chunk: pd.DataFrame, categories: dict[str, int]) -> _Chunk:
     """Return a chunk's columns; `categories` maps names to codes and grows."""
-    codes, seconds = chunk["video"].cat.codes.to_numpy(), chunk["time"].to_numpy()
+    codes, videos = pd.factorize(chunk["video"].to_numpy())  # -1 where there is no name
+    seconds = chunk["time"].to_numpy()
     if codes.min(initial=0) < 0 or not (np.abs(seconds) <= LARGEST_TIME).all():
         raise _FaultyRowsError("a row has no video name or no time")
     box = [chunk[name].to_numpy() for name in ("x1", "y1", "x2", "y2")]
@@ -161,7 +163,7 @@ def _checked(chunk: pd.DataFrame, categories: dict[str, int]) -> _Chunk:
     ids = known.astype(np.int64)
     if np.any(ids != known) or ids.min(initial=0) < -1 or ids.max(initial=0) > _LARGEST_LABEL:
         raise _FaultyRowsError("a label is not an id")
-    names = [categories.setdefault(str(name), len(categories)) for name in chunk["video"].cat.categories]
+    names = [categories.setdefault(name, len(categories)) for name in videos]
     return _Chunk(np.array(names, dtype=np.int32)[codes], moments_of(seconds), box, ids, last, empty)
 
 

@@ -90,3 +90,14 @@ def test_bad_files_end_with_one_sentence_and_code_2(
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("eval_ava.py: ")
     assert message in done.stderr
+
+
+def test_films_called_by_numbers_are_excluded_and_scored_by_name(tmp_path: Path, files: list[str]) -> None:
+    truth = "".join(f"{name},0902,0.1,0.1,0.3,0.5,12,0\n" for name in ("0001", "1", "0002"))
+    found = "".join(f"{name},902,0.1,0.1,0.3,0.5,12,0.9\n" for name in ("0001", "1", "other"))
+    (tmp_path / "truth.csv").write_text(truth)
+    (tmp_path / "detections.csv").write_text(found)
+    (tmp_path / "excluded.csv").write_text("0002,0902\nother,0001\n")
+    done = run(*files, "--excluded", str(tmp_path / "excluded.csv"), "--json", str(tmp_path / "r.json"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((tmp_path / "r.json").read_text())["mean_ap"] == 1.0

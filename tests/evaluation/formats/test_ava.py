@@ -238,3 +238,17 @@ def test_excluded_moments_written_and_read_back_are_the_same(tmp_path: Path) -> 
     write_excluded(tmp_path / "excluded.csv", keys)
     assert (tmp_path / "excluded.csv").read_text() == "a,0903\na,1000.5\nb,0902\n"
     assert read_excluded(tmp_path / "excluded.csv") == keys
+
+
+@pytest.mark.parametrize("others", [[], ["a_word"]])
+@pytest.mark.parametrize(
+    "names", [["0001", "1", "01"], ["1e5", "100000.0", "100000"], ["1.50", "1.5", "-0", "007", "nan"]]
+)
+def test_names_that_look_like_numbers_stay_text(tmp_path: Path, names: list[str], others: list[str]) -> None:
+    names = [*names, *others]
+    truth = read_ava_csv(written(tmp_path, *(f"{name},900,0.1,0.1,0.5,0.5,1" for name in names)))
+    assert list(truth.video) == names
+    excluded = read_excluded(written(tmp_path, *(f"{name},900" for name in names), name="excluded.csv"))
+    assert {key.video for key in excluded} == set(names)
+    write_ava_csv(tmp_path / "again.csv", truth)
+    assert list(read_ava_csv(tmp_path / "again.csv").video) == names
