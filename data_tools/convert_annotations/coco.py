@@ -66,7 +66,8 @@ def _files(sources: Sequence[Path]) -> Iterator[Path]:
 def _read(path: Path, first_frame: int, clip: bool) -> Iterator[AnnotatedVideo]:
     content = _content(path)
     videos = {video.get("id"): video for video in content.get("videos") or []}
-    images = {image.get("id"): _image(path, image, videos, first_frame) for image in content["images"]}
+    names = _video_names(path, content["images"], videos)
+    images = {image.get("id"): _image(path, image, videos, names, first_frame) for image in content["images"]}
     categories = {category.get("id"): str(category.get("name", "")) for category in content["categories"]}
     boxes: dict[str, list[RawBox]] = {}
     images_of: dict[str, list[_Image]] = {}
@@ -111,8 +112,54 @@ def _content(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _image(path: Path, image: dict[str, Any], videos: dict[Any, dict[str, Any]], first_frame: int) -> _Image:
-    file = PurePosixPath(str(image.get("file_name", "")).replace("\\", "/"))
+def _file(entry: dict[str, Any], *keys: str) -> PurePosixPath:
+    return PurePosixPath(next((str(entry[key]) for key in keys if entry.get(key)), "").replace("\\", "/"))
+
+
+def _video_names(
+    path: Path, images: Sequence[dict[str, Any]], videos: dict[Any, dict[str, Any]]
+) -> dict[PurePosixPath, str]:
+    """The name of each folder of images: its last part, or the last part in which folders of one name differ.
+
+    Raises:
+        InputError: two videos of the list have one name.
+    """
+    listed: dict[str, PurePosixPath] = {}
+    for video in videos.values():
+        file = _file(video, "name", "file_name")
+        name = file.stem if is_video(file.name) else file.name
+        if listed.setdefault(name, file) != file:
+            raise InputError(
+                f"{path}: the videos {listed[name]} and {file} have one name, '{name}'; rename one of them"
+            )
+    folders = {_file(image, "file_name").parent for image in images if image.get("video_id") not in videos}
+    parts = {folder: list(folder.parts) for folder in folders}
+    for own in parts.values():  # MOTChallenge's <video>/img1
+        if len(own) > 1 and own[-1] == "img1":
+            own.pop()
+    while alike := [folder for folder, own in parts.items() if _count_ending(parts, own) > 1 and len(own) > 1]:
+        for folder in alike:
+            parts[folder].pop()
+    names = {folder: own[-1] if own else "" for folder, own in parts.items()}
+    for folder, name in names.items():
+        twin = next((other for other in names if other != folder and names[other] == name), None)
+        if twin is not None:
+            raise InputError(f"{path}: the folders {twin} and {folder} have one name, '{name}'; rename one of them")
+    return names
+
+
+def _count_ending(parts: dict[PurePosixPath, list[str]], own: list[str]) -> int:
+    return sum(other[-1:] == own[-1:] for other in parts.values())
+
+
+def _image(
+    path: Path,
+    image: dict[str, Any],
+    videos: dict[Any, dict[str, Any]],
+    names: dict[PurePosixPath, str],
+    first_frame: int,
+) -> _Image:
+    file = _file(image, "file_name")
     if ".rf." in file.name:
         raise InputError(
             f"{path}: '{file.name}' is named by Roboflow, which numbers the pictures it took, not the frames of the "
@@ -127,10 +174,10 @@ def _image(path: Path, image: dict[str, Any], videos: dict[Any, dict[str, Any]],
         )
     video = videos.get(image.get("video_id"))
     if video is not None:
-        name = PurePosixPath(str(video.get("name") or video.get("file_name") or "")).name
+        name = _file(video, "name", "file_name").name
         width, height = image.get("width", video.get("width")), image.get("height", video.get("height"))
     else:
-        name = file.parent.name or (numbered[0] if numbered is not None else "")
+        name = names[file.parent] or (numbered[0] if numbered is not None else "")
         name, width, height = name or path.stem, image.get("width"), image.get("height")
     sides = [int(side) for side in (width, height) if isinstance(side, (int, float)) and side >= 1]
     if len(sides) < 2:

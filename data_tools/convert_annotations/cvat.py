@@ -8,16 +8,19 @@
           <attribute name="wave">true</attribute>
 
 CVAT writes every frame between keyframes, too; where a file leaves frames out (other tools write keyframes only,
-tasks may take every n-th frame), boxes are interpolated linearly, as CVAT itself does. The frame numbers are those
-of the video. Layout: docs.cvat.ai, "XML annotation format", and CVAT's own exporter.
+tasks may take every n-th frame), boxes are interpolated linearly, as CVAT itself does. A file without the attribute
+`keyframe` holds every frame in which a person is seen; a gap is an absence. The frame numbers are those of the video,
+except in the export of a project, where each task counts on from the tasks of its subset before it.
+Layout: docs.cvat.ai, "XML annotation format", and CVAT's own exporter.
 """
 
 from __future__ import annotations
 
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
@@ -34,12 +37,20 @@ _UNREADABLE = (ElementTree.ParseError, LookupError, RuntimeError, ValueError, EO
 
 @dataclass(frozen=True)
 class _Task:
-    """What the head of a file says of one video: `last` is its last annotated frame, -1 where it does not say."""
+    """What the head of a file says of one video.
+
+    Attributes:
+        last: its last annotated frame, -1 where the head does not say.
+        step: frames of the video per annotated frame.
+        offset: what the export of a project adds to its frame numbers.
+    """
 
     name: str
     size: tuple[int, int]
     first: int
     last: int
+    step: int
+    offset: int
     inputs: Mapping[tuple[str, str], str]
     """Kind of input of each (label, attribute): checkbox, select, radio, text, number."""
 
@@ -50,7 +61,8 @@ class _Shown:
 
     raw: RawBox
     outside: bool
-    keyframe: bool
+    keyframe: bool | None
+    """None where the file does not say."""
 
 
 def read_cvat(sources: Sequence[Path], *, clip: bool) -> list[AnnotatedVideo]:
@@ -106,9 +118,13 @@ def _read(path: Path, clip: bool) -> Iterator[AnnotatedVideo]:
         ours = [track for track in tracks if len(tasks) == 1 or track.get("task_id") == identity]
         shown = [_boxes_of(path, number, track, task) for number, track in enumerate(ours)]
         last = max([task.last, *(boxes[-1].raw.frame for boxes in shown if boxes)])
-        # A file of keyframes only leaves it to the reader that a person stays until told otherwise.
-        sparse = all(box.keyframe for boxes in shown for box in boxes) and any(_gaps(boxes) for boxes in shown)
-        found = [box for boxes in shown for box in _fill(boxes, task.last if sparse else -1)]
+        steps = _steps(shown, task)
+        keyframes_only = _holds_keyframes_only(shown, task)
+        found = [
+            box
+            for boxes, step in zip(shown, steps, strict=True)
+            for box in _fill(boxes, step, last=last, stays=keyframes_only and (len(boxes) == 1 or _gaps(boxes, step)))
+        ]
         frames = np.arange(task.first, last + 1, dtype=np.int64)
         if len(frames) == 0:
             raise InputError(f"{path}: holds no <track> and tells no <size>; export it again as 'CVAT for video 1.1'")
@@ -130,7 +146,41 @@ def _tasks(path: Path, root: Element) -> dict[str, _Task]:
         for label in meta.iter("label")
         for attribute in label.iter("attribute")
     }
-    return {_text(element, "id"): _task(path, element, meta, inputs, len(elements)) for element in elements}
+    tasks = {_text(element, "id"): _task(path, element, meta, inputs, len(elements)) for element in elements}
+    if meta.find("project") is None:
+        return tasks
+    return _counted_on(path, root, elements, tasks)
+
+
+def _counted_on(path: Path, root: Element, elements: Sequence[Element], tasks: dict[str, _Task]) -> dict[str, _Task]:
+    """The tasks of a project with their offsets: frames count on from the tasks of the subset before, by id.
+
+    A task takes `start_frame + step * size` numbers. Other programs number each task by itself: so is a file in which
+    a frame lies before its task's offset, where no task counts on.
+    """
+    offsets: dict[str, int] = {}
+    ends: dict[str, int] = {}
+    for element in sorted(elements, key=lambda element: _whole(path, element, "id") or 0):
+        identity, subset = _text(element, "id"), _text(element, "subset")
+        offsets[identity] = ends.get(subset, 0)
+        size = _whole(path, element, "size")
+        if size is None:
+            size = _length(tasks[identity])
+        ends[subset] = offsets[identity] + tasks[identity].first + tasks[identity].step * size
+    lowest: dict[str, int] = {}
+    for track in root.iter("track"):
+        frames = [int(box.get("frame", "0")) for box in track if box.get("frame", "0").isdecimal()]
+        identity = track.get("task_id", "")
+        if frames and identity in tasks:
+            lowest[identity] = min(lowest.get(identity, frames[0]), *frames)
+    if any(frame < offsets[identity] for identity, frame in lowest.items()):
+        return tasks
+    return {identity: replace(task, offset=offsets[identity]) for identity, task in tasks.items()}
+
+
+def _length(task: _Task) -> int:
+    """How many frames of a task are annotated."""
+    return max((task.last - task.first) // task.step + 1, 0)
 
 
 def _task(path: Path, element: Element, meta: Element, inputs: Mapping[tuple[str, str], str], tasks: int) -> _Task:
@@ -143,11 +193,26 @@ def _task(path: Path, element: Element, meta: Element, inputs: Mapping[tuple[str
         raise InputError(f"{path}: lacks <original_size>, the video's width and height; export it from CVAT anew")
     first = _whole(path, element, "start_frame") or 0
     stop = _whole(path, element, "stop_frame")
-    last = stop if stop is not None else first + (_whole(path, element, "size") or 0) - 1
+    count = _whole(path, element, "size")
+    step = _step(path, element, first, stop, count)
+    last = stop if stop is not None else first + step * ((count or 0) - 1)
     width, height = _whole(path, size, "width"), _whole(path, size, "height")
     if not width or not height:
         raise InputError(f"{path}: its <original_size> tells no width and height; export it from CVAT anew")
-    return _Task(name, (width, height), first, last, inputs)
+    return _Task(name, (width, height), first, last, step, 0, inputs)
+
+
+def _step(path: Path, element: Element, first: int, stop: int | None, count: int | None) -> int:
+    """Every how many frames of the video one is annotated: by the filter `step=5`, else by first, last and number."""
+    text = _text(element, "frame_filter").replace(" ", "")
+    if text:
+        number = text.removeprefix("step=")
+        if not number.isdecimal() or int(number) < 1:
+            raise InputError(f"{path}: <frame_filter> is '{text}'; expected step=N, export it from CVAT again")
+        return int(number)
+    if stop is not None and count is not None and count > 1 and stop > first:
+        return max((stop - first) // (count - 1), 1)
+    return 1
 
 
 def _whole(path: Path, element: Element, tag: str) -> int | None:
@@ -174,14 +239,14 @@ def _boxes_of(path: Path, number: int, track: Element, task: _Task) -> list[_Sho
         try:
             rotation = float(box.get("rotation", 0))
             x1, y1, x2, y2 = (float(box.attrib[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
-            frame = int(box.attrib["frame"])
+            frame = int(box.attrib["frame"]) - task.offset
         except (KeyError, ValueError) as fault:
             raise InputError(f"{where}: a box lacks frame, xtl, ytl, xbr or ybr ({fault}); export it again") from None
         if not abs(rotation % 360) <= 0.01:
             raise InputError(f"{where}, frame {frame}: the box is rotated; expected upright boxes")
         remark = Remark(label, tuple(_attribute(label, item, task) for item in box.findall("attribute")))
         raw = RawBox(frame, number, (x1, y1, x2, y2), remark)
-        shown.append(_Shown(raw, box.get("outside") == "1", box.get("keyframe", "1") == "1"))
+        shown.append(_Shown(raw, box.get("outside") == "1", _flag(box.get("keyframe"))))
     return sorted(shown, key=lambda one: one.raw.frame)
 
 
@@ -197,16 +262,67 @@ def _attribute(label: str, item: Element, task: _Task) -> tuple[str, AttributeVa
     return name, text
 
 
-def _gaps(boxes: Sequence[_Shown]) -> bool:
-    return any(not one.outside and later.raw.frame - one.raw.frame > 1 for one, later in pairwise(boxes))
+def _flag(text: str | None) -> bool | None:
+    return None if text is None else text == "1"
 
 
-def _fill(boxes: Sequence[_Shown], until: int) -> Iterator[RawBox]:
-    """Every frame in which the track is to be seen; after its last box it stays where it is up to frame `until`."""
+def _steps(shown: Sequence[Sequence[_Shown]], task: _Task) -> list[int]:
+    """How many frames a box of each track lasts: the task's step, or the usual distance where no keyframe is marked."""
+    distances = Counter(
+        later.raw.frame - one.raw.frame
+        for boxes in shown
+        for one, later in pairwise(boxes)
+        if one.keyframe is None and not one.outside and not later.outside
+    )
+    usual, often = distances.most_common(1)[0] if distances else (0, 0)
+    regular = 2 * often > distances.total()
+    return [max(usual, task.step) if regular and boxes and _unmarked(boxes) else task.step for boxes in shown]
+
+
+def _unmarked(boxes: Sequence[_Shown]) -> bool:
+    return all(box.keyframe is None for box in boxes)
+
+
+def _holds_keyframes_only(shown: Sequence[Sequence[_Shown]], task: _Task) -> bool:
+    """Whether frames between keyframes are left out, so that a person stays until a box says `outside`.
+
+    CVAT itself writes the frames between. Boxes that are not marked, in frames at a regular distance, are no keyframes.
+    """
+    boxes = [box for track in shown for box in track]
+    if any(box.keyframe is False for box in boxes):
+        return False
+    if any(box.keyframe is None for box in boxes):
+        distances = [later.raw.frame - one.raw.frame for track in shown for one, later in pairwise(track)]
+        usual = Counter(distances).most_common(1)
+        if usual and 2 * usual[0][1] > len(distances):
+            return False
+    return any(_gaps(track, task.step) for track in shown)
+
+
+def _gaps(boxes: Sequence[_Shown], step: int) -> bool:
+    return any(not one.outside and later.raw.frame - one.raw.frame > step for one, later in pairwise(boxes))
+
+
+def _fill(boxes: Sequence[_Shown], step: int, *, last: int, stays: bool) -> Iterator[RawBox]:
+    """Every frame in which the track is seen.
+
+    Args:
+        boxes: of the track, frames rising.
+        step: frames that a box lasts, if nothing else is known.
+        last: the last frame of the video that is annotated.
+        stays: the track stays where its last box is, up to `last`.
+    """
+    dense = bool(boxes) and _unmarked(boxes) and not stays
     for one, later in zip(boxes, [*boxes[1:], None], strict=True):
         if one.outside:
             continue
-        end = max(until + 1, one.raw.frame + 1) if later is None else later.raw.frame
+        if later is not None and dense and later.raw.frame - one.raw.frame > step:
+            later = None  # a gap: the person is gone in between
+            end = one.raw.frame + step
+        elif later is None:
+            end = last + 1 if stays else max(min(one.raw.frame + step, last + 1), one.raw.frame + 1)
+        else:
+            end = later.raw.frame
         for frame in range(one.raw.frame, end):
             share = 0.0 if later is None else (frame - one.raw.frame) / (end - one.raw.frame)
             target = one.raw.box if later is None else later.raw.box

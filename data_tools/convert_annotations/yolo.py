@@ -12,6 +12,7 @@ Only frames that have a file count as annotated; an empty file says that nobody 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from evaluation.errors import InputError
 _NAME_FILES = ("data.yaml", "obj.names", "classes.txt", "names.txt")
 # Folders that tools put between a video's own folder and its text files.
 _BETWEEN = {"labels", "train", "val", "valid", "test", "obj_train_data", "obj_valid_data", "obj_test_data"}
+_SUBSET_DATA = re.compile(r"obj_.*_data")
 _NO_FRAME = {"classes", "names", "train", "val", "valid", "test"}
 
 
@@ -44,6 +46,7 @@ def read_yolo(sources: Sequence[Path], *, first_frame: int | None, clip: bool) -
     looked_at: dict[str, list[int]] = {}
     boxes: dict[str, list[RawBox]] = {}
     homes: dict[str, str] = {}
+    confident = _has_confidences(files)
     for path in files:
         video, frame = _video_and_frame(path, first_frame)
         home = homes.setdefault(video, str(path.parent))
@@ -52,7 +55,7 @@ def read_yolo(sources: Sequence[Path], *, first_frame: int | None, clip: bool) -
         if path.parent not in names:
             names[path.parent] = _names(path, sources)
         looked_at.setdefault(video, []).append(frame)
-        boxes.setdefault(video, []).extend(_boxes(path, frame, names[path.parent]))
+        boxes.setdefault(video, []).extend(_boxes(path, frame, names[path.parent], confident=path.parent in confident))
     return [
         annotated_video(video, homes[video], None, np.array(frames, dtype=np.int64), boxes[video], clip=clip)
         for video, frames in looked_at.items()
@@ -77,12 +80,34 @@ def _video_and_frame(path: Path, first_frame: int | None) -> tuple[str, int]:
     first = first_frame if first_frame is not None else int(bool(video))
     if not video:
         folder = path.resolve().parent
-        while folder.name in _BETWEEN:
+        while _lies_between(folder):
             folder = folder.parent
         video = folder.name
     if number < first:
         raise InputError(f"{path}: is frame {number}, but frames count from {first}; pass --first-frame {number}")
     return video, number - first
+
+
+def _lies_between(folder: Path) -> bool:
+    """Whether a folder is a subset's or a tool's, not a video's: subsets may be called anything, in capitals, too."""
+    name = folder.name.lower()
+    if name in _BETWEEN or _SUBSET_DATA.fullmatch(name):
+        return True
+    home = folder.parent.parent
+    return folder.parent.name.lower() == "labels" and (
+        (home / f"{folder.name}.txt").is_file() or folder.name in _subsets(home / "data.yaml")
+    )
+
+
+def _subsets(path: Path) -> frozenset[str]:
+    """The subsets that CVAT's data.yaml lists, as `<subset>: <subset>.txt`."""
+    if not path.is_file():
+        return frozenset()
+    try:
+        content = yaml.safe_load(_text(path))
+    except yaml.YAMLError:
+        return frozenset()
+    return frozenset(map(str, content)) if isinstance(content, dict) else frozenset()
 
 
 def _names(path: Path, sources: Sequence[Path]) -> tuple[str, ...]:
@@ -127,15 +152,20 @@ def _read_names(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _boxes(path: Path, frame: int, names: Sequence[str]) -> list[RawBox]:
+def _has_confidences(files: Sequence[Path]) -> frozenset[Path]:
+    """The folders in which a box with a track has seven columns; six are then a box whose track is not known."""
+    return frozenset(path.parent for path in files if any(len(line.split()) == 7 for line in _text(path).splitlines()))
+
+
+def _boxes(path: Path, frame: int, names: Sequence[str], *, confident: bool) -> list[RawBox]:
     boxes = []
     for number, line in enumerate(_text(path).splitlines(), start=1):
         if line.strip():
-            boxes.append(_box(f"{path}, line {number}", line.split(), frame, names))
+            boxes.append(_box(f"{path}, line {number}", line.split(), frame, names, confident=confident))
     return boxes
 
 
-def _box(where: str, words: Sequence[str], frame: int, names: Sequence[str]) -> RawBox:
+def _box(where: str, words: Sequence[str], frame: int, names: Sequence[str], *, confident: bool) -> RawBox:
     layout = "expected class cx cy width height [confidence] [track], coordinates as fractions of the frame"
     try:
         label, rest = int(words[0]), [float(word) for word in words[5:]]
@@ -144,6 +174,8 @@ def _box(where: str, words: Sequence[str], frame: int, names: Sequence[str]) -> 
         raise InputError(f"{where}: is no box; {layout}") from None
     if len(rest) > 2:
         raise InputError(f"{where}: has {len(words)} columns (a polygon, key points?); {layout}")
+    if len(rest) == 1 and confident and 0 <= rest[0] <= 1:
+        rest = []  # a confidence alone: the tracker does not know the person yet
     if rest and not rest[-1].is_integer():
         raise InputError(f"{where}: its last column, {words[-1]}, is no track; track persons (yolo track, not predict)")
     if max(cx, cy, width, height) > 2:
