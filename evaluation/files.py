@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import pickle
+import re
+import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from evaluation.errors import InputError
 
+_COMPRESSED = {".bz2", ".xz", ".zst", ".zip", ".tar", ".7z", ".lz4"}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -57,6 +62,46 @@ def check_font(path: str | None) -> None:
         raise InputError(f"--font {path}: no such file, expected a TrueType or OpenType font")
 
 
+def local_file(path: str | os.PathLike[str]) -> Path:
+    """The path of a regular file on the disk, which reading cannot block and which nothing fetches.
+
+    Raises:
+        InputError: an address such as http://..., a pipe or a device. OSError: no such file, or a directory.
+    """
+    text = os.fspath(path)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+        raise InputError(f"{text}: is an address; expected a local file: download it first")
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), text)
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{text}: is a pipe or a device; expected a regular file")
+    return Path(path)
+
+
+@contextmanager
+def open_table(path: str | os.PathLike[str]) -> Iterator[TextIO]:
+    """Open a text file in UTF-8, or one compressed by gzip (.gz), for reading rows.
+
+    Raises:
+        InputError: an address, a pipe or device, another kind of compression, or a damaged archive (while it is
+            read, too). OSError: no such file.
+    """
+    file = local_file(path)
+    suffix = file.suffix.lower()
+    if suffix in _COMPRESSED:
+        raise InputError(f"{file}: is compressed as {suffix}; expected plain text or .gz: decompress it first")
+    try:
+        with (
+            gzip.open(file, "rt", newline="", encoding="utf-8")
+            if suffix == ".gz"
+            else file.open(newline="", encoding="utf-8") as stream
+        ):
+            yield stream
+    except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
+        raise InputError(f"{file}: is damaged or not compressed by gzip ({fault}); download it again") from None
+
+
 def read_text(path: str | os.PathLike[str]) -> str:
     """What a text file holds, every line's end as a line feed, without the mark that Windows' programs begin with.
 
@@ -64,7 +109,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
         InputError: it is not written in UTF-8. OSError: it cannot be read.
     """
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        return local_file(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(
             f"{os.fspath(path)}: not a text file in UTF-8; if it is an archive, give what is in it, "

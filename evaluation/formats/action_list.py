@@ -6,13 +6,15 @@ import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from evaluation.errors import InputError
-from evaluation.files import atomic_path
+from evaluation.files import atomic_path, read_text
 
 # An opening or closing brace, or a field with its value; comments and unknown fields match nothing.
 _TOKEN = re.compile(r"""(?:item|label)\s*\{|\}|(\w+)\s*:\s*("[^"]*"|'[^']*'|[^\s{}]+)|\#.*""")
+
+LARGEST_ID = 1_000_000
+"""Ids index the columns of tables; a larger one is a slip, and its table would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ def read_action_list(path: str | os.PathLike[str]) -> ActionList:
     """Read an action list (.pbtxt), either layout.
 
     Raises:
-        InputError: an entry without name or id, an id that is no positive integer or comes twice, or no
-            entry at all. OSError: the file cannot be read.
+        InputError: an entry without name or id or end, an id that is not a positive integer up to `LARGEST_ID`, a
+            duplicate id, or an empty list. OSError: the file cannot be read.
     """
     ids: list[int] = []
     names: list[str] = []
@@ -75,15 +77,19 @@ def read_action_list(path: str | os.PathLike[str]) -> ActionList:
             if text == "}":
                 label, name, kind = _entry(fields, where)
                 if label in ids:
-                    raise InputError(f"{where}: id {label} stands twice in this action list; expected each id once")
+                    raise InputError(f"{where}: duplicate id {label}; ids must be unique")
                 ids.append(label)
                 names.append(name)
                 types.append(kind)
                 fields = None
             elif text.endswith("{"):
+                if fields is not None:
+                    raise InputError(f'{where}: the action before is not closed; expected "}}" before the next one')
                 fields = {}
             elif fields is not None and token.group(1):
                 fields[token.group(1)] = token.group(2).strip("\"'")
+    if fields is not None:
+        raise InputError(f'{path}: the last action is not closed; expected "}}" at its end (is the file cut off?)')
     if not ids:
         raise InputError(
             f'{path}: no actions found; expected entries like item {{ name: "stand" id: 12 }} (an AVA .pbtxt file)'
@@ -102,10 +108,7 @@ def write_action_list(path: str | os.PathLike[str], actions: ActionList) -> None
 
 
 def _lines(path: str | os.PathLike[str]) -> list[str]:
-    try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file; expected an action list (.pbtxt)") from None
+    return read_text(path).splitlines()
 
 
 def _entry(fields: dict[str, str] | None, where: str) -> tuple[int, str, str | None]:
@@ -118,4 +121,6 @@ def _entry(fields: dict[str, str] | None, where: str) -> tuple[int, str, str | N
         raise InputError(f"{where}: the action that ends here has no {missing}; expected a name and an id each")
     if not text.isdecimal() or int(text) < 1:
         raise InputError(f"{where}: id {text} is not a positive integer")
+    if len(text) > 9 or int(text) > LARGEST_ID:
+        raise InputError(f"{where}: id {text} is too large; expected at most {LARGEST_ID:,}")
     return int(text), fields["name"], fields.get("label_type")

@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import pandas as pd
 
 from evaluation.boxes import BoolArray
 from evaluation.errors import InputError
+from evaluation.files import open_table
 from evaluation.records import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -97,10 +98,12 @@ def read_columns(path: str | os.PathLike[str], check: RowCheck) -> CsvColumns:
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # all that pandas says of too many columns
         try:
-            with _open(path) as chunks:
+            with open_table(path) as file, _open(file) as chunks:
                 parts.extend(_checked(chunk, categories) for chunk in chunks)
         except pd.errors.EmptyDataError:
             pass
+        except InputError:
+            raise
         except (ValueError, pd.errors.ParserWarning) as fault:  # parser, decoding and conversion errors are ValueErrors
             raise first_fault(path, check, str(fault)) from None
     boxes = np.empty((4, sum(len(part.moment) for part in parts)), dtype=np.float64)
@@ -126,11 +129,11 @@ def _keep_freed_memory() -> None:
     np.empty(31 << 20, dtype=np.uint8)
 
 
-def _open(path: str | os.PathLike[str]) -> TextFileReader:
+def _open(file: TextIO) -> TextFileReader:
     # Not "category": pandas 3.1 makes numbers of categories that look like numbers, so that 0001 becomes 1.
     types: dict[Any, Any] = {"video": "object", **dict.fromkeys(_NUMBERS, "float64")}
     return pd.read_csv(
-        path,
+        file,
         header=None,
         names=_NAMES,
         index_col=False,
@@ -160,8 +163,10 @@ def _checked(chunk: pd.DataFrame, categories: dict[str, int]) -> _Chunk:
         raise _FaultyRowsError("a box is incomplete or in pixels")
     absent = np.isnan(labels)
     known = np.where(absent, -1, labels) if absent.any() else labels
+    if not (known.min(initial=0) >= -1 and known.max(initial=0) <= _LARGEST_LABEL):
+        raise _FaultyRowsError("a label is not an id")
     ids = known.astype(np.int64)
-    if np.any(ids != known) or ids.min(initial=0) < -1 or ids.max(initial=0) > _LARGEST_LABEL:
+    if np.any(ids != known):
         raise _FaultyRowsError("a label is not an id")
     names = [categories.setdefault(name, len(categories)) for name in videos]
     return _Chunk(np.array(names, dtype=np.int32)[codes], moments_of(seconds), box, ids, last, empty)
@@ -176,12 +181,14 @@ def first_fault(path: str | os.PathLike[str], check: RowCheck, otherwise: str) -
         otherwise: what to say if no line is at fault.
     """
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open_table(path) as file:
             reader = csv.reader(file)
             for row in reader:
                 if row and (complaint := check(row)):
                     return InputError(f"{path}, line {reader.line_num}: {complaint}{_separator_hint(row)}")
-    except (UnicodeDecodeError, csv.Error):
+    except csv.Error as fault:
+        return InputError(f"{path}, line {reader.line_num}: {fault}; expected comma-separated rows")
+    except UnicodeDecodeError:
         return InputError(f"{path}: not a text file; expected comma-separated rows")
     return InputError(f"{path}: {otherwise}")
 
@@ -199,8 +206,10 @@ def check_key(row: list[str]) -> str | None:
     if row[0] == "":
         return "no video name in column 1"
     if not is_time(row[1]):
-        header = " (a header line? AVA files have none: delete it)" if row[1].strip().isidentifier() else ""
-        return f'time "{row[1]}" in column 2 is not a number of seconds{header}'
+        word = row[1].strip().isidentifier() and row[1].strip().lower() not in ("nan", "inf", "infinity")
+        header = " (a header line? AVA files have none: delete it)" if word else ""
+        shown = row[1] if len(row[1]) <= 40 else f"{row[1][:40]}..."
+        return f'time "{shown}" in column 2 is not a number of seconds{header}'
     return None
 
 
@@ -215,13 +224,16 @@ def check_box_and_label(row: list[str]) -> str | None:
                 f"{name} = {text} in column {column + 1} looks like pixels; expected unit boxes, fractions of the "
                 "frame (divide x by its width and y by its height)"
             )
-    if not re.fullmatch(r"\s*\+?\d+(\.0*)?\s*", row[6]):
-        return f'label "{row[6]}" in column 7 is not an action id; expected a non-negative integer'
+    if not re.fullmatch(r"\s*\+?[0-9]+(\.0*)?\s*", row[6]) or float(row[6]) > _LARGEST_LABEL:
+        shown = row[6] if len(row[6]) <= 40 else f"{row[6][:40]}..."
+        return f'label "{shown}" in column 7 is not an action id; expected an integer from 0 to {_LARGEST_LABEL}'
     return None
 
 
 def is_finite(text: str) -> bool:
-    """Whether `text` is a number that is neither infinite nor NaN."""
+    """Whether `text` is a number in ASCII digits that is neither infinite nor NaN."""
+    if not text.isascii() or "_" in text:  # float() takes 1_0 and Arabic digits; other readers of the file do not
+        return False
     try:
         return math.isfinite(float(text))
     except ValueError:
