@@ -29,6 +29,7 @@ from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.records import ActionDetections, FloatArray, FrameKey, IntArray, PersonBoxes
+from evaluation.video_names import composed
 
 
 class Looked(NamedTuple):
@@ -136,7 +137,7 @@ class VideoPipeline:
             InputError: the video cannot be read to its end.
         """
         index = video if isinstance(video, VideoIndex) else index_video(video)
-        name = Path(index.path).stem
+        name = composed(Path(index.path).stem)
         clips = self._clips(index)
         seen: list[PersonBoxes] = []  # of the whole video: some hundred bytes a moment
         waiting: list[Looked] = []

@@ -15,6 +15,7 @@ from evaluation.formats.action_list import ActionList
 from evaluation.formats.multisports import read_multisports, read_video_detections
 from evaluation.tube_set import TubeSet
 from evaluation.tube_truth import TubeTruth
+from evaluation.video_names import composed
 
 
 def draw_tubes(
@@ -64,8 +65,8 @@ def draw_tubes(
 
 def _name_of(index: VideoIndex, names: Sequence[str], source: str | Path) -> str:
     """What the tubes call this video: names end in that of the file, and may begin with folders."""
-    stem = Path(index.path).stem
-    fitting = sorted({name for name in names if name == stem or name.endswith(f"/{stem}")})
+    stem = composed(Path(index.path).stem)
+    fitting = sorted({name for name in names if f"/{composed(name)}".endswith(f"/{stem}")})
     if len(fitting) == 1:
         return fitting[0]
     if fitting:

@@ -18,6 +18,7 @@ from actiondet.video.sampling import IntArray
 from evaluation.errors import InputError
 from evaluation.formats.kinetics_table import is_kinetics_table, read_kinetics_table
 from evaluation.formats.video_list import VideoList, read_class_names, read_ucf101_split, read_video_list
+from evaluation.video_names import composed
 
 Part = Literal["train", "val"]
 
@@ -111,12 +112,13 @@ def _plain_name(name: str) -> str:
 def _find_by_stem(folder: Path, wanted: set[str], *, pictures: bool) -> dict[str, str]:
     """Paths below `folder`, without suffix, of the videos (or folders of pictures) called `wanted`."""
     found = {}
+    called = {composed(name): name for name in wanted}
     for parent, folders, files in os.walk(folder, followlinks=True):
-        names = folders if pictures else [Path(file).stem for file in files if is_video(file)]
-        for name in wanted.intersection(names):
-            found[name] = (Path(parent) / name).relative_to(folder).as_posix()
+        for there in folders if pictures else [Path(file).stem for file in files if is_video(file)]:
+            if composed(there) in called:
+                found[called[composed(there)]] = (Path(parent) / there).relative_to(folder).as_posix()
         if pictures:
-            folders[:] = [name for name in folders if name not in wanted]
+            folders[:] = [there for there in folders if composed(there) not in called]
     return found
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from actiondet.video import VideoReader
-from actiondet.video.names import is_video
+from actiondet.video.names import folder_below, is_video
 from evaluation.errors import InputError
+from evaluation.video_names import composed
 
 # Files that one worker holds open at once. Once the index is known, opening is cheap beside decoding, but the decoder
 # of a long HD video holds up to 200 MB.
@@ -71,7 +72,7 @@ def find_videos(folder: str | Path, names: Iterable[str], *, pictures: bool) -> 
     """Find the videos `names` in `folder`; those that are missing are absent from the result.
 
     A video file is known by its name without suffix, whatever its container; a name with slashes lies in a
-    subfolder. With `pictures`, a video is a folder of its name.
+    subfolder. With `pictures`, a video is a folder of its name. Composed and decomposed letters are the same.
 
     Raises:
         InputError: no such folder, or two files for one name.
@@ -81,19 +82,19 @@ def find_videos(folder: str | Path, names: Iterable[str], *, pictures: bool) -> 
         raise InputError(f"data.videos: {folder} is {'not a folder' if folder.exists() else 'no folder that exists'}")
     names = list(dict.fromkeys(names))
     if pictures:
-        return {name: folder / name for name in names if (folder / name).is_dir()}
+        return {name: place for name in names if (place := folder_below(folder, name)).is_dir()}
     known: dict[str, Path] = {}
     for parent in dict.fromkeys(name.rpartition("/")[0] for name in names):
-        if (folder / parent).is_dir():
-            known.update(_files_by_name(folder, parent, set(names)))
-    return {name: known[name] for name in names if name in known}
+        if folder_below(folder, parent).is_dir():
+            known.update(_files_by_name(folder, parent, {composed(name) for name in names}))
+    return {name: known[composed(name)] for name in names if composed(name) in known}
 
 
 def _files_by_name(folder: Path, parent: str, wanted: set[str]) -> dict[str, Path]:
-    """The video files in one subfolder that `wanted` asks for."""
+    """The video files in one subfolder that `wanted`, composed names, asks for."""
     found: dict[str, Path] = {}
-    for path in sorted((folder / parent).iterdir()):
-        name = f"{parent}/{path.stem}" if parent else path.stem
+    for path in sorted(folder_below(folder, parent).iterdir()):
+        name = composed(f"{parent}/{path.stem}" if parent else path.stem)
         if not is_video(path) or name not in wanted:
             continue
         if name in found:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from actiondet.video.names import is_video
 from evaluation.errors import InputError
+from evaluation.video_names import composed
 
 Form = Literal["ava", "pyslowfast", "multisports", "mmaction2"]
 """A dialect of box files: AVA's dense proposals, PySlowFast's CSV, MultiSports' pickle as its authors or as MMAction2
@@ -23,7 +24,8 @@ class SearchedVideo:
     """A video to search.
 
     Attributes:
-        name: path below the folder of videos, without suffix; with slashes, if it lies in a subfolder.
+        name: path below the folder of videos, without suffix, in composed Unicode; with slashes, if it lies in a
+            subfolder.
         written: what the file of boxes calls it.
         path: the file.
     """
@@ -81,6 +83,7 @@ def _paths(source: Path, root: Path | None) -> Sequence[Path]:
 def _named(path: Path, below: Path | None, form: Form) -> SearchedVideo:
     inside = path.with_suffix("")
     name = inside.relative_to(below).as_posix() if below is not None and inside.is_relative_to(below) else inside.name
+    name = composed(name)
     # MultiSports' authors leave the sport's folder out.
-    written = {"multisports": inside.name, "mmaction2": f"{name}.mp4"}.get(form, name)
+    written = {"multisports": composed(inside.name), "mmaction2": f"{name}.mp4"}.get(form, name)
     return SearchedVideo(name, written, path)

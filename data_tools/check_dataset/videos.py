@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from actiondet.config.schema import FrameFolderConfig
 from actiondet.video import FrameFolder, VideoReader, open_video
-from actiondet.video.names import is_video, without_suffix
+from actiondet.video.names import folder_below, is_video, without_suffix
 from data_tools.check_dataset.findings import Report, some
+from evaluation.video_names import composed
 
 _PIECE = 1 << 18
 _SIDE = 16
@@ -56,16 +57,17 @@ def find_files(folder: str, names: Sequence[str], *, pictures: bool, report: Rep
     """
     home = Path(folder)
     if pictures:
-        return {name: home / name for name in names if (home / name).is_dir()}
+        return {name: place for name in names if (place := folder_below(home, name)).is_dir()}
     files: dict[str, list[Path]] = {}
     for parent in sorted({name.rpartition("/")[0] for name in names}):
-        for path in sorted((home / parent).iterdir()) if (home / parent).is_dir() else ():
+        place = folder_below(home, parent)
+        for path in sorted(place.iterdir()) if place.is_dir() else ():
             if is_video(path):
-                files.setdefault(f"{parent}/{path.stem}" if parent else path.stem, []).append(path)
-    twice = [name for name in names if len(files.get(name, ())) > 1]
+                files.setdefault(composed(f"{parent}/{path.stem}" if parent else path.stem), []).append(path)
+    twice = [name for name in names if len(files.get(composed(name), ())) > 1]
     if twice:
         report.error("video-ambiguous", folder, f"two files are called {some(twice)}", "keep one of them")
-    return {name: files[name][0] for name in names if name in files}
+    return {name: files[composed(name)][0] for name in names if composed(name) in files}
 
 
 def spread(paths: Mapping[str, Path], most: int | None) -> dict[str, Path]:

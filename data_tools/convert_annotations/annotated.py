@@ -9,6 +9,7 @@ import numpy as np
 
 from evaluation.errors import InputError
 from evaluation.records import FloatArray, IntArray
+from evaluation.video_names import composed
 
 AttributeValue = bool | float | str | tuple[str, ...]
 
@@ -34,7 +35,7 @@ class AnnotatedVideo:
     """The annotations of one video: N boxes.
 
     Attributes:
-        name: of the video file, without folder and suffix.
+        name: of the video file, without folder and suffix, in composed Unicode.
         source: the annotation file, for messages.
         size: (width, height) in pixels of the pictures that were annotated; None where nobody wrote it down.
         annotated: rising numbers (from 0) of the frames that were looked at, with and without boxes.
@@ -91,7 +92,7 @@ def annotated_video(
     kept = np.flatnonzero((boxes[:, :2] < boxes[:, 2:]).all(axis=1))
     said: dict[Remark, Remark] = {}  # millions of boxes say the same few things
     return AnnotatedVideo(
-        name=name,
+        name=composed(name),
         source=source,
         size=size,
         annotated=np.unique(annotated).astype(np.int64),

@@ -12,6 +12,7 @@ from actiondet.video.names import is_video
 from data_tools.convert_annotations.annotated import AnnotatedVideo
 from evaluation.errors import InputError
 from evaluation.records import IntArray
+from evaluation.video_names import composed
 
 # A copy of other size shows the same picture if its shape is the same but for rounding to whole (even) pixels.
 _SAME_SHAPE = 0.02
@@ -51,19 +52,19 @@ def find_clips(videos: Sequence[AnnotatedVideo], folder: Path | None, fps: float
 
 
 def video_files(folder: Path) -> dict[str, list[Path]]:
-    """The video files of a folder by their names without suffix."""
+    """The video files of a folder by their names without suffix, in composed Unicode."""
     if not folder.is_dir():
         raise InputError(f"--videos {folder}: is no folder; expected the folder of the video files")
     files: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if is_video(path):
-            files.setdefault(path.stem, []).append(path)
+            files.setdefault(composed(path.stem), []).append(path)
     return files
 
 
 def file_of(name: str, folder: Path, files: dict[str, list[Path]], said_by: str) -> Path:
     """The one file of a video."""
-    mine = files.get(name, [])
+    mine = files.get(composed(name), [])
     if len(mine) != 1:
         there = ", ".join(sorted(files)[:5]) or "no video"
         what = f"{len(mine)} files" if mine else "no file"

@@ -15,6 +15,7 @@ from evaluation.formats.action_list import ActionList, write_action_list
 from evaluation.formats.ava import write_ava_csv, write_excluded
 from evaluation.formats.person_boxes import write_proposals
 from evaluation.records import FrameKey, PersonBoxes, TruthRows
+from evaluation.video_names import composed
 
 # So many divisions are tried for one in which every action occurs in both parts.
 _DRAWS = 300
@@ -37,10 +38,10 @@ def split_videos(
     """
     names = [video.video for video in videos]
     if val_videos is not None:
-        unknown = sorted(set(val_videos) - set(names))
+        chosen = {composed(name) for name in val_videos}
+        unknown = sorted(chosen - set(names))
         if unknown:
             raise InputError(f"--val-videos: '{unknown[0]}' is not annotated; there are {', '.join(names)}")
-        chosen = set(val_videos)
         if not chosen or len(chosen) == len(names):
             part = "training" if chosen else "validation"
             raise InputError(f"--val-videos leaves no video for {part}; expected some of {', '.join(names)}, not all")

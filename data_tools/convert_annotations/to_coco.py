@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from actiondet.video import VideoIndex, index_video, nearest_frames
-from actiondet.video.names import is_video
+from actiondet.video.names import folder_below, is_video
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.formats.ava import read_ava_csv, read_excluded
@@ -19,6 +19,7 @@ from evaluation.formats.csv_columns import time_of
 from evaluation.formats.multisports import read_multisports
 from evaluation.moments import MomentCodes, annotated_moments
 from evaluation.records import FloatArray, FrameKey, TruthRows
+from evaluation.video_names import composed
 
 # COCO's files of whole videos' frames would be huge with sixteen digits; this is a hundredth of a pixel.
 _DECIMALS = 2
@@ -137,10 +138,10 @@ def write_coco(path: Path, pictures: PictureSet) -> int:
 
 def _file_of(name: str, folder: Path, truth_path: Path) -> Path:
     """The file of a video; its name may hold folders."""
-    home = (folder / name).parent
-    stem = name.rpartition("/")[2]
+    parent, _, stem = name.rpartition("/")
+    home = folder_below(folder, parent)
     there = sorted(home.iterdir()) if home.is_dir() else []
-    mine = [path for path in there if path.stem == stem and is_video(path)]
+    mine = [path for path in there if composed(path.stem) == composed(stem) and is_video(path)]
     if len(mine) != 1:
         what = f"are {len(mine)} files" if mine else "is no file"
         raise InputError(f"{truth_path}: there {what} of the video '{name}' in {folder}; expected one {name}.mp4")

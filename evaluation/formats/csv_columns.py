@@ -19,6 +19,7 @@ from evaluation.boxes import BoolArray
 from evaluation.errors import InputError
 from evaluation.files import open_table
 from evaluation.records import FloatArray, IntArray
+from evaluation.video_names import composed
 
 if TYPE_CHECKING:
     from pandas.io.parsers import TextFileReader
@@ -49,7 +50,7 @@ class CsvColumns:
     """The columns of an AVA-style file.
 
     Attributes:
-        video: (N,) names.
+        video: (N,) names, in composed Unicode, whatever form the file has.
         moment: (N,) microseconds.
         boxes: (N, 4) float64 unit boxes, column by column in memory; NaN in rows without a box.
         labels: (N,) int64, -1 where column 7 is missing.
@@ -168,7 +169,7 @@ def _checked(chunk: pd.DataFrame, categories: dict[str, int]) -> _Chunk:
     ids = known.astype(np.int64)
     if np.any(ids != known):
         raise _FaultyRowsError("a label is not an id")
-    names = [categories.setdefault(name, len(categories)) for name in videos]
+    names = [categories.setdefault(composed(name), len(categories)) for name in videos]
     return _Chunk(np.array(names, dtype=np.int32)[codes], moments_of(seconds), box, ids, last, empty)
 
 

@@ -15,6 +15,7 @@ from evaluation.errors import InputError
 from evaluation.files import atomic_path, load_pickle
 from evaluation.formats import csv_columns as columns
 from evaluation.records import FloatArray, FrameKey, PersonBoxes
+from evaluation.video_names import composed
 
 
 def read_proposals(path: str | os.PathLike[str]) -> dict[FrameKey, PersonBoxes]:
@@ -119,7 +120,7 @@ def _frame_keys(path: str | os.PathLike[str], texts: Iterable[object]) -> dict[F
         moment = moments[time]
         if not video or moment is None:
             raise InputError(f'{path}: key {text!r} is not "video,seconds" such as "1j20qq1JyX4,0902"')
-        key = FrameKey(video, moment)
+        key = FrameKey(composed(video), moment)
         if key in keys:
             raise InputError(f"{path}: key {text!r} names a moment that is already there; expected each moment once")
         keys[key] = None

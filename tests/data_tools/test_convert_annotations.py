@@ -6,9 +6,11 @@ import json
 import re
 import subprocess
 import sys
+import unicodedata
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -340,6 +342,18 @@ def test_confidence_may_stand_before_the_track(tmp_path: Path) -> None:
     (folder / "a_1.txt").write_text("0 0.5 0.5 0.2 0.2 0.93 12\n")
     video = read_yolo([folder], first_frame=None, clip=False)[0]
     assert (video.name, video.frames.tolist(), video.tracks.tolist()) == ("a", [0], [12])
+
+
+@pytest.mark.parametrize(("said", "there"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_letters_that_macos_has_decomposed_are_the_same_name(
+    clips: Path, run: Callable[..., Path], said: Literal["NFC", "NFD"], there: Literal["NFC", "NFD"]
+) -> None:
+    name = "prüfung"
+    (clips.parent / "videos" / "a.mp4").rename(clips.parent / "videos" / f"{unicodedata.normalize(there, name)}.mp4")
+    source = f"{unicodedata.normalize(said, name)}.mp4"
+    (clips / "a.xml").write_text(cvat_xml([WAVER], source=source), encoding="utf-8")
+    truth = read_ava_csv(run(clips, "cvat", "--val-videos", unicodedata.normalize(there, name)) / "ava_val.csv")
+    assert set(truth.video.categories) == {unicodedata.normalize("NFC", name)}
 
 
 def test_no_videos_are_needed_where_the_rate_is_given(clips: Path, run: Callable[..., Path]) -> None:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import pickle
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from actiondet.data.sources import Videos, find_videos, missing_videos
 from evaluation.errors import InputError
+
+Form = Literal["NFC", "NFD"]
 
 
 class FakeReader:
@@ -109,3 +113,21 @@ def test_videos_can_be_pickled() -> None:
     pool = videos()
     pool.reader("a")
     assert pickle.loads(pickle.dumps(pool)).reader("b").path == Path("b")
+
+
+@pytest.mark.parametrize("pictures", [False, True], ids=["files", "folders of pictures"])
+@pytest.mark.parametrize(("wanted", "there"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_composed_and_decomposed_letters_are_the_same_name(
+    tmp_path: Path, wanted: Form, there: Form, pictures: bool
+) -> None:
+    folder = unicodedata.normalize(there, "übung/prüfung")
+    touch(tmp_path, f"{folder}/1.jpg" if pictures else f"{folder}.mp4", "other.mp4")
+    name = unicodedata.normalize(wanted, "übung/prüfung")
+    found = find_videos(tmp_path, [name], pictures=pictures)
+    assert found == {name: tmp_path / (folder if pictures else f"{folder}.mp4")}
+
+
+def test_two_files_whose_names_look_the_same_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, *(unicodedata.normalize(form, "prüfung.mp4") for form in ("NFC", "NFD")))
+    with pytest.raises(InputError, match="is there twice"):
+        find_videos(tmp_path, ["prüfung"], pictures=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -348,3 +349,11 @@ def test_two_videos_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text(f"{tmp_path}/x/v.mp4\n{tmp_path}/y/v.mp4\n")
     with pytest.raises(InputError, match=r"would both be called 'v'; .*--root"):
         choose_videos(tmp_path / "list.txt", form="ava")
+
+
+@pytest.mark.parametrize("form", ["ava", "multisports", "mmaction2"])
+def test_names_that_macos_has_decomposed_are_written_composed(tmp_path: Path, form: Form) -> None:
+    (tmp_path / unicodedata.normalize("NFD", "prüfung.mp4")).touch()
+    (video,) = choose_videos(tmp_path, form=form)
+    assert video.written.removesuffix(".mp4") == unicodedata.normalize("NFC", "prüfung")
+    assert video.path.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +110,9 @@ def test_a_faulty_csv_row_is_named_with_its_line(tmp_path: Path, line: str, mess
 def test_a_directory_is_no_pickle(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a directory, not a pickle file"):
         read_proposals(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["persons.pkl", "persons.csv"])
+def test_names_that_macos_has_decomposed_are_read_composed(tmp_path: Path, name: str) -> None:
+    write_proposals(tmp_path / name, persons(unicodedata.normalize("NFD", "prüfung")))
+    assert FrameKey(unicodedata.normalize("NFC", "prüfung"), 902_000_000) in read_proposals(tmp_path / name)
