@@ -28,7 +28,7 @@ from actiondet.video import VideoIndex, clip_frames, index_video
 from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
-from evaluation.records import ActionDetections, FloatArray, FrameKey, IntArray, PersonBoxes
+from evaluation.records import ActionDetections, FloatArray, FrameKey, IntArray, PersonBoxes, check_finite
 from evaluation.video_names import composed
 
 
@@ -191,6 +191,7 @@ class VideoPipeline:
         on_device = [torch.from_numpy(each).to(self._device) for each in boxes]
         logits = self._detector(self._detector.normalize(clips.to(self._device)), on_device)
         scores = activate(logits, multi_label=self._config.model.multi_label).cpu()
+        check_finite(scores.numpy())
         parts: tuple[Tensor, ...] = torch.split(scores, [len(moment.persons) for moment in moments])
         return parts
 

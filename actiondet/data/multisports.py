@@ -21,6 +21,7 @@ from actiondet.data.transforms import TestTransform, TrainTransform
 from actiondet.data.window import ClipWindow
 from actiondet.video import index_video, open_video
 from evaluation.errors import InputError
+from evaluation.formats.act_tubes import check_tubes
 from evaluation.formats.action_list import ActionList
 from evaluation.formats.frame_tables import FramePersons, read_frame_persons, read_tube_csv
 from evaluation.formats.multisports import read_multisports
@@ -216,6 +217,7 @@ def read_part_truth(data: MultiSportsConfig, split: Literal["train", "val"], *, 
     if Path(path).suffix == ".csv":
         return read_tube_csv(path, labels=num_actions)
     truth = read_multisports(path)
+    check_tubes(truth, path)
     if len(truth.labels) != num_actions:
         raise InputError(
             f"model.num_actions is {num_actions}, but {path} has {len(truth.labels)} labels; "

@@ -23,7 +23,7 @@ from actiondet.video import open_video
 from actiondet.video_lists import list_videos
 from evaluation.errors import InputError
 from evaluation.formats.video_list import read_class_names
-from evaluation.records import FloatArray
+from evaluation.records import FloatArray, check_finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class VideoRecognizer:
         """(C,) scores of a video: the mean of its views' probabilities (or their softmax, where logits are averaged).
 
         Raises:
-            InputError: the file cannot be read or is no video.
+            InputError: the file cannot be read or is not a video, or the scores are not finite.
         """
         average: Literal["softmax", "logits"] = "logits" if self.config.test.average == "logits" else "softmax"
         transform = test_transform(self.config, self.protocol)
@@ -62,6 +62,7 @@ class VideoRecognizer:
                 scores.append(view_scores(self.network(self.network.normalize(clips)), average))
         mean = torch.cat(scores).mean(dim=0)
         found: FloatArray = (mean.softmax(dim=0) if average == "logits" else mean).cpu().numpy().astype(np.float64)
+        check_finite(found)
         return found
 
 

@@ -25,6 +25,7 @@ from evaluation.tube_truth import TubeTruth
 
 _KEYS = ("labels", "test_videos", "nframes", "resolution", "gttubes")
 _UCF24_SIZE = (240, 320)
+_MOST = 1_000_000_000
 
 
 def read_act_tubes(path: str | os.PathLike[str], *, split: int = 1, unscored: Sequence[str] = ()) -> TubeTruth:
@@ -42,7 +43,10 @@ def read_act_tubes(path: str | os.PathLike[str], *, split: int = 1, unscored: Se
     if not isinstance(truth, dict) or (missing := [key for key in _KEYS if key not in truth]):
         have = f"a dictionary without {', '.join(missing)}" if isinstance(truth, dict) else f"a {type(truth).__name__}"
         raise InputError(f"{path}: expected a dictionary with the keys {', '.join(_KEYS)}, found {have}")
-    labels = tuple(str(name) for name in truth["labels"])
+    labels = _names(truth["labels"], "labels", path)
+    for key in ("nframes", "resolution"):
+        if not isinstance(truth[key], dict):
+            raise InputError(f"{path}: {key} is a {type(truth[key]).__name__}; expected {{video: ...}}")
     test_videos = _split_of(truth["test_videos"], split, "test_videos", path)
     train_videos = _split_of(truth["train_videos"], split, "train_videos", path) if "train_videos" in truth else ()
     tubes = tube_set(_truth_entries(truth["gttubes"], len(labels), path), scored=False, path=path)
@@ -50,13 +54,8 @@ def read_act_tubes(path: str | os.PathLike[str], *, split: int = 1, unscored: Se
         for key in ("gttubes", "nframes", "resolution"):
             if video not in truth[key]:
                 raise InputError(f"{path}: {key} has no entry for video {video}, which split {split} lists")
-    try:
-        counts = {str(video): int(count) for video, count in truth["nframes"].items()}
-        sizes = {str(video): (int(size[0]), int(size[1])) for video, size in truth["resolution"].items()}
-    except (TypeError, ValueError, IndexError) as fault:
-        raise InputError(
-            f"{path}: nframes must be {{video: number}} and resolution {{video: (height, width)}} ({fault})"
-        ) from None
+    counts = {str(video): _count(count, video, path) for video, count in truth["nframes"].items()}
+    sizes = {str(video): _size(size, video, path) for video, size in truth["resolution"].items()}
     return TubeTruth(
         labels=labels,
         unscored=frozenset(place for place, name in enumerate(labels) if name in unscored),
@@ -66,6 +65,34 @@ def read_act_tubes(path: str | os.PathLike[str], *, split: int = 1, unscored: Se
         sizes=sizes,
         tubes=tubes,
     )
+
+
+def check_tubes(truth: TubeTruth, path: str | os.PathLike[str]) -> None:
+    """Refuse truth that cannot be meant, before it is trained on or scored against.
+
+    Readers accept it, so that a checker can list every fault.
+
+    Raises:
+        InputError: inverted boxes, frames before the first or after the last of their video.
+    """
+    tubes = truth.tubes
+    tube_of = np.repeat(np.arange(len(tubes.labels)), np.diff(tubes.offsets))
+    inverted = (tubes.boxes[:, 2] < tubes.boxes[:, 0]) | (tubes.boxes[:, 3] < tubes.boxes[:, 1])
+    lengths = np.array([truth.frame_counts.get(name, _MOST) for name in tubes.videos], dtype=np.int64)[tubes.video]
+    faults = (
+        (inverted, "is inverted (x1 > x2 or y1 > y2; is it x, y, width, height?)"),
+        (tubes.moments < 1, "is of a frame below 1; frames count from 1"),
+        (tubes.moments > lengths[tube_of], "is of a frame beyond the last of its video"),
+    )
+    for wrong, what in faults:
+        if (rows := np.flatnonzero(wrong)).size:
+            row = int(rows[0])
+            video = tubes.videos[tubes.video[tube_of[row]]]
+            box = ", ".join(f"{side:g}" for side in tubes.boxes[row])
+            raise InputError(
+                f"{path}: {len(rows)} of {len(wrong)} boxes cannot be meant; the first, ({box}) of frame "
+                f"{tubes.moments[row]} in video {video}, {what}"
+            )
 
 
 def read_corrected_ucf24(path: str | os.PathLike[str], *, test_list: str | os.PathLike[str]) -> TubeTruth:
@@ -87,8 +114,10 @@ def read_corrected_ucf24(path: str | os.PathLike[str], *, test_list: str | os.Pa
         raise InputError(f'{path}: expected {{video: {{"annotations": [...], "numf": ...}}}} as in pyannot.pkl')
     try:
         entries = list(_ucf24_entries(videos, path))
-        counts = {str(video): int(record["numf"]) for video, record in videos.items()}
-    except (KeyError, TypeError) as fault:
+        counts = {str(video): _count(record["numf"], video, path) for video, record in videos.items()}
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as fault:
         raise InputError(
             f"{path}: every video needs numf, and every annotation label, sf, ef and boxes, as in pyannot.pkl "
             f"({type(fault).__name__}: {fault})"
@@ -109,6 +138,37 @@ def read_corrected_ucf24(path: str | os.PathLike[str], *, test_list: str | os.Pa
         sizes={str(video): _UCF24_SIZE for video in videos},
         tubes=tube_set(entries, scored=False, path=path),
     )
+
+
+def _names(names: Any, what: str, path: str | os.PathLike[str]) -> tuple[str, ...]:
+    if not isinstance(names, (list, tuple, np.ndarray)) or not all(isinstance(name, (str, np.str_)) for name in names):
+        raise InputError(f"{path}: {what} must be a list of names, found {_shown(names)}")
+    return tuple(map(str, names))
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _count(count: Any, video: object, path: str | os.PathLike[str]) -> int:
+    """A number of frames."""
+    number = count.item() if isinstance(count, np.ndarray | np.generic) and count.size == 1 else count
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 1 <= number <= _MOST or number % 1:
+        raise InputError(f"{path}: video {video} has {_shown(count)} frames; expected a whole number from 1")
+    return int(number)
+
+
+def _size(size: Any, video: object, path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Height and width."""
+    sides = size.tolist() if isinstance(size, np.ndarray) else size
+    if (
+        not isinstance(sides, (list, tuple))
+        or len(sides) < 2
+        or not all(isinstance(side, (int, float, np.number)) and 1 <= side <= _MOST for side in sides[:2])
+    ):
+        raise InputError(f"{path}: video {video} has the resolution {_shown(size)}; expected (height, width) in pixels")
+    return int(sides[0]), int(sides[1])
 
 
 def _truth_entries(gttubes: Any, labels: int, path: str | os.PathLike[str]) -> Iterator[Entry]:
@@ -150,7 +210,7 @@ def _split_of(splits: Any, split: int, key: str, path: str | os.PathLike[str]) -
         raise InputError(f"{path}: {key} must be a list with one list of video names per split")
     if not 1 <= split <= len(splits):
         raise InputError(f"{path}: {key} has {len(splits)} splits, so there is no split {split}")
-    names = tuple(str(name) for name in splits[split - 1])
+    names = _names(splits[split - 1], f"{key} of split {split}", path)
     if len(set(names)) != len(names):
         twice = next(name for place, name in enumerate(names) if name in names[:place])
         raise InputError(f"{path}: {key} lists video {twice} twice")

@@ -17,7 +17,7 @@ import numpy as np
 from evaluation.errors import InputError
 from evaluation.files import atomic_path, load_pickle
 from evaluation.formats.act_tubes import read_act_tubes
-from evaluation.formats.tube_arrays import Entry, check_pixels, tube_set
+from evaluation.formats.tube_arrays import LARGEST_ID, Entry, check_pixels, label_id, tube_set
 from evaluation.tube_set import TubeSet
 from evaluation.tube_truth import FrameDetections, TubeTruth
 
@@ -68,21 +68,26 @@ def read_frame_detections(path: str | os.PathLike[str], truth: TubeTruth) -> Fra
         InputError: not (N, 8) numbers, a number that is not finite, a frame or label that is not whole, boxes
             that are not in pixels.
     """
-    rows = load_pickle(path)
+    content = load_pickle(path)
     layout = "expected an (N, 8) array: place of the video, frame, label, score, x1, y1, x2, y2"
     try:
-        table = np.asarray(rows)
+        table = _table(content)
         table = table.reshape(-1, 8) if table.size == 0 else table
     except ValueError:
         raise InputError(f"{path}: its rows differ in length; {layout}") from None
     if table.ndim != 2 or table.shape[1] != 8 or table.dtype.kind not in "fiu":
-        hint = "; this looks like video detections" if isinstance(rows, dict) else ""
+        hint = "; this looks like video detections" if isinstance(content, dict) else ""
         raise InputError(f"{path}: found {table.dtype} of shape {table.shape}; {layout}{hint}")
     if table.dtype != np.float32:
         table = table.astype(np.float64, copy=False)
     if not np.isfinite(table).all():
         row = int(np.flatnonzero(~np.isfinite(table).all(axis=1))[0])
         raise InputError(f"{path}: row {row} (of {len(table)}, from 0) has a number that is not finite")
+    if (rows := np.flatnonzero((np.abs(table[:, :3]) > LARGEST_ID).any(axis=1))).size:
+        row = int(rows[0])
+        raise InputError(
+            f"{path}: row {row}: video, frame or label exceed {LARGEST_ID}, found {table[row, :3].tolist()}"
+        )
     video, moments, labels = (table[:, column].astype(np.int64) for column in range(3))
     for column, whole in enumerate((video, moments, labels)):
         if not np.array_equal(whole, table[:, column]):
@@ -93,6 +98,21 @@ def read_frame_detections(path: str | os.PathLike[str], truth: TubeTruth) -> Fra
     return FrameDetections(
         videos=truth.test_videos, video=video, moments=moments, boxes=table[:, 4:], labels=labels, scores=table[:, 3]
     )
+
+
+def _table(content: Any) -> Any:
+    """An array of what a pickle holds, without walking through ranges that could be endless.
+
+    Raises:
+        ValueError: rows that differ in length, or that are not lists or arrays.
+    """
+    if isinstance(content, np.ndarray):
+        return content
+    if not isinstance(content, (list, tuple)) or not all(isinstance(row, (list, tuple, np.ndarray)) for row in content):
+        return np.empty((1,), dtype=object)
+    if any(len(row) != 8 for row in content):
+        raise ValueError("rows differ in length")
+    return np.asarray(content)
 
 
 def write_frame_detections(path: str | os.PathLike[str], detections: FrameDetections) -> None:
@@ -123,7 +143,12 @@ def read_video_detections(path: str | os.PathLike[str]) -> TubeSet:
         for place, tube in enumerate(tubes):
             if not _is_tube(tube):
                 raise InputError(f"{path}: tube {place} of label {label} is not (video, score, array); {layout}")
-            entries.append((tube[0], int(label), float(tube[1]), tube[2]))
+            try:
+                entries.append((tube[0], label_id(label), float(tube[1]), tube[2]))
+            except OverflowError:
+                raise InputError(f"{path}: tube {place} of label {label} has a score beyond all floats") from None
+            except ValueError as fault:
+                raise InputError(f"{path}: {fault}") from None
     return tube_set(entries, scored=True, path=path)
 
 

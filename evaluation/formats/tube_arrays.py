@@ -15,6 +15,20 @@ from evaluation.tube_set import TubeSet
 Entry = tuple[str, int, float, Any]
 """Video, label, score and the array of one tube, as read."""
 
+LARGEST_ID = 2**31 - 1
+"""The largest label, frame or place of a video that a file may hold."""
+
+
+def label_id(label: int | np.integer[Any]) -> int:
+    """A label as a plain integer.
+
+    Raises:
+        ValueError: it is negative or too large to index anything.
+    """
+    if not 0 <= label <= LARGEST_ID:
+        raise ValueError(f"label {label} is not an id; expected 0 to {LARGEST_ID}")
+    return int(label)
+
 
 def tube_set(entries: Iterable[Entry], *, scored: bool, path: str | os.PathLike[str]) -> TubeSet:
     """Join the arrays of a file into columns and check every number.
@@ -46,6 +60,8 @@ def tube_set(entries: Iterable[Entry], *, scored: bool, path: str | os.PathLike[
     if (tubes := np.flatnonzero(~np.isfinite(scores))).size:
         raise InputError(f"{path}: {_which(entries[int(tubes[0])])}: its score is {scores[tubes[0]]}")
     frames = table[:, 0]
+    if (rows := np.flatnonzero(np.abs(frames) > LARGEST_ID)).size:
+        raise fault(int(rows[0]), f"the frame number {frames[rows[0]]:g} is too large")
     if (rows := np.flatnonzero(frames % 1)).size:
         raise fault(int(rows[0]), f"the frame number {frames[rows[0]]} is not whole")
     steps = np.diff(frames)
