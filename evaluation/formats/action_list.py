@@ -10,8 +10,12 @@ from functools import cached_property
 from evaluation.errors import InputError
 from evaluation.files import atomic_path, read_text
 
-# An opening or closing brace, or a field with its value; comments and unknown fields match nothing.
-_TOKEN = re.compile(r"""(?:item|label)\s*\{|\}|(\w+)\s*:\s*("[^"]*"|'[^']*'|[^\s{}]+)|\#.*""")
+# An opening or closing brace, or a field with its value; comments and unknown fields match nothing. A value without
+# quotes goes on to the next field, brace or comment, or to the end of the line: `name: walk left`.
+_TOKEN = re.compile(
+    r"""(?:item|label)\s*\{|\}|\#.*"""
+    r"""|(\w+)\s*:\s*("[^"]*"|'[^']*'|[^\s{},;]+(?:[\s,;]+(?!\w+\s*:|\#)[^\s{},;]+)*)"""
+)
 
 LARGEST_ID = 1_000_000
 """Ids index the columns of tables; a larger one is a slip, and its table would fill the memory."""

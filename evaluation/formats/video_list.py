@@ -16,6 +16,7 @@ from evaluation.files import read_text
 from evaluation.records import IntArray
 
 NUMBER = re.compile(r"\d{1,9}")
+_FRONT = re.compile(r"(\d+)([\s,]+)(.+)")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,7 +104,7 @@ def _fields(text: str) -> tuple[list[str], str]:
 def read_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Read the names of the labels: line by line from label 0, or as lines `label name` or `name,label`.
 
-    A heading `id,name` is passed over.
+    A heading `id,name` is passed over. Names may begin with a number, as "1 on 1" does; quotes make sure.
 
     Raises:
         InputError: no names, or numbers that are not 0, 1, 2, ... OSError: the file cannot be read.
@@ -113,13 +114,30 @@ def read_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
         del lines[0]  # the heading of a table `id,name`
     if not lines:
         raise InputError(f"{path}: holds no class names; expected one a line, label 0 first")
-    numbered = [re.fullmatch(r"(\d+)[\s,]+(.+)", line) for line in lines]
-    if all(numbered):
-        return _in_order(path, [(int(found[1]), found[2]) for found in numbered if found])
-    numbered = [re.fullmatch(r"(.+),\s*(\d+)", line) for line in lines]
-    if all(numbered):
-        return _in_order(path, [(int(found[2]), found[1]) for found in numbered if found])
+    front = [(int(found[1]), found[3], found[2]) for line in lines if (found := _FRONT.fullmatch(line))]
+    if len(front) == len(lines) and not _begin_with_numbers(front):
+        return _in_order(path, [(number, name) for number, name, _ in front])
+    back = [(int(found[2]), found[1]) for line in lines if (found := re.fullmatch(r"(.+),\s*(\d+)", line))]
+    if len(back) == len(lines):
+        return _in_order(path, back)
     return tuple(line.strip('"') for line in lines)
+
+
+def _begin_with_numbers(lines: Sequence[tuple[int, str, str]]) -> bool:
+    """Whether the numbers in front belong to the names, as in "1 on 1" or "3 point shot", and are no labels.
+
+    Labels count from 0 or 1. Where they could count from 1, names tell by their rest: it holds the number once more,
+    or is that of another line.
+
+    Args:
+        lines: number, rest and what parts them, line by line.
+    """
+    numbers = {number for number, _, _ in lines}
+    if any(parted.strip(" ") for _, _, parted in lines) or 0 in numbers:  # commas, tabs
+        return False
+    rests = [rest for _, rest, _ in lines]
+    again = all(str(number) in re.findall(r"\d+", rest) for number, rest, _ in lines)
+    return again or min(numbers) > 1 or len(set(rests)) < len(rests)
 
 
 def _in_order(path: str | os.PathLike[str], numbered: Sequence[tuple[int, str]]) -> tuple[str, ...]:
@@ -128,7 +146,8 @@ def _in_order(path: str | os.PathLike[str], numbered: Sequence[tuple[int, str]])
     numbers = [number for number, _ in ordered]
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))) or numbers[0] > 1:
         raise InputError(
-            f"{path}: its labels are {numbers[0]}..{numbers[-1]} with holes or repeats; expected 0, 1, ..."
+            f"{path}: its labels are {numbers[0]}..{numbers[-1]} with holes or repeats; expected 0, 1, ... "
+            "(quote names that begin with a number)"
         )
     return tuple(name.strip('"') for _, name in ordered)
 

@@ -29,6 +29,20 @@ def test_blocks_may_stand_on_one_line_with_comments_and_other_fields(tmp_path: P
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "item {\n  name: walk left\n  id: 3\n}\nitem {\n  name: it's 1 # on 1\n  id: 4\n}\n",
+        "item { name: walk left id: 3 } item { id: 4 name: it's 1 }",
+        "item { name: walk left, id: 3, } item {id:4; name:it's 1;}",
+        'label { name: walk left label_id: 3 }\nlabel { name: "it\'s 1" label_id: 4 }',
+    ],
+)
+def test_names_without_quotes_are_read_whole(tmp_path: Path, text: str) -> None:
+    (tmp_path / "list.pbtxt").write_text(text)
+    assert read_action_list(tmp_path / "list.pbtxt") == ActionList((3, 4), ("walk left", "it's 1"), (None, None))
+
+
+@pytest.mark.parametrize(
     "actions",
     [
         ActionList((3, 80), ("a b", "c/d (e)"), (None, None)),

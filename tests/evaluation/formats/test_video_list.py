@@ -82,6 +82,26 @@ def test_class_names_are_read_in_the_order_of_their_labels(text: str, tmp_path: 
     assert read_class_names(written(tmp_path, text)) == ("stand", "walk left", "jump")
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("1 on 1\n", ("1 on 1",)),
+        ("1 on 1\n2 on 2\n3 on 3\n", ("1 on 1", "2 on 2", "3 on 3")),
+        ("1 on 1\n5 on 5\n", ("1 on 1", "5 on 5")),
+        ("1 on 1\n2 on 1\n", ("1 on 1", "2 on 1")),
+        ("2 point shot\n3 point shot\n", ("2 point shot", "3 point shot")),
+        ("1 on 1\nwalk\n", ("1 on 1", "walk")),
+        ("0 1 on 1\n1 2 on 2\n", ("1 on 1", "2 on 2")),
+        ("1\t1 on 1\n2\t2 on 2\n", ("1 on 1", "2 on 2")),
+        ("id,name\n0,1 on 1\n1,walk\n", ("1 on 1", "walk")),
+        ("1 on 1, 1\n2 on 2, 0\n", ("2 on 2", "1 on 1")),
+        ('"1 hand"\n"2 hands"\n', ("1 hand", "2 hands")),
+    ],
+)
+def test_names_may_begin_with_numbers(text: str, names: tuple[str, ...], tmp_path: Path) -> None:
+    assert read_class_names(written(tmp_path, text)) == names
+
+
 def test_holes_in_the_labels_of_a_class_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holes or repeats"):
         read_class_names(written(tmp_path, "0 a\n2 b\n"))
