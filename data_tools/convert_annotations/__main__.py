@@ -51,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     labels.add_argument("--ignore-labels", nargs="+", default=[], metavar="LABEL", help="leave their boxes out")
     labels.add_argument("--actions", type=Path, metavar="PBTXT", help="names and ids (default: those found, A to Z)")
     split = parser.add_argument_group("training and validation")
-    split.add_argument("--val-share", type=float, default=0.2, metavar="X", help="share of the videos (default 0.2)")
+    split.add_argument(
+        "--val-share", type=float, default=0.2, metavar="X", help="share of the key moments (default 0.2)"
+    )
     split.add_argument("--val-videos", nargs="+", metavar="NAME", help="these videos validate, instead of a share")
     split.add_argument("--seed", type=int, default=0, metavar="N", help="of the division (default 0)")
     boxes = parser.add_argument_group("boxes and frames")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from evaluation.formats.person_boxes import write_proposals
 from evaluation.records import FrameKey, PersonBoxes, TruthRows
 from evaluation.video_names import composed
 
-# So many divisions are tried for one in which every action occurs in both parts.
+# So many divisions are tried.
 _DRAWS = 300
+# Divisions whose shares differ less are equally near to the wish.
+_ABOUT = 0.02
 
 
 def split_videos(
@@ -28,8 +31,9 @@ def split_videos(
 
     Args:
         videos: all of them.
-        val_share: share of the videos that validate; at least one, and not all. Of `_DRAWS` divisions drawn with
-            `seed`, the first one is taken that leaves most actions with examples in both parts.
+        val_share: share of the key moments that validate, in whole videos; at least one, and not all. Training gets
+            an example of every action first. Of `_DRAWS` divisions drawn with `seed`, one is taken whose share is
+            nearest to the wish, and of those about as near the one with most actions in both parts.
         val_videos: these validate instead.
         seed: decides the draws.
 
@@ -51,27 +55,67 @@ def split_videos(
                 f"{videos[0].source}: there is one video only, '{names[0]}', and train and val must not share a "
                 "video; annotate a second one, or cut this one in two"
             )
-        chosen = _draw(videos, max(1, min(len(videos) - 1, round(val_share * len(videos)))), seed)
+        chosen = set(_draw(videos, val_share, seed))
     return (
         [video for video in videos if video.video not in chosen],
         [video for video in videos if video.video in chosen],
     )
 
 
-def _draw(videos: Sequence[VideoMoments], size: int, seed: int) -> set[str]:
-    names = sorted(video.video for video in videos)
-    does: dict[str, set[str]] = {name: set() for name in names}
-    for name, action in occurrences(videos):
-        does[name].add(action)
+@dataclass(frozen=True)
+class _Contents:
+    """What the division looks at: key moments of each video, and which actions occur in it."""
+
+    moments: Mapping[str, int]
+    actions: Mapping[str, frozenset[str]]
+
+    @staticmethod
+    def of(videos: Sequence[VideoMoments]) -> _Contents:
+        actions: dict[str, set[str]] = {video.video: set() for video in videos}
+        for name, action in occurrences(videos):
+            actions[name].add(action)
+        return _Contents(
+            {video.video: len(video.persons) for video in videos}, {n: frozenset(some) for n, some in actions.items()}
+        )
+
+    def share(self, chosen: Collection[str]) -> float:
+        """Of the key moments, how many those of `chosen` are."""
+        return sum(self.moments[name] for name in chosen) / sum(self.moments.values())
+
+    def occurring(self, chosen: Iterable[str]) -> set[str]:
+        """The actions that occur in any of `chosen`."""
+        return {action for name in chosen for action in self.actions[name]}
+
+
+def _draw(videos: Sequence[VideoMoments], wish: float, seed: int) -> frozenset[str]:
+    """The videos that validate: the best of `_DRAWS` divisions."""
+    contents = _Contents.of(videos)
+    names = sorted(contents.moments)
     rng = np.random.default_rng(seed)
-    draws = [frozenset(rng.permutation(names)[:size].tolist()) for _ in range(_DRAWS)]
+    draws = [_fill_up(contents, rng.permutation(names).tolist(), wish) for _ in range(_DRAWS)]
 
-    def shared(chosen: Collection[str]) -> int:
-        val: set[str] = set().union(*(does[name] for name in chosen))
-        return len(val & set().union(*(does[name] for name in names if name not in chosen)))
+    def rank(chosen: frozenset[str]) -> tuple[int, int, int, float]:
+        train, val = contents.occurring(name for name in names if name not in chosen), contents.occurring(chosen)
+        beside = abs(contents.share(chosen) - wish)
+        return len(val - train), round(beside / _ABOUT), -len(val & train), beside
 
-    best = max(range(_DRAWS), key=lambda draw: shared(draws[draw]))  # the first of equals
-    return set(draws[best])
+    return min(draws, key=rank)  # the first of equals
+
+
+def _fill_up(contents: _Contents, order: Sequence[str], wish: float) -> frozenset[str]:
+    """Take video by video for validation: those that bring the share nearer and leave training all its actions."""
+    left = Counter(action for some in contents.actions.values() for action in some)
+    wished = wish * sum(contents.moments.values())
+    chosen: list[str] = []
+    held = 0
+    for name in order:
+        needed = any(left[action] == 1 for action in contents.actions[name])
+        nearer = not chosen or abs(held + contents.moments[name] - wished) < abs(held - wished)
+        if nearer and not needed and len(chosen) + 1 < len(order):
+            chosen.append(name)
+            held += contents.moments[name]
+            left.subtract(contents.actions[name])
+    return frozenset(chosen or order[:1])  # where each video has an action of its own, one is lost
 
 
 def write_ava(

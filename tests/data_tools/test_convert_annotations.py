@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 
 from data_tools.convert_annotations.cvat import read_cvat
+from data_tools.convert_annotations.key_moments import Person, VideoMoments
+from data_tools.convert_annotations.to_ava import split_videos
 from data_tools.convert_annotations.yolo import read_yolo
 from evaluation.command_line import describe
 from evaluation.errors import InputError
@@ -294,6 +296,41 @@ def test_the_division_is_repeated_by_its_seed_and_shows_every_action_in_both_par
         assert len(parts[-1] & {"c", "h"}) == 1
     assert parts[0] == parts[1]
     assert len(set(map(frozenset, parts))) > 1
+
+
+def lasting(seconds: dict[str, int], does: dict[str, str]) -> list[VideoMoments]:
+    """Videos of so many key moments, in each of which one person does what letters say."""
+    return [
+        VideoMoments(
+            name, "", {moment: (Person((0, 0, 1, 1), 0, frozenset(does[name])),) for moment in range(count)}, ()
+        )
+        for name, count in seconds.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "does", "val_share", "expected"),
+    [
+        # The longest film would be four fifths of the key moments.
+        ({"a": 100, "b": 10, "c": 10, "d": 5}, dict.fromkeys("abcd", "w"), 0.2, [{"b", "c", "d"}]),
+        # Only the shortest film can be spared: every other has an action of its own.
+        ({"a": 50, "b": 50, "c": 5}, {"a": "wx", "b": "wy", "c": "w"}, 0.4, [{"c"}]),
+        # Both films of one action must not validate together.
+        ({"a": 10, "b": 10, "c": 30, "d": 50}, {"a": "x", "b": "x", "c": "w", "d": "w"}, 0.2, [{"a"}, {"b"}, {"c"}]),
+        # Each film has an action of its own: one is lost to training.
+        ({"a": 10, "b": 10}, {"a": "x", "b": "y"}, 0.2, [{"a"}, {"b"}]),
+        # Of divisions about as near, the one whose validation has both actions.
+        ({"a": 100, "b": 101, "c": 400, "d": 400}, {"a": "w", "b": "wx", "c": "w", "d": "wx"}, 0.1, [{"b"}]),
+    ],
+)
+def test_training_has_every_action_and_the_share_of_key_moments_is_near(
+    seconds: dict[str, int], does: dict[str, str], val_share: float, expected: list[set[str]]
+) -> None:
+    for seed in range(10):
+        videos = lasting(seconds, does)
+        train, val = split_videos(videos, val_share=val_share, val_videos=None, seed=seed)
+        assert {video.video for video in val} in expected
+        assert len(train) + len(val) == len(videos)
 
 
 @pytest.mark.parametrize("videos", [True, False], ids=["by video_id", "by file name"])
