@@ -21,14 +21,15 @@ IntArray = npt.NDArray[np.int64]
 
 
 def check_finite(scores: FloatArray) -> None:
-    """Refuse scores of a network among which some are infinite or NaN.
+    """Refuse scores of a network that contain NaN or infinity.
 
     Raises:
-        InputError: there are such.
+        InputError: naming the likely cause.
     """
     if not np.isfinite(scores).all():
         raise InputError(
-            "the scores are no finite numbers: the weights are damaged, or their training diverged (train.base_lr)"
+            "scores contain NaN or infinity; expected finite numbers: the weights are damaged, or their training "
+            "diverged (train.base_lr)"
         )
 
 

@@ -76,13 +76,21 @@ def train_epoch(run: Run) -> None:
     groups: Iterable[list[Loaded[Any]]] = islice(grouped(loader, settings.accumulate), steps - run.progress.step)
     if settings.profile_steps and run.log is not None and epoch == 0:
         groups = profiled(groups, settings.profile_steps, run.folder)
+    read = unread = 0
     for group in groups:
+        read += sum(len(batch.clips) for loaded in group for batch in loaded.batches)
+        unread += sum(len(loaded.unreadable) for loaded in group)
         loss = take_step(run, group)
         bar.advance(f"loss {loss:.3f}")
         if time.monotonic() - saved > 60 * settings.save_minutes and run.progress.step < steps:
             save_last(run)
             saved = time.monotonic()
     bar.close()
+    lost = int(total(run.fabric, float(unread)))
+    if lost and total(run.fabric, float(read)) == 0:
+        raise InputError(
+            f"none of the {lost} training clips of epoch {epoch + 1} could be read; correct data.videos, or the files"
+        )
 
 
 def take_step(run: Run, group: Sequence[Loaded[Any]]) -> float:

@@ -194,3 +194,12 @@ def test_nonsense_is_refused(options: dict[str, float]) -> None:
 def test_a_missing_video_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing\.mp4: no such file"):
         list(build(SomePersons())(tmp_path / "nothing.mp4"))
+
+
+def test_scores_of_damaged_weights_are_refused(video: Path) -> None:
+    settings = config()
+    detector = build_detector(settings.model)
+    with torch.no_grad():
+        next(iter(detector.head.parameters())).fill_(float("nan"))
+    with pytest.raises(InputError, match="scores contain NaN or infinity"):
+        list(VideoPipeline(settings, detector, SomePersons(), actions=ACTIONS)(video))  # type: ignore[arg-type]

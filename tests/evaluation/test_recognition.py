@@ -40,7 +40,7 @@ def test_ranks_agree_with_sorting() -> None:
         (np.zeros((0, 3)), np.zeros(0, int), "expected"),
         (SCORES, np.array([0, 1]), "expected"),
         (SCORES, np.array([0, 1, 2, 3]), r"labels 0\.\.3 do not fit 3 columns"),
-        (SCORES * np.nan, np.array([0, 1, 2, 0]), "no finite numbers"),
+        (SCORES * np.nan, np.array([0, 1, 2, 0]), "scores contain NaN or infinity"),
     ],
 )
 def test_scores_that_cannot_be_compared_are_refused(scores: np.ndarray, labels: np.ndarray, message: str) -> None:

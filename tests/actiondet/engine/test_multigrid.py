@@ -181,3 +181,11 @@ def test_a_recipe_that_multigrid_cannot_speed_up_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         multigrid_config(setting)
+
+
+def test_training_on_nothing_ends_in_a_sentence_and_keeps_no_network(multigrid_config: Config, tmp_path: Path) -> None:
+    (tmp_path / "broken.mp4").write_text("no video")
+    (tmp_path / "train.txt").write_text(f"{tmp_path / 'broken.mp4'} 0\n" * 64)
+    with pytest.raises(InputError, match=r"none of the \d+ training clips of epoch 1 could be read"):
+        train(multigrid_config("data.unreadable=skip"), folder=tmp_path / "run", fabric=launch())
+    assert not (tmp_path / "run/best.pt").exists()
