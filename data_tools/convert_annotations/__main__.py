@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     boxes.add_argument(
         "--first-frame", type=int, metavar="N", help="number of a video's first frame (coco 0; yolo by its names)"
     )
+    boxes.add_argument("--vid-stride", type=int, default=1, metavar="N", help="that of `yolo track` (default 1)")
     persons = parser.add_argument_group("from a truth to coco")
     persons.add_argument("--frames", type=Path, metavar="DIR", help="extract the pictures that the json names to here")
     persons.add_argument("--excluded", type=Path, metavar="CSV", help="moments of AVA to leave out")
@@ -81,6 +82,8 @@ def main() -> None:
         )
     if arguments.start is not None and not abs(arguments.start) < 1e9:
         raise InputError(f"--start {arguments.start:g}: expected seconds")
+    if arguments.vid_stride < 1 or (arguments.vid_stride > 1 and arguments.source_format != "yolo"):
+        raise InputError(f"--vid-stride {arguments.vid_stride}: expected 1 or more, and --from yolo")
     if arguments.target_format == "ava":
         _own_to_ava(arguments)
     else:
@@ -169,7 +172,7 @@ def _read(arguments: argparse.Namespace) -> list[AnnotatedVideo]:
         return read_coco(arguments.sources, first_frame=arguments.first_frame or 0, clip=clip)
     from data_tools.convert_annotations.yolo import read_yolo
 
-    return read_yolo(arguments.sources, first_frame=arguments.first_frame, clip=clip)
+    return read_yolo(arguments.sources, first_frame=arguments.first_frame, clip=clip, stride=arguments.vid_stride)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ Coordinates are fractions of the frame; the class is the action. Two layouts are
                                           1.1"), unpacked into a folder called as the video; frames from 0
 
 The names of the classes stand in `data.yaml` (`names:`), or one a line in `obj.names`, `classes.txt` or `names.txt`.
-Only frames that have a file count as annotated; an empty file says that nobody is there.
+Only frames that have a file count as annotated; an empty file says that nobody is there. With `vid_stride=N`,
+ultralytics skips N - 1 frames before each one that it looks at and numbers those: its frames 1, 2, ... are the N-th,
+2N-th, ... of the video.
 """
 
 from __future__ import annotations
@@ -30,13 +32,14 @@ _SUBSET_DATA = re.compile(r"obj_.*_data")
 _NO_FRAME = {"classes", "names", "train", "val", "valid", "test"}
 
 
-def read_yolo(sources: Sequence[Path], *, first_frame: int | None, clip: bool) -> list[AnnotatedVideo]:
+def read_yolo(sources: Sequence[Path], *, first_frame: int | None, clip: bool, stride: int = 1) -> list[AnnotatedVideo]:
     """Read folders of text files.
 
     Args:
         sources: folders; the file of class names lies in each, or in one folder for all.
         first_frame: number of a video's first frame; None: 1 where names hold the video's (ultralytics), else 0 (CVAT).
         clip: cut boxes at the border of the frame instead of refusing them.
+        stride: every how many frames ultralytics looked at one (`vid_stride`).
 
     Raises:
         InputError: no text file, no class names, or a line that is no box.
@@ -48,7 +51,8 @@ def read_yolo(sources: Sequence[Path], *, first_frame: int | None, clip: bool) -
     homes: dict[str, str] = {}
     confident = _has_confidences(files)
     for path in files:
-        video, frame = _video_and_frame(path, first_frame)
+        video, place = _video_and_place(path, first_frame)
+        frame = stride * (place + 1) - 1
         home = homes.setdefault(video, str(path.parent))
         if home != str(path.parent):
             raise InputError(f"{path.parent}: holds frames of video '{video}', and so does {home}; keep one of them")
@@ -71,8 +75,8 @@ def _files(source: Path) -> list[Path]:
     return files
 
 
-def _video_and_frame(path: Path, first_frame: int | None) -> tuple[str, int]:
-    """The video of a text file, and its frame from 0."""
+def _video_and_place(path: Path, first_frame: int | None) -> tuple[str, int]:
+    """The video of a text file, and its place from 0 among the frames that were looked at."""
     split = split_frame_name(path.stem)
     if split is None:
         raise InputError(f"{path}: no number ends its name; expected names such as street_12.txt or frame_000011.txt")

@@ -372,6 +372,20 @@ def test_yolo_tracks_of_both_layouts(clips: Path, run: Callable[..., Path], tmp_
     assert set(truth.persons.tolist()) == {4}
 
 
+def test_the_stride_of_yolo_is_stated(clips: Path, run: Callable[..., Path], tmp_path: Path) -> None:
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    (folder / "classes.txt").write_text("wave\n")
+    for video in "ab":
+        for place in (1, 2, 3):
+            (folder / f"{video}_{place}.txt").write_text("0 0.5 0.5 0.2 0.2 1")
+    out = run(folder, "yolo", "--vid-stride", "5", "--every", "annotated", "--val-videos", "b")
+    assert read_ava_csv(out / "ava_train.csv").moment.tolist() == [400_000, 900_000, 1_400_000]
+    for words in (["yolo", "--vid-stride", "0"], ["coco", "--vid-stride", "5"]):
+        with pytest.raises(InputError, match=r"--vid-stride \d: expected 1 or more, and --from yolo"):
+            run(folder, *words)
+
+
 def test_confidence_may_stand_before_the_track(tmp_path: Path) -> None:
     folder = tmp_path / "labels"
     folder.mkdir()
