@@ -174,6 +174,8 @@ def _why_decord_is_wrong(scan: Scan, distrust: str | None) -> str | None:
     """Why decord would give wrong frames; None where it was measured to equal sequential decoding."""
     if not _DECORD_CONTAINERS & _names(scan):
         return f"decord reads {scan.container} files inexactly"
+    if not scan.has_duration:
+        return "it states no duration, without which decord cannot open it"
     if distrust is not None:
         return distrust
     if scan.codec in ("av1", "hevc"):

@@ -35,6 +35,7 @@ class Scan:
 
     Attributes:
         container: FFmpeg's name(s) of the container format, with commas.
+        has_duration: whether the container states how long it is; what is written live, or through a pipe, does not.
         codec: FFmpeg's name of the codec (not of the decoder).
         pixel_format: of the first frame.
         reorders: the codec may show frames in another order than it stores them.
@@ -58,6 +59,7 @@ class Scan:
     """
 
     container: str
+    has_duration: bool
     codec: str
     pixel_format: str
     reorders: bool
@@ -128,6 +130,7 @@ def scan_packets(path: str, *, decode_all: bool) -> Scan:
             time_base=stream.time_base or Fraction(1, 1000),
             rates=tuple(rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate),
             has_audio=bool(container.streams.audio),
+            has_duration=bool(container.duration),
             width=first.width,
             height=first.height,
             rotation=rotation,
