@@ -17,6 +17,7 @@ from evaluation.errors import InputError
 
 # What an mp4 file can hold and browsers or common players play; anything else is coded anew, as AAC.
 _COPIED = {"aac", "mp3", "opus", "flac", "alac", "ac3", "eac3"}
+_LOWEST_MP3_RATE = 16000  # mp4 has no MPEG-2.5 layer 3: the header of the file fails
 _AAC_RATES = {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000}
 
 
@@ -48,7 +49,8 @@ class SoundTrack:
             self._container.close()
             raise InputError(f"{source.path}: its sound is coded in a way that this FFmpeg cannot decode")
         self._stream = best
-        copies = best.codec_context.codec.canonical_name in _COPIED
+        codec = best.codec_context.codec.canonical_name
+        copies = codec in _COPIED and (codec != "mp3" or best.codec_context.sample_rate >= _LOWEST_MP3_RATE)
         self._packets = self._copied() if copies else self._recoded()
         self._waiting: Packet[AudioStream] | None = None
         self.fault: str | None = None
