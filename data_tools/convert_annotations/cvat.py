@@ -65,6 +65,21 @@ class _Shown:
     """None where the file does not say."""
 
 
+@dataclass(frozen=True)
+class _Habit:
+    """How a track tells that a person stays or is gone.
+
+    Attributes:
+        step: frames that a box lasts, if nothing else is known.
+        bridges: the person stays between boxes that are farther apart, until one says `outside`.
+        stays: the person stays after the last box, to the end of the video.
+    """
+
+    step: int
+    bridges: bool
+    stays: bool
+
+
 def read_cvat(sources: Sequence[Path], *, clip: bool) -> list[AnnotatedVideo]:
     """Read the tasks of CVAT: XML files, zip files, or folders of both.
 
@@ -117,14 +132,9 @@ def _read(path: Path, clip: bool) -> Iterator[AnnotatedVideo]:
     for identity, task in tasks.items():
         ours = [track for track in tracks if len(tasks) == 1 or track.get("task_id") == identity]
         shown = [_boxes_of(path, number, track, task) for number, track in enumerate(ours)]
-        last = max([task.last, *(boxes[-1].raw.frame for boxes in shown if boxes)])
-        steps = _steps(shown, task)
-        keyframes_only = _holds_keyframes_only(shown, task)
-        found = [
-            box
-            for boxes, step in zip(shown, steps, strict=True)
-            for box in _fill(boxes, step, last=last, stays=keyframes_only and (len(boxes) == 1 or _gaps(boxes, step)))
-        ]
+        last = max([task.last, *(box.raw.frame for boxes in shown for box in boxes if not box.outside)])
+        habits = _habits(shown, task.step)
+        found = [box for boxes, habit in zip(shown, habits, strict=True) for box in _fill(boxes, habit, last=last)]
         frames = np.arange(task.first, last + 1, dtype=np.int64)
         if len(frames) == 0:
             raise InputError(f"{path}: holds no <track> and tells no <size>; export it again as 'CVAT for video 1.1'")
@@ -167,15 +177,27 @@ def _counted_on(path: Path, root: Element, elements: Sequence[Element], tasks: d
         if size is None:
             size = _length(tasks[identity])
         ends[subset] = offsets[identity] + tasks[identity].first + tasks[identity].step * size
-    lowest: dict[str, int] = {}
+    frames: dict[str, list[int]] = {identity: [] for identity in tasks}
     for track in root.iter("track"):
-        frames = [int(box.get("frame", "0")) for box in track if box.get("frame", "0").isdecimal()]
-        identity = track.get("task_id", "")
-        if frames and identity in tasks:
-            lowest[identity] = min(lowest.get(identity, frames[0]), *frames)
-    if any(frame < offsets[identity] for identity, frame in lowest.items()):
-        return tasks
-    return {identity: replace(task, offset=offsets[identity]) for identity, task in tasks.items()}
+        identity = track.get("task_id", "") if len(tasks) > 1 else next(iter(tasks))
+        if identity not in tasks:
+            raise InputError(
+                f"{path}: track {track.get('id', '')} has the task_id '{identity}'; expected one of the project's "
+                f"tasks, {', '.join(tasks)}; export the project again, or each task by itself"
+            )
+        seen = (box.get("frame", "") for box in track if box.get("outside") != "1")
+        frames[identity] += [int(frame) for frame in seen if frame.isdecimal()]
+    lowest = {identity: min(some) for identity, some in frames.items() if some}
+    if not any(frame < offsets[identity] for identity, frame in lowest.items()):
+        tasks = {identity: replace(task, offset=offsets[identity]) for identity, task in tasks.items()}
+    for identity, task in tasks.items():
+        if max(frames[identity], default=0) - task.offset > task.last >= task.first:
+            raise InputError(
+                f"{path}: task '{task.name}' has a box on frame {max(frames[identity])}; expected at most "
+                f"{task.last + task.offset}, as its first frame and size tell; export the project again, or each task "
+                "by itself"
+            )
+    return tasks
 
 
 def _length(task: _Task) -> int:
@@ -204,7 +226,7 @@ def _task(path: Path, element: Element, meta: Element, inputs: Mapping[tuple[str
 
 def _step(path: Path, element: Element, first: int, stop: int | None, count: int | None) -> int:
     """Every how many frames of the video one is annotated: by the filter `step=5`, else by first, last and number."""
-    text = _text(element, "frame_filter").replace(" ", "")
+    text = _text(element, "frame_filter").replace(" ", "").lower()
     if text:
         number = text.removeprefix("step=")
         if not number.isdecimal() or int(number) < 1:
@@ -266,65 +288,63 @@ def _flag(text: str | None) -> bool | None:
     return None if text is None else text == "1"
 
 
-def _steps(shown: Sequence[Sequence[_Shown]], task: _Task) -> list[int]:
-    """How many frames a box of each track lasts: the task's step, or the usual distance where no keyframe is marked."""
-    distances = Counter(
-        later.raw.frame - one.raw.frame
-        for boxes in shown
-        for one, later in pairwise(boxes)
-        if one.keyframe is None and not one.outside and not later.outside
-    )
-    usual, often = distances.most_common(1)[0] if distances else (0, 0)
-    regular = 2 * often > distances.total()
-    return [max(usual, task.step) if regular and boxes and _unmarked(boxes) else task.step for boxes in shown]
+def _habits(shown: Sequence[Sequence[_Shown]], step: int) -> list[_Habit]:
+    """Judge how each track tells that a person stays or is gone.
 
+    CVAT itself writes the frames between keyframes and ends a track by `outside`. Other tools write keyframes only, or
+    a box for every frame in which a person is seen and none where not. A gap of one track says nothing of the others.
 
-def _unmarked(boxes: Sequence[_Shown]) -> bool:
-    return all(box.keyframe is None for box in boxes)
-
-
-def _holds_keyframes_only(shown: Sequence[Sequence[_Shown]], task: _Task) -> bool:
-    """Whether frames between keyframes are left out, so that a person stays until a box says `outside`.
-
-    CVAT itself writes the frames between. Boxes that are not marked, in frames at a regular distance, are no keyframes.
+    Args:
+        shown: the boxes of each track.
+        step: every how many frames of the video the task has one.
     """
     boxes = [box for track in shown for box in track]
-    if any(box.keyframe is False for box in boxes):
-        return False
-    if any(box.keyframe is None for box in boxes):
-        distances = [later.raw.frame - one.raw.frame for track in shown for one, later in pairwise(track)]
-        usual = Counter(distances).most_common(1)
-        if usual and 2 * usual[0][1] > len(distances):
-            return False
-    return any(_gaps(track, task.step) for track in shown)
+    ends = any(box.outside for box in boxes)
+    if all(box.keyframe for box in boxes):
+        sparse = [2 * sum(apart <= step for apart in _distances(track)) < len(_distances(track)) for track in shown]
+        return [
+            _Habit(step, bridges=ends or rare, stays=rare or (len(track) == 1 and any(sparse)))
+            for track, rare in zip(shown, sparse, strict=True)
+        ]
+    # Boxes that are no keyframes: where most are equally far apart, they are those of every n-th frame.
+    apart = Counter(distance for track in shown for distance in _distances(track))
+    usual, often = max(apart.items(), key=lambda item: item[1], default=(0, 0))
+    if 2 * often > apart.total():
+        return [_Habit(max(usual, step), bridges=ends and not _unmarked(track), stays=False) for track in shown]
+    only_keyframes = not any(box.keyframe is False for box in boxes) and any(distance > step for distance in apart)
+    return [
+        _Habit(step, True, only_keyframes and (len(track) == 1 or max(_distances(track), default=0) > step))
+        for track in shown
+    ]
 
 
-def _gaps(boxes: Sequence[_Shown], step: int) -> bool:
-    return any(not one.outside and later.raw.frame - one.raw.frame > step for one, later in pairwise(boxes))
+def _distances(track: Sequence[_Shown]) -> list[int]:
+    """Frames from each box that is seen to the next one."""
+    return [later.raw.frame - one.raw.frame for one, later in pairwise(track) if not one.outside]
 
 
-def _fill(boxes: Sequence[_Shown], step: int, *, last: int, stays: bool) -> Iterator[RawBox]:
+def _unmarked(track: Sequence[_Shown]) -> bool:
+    return all(box.keyframe is None for box in track)
+
+
+def _fill(boxes: Sequence[_Shown], habit: _Habit, *, last: int) -> Iterator[RawBox]:
     """Every frame in which the track is seen.
 
     Args:
         boxes: of the track, frames rising.
-        step: frames that a box lasts, if nothing else is known.
+        habit: how it tells that the person stays or is gone.
         last: the last frame of the video that is annotated.
-        stays: the track stays where its last box is, up to `last`.
     """
-    dense = bool(boxes) and _unmarked(boxes) and not stays
     for one, later in zip(boxes, [*boxes[1:], None], strict=True):
         if one.outside:
             continue
-        if later is not None and dense and later.raw.frame - one.raw.frame > step:
-            later = None  # a gap: the person is gone in between
-            end = one.raw.frame + step
-        elif later is None:
-            end = last + 1 if stays else max(min(one.raw.frame + step, last + 1), one.raw.frame + 1)
+        begin = one.raw.frame
+        if later is not None and (habit.bridges or later.raw.frame - begin <= habit.step):
+            end, target = later.raw.frame, later.raw.box
         else:
-            end = later.raw.frame
-        for frame in range(one.raw.frame, end):
-            share = 0.0 if later is None else (frame - one.raw.frame) / (end - one.raw.frame)
-            target = one.raw.box if later is None else later.raw.box
+            until = last + 1 if habit.stays else min(begin + habit.step, last + 1)
+            end, target = max(until, begin + 1), one.raw.box
+        for frame in range(begin, end):
+            share = (frame - begin) / (end - begin)
             x1, y1, x2, y2 = (a + share * (b - a) for a, b in zip(one.raw.box, target, strict=True))
             yield RawBox(frame, one.raw.track, (x1, y1, x2, y2), one.raw.remark)

@@ -115,6 +115,40 @@ def test_only_tracks_with_gaps_stay_in_a_file_of_keyframes(tmp_path: Path) -> No
     assert found == {0: list(range(60)), 1: list(range(15))}
 
 
+@pytest.mark.parametrize("marks", ['keyframe="1"', 'keyframe="{first}" outside="0"', 'outside="0"', ""])
+def test_boxes_of_every_frame_without_an_end_leave_gaps(tmp_path: Path, marks: str) -> None:
+    hidden = track([box(frame, marks.format(first=int(frame == 0))) for frame in [*range(20), *range(30, 40)]])
+    other = track([box(frame, marks.format(first=int(frame == 0))) for frame in range(15)])
+    found = read(tmp_path, task(1, 60), hidden, other)["film1"]
+    assert found == {0: [*range(20), *range(30, 40)], 1: list(range(15))}
+
+
+def test_a_gap_is_filled_where_the_file_says_who_is_outside(tmp_path: Path) -> None:
+    marks = 'keyframe="1" outside="{}"'
+    hidden = track([*(box(frame, marks.format(0)) for frame in [*range(20), *range(30, 40)])])
+    other = track([*(box(frame, marks.format(0)) for frame in range(15)), box(15, marks.format(1))])
+    assert read(tmp_path, task(1, 60), hidden, other)["film1"] == {0: list(range(40)), 1: list(range(15))}
+
+
+def test_shapes_of_later_tasks_of_a_project_have_no_end(tmp_path: Path) -> None:
+    """CVAT compares their numbers in the project with the last frame of the task, and leaves `outside` out."""
+    shapes = [track([box(frame, 'keyframe="1" outside="0"')], 'task_id="2"') for frame in (40, 50)]
+    found = read(tmp_path, project(task(1, 40), task(2, 40)), dense(range(3), 1), *shapes)
+    assert found["film2"] == {0: [0], 1: [10]}
+
+
+@pytest.mark.parametrize(
+    ("tracks", "message"),
+    [
+        ([dense(range(5), 1), dense(range(40, 45), 9)], r"has the task_id '9'; expected one of the project's tasks, 1"),
+        ([dense(range(5), 1), dense(range(75, 90), 2)], r"task 'film2' has a box on frame 89; expected at most 79"),
+    ],
+)
+def test_tracks_that_fit_no_task_of_a_project_are_refused(tmp_path: Path, tracks: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, project(task(1, 40), task(2, 40)), *tracks)
+
+
 def coco(path: Path, files: list[str], videos: list[str] | None = None) -> Path:
     images = [
         {"id": 10 * k + frame, "width": 100, "height": 50, "file_name": f"{file}/{frame:06d}.jpg"}
