@@ -221,7 +221,9 @@ def draw_video(
         InputError: the video cannot be decoded, or `out` cannot be written.
     """
     drawer = ActionDrawer(width=index.width, height=index.height, actions=actions, style=style)
-    with VideoWriter(out, index.rate, drawer.width, drawer.height, sound_of=index.path) as writer:
+    with VideoWriter(
+        out, index.rate, drawer.width, drawer.height, sound_of=index.path, pixel_aspect=index.pixel_aspect
+    ) as writer:
         for time, frame in stream_frames(index.path, index):
             true = truth.at(start + time)[0] if truth is not None else None
             writer.write(drawer.draw(frame, *persons.at(start + time), true), time_us=time)

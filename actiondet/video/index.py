@@ -65,6 +65,7 @@ class VideoIndex:
         has_audio: the file holds sound.
         decord_unsafe: why decord would give wrong frames for this file; None if it is exact.
         packets: how to reach the frames of a video file; None for a folder.
+        pixel_aspect: width of a pixel of the picture as shown over its height; anamorphic films have 32/27, say.
     """
 
     path: str
@@ -77,6 +78,7 @@ class VideoIndex:
     has_audio: bool
     decord_unsafe: str | None
     packets: PacketTable | None
+    pixel_aspect: Fraction = Fraction(1)
 
     def __len__(self) -> int:
         """Number of shown frames."""
@@ -132,6 +134,7 @@ def index_video(path: str | os.PathLike[str]) -> VideoIndex:
         frame_times=times,
         has_audio=scan.has_audio,
         decord_unsafe=_why_decord_is_wrong(scan, distrust),
+        pixel_aspect=1 / scan.pixel_aspect if turned else scan.pixel_aspect,
         packets=_packet_table(scan, shown, int(ticks[0]) * scan.time_base, trusted=distrust is None),
     )
 

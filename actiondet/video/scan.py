@@ -35,6 +35,7 @@ class Scan:
 
     Attributes:
         container: FFmpeg's name(s) of the container format, with commas.
+        pixel_aspect: width of a coded pixel over its height; 1 where the file does not say.
         has_duration: whether the container states how long it is; what is written live, or through a pipe, does not.
         codec: FFmpeg's name of the codec (not of the decoder).
         pixel_format: of the first frame.
@@ -60,6 +61,7 @@ class Scan:
 
     container: str
     has_duration: bool
+    pixel_aspect: Fraction
     codec: str
     pixel_format: str
     reorders: bool
@@ -131,6 +133,7 @@ def scan_packets(path: str, *, decode_all: bool) -> Scan:
             rates=tuple(rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate),
             has_audio=bool(container.streams.audio),
             has_duration=bool(container.duration),
+            pixel_aspect=Fraction(stream.sample_aspect_ratio or 1),
             width=first.width,
             height=first.height,
             rotation=rotation,

@@ -42,6 +42,7 @@ class VideoWriter:
         crf: quality of libx264: 18 looks like the source, 28 is small.
         reproducible: the same pictures give the same file whatever the machine: one encoding thread, and without
             the macroblock tree, for which libx264's fast code reads memory that it never wrote. Files are larger.
+        pixel_aspect: width of a pixel over its height, as players are to show it.
 
     Raises:
         InputError: the name does not end in .mp4, or `sound_of` cannot be read.
@@ -57,6 +58,7 @@ class VideoWriter:
         *,
         crf: int = 20,
         reproducible: bool = False,
+        pixel_aspect: Fraction = Fraction(1),
     ) -> None:
         if Path(path).suffix.lower() != ".mp4":
             raise InputError(f"{path}: videos are written as mp4, expected a name that ends in .mp4")
@@ -74,7 +76,7 @@ class VideoWriter:
             temporary = opening.enter_context(atomic_path(path))
             container = av.open(os.path.abspath(temporary), "w", format="mp4", options={"movflags": "+faststart"})
             self._container = opening.enter_context(container)
-            self._stream = self._add_video_stream(crf, reproducible)
+            self._stream = self._add_video_stream(crf, reproducible, pixel_aspect)
             self._sound = self._add_sound(sound_of)
             if self._sound is not None:
                 opening.callback(self._sound.close)
@@ -130,7 +132,7 @@ class VideoWriter:
         elif not self._finished:
             self.close()
 
-    def _add_video_stream(self, crf: int, reproducible: bool) -> VideoStream:
+    def _add_video_stream(self, crf: int, reproducible: bool, pixel_aspect: Fraction) -> VideoStream:
         # A keyframe every two seconds, so that players can jump.
         options = {"preset": "veryfast", "crf": str(crf), "g": str(max(1, round(2 * self._rate)))}
         if reproducible:
@@ -138,6 +140,8 @@ class VideoWriter:
         stream: VideoStream = self._container.add_stream("libx264", rate=self._rate, options=options)
         stream.width, stream.height = self._shape[1] + self._shape[1] % 2, self._shape[0] + self._shape[0] % 2
         stream.pix_fmt = "yuv420p"
+        if pixel_aspect != 1:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         context = stream.codec_context
         if reproducible:
             context.thread_count = 1

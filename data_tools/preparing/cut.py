@@ -115,7 +115,10 @@ class Cut:
         width, height = scaled_size(index, self.short_side)
         rate = self.fps or index.rate
         source = _sounding_from(index, first_us) if sound else None
-        with VideoWriter(path, rate, width, height, source, crf=_CRF, reproducible=True) as writer:
+        how = VideoWriter(
+            path, rate, width, height, source, crf=_CRF, reproducible=True, pixel_aspect=index.pixel_aspect
+        )
+        with how as writer:
             for number, image in read_in_order(index, chosen, (width, height)):
                 writer.write(image, None if self.fps else int(index.frame_times[number]) - first_us)
 
