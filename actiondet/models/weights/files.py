@@ -19,7 +19,7 @@ from evaluation.errors import InputError
 from evaluation.files import load_pickle
 
 _ZIP = b"PK\x03\x04"
-_OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # torch's magic number, before the zip files of torch 1.6
+_OLD_TORCH = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # torch's magic number, before the zip files of torch 1.6
 _PICKLE = b"\x80"
 
 # Where toolkits keep the weights among other things.
@@ -70,7 +70,7 @@ def read_content(path: Path) -> Any:
         raise InputError(f"{path}: " + ("is a directory, expected a checkpoint" if path.is_dir() else "no such file"))
     with path.open("rb") as file:
         head = file.read(512)
-    if head.startswith((_ZIP, _OLD_TORCH)):
+    if head.startswith(_ZIP) or (head.startswith(_PICKLE) and _OLD_TORCH in head[:24]):
         return _load_torch(path)
     if head.startswith(_PICKLE):
         return load_pickle(path)

@@ -1,4 +1,4 @@
-"""A stand-in for Python's pickle module that builds tensors and plain containers, and runs nothing.
+"""A stand-in for Python's pickle module that builds tensors, arrays and plain containers, and runs nothing.
 
 Training checkpoints of some toolkits hold logs and settings beside the weights. Those objects are replaced by inert
 ones; any other import is refused. `torch.load(..., pickle_module=restricted)` is how it is used.
@@ -9,19 +9,63 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+import torch
+
 from evaluation.errors import InputError
 
-# Everything that torch's own files need to rebuild tensors; storages are resolved by torch itself.
+# What rebuilds tensors and numpy arrays; storages are resolved by torch itself.
 _REBUILT = {
     ("collections", "OrderedDict"),
     ("torch", "Size"),
     ("torch._utils", "_rebuild_tensor"),
     ("torch._utils", "_rebuild_tensor_v2"),
     ("torch._utils", "_rebuild_parameter"),
+    ("_codecs", "encode"),
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    *(
+        (f"numpy.{core}.{module}", name)
+        for core in ("core", "_core")
+        for module, name in (("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"))
+    ),
 }
 # Packages whose objects stand in published training files, and single names that go with them.
-_SKIPPED_PACKAGES = {"mmengine", "mmcv", "mmaction", "mmdet", "numpy", "fvcore", "yacs", "pathlib", "datetime"}
-_SKIPPED_NAMES = {("argparse", "Namespace"), ("collections", "deque"), ("_codecs", "encode"), ("builtins", "getattr")}
+_SKIPPED_PACKAGES = {
+    "addict",
+    "argparse",
+    "datetime",
+    "easydict",
+    "fvcore",
+    "lightning",
+    "lightning_fabric",
+    "mmaction",
+    "mmcv",
+    "mmdet",
+    "mmengine",
+    "numpy",
+    "omegaconf",
+    "pathlib",
+    "pytorch_lightning",
+    "yacs",
+}
+_SKIPPED_NAMES = {
+    ("collections", "Counter"),
+    ("collections", "defaultdict"),
+    ("collections", "deque"),
+    ("copyreg", "_reconstructor"),
+    ("torch", "device"),
+    *(
+        ("builtins", name)
+        for name in (
+            *("bool", "bytearray", "complex", "dict", "float", "frozenset", "int", "list"),
+            *("object", "range", "set", "slice", "str", "tuple"),
+        )
+    ),
+    # A method stands in a pickle as getattr(class, name): here a call of what is inert.
+    ("builtins", "getattr"),
+}
+# Protocol 2, which torch writes, has the names of Python 2.
+_PYTHON_3 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 
 class Inert:
@@ -33,9 +77,16 @@ class Inert:
 
     def __init__(self, *args: object, **kwargs: object) -> None: ...
 
+    def __call__(self, *args: object, **kwargs: object) -> Inert:
+        """Ignore what the object is called with."""
+        return self
+
     def __setstate__(self, state: object) -> None: ...
 
     def __setitem__(self, key: object, value: object) -> None: ...
+
+    def add(self, item: object) -> None:
+        """Ignore an entry of a set."""
 
     def append(self, item: object) -> None:
         """Ignore an entry of a list."""
@@ -45,12 +96,15 @@ class Inert:
 
 
 class Unpickler(pickle.Unpickler):
-    """Refuses every import but those of tensors; skips objects that are known to be of no use here."""
+    """Refuses every import but those of tensors and arrays; skips objects that are known to be of no use here."""
 
     def find_class(self, module: str, name: str) -> Any:
         """The class or function that a pickle names."""
         if (module, name) in _REBUILT:
             return super().find_class(module, name)
+        if module == "torch" and isinstance(kind := getattr(torch, name, None), torch.dtype):
+            return kind
+        module = _PYTHON_3.get(module, module)
         if module.split(".")[0] in _SKIPPED_PACKAGES or (module, name) in _SKIPPED_NAMES:
             return Inert
         raise InputError(f"it tries to import {module}.{name}; only weights and plain containers are read")

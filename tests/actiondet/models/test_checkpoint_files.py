@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+from argparse import Namespace
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -69,26 +71,57 @@ def test_a_pickle_bomb_is_refused_by_the_name_of_what_it_imports(
     assert not (tmp_path / "exploded").exists()
 
 
-@pytest.mark.parametrize("new_format", [True, False])
-def test_training_logs_beside_the_weights_are_skipped_and_not_run(
-    new_format: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+# Written as mmengine's log buffer is: its methods stand in a table that goes into the pickle with each buffer.
+HISTORY_BUFFER = """
+import numpy as np
+
+class HistoryBuffer:
+    methods = {}
     ran = []
 
-    class HistoryBuffer(list):  # type: ignore[type-arg]
-        def __setstate__(self, state: object) -> None:
-            ran.append(state)
+    def __init__(self):
+        self.methods.update(mean=HistoryBuffer.mean, largest=HistoryBuffer.largest)
+        self.values, self.counts, self.last = np.arange(3.0), np.ones(3, dtype=np.int64), np.float64(2)
 
+    def mean(self):
+        return self.values.mean()
+
+    def largest(self):
+        return self.values.max()
+
+    def __getstate__(self):
+        return self.__dict__ | {"methods": self.methods}
+
+    def __setstate__(self, state):
+        self.ran.append(state)
+"""
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("new_format", [True, False])
+def test_training_logs_beside_the_weights_are_skipped_and_not_run(
+    new_format: bool, protocol: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch writes protocol 2, in which a method is `getattr` of Python 2's `__builtin__`."""
     module = ModuleType("mmengine.logging.history_buffer")
-    HistoryBuffer.__module__, HistoryBuffer.__qualname__ = module.__name__, "HistoryBuffer"
-    module.HistoryBuffer = HistoryBuffer  # type: ignore[attr-defined]
-    path = tmp_path / "raw.pth"
-    log = HistoryBuffer([1, 2])
-    log.numbers, log.step = np.arange(3.0), np.int64(7)  # type: ignore[attr-defined]
+    exec(HISTORY_BUFFER, module.__dict__)
+    path = tmp_path / "epoch_1.pth"
+    content = {
+        "meta": {"epoch": 1, "time": "20240101"},
+        "state_dict": {"a": torch.ones(2)},
+        "message_hub": {"log_scalars": {"train/loss": module.HistoryBuffer()}, "runtime_info": {"eta": np.float64(3)}},
+        "param_schedulers": [{"milestones": Counter([10, 15]), "base_values": [0.1]}],
+        "optimizer": {"state": {0: {"momentum_buffer": torch.ones(2)}}, "kinds": {torch.float16}},
+    }
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "mmengine", ModuleType("mmengine"))
         patch.setitem(sys.modules, module.__name__, module)
-        content = {"message_hub": {"log": log}, "state_dict": {"a": torch.ones(2)}}
-        torch.save(content, path, _use_new_zipfile_serialization=new_format)
-    assert torch.equal(read_checkpoint(path).tensors["a"], torch.ones(2))
-    assert ran == []
+        torch.save(content, path, pickle_protocol=protocol, _use_new_zipfile_serialization=new_format)
+        assert torch.equal(read_checkpoint(path).tensors["a"], torch.ones(2))
+    assert module.HistoryBuffer.ran == []
+
+
+def test_numpy_weights_beside_training_logs_are_read(tmp_path: Path) -> None:
+    content = {"state_dict": {"a": np.arange(4.0).reshape(2, 2)}, "args": Namespace(lr=0.1), "saved": {Path("x")}}
+    torch.save(content, tmp_path / "arrays.pth")
+    assert read_checkpoint(tmp_path / "arrays.pth").tensors["a"].tolist() == [[0, 1], [2, 3]]
