@@ -7,15 +7,15 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from evaluation.errors import InputError
+from evaluation.errors import InputError, StoppedBySignal
 
 
 def run_tool(main: Callable[[], int | None]) -> NoReturn:
     """Run a program's `main` and leave the process.
 
-    Exit codes: what `main` returns (None is 0); 2 after a fault that the user can mend, told in one
-    sentence on standard error; 130 after Ctrl-C. Other exceptions are faults of the program and keep
-    their traceback; ACTIONDET_TRACEBACK=1 shows it for the user's faults, too.
+    Exit codes: what `main` returns (None is 0); 2 after a fault that the user can correct, with one sentence on
+    standard error; 130 after Ctrl-C and 143 after a SIGTERM that is handled. Other exceptions are faults of the
+    program and keep their traceback; ACTIONDET_TRACEBACK=1 shows it for the user's faults, too.
     """
     try:
         code = main() or 0
@@ -29,6 +29,9 @@ def run_tool(main: Callable[[], int | None]) -> NoReturn:
             raise
         print(f"{os.path.basename(sys.argv[0])}: {describe(fault)}", file=sys.stderr)
         code = 2
+    except StoppedBySignal as stop:
+        print(f"{os.path.basename(sys.argv[0])}: {stop}", file=sys.stderr)
+        code = 128 + stop.number
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = 130

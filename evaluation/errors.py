@@ -7,3 +7,15 @@ class InputError(ValueError):
     The message is one sentence: what was wrong, where, what was expected and how to mend it. Programs show
     it without a traceback and end with exit code 2.
     """
+
+
+class StoppedBySignal(Exception):  # noqa: N818 - it is not an error
+    """A program ends because a signal asked it to, with the exit code 128 + the signal's number.
+
+    Attributes:
+        number: the signal.
+    """
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from signal import Signals
 from typing import Any, TypeVar
 
 import torch
@@ -21,7 +22,8 @@ from actiondet.engine.devices import prepare_determinism, seed_step, share_buffe
 from actiondet.engine.log import EpochRow, ProgressBar, say
 from actiondet.engine.profile import profiled
 from actiondet.engine.run import Run, finished, save_last, start
-from evaluation.errors import InputError
+from actiondet.engine.stopping import StopSignals
+from evaluation.errors import InputError, StoppedBySignal
 
 Item = TypeVar("Item")
 
@@ -41,13 +43,16 @@ def train(
 
     Raises:
         InputError: data or settings that cannot be used, or a folder that holds another run.
+        StoppedBySignal: after SIGTERM or Ctrl-C, once the step is finished and saved.
     """
     prepare_determinism(config.train)
     run = start(config, folder=folder, fabric=fabric, resume=resume, overwrite=overwrite)
-    while run.progress.epoch < run.task.pace.epochs:
-        began = time.monotonic()
-        train_epoch(run)
-        finish_epoch(run, seconds=time.monotonic() - began)
+    with StopSignals() as signals:
+        while run.progress.epoch < run.task.pace.epochs:
+            began = time.monotonic()
+            train_epoch(run, signals)
+            finish_epoch(run, seconds=time.monotonic() - began)
+            stop_where_asked(run, signals)
     if run.log is not None:
         run.log.close()
         if run.progress.skipped:
@@ -55,7 +60,19 @@ def train(
     return run.progress.best
 
 
-def train_epoch(run: Run) -> None:
+def stop_where_asked(run: Run, signals: StopSignals) -> None:
+    """End the training after its step if a signal asked for it.
+
+    Raises:
+        StoppedBySignal: last.pt has been written; the run resumes exactly here.
+    """
+    number = signals.noted(run.fabric)
+    if number:
+        save_last(run)
+        raise StoppedBySignal(number, f"stopped by {Signals(number).name}; --resume continues exactly here")
+
+
+def train_epoch(run: Run, signals: StopSignals) -> None:
     """Run the rest of the epoch at which `run.progress` stands."""
     settings, pace = run.config.train, run.task.pace
     epoch = run.progress.epoch
@@ -85,6 +102,8 @@ def train_epoch(run: Run) -> None:
         if time.monotonic() - saved > 60 * settings.save_minutes and run.progress.step < steps:
             save_last(run)
             saved = time.monotonic()
+        if run.progress.step < steps:
+            stop_where_asked(run, signals)
     bar.close()
     lost = int(total(run.fabric, float(unread)))
     if lost and total(run.fabric, float(read)) == 0:
