@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,7 @@ from actiondet.engine.devices import prepare_determinism, seed_step, share_buffe
 from actiondet.engine.log import EpochRow, ProgressBar, say
 from actiondet.engine.profile import profiled
 from actiondet.engine.run import Run, finished, save_last, start
+from actiondet.engine.run_lock import RunLock
 from actiondet.engine.stopping import StopSignals
 from evaluation.errors import InputError, StoppedBySignal
 
@@ -46,11 +48,15 @@ def train(
         StoppedBySignal: after SIGTERM or Ctrl-C, once the step is finished and saved.
     """
     prepare_determinism(config.train)
-    run = start(config, folder=folder, fabric=fabric, resume=resume, overwrite=overwrite)
-    with StopSignals() as signals:
+    with ExitStack() as held:
+        lock = held.enter_context(RunLock(folder)) if fabric.is_global_zero else None
+        run = start(config, folder=folder, fabric=fabric, resume=resume, overwrite=overwrite)
+        signals = held.enter_context(StopSignals())
         while run.progress.epoch < run.task.pace.epochs:
             began = time.monotonic()
             train_epoch(run, signals)
+            if lock is not None:
+                lock.check()
             finish_epoch(run, seconds=time.monotonic() - began)
             stop_where_asked(run, signals)
     if run.log is not None:
