@@ -42,7 +42,7 @@ def build_detector(config: DetectorConfig) -> ActionDetector:
         head = build_head(config.head, backbone.channels, stride=backbone.stride, num_actions=config.num_actions)
         if isinstance(head, TrackHead):
             head.spread_frames = backbone.spread_frames
-        return ActionDetector(backbone, head, mean=config.mean, std=config.std)
+        return ActionDetector(backbone, head, mean=config.mean, std=config.std, multi_label=config.multi_label)
 
 
 def build_recognizer(config: RecognizerConfig) -> ActionRecognizer:

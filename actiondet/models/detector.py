@@ -18,6 +18,8 @@ class ActionDetector(ClipNetwork):
         backbone: clips to feature maps.
         head: feature maps and boxes to logits.
         mean, std: input normalisation, per channel, on the scale 0..255.
+        multi_label: what the logits are for, any number of actions a person or exactly one. Nothing here depends on
+            it; weights that were trained for the other are told by it.
     """
 
     def __init__(
@@ -27,8 +29,10 @@ class ActionDetector(ClipNetwork):
         *,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
+        multi_label: bool = True,
     ) -> None:
         super().__init__(mean=mean, std=std)
+        self.multi_label = multi_label
         self.backbone = backbone
         self.head = head
 

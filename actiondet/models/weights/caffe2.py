@@ -6,7 +6,7 @@ import re
 
 from actiondet.models.weights.conversion import Conversion, Origin, Target, change, fold_nonlocal_bias, rename_all
 from actiondet.models.weights.files import CheckpointFile
-from actiondet.models.weights.pyslowfast import settings_of
+from actiondet.models.weights.pyslowfast import take_settings
 
 # "riv" reads inverse variance and is the variance.
 _NORM_LEAF = {"s": "weight", "b": "bias", "rm": "running_mean", "riv": "running_var"}
@@ -27,7 +27,7 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
             conversion.kind = "recognition"
     fold_nonlocal_bias(conversion)
     conversion.absent["num_batches_tracked"] = "Caffe2 does not count batches"
-    conversion.settings = settings_of(conversion.kind or target.kind, file.settings, aligned=False)
+    take_settings(conversion, file, target, aligned=False)
     return conversion
 
 

@@ -34,6 +34,7 @@ class Conversion:
         background: row 0 of a detection head may be an unused class.
         settings: what the origin says about the network beyond its shapes, by configuration key.
         leaves_head: the head of the file is not for this network.
+        doubts: what to check of `settings`, because nothing in the file tells.
     """
 
     weights: dict[str, Tensor] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Conversion:
     background: bool = False
     settings: Settings = field(default_factory=dict)
     leaves_head: bool = False
+    doubts: list[str] = field(default_factory=list)
 
     def leave_head(self, why: str) -> None:
         """Take nothing for the head, which then keeps its initial values."""
@@ -101,6 +103,14 @@ def change(conversion: Conversion, name: str, tensor: Tensor, what: str) -> None
     """Replace a weight and keep a note of it."""
     conversion.weights[name] = tensor.contiguous()
     conversion.changed[name] = what
+
+
+def swap_colors(conversion: Conversion) -> None:
+    """Turn networks for blue, green, red into networks for red, green, blue by the input channels of their stems."""
+    for name in [name for name in conversion.weights if name.endswith("stem.conv.weight")]:
+        weight = conversion.weights[name]
+        if weight.shape[1] == 3:
+            change(conversion, name, weight.flip(1), "channels swapped from blue, green, red")
 
 
 def fold_nonlocal_bias(conversion: Conversion) -> None:

@@ -77,14 +77,15 @@ def compare_behaviour(conversion: Conversion, ours: Settings) -> dict[str, str]:
     theirs = conversion.settings
     if conversion.leaves_head:
         # A network that is to learn another task may well have another map: only its input should be the same.
-        theirs = {key: value for key, value in theirs.items() if not key.startswith("backbone.res5")}
+        others = ("backbone.res5", "multi_label")
+        theirs = {key: value for key, value in theirs.items() if not key.startswith(others)}
     return differences(theirs, ours)
 
 
 def differences(theirs: Settings, ours: Settings) -> dict[str, str]:
     """The settings that both have and that differ, each told as a sentence."""
     told = {
-        key: f"{key} is {_show(theirs[key])} in the file's network, {_show(ours[key])} in yours"
+        key: f"{key} is {_show(key, theirs[key])} in the file's network, {_show(key, ours[key])} in yours"
         for key in theirs
         if key in ours and not _equal(theirs[key], ours[key])
     }
@@ -102,7 +103,9 @@ def _are_numbers(values: tuple[object, ...]) -> bool:
     return all(isinstance(value, int | float) for value in values)
 
 
-def _show(value: object) -> str:
+def _show(key: str, value: object) -> str:
+    if key == "multi_label":
+        return "True (sigmoid)" if value else "False (softmax)"
     if isinstance(value, tuple) and _are_numbers(value):
         return f"({', '.join(f'{each:g}' for each in value)})"
     return str(value)

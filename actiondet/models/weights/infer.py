@@ -41,8 +41,12 @@ def infer_model(path: str | os.PathLike[str], origin: OriginName = "auto") -> tu
         doubts.append("model.num_actions: one less if class 0 of the file has no meaning, as in AVA")
     if kind == "detection":
         found["head.name"] = "roi"
-        doubts.append("model.multi_label: false where a person does one thing at a time, as in MultiSports")
+        if "multi_label" not in conversion.settings:
+            doubts.append("model.multi_label: false where a person does one thing at a time, as in MultiSports")
     found |= conversion.settings
+    doubts += conversion.doubts
+    if kind == "recognition" and found.pop("multi_label", False):
+        doubts.append("the file's network scores each class by itself (sigmoid); recognisers here have a softmax")
     nonlocal_blocks = bool(found.get("backbone.nonlocal_blocks.after"))
     if found["backbone.name"] == "slowfast" and "backbone.alpha" not in found:
         # MMAction2 has a kernel of 5 with 8 alone; the others also with 4, in detectors, R101 and non-local networks.
@@ -51,10 +55,7 @@ def infer_model(path: str | os.PathLike[str], origin: OriginName = "auto") -> tu
         found["backbone.alpha"] = 8 if narrow else 4
         doubts.append("model.backbone.alpha: 4 or 8, guessed from the kernel of the lateral connections")
     if nonlocal_blocks and "backbone.nonlocal_blocks.attention" not in found:
-        doubts.append(
-            "model.backbone.nonlocal_blocks: attention softmax or dot_product, and its pool; PySlowFast's networks for "
-            "AVA have dot_product and [2, 2, 2]"
-        )
+        doubts.append("model.backbone.nonlocal_blocks: attention softmax or dot_product, and its pool")
     if kind == "recognition" and "window" not in found:
         doubts.append("model.window: 7, or null after a multigrid training")
     if kind == "detection" and "head.temporal_pool" not in found:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from actiondet.models.weights.conversion import Conversion, Origin, Target, fold_nonlocal_bias, rename_all
+from actiondet.models.weights.conversion import Conversion, Origin, Target, fold_nonlocal_bias, rename_all, swap_colors
 from actiondet.models.weights.files import CheckpointFile
 from actiondet.models.weights.settings import Kind, Settings
+from evaluation.errors import InputError
 
 GREY_MEAN = (114.75, 114.75, 114.75)  # 0.45 of 255
 GREY_STD = (57.375, 57.375, 57.375)  # 0.225 of 255
+# Data sets whose frames PySlowFast normalises as OpenCV reads them, in blue, green, red; and those that it turns to
+# that order afterwards. All others are red, green, blue.
+_READ_AS_BGR = ("ava", "charades", "ssv2")
+_TURNED_TO_BGR = ("ptvcharades", "ptvssv2")
 
 
 def convert(file: CheckpointFile, target: Target) -> Conversion:
@@ -19,9 +25,27 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
     two_pathways = any(name.startswith("s1.pathway1_") for name in file.tensors)
     conversion = rename_all(file.tensors, lambda name: rename(name, two_pathways=two_pathways), lambda name: None)
     fold_nonlocal_bias(conversion)
-    conversion.kind = kind_of(file.settings)
-    conversion.settings = settings_of(conversion.kind or target.kind, file.settings, aligned=True)
+    take_settings(conversion, file, target, aligned=True)
     return conversion
+
+
+def take_settings(conversion: Conversion, file: CheckpointFile, target: Target, *, aligned: bool) -> None:
+    """Read what the file says about its network, and what it does not say off their configurations.
+
+    Raises:
+        InputError: the settings in the file are not PySlowFast's.
+    """
+    with refusing_other_settings(file):
+        conversion.kind = conversion.kind or kind_of(file.settings)
+        conversion.settings = settings_of(conversion.kind or target.kind, file.settings, aligned=aligned)
+        if sees_bgr(file.settings):
+            swap_colors(conversion)
+        told = "INSTANTIATION" in file.settings.get("NONLOCAL", {})
+    if not told and any("nonlocal_block" in name for name in conversion.weights):
+        conversion.doubts.append(
+            "model.backbone.nonlocal_blocks: dot_product as in PySlowFast's slow and SlowFast networks, whose pool is "
+            "[2, 2, 2] in those for AVA and [1, 2, 2] in those for Kinetics"
+        )
 
 
 def rename(name: str, *, two_pathways: bool) -> str | None:
@@ -61,20 +85,52 @@ def kind_of(settings: Mapping[str, Any]) -> Kind | None:
     return "detection" if settings["DETECTION"].get("ENABLE") else "recognition"
 
 
+@contextmanager
+def refusing_other_settings(file: CheckpointFile) -> Iterator[None]:
+    """Refuse a file whose settings are not as PySlowFast writes them."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError) as fault:
+        raise InputError(
+            f"{file.path}: its entry 'cfg' does not hold settings as PySlowFast writes them "
+            f"({type(fault).__name__}: {fault}); take the entry out of the file to load the weights without it"
+        ) from None
+
+
+def sees_bgr(theirs: Mapping[str, Any]) -> bool:
+    """Whether the network was trained on blue, green, red: the order of its data set, reversed or not."""
+    detector = kind_of(theirs) == "detection"
+    dataset = str(theirs.get("TRAIN", {}).get("DATASET", "ava" if detector else "kinetics")).lower()
+    bgr = dataset in (*_READ_AS_BGR, *_TURNED_TO_BGR)
+    if dataset == "ava":
+        bgr = bool(theirs.get("AVA", {}).get("BGR", False))
+    return bgr != bool(theirs.get("DATA", {}).get("REVERSE_INPUT_CHANNEL", False))
+
+
+def scores_of(theirs: Mapping[str, Any]) -> Settings:
+    """Whether scores are sigmoids; {} where the file does not tell."""
+    activation = theirs.get("MODEL", {}).get("HEAD_ACT")
+    return {"multi_label": activation == "sigmoid"} if activation in ("sigmoid", "softmax") else {}
+
+
 def settings_of(kind: Kind, theirs: Mapping[str, Any], *, aligned: bool) -> Settings:
     """Our settings: from theirs where the file holds them, else what their configurations have in common."""
     data, detection, resnet = (theirs.get(name, {}) for name in ("DATA", "DETECTION", "RESNET"))
+    order = -1 if theirs.get("TRAIN", {}).get("DATASET") in _READ_AS_BGR else 1
     found: Settings = {
         "backbone.slow_frames": "spread",
         "backbone.nonlocal_blocks.pool_first": True,
-        "mean": tuple(255 * value for value in data["MEAN"]) if "MEAN" in data else GREY_MEAN,
-        "std": tuple(255 * value for value in data["STD"]) if "STD" in data else GREY_STD,
+        "backbone.nonlocal_blocks.attention": "dot_product",
+        "backbone.nonlocal_blocks.pool": (2, 2, 2) if kind == "detection" else (1, 2, 2),
+        "mean": tuple(255 * value for value in data["MEAN"][::order]) if "MEAN" in data else GREY_MEAN,
+        "std": tuple(255 * value for value in data["STD"][::order]) if "STD" in data else GREY_STD,
     }
     if "ALPHA" in theirs.get("SLOWFAST", {}):
         found["backbone.alpha"] = theirs["SLOWFAST"]["ALPHA"]
     if "INSTANTIATION" in theirs.get("NONLOCAL", {}):
         found["backbone.nonlocal_blocks.attention"] = theirs["NONLOCAL"]["INSTANTIATION"]
         found["backbone.nonlocal_blocks.pool"] = tuple(theirs["NONLOCAL"]["POOL"][2][0])  # of res4's slow pathway
+    found |= scores_of(theirs)
     if "SPATIAL_STRIDES" in resnet:
         found["backbone.res5_stride"] = resnet["SPATIAL_STRIDES"][3][0]
         found["backbone.res5_dilation"] = resnet["SPATIAL_DILATIONS"][3][0]
@@ -85,7 +141,8 @@ def settings_of(kind: Kind, theirs: Mapping[str, Any], *, aligned: bool) -> Sett
         found["head.aligned"] = detection.get("ALIGNED", aligned)
         found["head.temporal_pool"] = "avg"
     else:
-        found["average_positions"] = "softmax"
+        if not found.get("multi_label"):  # ours has no mean of sigmoids: `multi_label` says that they differ
+            found["average_positions"] = "softmax"
         short_cycle = theirs.get("MULTIGRID", {}).get("SHORT_CYCLE")  # then the head averages over any size
         found["window"] = None if short_cycle else data.get("TRAIN_CROP_SIZE", 224) // 32
     return found

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import re
 
-from actiondet.models.weights.conversion import Conversion, Origin, Target, rename_all
+from actiondet.models.weights.conversion import Conversion, Origin, Target, rename_all, swap_colors
 from actiondet.models.weights.files import CheckpointFile
-from actiondet.models.weights.pyslowfast import GREY_MEAN, GREY_STD
+from actiondet.models.weights.pyslowfast import (
+    GREY_MEAN,
+    GREY_STD,
+    refusing_other_settings,
+    scores_of,
+    sees_bgr,
+)
 from actiondet.models.weights.settings import Settings
 
 _PATHWAY = {None: "", "0": "slow.", "1": "fast."}
@@ -23,7 +29,10 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
     else:
         conversion.kind = "recognition"
         settings |= {"backbone.res5_stride": 2, "backbone.res5_dilation": 1, "average_positions": "logits", "window": 7}
-    conversion.settings = settings
+    with refusing_other_settings(file):  # PySlowFast trains these networks, too, and adds its own
+        conversion.settings = settings | scores_of(file.settings)
+        if sees_bgr(file.settings):
+            swap_colors(conversion)
     return conversion
 
 

@@ -31,6 +31,7 @@ BEHAVIOUR = (
     "head.roi_size",
     "head.aligned",
     "head.temporal_pool",
+    "multi_label",
     "window",
     "average_positions",
     "mean",
@@ -128,6 +129,7 @@ def settings_of_network(network: ActionDetector | ActionRecognizer) -> Settings:
     """Everything that can be told about a network: its shapes, and what its modules do beyond them."""
     found = settings_of_weights(network.state_dict(), kind_of_network(network))
     found |= {"mean": network.mean, "std": network.std}
+    found["multi_label"] = isinstance(network, ActionDetector) and network.multi_label
     backbone, head = network.backbone, network.head
     if isinstance(backbone, SlowFast):
         found |= {"backbone.slow_frames": backbone.slow_frames, "backbone.alpha": backbone.alpha}

@@ -97,6 +97,7 @@ class HistoryBuffer:
 """
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("new_format", [True, False])
 def test_training_logs_beside_the_weights_are_skipped_and_not_run(
