@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Generic, TypeVar
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from actiondet.data.repeats import epoch_length, repeated_order
 from actiondet.records import ClipBatch, ClipSample, VideoBatch
+from evaluation.errors import InputError
 from evaluation.records import FloatArray, FrameKey, IntArray
 
 Batch = TypeVar("Batch", ClipBatch, VideoBatch)
@@ -78,6 +80,24 @@ class Loaded(Generic[Batch]):
         """The same with clips in page-locked memory (called by DataLoader)."""
         pinned = tuple(replace(batch, clips=batch.clips.pin_memory()) for batch in self.batches)
         return Loaded(pinned, self.unreadable)
+
+
+@contextmanager
+def worker_deaths_explained() -> Iterator[None]:
+    """Say what a dead loading worker means; torch raises where the process happens to be.
+
+    Raises:
+        InputError: the system has killed a worker.
+    """
+    try:
+        yield
+    except RuntimeError as fault:
+        if "DataLoader worker" not in str(fault):
+            raise
+        raise InputError(
+            "a loading worker was killed, usually because the machine ran out of memory; lower train.workers or "
+            "train.batch and repeat the command (a training with --resume)"
+        ) from None
 
 
 def collate(samples: Sequence[ClipSample | Unreadable]) -> Loaded[ClipBatch]:

@@ -90,7 +90,11 @@ class Checkpoint(Generic[Config]):
 
 
 def save_checkpoint(checkpoint: Checkpoint[DetectionConfig | RecognitionConfig], path: Path) -> None:
-    """Write `checkpoint`; an interrupted write leaves an older file whole."""
+    """Write `checkpoint`; an interrupted write leaves an older file whole.
+
+    Raises:
+        OSError: it cannot be written; a full disk is named with `path`.
+    """
     content: dict[str, Any] = {
         "format": FORMAT,
         "config": dump_config(checkpoint.config),
@@ -109,7 +113,19 @@ def save_checkpoint(checkpoint: Checkpoint[DetectionConfig | RecognitionConfig],
             "epoch_steps": state.epoch_steps,
         }
     with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+        _save(content, temporary)
+
+
+def _save(content: Mapping[str, Any], path: Path) -> None:
+    """Save by Python's own file, whose errors say what the system said; torch's name an internal position."""
+    try:
+        with path.open("wb") as file:
+            torch.save(dict(content), file)
+    except RuntimeError as fault:
+        cause = fault.__context__
+        if isinstance(cause, OSError):
+            raise cause from None
+        raise
 
 
 @overload

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from actiondet.config import RecognitionConfig
 from actiondet.data import Loaded, TestSampler
-from actiondet.data.loading import Batches, Draw, make_loader, test_share
+from actiondet.data.loading import Batches, Draw, make_loader, test_share, worker_deaths_explained
 from actiondet.data.recognition import TestVideos, collate_videos, find_labelled_videos, view_sampling
 from actiondet.data.video_transforms import VideoTestTransform
 from actiondet.engine.devices import total
@@ -89,6 +89,7 @@ def build_video_loader(
     return make_loader(dataset, batches, workers=config.train.workers, collate=collate_videos)
 
 
+@worker_deaths_explained()
 def run_recognition_test(
     config: RecognitionConfig,
     *,

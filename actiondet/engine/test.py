@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from actiondet.config import DetectionConfig
 from actiondet.data import Loaded, TestSampler, TestSet, build_loader, build_test_set
+from actiondet.data.loading import worker_deaths_explained
 from actiondet.engine.frame_rows import frame_detections
 from actiondet.engine.log import ProgressBar, say
 from actiondet.engine.predict import Control, detect, gather, to_rows, write_dense_scores
@@ -45,6 +46,7 @@ def load_detector(config: DetectionConfig, weights: str | Path, fabric: Fabric) 
     return optimize_for_inference(detector).to(fabric.device)
 
 
+@worker_deaths_explained()
 def run_test(
     config: DetectionConfig,
     detector: ActionDetector,

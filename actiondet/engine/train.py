@@ -18,6 +18,7 @@ from torch import nn
 
 from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.data import Loaded
+from actiondet.data.loading import worker_deaths_explained
 from actiondet.engine.checkpoint import Progress, save_checkpoint
 from actiondet.engine.devices import prepare_determinism, seed_step, share_buffers, total
 from actiondet.engine.log import EpochRow, ProgressBar, say
@@ -30,6 +31,7 @@ from evaluation.errors import InputError, StoppedBySignal
 Item = TypeVar("Item")
 
 
+@worker_deaths_explained()
 def train(
     config: DetectionConfig | RecognitionConfig,
     *,

@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from actiondet.config import DetectionConfig
 from actiondet.config.schema import MultiSportsConfig
 from actiondet.data.dense import DenseClips, VideoEnd, VideoMoments, build_dense_loader, video_moments
+from actiondet.data.loading import worker_deaths_explained
 from actiondet.data.multisports import Moments, TubePart, read_part, with_sizes_of_files
 from actiondet.data.window import ClipWindow
 from actiondet.engine.frame_parts import FrameParts, parts_folder
@@ -62,6 +63,7 @@ class FrameTest:
             raise InputError(f"--min-score {self.choice.min_score:g}: expected a score, 0 to 1")
 
 
+@worker_deaths_explained()
 def run_tube_test(
     config: DetectionConfig,
     detector: ActionDetector,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,27 @@ def test_another_toolkits_checkpoint_names_the_converter(tmp_path: Path) -> None
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.pt: no such file"):
         load_checkpoint(tmp_path / "none.pt")
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import torch
+from actiondet.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from dataclasses import replace
+from evaluation.command_line import run_tool
+path = Path(sys.argv[1])
+checkpoint = load_checkpoint(path)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+run_tool(lambda: save_checkpoint(replace(checkpoint, weights={"a": torch.zeros(1_000_000)}), path))
+"""
+
+
+def test_a_full_disk_ends_in_a_sentence_and_leaves_the_old_checkpoint(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    save_checkpoint(checkpoint, tmp_path / "last.pt")
+    before = (tmp_path / "last.pt").read_bytes()
+    program = [sys.executable, "-c", LIMITED, str(tmp_path / "last.pt")]
+    done = subprocess.run(program, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, f"-c: {tmp_path / 'last.pt'}: File too large\n")
+    assert (tmp_path / "last.pt").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]

@@ -1,0 +1,39 @@
+"""A loading worker that the system kills, as it does when memory runs out, ends in one sentence."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from actiondet.config import DetectionConfig
+from actiondet.data.loading import worker_deaths_explained
+from actiondet.engine import train as train_module
+from actiondet.engine.devices import launch
+from actiondet.engine.train import train
+from evaluation.errors import InputError
+
+
+def test_a_killed_worker_names_memory_and_the_setting(
+    tiny_config: Callable[..., DetectionConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_step = train_module.take_step
+
+    def step_and_kill(run: object, group: object) -> float:
+        for worker in multiprocessing.active_children():
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGKILL)
+        return take_step(run, group)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(train_module, "take_step", step_and_kill)
+    with pytest.raises(InputError, match=r"ran out of memory; lower train\.workers"):
+        train(tiny_config("train.workers=1", "train.epochs=50"), folder=tmp_path, fabric=launch())
+
+
+def test_other_faults_pass() -> None:
+    with pytest.raises(RuntimeError, match="another fault"), worker_deaths_explained():
+        raise RuntimeError("another fault")
