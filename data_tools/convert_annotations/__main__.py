@@ -1,6 +1,7 @@
 """Convert annotations: `python -m data_tools.convert_annotations SOURCE ... --from cvat --to ava --out DIR`.
 
-Towards `--to ava` go annotations of one's own; towards `--to coco` goes the truth of a data set, for a person detector.
+Annotations of one's own become a data set (`--to ava`); what a network has found does, too, or tracks to correct
+(`--to cvat`, `--to coco`). The truth of a data set becomes COCO's persons (`--to coco`), for a person detector.
 """
 
 from __future__ import annotations
@@ -15,22 +16,28 @@ from evaluation.errors import InputError
 
 if TYPE_CHECKING:
     from data_tools.convert_annotations.annotated import AnnotatedVideo
+    from data_tools.convert_annotations.detections import Thresholds
+    from data_tools.convert_annotations.naming import Naming
+    from evaluation.formats.action_list import ActionList
 
 
-_OWN, _TRUTH = ("cvat", "coco", "yolo"), ("ava", "multisports")
+_OWN, _TRUTH, _FOUND = ("cvat", "coco", "yolo"), ("ava", "multisports"), "detections"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m data_tools.convert_annotations",
         description="Turn your own annotations (CVAT for video 1.1, COCO of video frames, YOLO tracks) into a data set "
-        "in AVA's format: truth of both parts, action list, excluded moments. Or turn a truth file (AVA, MultiSports) "
-        "into COCO's json of persons, with which a person detector is fine-tuned.",
+        "in AVA's format: truth of both parts, action list, excluded moments. Or turn what a network has found into "
+        "tracks to correct in CVAT. Or turn a truth file (AVA, MultiSports) into COCO's json of persons, with which a "
+        "person detector is fine-tuned.",
     )
     parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="annotation files, or folders of them")
-    parser.add_argument("--from", required=True, choices=(*_OWN, *_TRUTH), dest="source_format")
-    parser.add_argument("--to", required=True, choices=("ava", "coco"), dest="target_format")
-    parser.add_argument("--out", required=True, type=Path, metavar="PATH", help="folder (ava) or json file (coco)")
+    parser.add_argument("--from", required=True, choices=(*_OWN, _FOUND, *_TRUTH), dest="source_format")
+    parser.add_argument("--to", required=True, choices=("ava", "coco", "cvat"), dest="target_format")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="PATH", help="folder (ava, cvat) or json file (coco)"
+    )
     parser.add_argument("--videos", type=Path, metavar="DIR", help="folder of the videos that were annotated")
     parser.add_argument("--fps", type=float, metavar="N", help="their frames a second, if you have no video files")
     parser.add_argument(
@@ -63,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
         "--first-frame", type=int, metavar="N", help="number of a video's first frame (coco 0; yolo by its names)"
     )
     boxes.add_argument("--vid-stride", type=int, default=1, metavar="N", help="that of `yolo track` (default 1)")
+    found = parser.add_argument_group("from detections, and to cvat")
+    found.add_argument("--threshold", type=float, default=0.5, metavar="X", help="score that actions need (0.5)")
+    found.add_argument("--thresholds", nargs="+", default=[], metavar="NAME=X", help="that of single actions")
+    found.add_argument(
+        "--tolerance", type=float, default=0.02, metavar="X", help="share of its diagonal that a box may be off (0.02)"
+    )
     persons = parser.add_argument_group("from a truth to coco")
     persons.add_argument("--frames", type=Path, metavar="DIR", help="extract the pictures that the json names to here")
     persons.add_argument("--excluded", type=Path, metavar="CSV", help="moments of AVA to leave out")
@@ -75,41 +88,38 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse the command line and convert."""
     arguments = _parser().parse_args()
-    if (arguments.source_format in _OWN) != (arguments.target_format == "ava"):
+    source, target = arguments.source_format, arguments.target_format
+    if source != _FOUND and target != ("ava" if source in _OWN else "coco"):
         raise InputError(
-            f"--from {arguments.source_format} --to {arguments.target_format}: expected --from {'|'.join(_OWN)} --to "
-            f"ava, or --from {'|'.join(_TRUTH)} --to coco"
+            f"--from {source} --to {target}: expected --from {'|'.join(_OWN)} --to ava, or --from "
+            f"{'|'.join(_TRUTH)} --to coco, or --from {_FOUND} --to any"
         )
     if arguments.start is not None and not abs(arguments.start) < 1e9:
         raise InputError(f"--start {arguments.start:g}: expected seconds")
-    if arguments.vid_stride < 1 or (arguments.vid_stride > 1 and arguments.source_format != "yolo"):
+    if arguments.vid_stride < 1 or (arguments.vid_stride > 1 and source != "yolo"):
         raise InputError(f"--vid-stride {arguments.vid_stride}: expected 1 or more, and --from yolo")
-    if arguments.target_format == "ava":
+    if arguments.fps is not None and not 0 < arguments.fps < 1e6:
+        raise InputError(f"--fps {arguments.fps:g}: expected a positive number of frames a second")
+    if target == "ava":
         _own_to_ava(arguments)
+    elif source == _FOUND:
+        _found_to_tracks(arguments)
     else:
         _truth_to_coco(arguments)
 
 
 def _own_to_ava(arguments: argparse.Namespace) -> None:
     every = _seconds(arguments.every)
-    if arguments.fps is not None and not 0 < arguments.fps < 1e6:
-        raise InputError(f"--fps {arguments.fps:g}: expected a positive number of frames a second")
     if not 0 < arguments.val_share < 1:
         raise InputError(f"--val-share {arguments.val_share:g}: expected a share between 0 and 1")
 
     from data_tools.convert_annotations.clips import find_clips
     from data_tools.convert_annotations.key_moments import find_moments
-    from data_tools.convert_annotations.naming import Naming, action_list, name_actions
+    from data_tools.convert_annotations.naming import action_list, name_actions
     from data_tools.convert_annotations.to_ava import split_videos, summary, write_ava
-    from evaluation.formats.action_list import read_action_list
 
-    videos = _read(arguments)
-    naming = Naming(
-        person_label=arguments.person_label,
-        attributes=None if arguments.attributes is None else tuple(arguments.attributes),
-        ignored=frozenset(arguments.ignore_labels),
-        actions=None if arguments.actions is None else read_action_list(arguments.actions),
-    )
+    naming = _naming(arguments)
+    videos = _read(arguments, naming.actions)
     names = name_actions(videos, naming)
     moments = find_moments(videos, find_clips(videos, arguments.videos, arguments.fps), names, every=every)
     actions = naming.actions or action_list(names.values(), videos[0].source)
@@ -117,10 +127,53 @@ def _own_to_ava(arguments: argparse.Namespace) -> None:
         moments, val_share=arguments.val_share, val_videos=arguments.val_videos, seed=arguments.seed
     )
     parts = {"train": train, "val": val}
-    start = arguments.start or 0.0
+    # The clock of detections is that of the data set they were made on; what is written counts from 0, as it was read.
+    start = 0.0 if arguments.source_format == _FOUND else arguments.start or 0.0
     write_ava(arguments.out, parts, actions, start=start, proposals=arguments.proposals)
     print(summary(parts, actions))
     print(f"{arguments.out}: set model.num_actions={actions.largest_id} data.start={start:g}")
+
+
+def _found_to_tracks(arguments: argparse.Namespace) -> None:
+    if not 0 < arguments.tolerance < 1:
+        raise InputError(f"--tolerance {arguments.tolerance:g}: expected a share of the box, such as 0.02")
+    if arguments.target_format == "coco" and arguments.out.suffix != ".json":
+        raise InputError(f"--out {arguments.out}: expected a name that ends in .json")
+
+    from data_tools.convert_annotations.clips import find_clips
+    from data_tools.convert_annotations.naming import action_list, name_actions
+
+    naming = _naming(arguments)
+    videos = _read(arguments, naming.actions)
+    names = name_actions(videos, naming)
+    clips = find_clips(videos, arguments.videos, arguments.fps)
+    actions = (naming.actions or action_list(names.values(), videos[0].source)).names
+    if arguments.target_format == "coco":
+        from data_tools.convert_annotations.tracks_to_coco import write_tracks
+
+        boxes = write_tracks(arguments.out, videos, clips, names, actions)
+        print(f"{arguments.out}: {len(videos)} videos, {boxes} boxes of persons, {len(actions)} actions")
+        return
+    from data_tools.convert_annotations.to_cvat import write_cvat
+
+    for one in write_cvat(arguments.out, videos, clips, names, actions, tolerance=arguments.tolerance):
+        print(f"{one.path}: {one.tracks} persons, {one.keyframes} keyframes for {one.boxes} boxes")
+    print(
+        f"{arguments.out / 'labels.json'}: paste it into CVAT (new task, Labels, Raw); then upload each file to the "
+        "task of its video (Actions, Upload annotations, CVAT 1.1)"
+    )
+
+
+def _naming(arguments: argparse.Namespace) -> Naming:
+    from data_tools.convert_annotations.naming import Naming
+    from evaluation.formats.action_list import read_action_list
+
+    return Naming(
+        person_label=arguments.person_label,
+        attributes=None if arguments.attributes is None else tuple(arguments.attributes),
+        ignored=frozenset(arguments.ignore_labels),
+        actions=None if arguments.actions is None else read_action_list(arguments.actions),
+    )
 
 
 def _truth_to_coco(arguments: argparse.Namespace) -> None:
@@ -160,8 +213,14 @@ def _seconds(text: str) -> float | None:
     return seconds
 
 
-def _read(arguments: argparse.Namespace) -> list[AnnotatedVideo]:
+def _read(arguments: argparse.Namespace, actions: ActionList | None) -> list[AnnotatedVideo]:
     clip = bool(arguments.clip)
+    if arguments.source_format == _FOUND:
+        from data_tools.convert_annotations.detections import read_detections
+
+        start = arguments.start or 0.0
+        thresholds = _thresholds(arguments)
+        return read_detections(arguments.sources, arguments.videos, start=start, actions=actions, thresholds=thresholds)
     if arguments.source_format == "cvat":
         from data_tools.convert_annotations.cvat import read_cvat
 
@@ -173,6 +232,23 @@ def _read(arguments: argparse.Namespace) -> list[AnnotatedVideo]:
     from data_tools.convert_annotations.yolo import read_yolo
 
     return read_yolo(arguments.sources, first_frame=arguments.first_frame, clip=clip, stride=arguments.vid_stride)
+
+
+def _thresholds(arguments: argparse.Namespace) -> Thresholds:
+    from data_tools.convert_annotations.detections import Thresholds
+
+    of: dict[str, float] = {}
+    for text in arguments.thresholds:
+        name, _, number = text.rpartition("=")
+        try:
+            of[name] = float(number)
+        except ValueError:
+            of[name] = float("nan")
+        if not name or not 0 <= of[name] <= 1:
+            raise InputError(f"--thresholds {text}: expected NAME=X, such as wave=0.4")
+    if not 0 <= arguments.threshold <= 1:
+        raise InputError(f"--threshold {arguments.threshold:g}: expected a score between 0 and 1")
+    return Thresholds(arguments.threshold, of)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actiondet.video.names import is_video
+from actiondet.video.names import folder_below, is_video
 from data_tools.convert_annotations.annotated import AnnotatedVideo
 from evaluation.errors import InputError
 from evaluation.records import IntArray
@@ -20,10 +20,17 @@ _SAME_SHAPE = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """When the frames of a video are shown: (N,) microseconds after the first one, rising."""
+    """The frames of a video.
+
+    Attributes:
+        name: of the video.
+        frame_times: (N,) when each is shown, microseconds after the first one, rising.
+        file: name of the video file; None where there is none.
+    """
 
     name: str
     frame_times: IntArray
+    file: str | None = None
 
 
 def find_clips(videos: Sequence[AnnotatedVideo], folder: Path | None, fps: float | None) -> list[Clip]:
@@ -62,6 +69,22 @@ def video_files(folder: Path) -> dict[str, list[Path]]:
     return files
 
 
+def file_of_video(name: str, folder: Path, said_by: str) -> Path:
+    """The one file of a video in `folder`; a name with slashes lies below it.
+
+    Args:
+        name: of the video.
+        folder: of the video files.
+        said_by: the file that speaks of the video, for messages.
+
+    Raises:
+        InputError: no such folder, no file of that name, or several.
+    """
+    parent, _, stem = name.rpartition("/")
+    home = folder_below(folder, parent)
+    return file_of(stem, home, video_files(home), said_by)
+
+
 def file_of(name: str, folder: Path, files: dict[str, list[Path]], said_by: str) -> Path:
     """The one file of a video."""
     mine = files.get(composed(name), [])
@@ -83,7 +106,7 @@ def _without_file(video: AnnotatedVideo, fps: float) -> Clip:
 def _with_file(video: AnnotatedVideo, folder: Path) -> Clip:
     from actiondet.video import index_video
 
-    index = index_video(file_of(video.name, folder, video_files(folder), video.source))
+    index = index_video(file_of_video(video.name, folder, video.source))
     if video.size is not None:
         width, height = video.size
         stretch = (width / index.width) / (height / index.height)
@@ -99,4 +122,4 @@ def _with_file(video: AnnotatedVideo, folder: Path) -> Clip:
             f"{video.source}: has a box on frame {beyond}, but {index.path} has {len(index)} frames, which count from "
             "0; is it the video that was annotated, and whole?"
         )
-    return Clip(video.name, index.frame_times)
+    return Clip(video.name, index.frame_times, Path(index.path).name)

@@ -73,7 +73,7 @@ def find_moments(
                 "or --first-frame if frames count from another number"
             )
         persons = {
-            int(instant): _persons_at(video, int(frame), names)
+            int(instant): persons_at(video, int(frame), names)
             for instant, frame in zip(instants[seen], frames[seen], strict=True)
         }
         result.append(VideoMoments(video.name, video.source, persons, tuple(instants[~seen].tolist())))
@@ -90,8 +90,12 @@ def _instants(frame_times: IntArray, annotated: IntArray, every: float | None) -
     return instants, nearest_frames(frame_times, instants)
 
 
-def _persons_at(video: AnnotatedVideo, frame: int, names: Mapping[Remark, frozenset[str] | None]) -> tuple[Person, ...]:
-    """Everybody on one frame; boxes of one track, and boxes in the very same place, are one person."""
+def persons_at(video: AnnotatedVideo, frame: int, names: Mapping[Remark, frozenset[str] | None]) -> tuple[Person, ...]:
+    """Everybody on one frame; boxes of one track, and boxes in the very same place, are one person.
+
+    Raises:
+        InputError: a track that is in two places.
+    """
     begin, end = np.searchsorted(video.frames, [frame, frame + 1])
     found: dict[tuple[float, ...], Person] = {}
     place_of: dict[int, tuple[float, ...]] = {}
