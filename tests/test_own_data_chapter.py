@@ -15,7 +15,7 @@ import numpy as np
 from actiondet.config import load_config
 from data_tools.toy.films import Film, Order, make_film
 from data_tools.toy.render import SEEN
-from evaluation.formats.ava import read_ava_csv
+from evaluation.formats.ava import read_ava_csv, read_ava_results
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = (160, 120)
@@ -65,6 +65,16 @@ def as_cvat(film: Film) -> str:
     return f"<annotations>{head}{tracks}</annotations>"
 
 
+def make_room(folder: Path) -> None:
+    """Give `folder` what its user has in the checkout: the programs, and this Python."""
+    for name in ("tools", "configs"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "bin").mkdir()
+    python = folder / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+
+
 def run(block: str, folder: Path) -> str:
     """Run one block in `folder`, as its user would in the checkout."""
     environment = {
@@ -81,13 +91,8 @@ def run(block: str, folder: Path) -> str:
 
 
 def test_the_chapter_leads_from_annotated_clips_to_a_drawn_video(tmp_path: Path) -> None:
-    for name in ("tools", "configs"):
-        (tmp_path / name).symlink_to(ROOT / name)
+    make_room(tmp_path)
     (tmp_path / "annotations").mkdir()
-    (tmp_path / "bin").mkdir()
-    python = tmp_path / "bin" / "python"
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
     for name, seed in CLIPS.items():
         film = make_film(Order(name, "train", (seed,), 5, SIZE), tmp_path / "videos")
         (tmp_path / "annotations" / f"{name}.xml").write_text(as_cvat(film))
@@ -103,6 +108,57 @@ def test_the_chapter_leads_from_annotated_clips_to_a_drawn_video(tmp_path: Path)
     assert "mAP@0.5" in run(train, tmp_path)
     assert len((tmp_path / "runs" / "own" / "test" / "detections.csv").read_text().splitlines()) > 10
     assert (tmp_path / "drawn.mp4").stat().st_size > 10_000
+
+
+def as_project(films: list[Film]) -> str:
+    """CVAT's export of a project with a task for each film: frames count on from task to task."""
+    tasks, tracks, offset = "", "", 0
+    for number, film in enumerate(films, start=7):
+        head, body = as_cvat(film).removeprefix("<annotations>").removesuffix("</annotations>").split("</meta>")
+        tasks += head.split("<meta>")[1].replace("<id>1</id>", f"<id>{number}</id>")
+        body = body.replace("<track ", f'<track task_id="{number}" ')
+        tracks += re.sub(r'frame="(\d+)" k', lambda found, by=offset: f'frame="{int(found[1]) + by}" k', body)
+        offset += film.frames
+    head = f"<version>1.1</version><meta><project><tasks>{tasks}</tasks></project></meta>"
+    return f"<annotations>{head}{tracks}</annotations>"
+
+
+def test_a_project_of_films_called_by_numbers_is_converted_trained_on_and_evaluated(tmp_path: Path) -> None:
+    make_room(tmp_path)
+    films = [
+        make_film(Order(f"{number:04d}", "train", (number,), 5, SIZE), tmp_path / "videos") for number in (1, 2, 3)
+    ]
+    (tmp_path / "project.xml").write_text(as_project(films))
+    run(
+        "python -m data_tools.convert_annotations project.xml --from cvat --to ava --videos videos --out own_data "
+        "--val-videos 0002",
+        tmp_path,
+    )
+    truth = {part: read_ava_csv(tmp_path / "own_data" / f"ava_{part}.csv") for part in ("train", "val")}
+    assert {part: set(rows.video) for part, rows in truth.items()} == {"train": {"0001", "0003"}, "val": {"0002"}}
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for film in films:  # the same as from a task of each film
+        (alone / f"{film.order.name}.xml").write_text(as_cvat(film))
+    run(
+        "python -m data_tools.convert_annotations alone --from cvat --to ava --videos videos --out each "
+        "--val-videos 0002",
+        tmp_path,
+    )
+    for part in ("train", "val"):
+        name = f"ava_{part}.csv"
+        assert (tmp_path / "own_data" / name).read_text() == (tmp_path / "each" / name).read_text()
+    small = "model.backbone.depth=18 model.backbone.width=16 train.epochs=1"
+    run(f"python tools/train_det.py configs/own/slowonly.yaml {small} --out runs/own", tmp_path)
+    run("python tools/test_det.py runs/own/config.yaml --weights runs/own/best.pt --out runs/own/test", tmp_path)
+    found = read_ava_results(tmp_path / "runs" / "own" / "test" / "detections.csv")
+    assert set(found.video) == {"0002"}
+    said = run(
+        "python tools/eval_ava.py --detections runs/own/test/detections.csv --truth own_data/ava_val.csv "
+        "--labels own_data/action_list.pbtxt",
+        tmp_path,
+    )
+    assert "mAP@0.5" in said
 
 
 def test_the_chapter_copies_a_configuration_of_three_actions() -> None:
