@@ -25,6 +25,7 @@ from evaluation.records import DetectionRows, FloatArray
 
 SIZE, RATE, FRAMES = (100, 50), 10, 40
 ACTIONS = ActionList((1, 2, 3), ("stand", "walk left", "wave"), (None, None, None))
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "cvat"
 Person = tuple[int, Sequence[float], dict[str, float]]
 
 
@@ -125,6 +126,34 @@ def test_keyframes_lie_where_something_changes(tmp_path: Path, convert: Callable
     for frame in range(5, 25):
         assert video.boxes[frame - 5] == pytest.approx(walker(frame), abs=0.02)
         assert doing(video, frame) == [{"stand", "wave"} if frame >= 15 else {"stand"}]
+
+
+def three_persons(path: Path) -> Path:
+    """One walks and begins to wave, one comes late and goes, one sits down and does nothing else."""
+    moments: dict[int, list[Person]] = {}
+    for frame in range(FRAMES):
+        persons: list[Person] = [(0, walker(frame).tolist(), {"walk left": 0.9, "wave": 0.8 if frame >= 20 else 0.1})]
+        if 10 <= frame < 30:
+            persons.append((1, [0.6, 0.1, 0.7, 0.6], {"stand": 0.9}))
+        sinking = 0.3 * min(max(frame - 12, 0), 8) / 8
+        persons.append((2, [0.8, 0.1 + sinking, 0.95, 0.9], {"stand": 0.2}))
+        moments[frame] = persons
+    return found_json(path, moments)
+
+
+def test_an_independent_reader_sees_the_same_boxes_and_attributes(tmp_path: Path, convert: Callable[..., Path]) -> None:
+    """The golden file is what datumaro 1.13 reads of it, sorted: [frame, track, outside, box, actions]."""
+    out = convert(three_persons(tmp_path / "a.json"), "cvat", "--actions", tmp_path / "actions.pbtxt")
+    golden = json.loads((GOLDEN / "three_persons.datumaro.json").read_text(encoding="utf-8"))
+    written = []
+    for track in ElementTree.parse(out / "a.xml").iter("track"):
+        for box in track.iter("box"):
+            corners = [float(box.attrib[side]) for side in ("xtl", "ytl", "xbr", "ybr")]
+            does = sorted(one.attrib["name"] for one in box.iter("attribute") if one.text == "true")
+            frame, outside = int(box.attrib["frame"]), box.attrib["outside"] == "1"
+            written.append([frame, int(track.attrib["id"]), outside, corners, does])
+    assert sorted(written) == golden
+    assert len(written) == 10
 
 
 def test_between_key_moments_a_second_apart_people_move_on(tmp_path: Path, convert: Callable[..., Path]) -> None:
