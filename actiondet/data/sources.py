@@ -84,9 +84,10 @@ def find_videos(folder: str | Path, names: Iterable[str], *, pictures: bool) -> 
     if pictures:
         return {name: place for name in names if (place := folder_below(folder, name)).is_dir()}
     known: dict[str, Path] = {}
+    wanted = {composed(name) for name in names}
     for parent in dict.fromkeys(name.rpartition("/")[0] for name in names):
         if folder_below(folder, parent).is_dir():
-            known.update(_files_by_name(folder, parent, {composed(name) for name in names}))
+            known.update(_files_by_name(folder, parent, wanted))
     return {name: known[composed(name)] for name in names if composed(name) in known}
 
 

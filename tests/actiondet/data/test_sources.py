@@ -7,8 +7,10 @@ from typing import Literal
 
 import pytest
 
+from actiondet.data import sources
 from actiondet.data.sources import Videos, find_videos, missing_videos
 from evaluation.errors import InputError
+from evaluation.video_names import composed
 
 Form = Literal["NFC", "NFD"]
 
@@ -131,3 +133,22 @@ def test_two_files_whose_names_look_the_same_are_refused(tmp_path: Path) -> None
     touch(tmp_path, *(unicodedata.normalize(form, "prüfung.mp4") for form in ("NFC", "NFD")))
     with pytest.raises(InputError, match="is there twice"):
         find_videos(tmp_path, ["prüfung"], pictures=False)
+
+
+def test_names_in_many_folders_are_composed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work grows with the videos, not with videos times folders."""
+    names = [f"{folder}/{video}" for folder in range(30) for video in range(10)]
+    for name in names:
+        path = tmp_path / f"{name}.mp4"
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    calls = 0
+
+    def counted(name: str) -> str:
+        nonlocal calls
+        calls += 1
+        return composed(name)
+
+    monkeypatch.setattr(sources, "composed", counted)
+    assert len(find_videos(tmp_path, names, pictures=False)) == 300
+    assert calls <= 5 * len(names)

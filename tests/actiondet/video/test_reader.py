@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from actiondet.video import VideoIndex, VideoReader, index_video, open_video
+from actiondet.video.pyav_reader import PyavReader
 from evaluation.errors import InputError
 
 READERS: list[Literal["decord", "pyav"]] = ["decord", "pyav"]
@@ -103,7 +104,11 @@ def test_decord_refuses_a_file_that_it_would_read_wrong(stamped: ModuleType, tmp
         open_video(path, "decord")
 
 
-def test_without_decord_auto_takes_pyav_and_decord_says_so(
+def test_auto_takes_the_faster_exact_reader(safe_video: Path) -> None:
+    assert isinstance(open_video(safe_video), PyavReader)
+
+
+def test_decord_says_where_it_is_not_installed(
     safe_video: Path, stamped: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("actiondet.video.reader.decord_is_installed", lambda: False)
