@@ -20,8 +20,10 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of reference files beside the checkout; tests that need it skip where it is absent."""
-    folder = Path(__file__).resolve().parents[2] / "shared"
-    if not folder.is_dir():
+    root = Path(__file__).resolve().parents[1]
+    folders = [parent / "shared" for parent in (root, *root.parents[:2])]  # a work tree may lie one folder deeper
+    folder = next((each for each in folders if each.is_dir()), None)
+    if folder is None:
         pytest.skip("the reference files are not beside this checkout")
     return folder
 

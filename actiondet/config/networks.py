@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, SerializeAsAny, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
 
 from actiondet.config.choice import Choice, Settings, one_of
 
@@ -86,6 +86,71 @@ class SlowFastConfig(BackboneConfig):
     def _check_width(self) -> SlowFastConfig:
         if self.width % self.beta_inv:
             raise ValueError(f"width {self.width} is not a multiple of beta_inv {self.beta_inv}")
+        return self
+
+
+class MViTConfig(BackboneConfig):
+    """A transformer whose attention pools its tokens, stage by stage; the defaults are those of MViTv2-S."""
+
+    name: Literal["mvit"] = "mvit"
+    depth: PositiveInt = 16
+    """Blocks: 16 in S, 24 in B, 48 in L."""
+    width: PositiveInt = 96
+    """Channels of the patches; 144 in L."""
+    heads: PositiveInt = 1
+    """Of the first stage; 2 in L."""
+    in_channels: PositiveInt = 3
+    mlp_ratio: PositiveFloat = 4.0
+    """Hidden channels of the MLPs per channel of the attention."""
+    frames: PositiveInt = 16
+    """Length of the clips that the position tables are made for; other clips resize them."""
+    image: PositiveInt = 224
+    """Side of the pictures that the position tables are made for, in pixels; other pictures resize them."""
+    widen_at: tuple[NonNegativeInt, ...] = (1, 3, 14)
+    """Blocks at which channels and heads double; [2, 5, 21] in B, [2, 8, 44] in L."""
+    pool_at: tuple[NonNegativeInt, ...] = (1, 3, 14)
+    """Blocks that halve height and width, in the published networks the same ones."""
+    kv_stride: PositiveInt = 8
+    """Pooling of keys and values in the first stage; each block of `pool_at` halves it."""
+    pool_kernel: PositiveInt | None = 3
+    """Side of the pooling convolutions; null takes single frames and stride + 1 pixels."""
+    pool_every_query: bool = True
+    """A convolution for the queries of every block (version 2), or where they are strided alone (version 1)."""
+    pool_first: bool = False
+    """Pool before the projections to queries, keys and values (MeMViT)."""
+    separate_qkv: bool = False
+    """Three layers for queries, keys and values instead of one."""
+    widen_in: Literal["attention", "mlp"] = "attention"
+    """attention: of the block itself (version 2); mlp: of the block before it (version 1)."""
+    residual_pooling: bool = True
+    """Add the pooled queries to what attention returns (version 2)."""
+    relative_positions: Literal["space_time", "space", "none"] = "space_time"
+    """space_time in version 2, none in version 1."""
+    absolute_positions: Literal["separate", "joint", "none"] = "none"
+    """none in version 2; separate, for space and time, in version 1."""
+    class_token: bool = True
+    """A token beside the patches. Recognizers classify it, detectors leave it out."""
+    norm_stem: bool = False
+    """Normalize the patches before the first block."""
+    drop_path: Share = 0.2
+    """Share of the samples for which the last block is skipped in training; it rises linearly from 0 at the first."""
+
+    @model_validator(mode="after")
+    def _check_stages(self) -> MViTConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        for name in ("widen_at", "pool_at"):
+            blocks = getattr(self, name)
+            if list(blocks) != sorted({block for block in blocks if block < self.depth}):
+                raise ValueError(
+                    f"{name} {list(blocks)}: expected rising indices below depth {self.depth}, each of them once"
+                )
+        if self.widen_in == "mlp" and 0 in self.widen_at:
+            raise ValueError("widen_at names block 0, and widen_in 'mlp' needs a block before it; begin at 1")
+        if self.frames < 2 or self.image < 4:
+            raise ValueError(f"frames {self.frames}, image {self.image}: expected at least 2 and 4, one patch")
+        if self.pool_kernel is not None and self.pool_kernel % 2 == 0:
+            raise ValueError(f"pool_kernel {self.pool_kernel} is even; expected an odd side, or null")
         return self
 
 

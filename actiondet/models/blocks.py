@@ -32,6 +32,14 @@ class Backbone(nn.Module):
     stride: int
     spread_frames: bool = False
 
+    def summarize(self) -> bool:
+        """Return from now on what a recognizer classifies instead of a map, as (B, C, 1, 1, 1).
+
+        Returns:
+            False where the backbone has nothing but maps, which the recognizer then averages itself.
+        """
+        return False
+
 
 class Stem(nn.Module):
     """Convolution, norm, ReLU and max pooling: a quarter of the height and width, all frames kept."""

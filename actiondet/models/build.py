@@ -14,12 +14,14 @@ from actiondet.config.networks import (
     BackboneConfig,
     DetectorConfig,
     HeadConfig,
+    MViTConfig,
     NonLocalConfig,
     RecognizerConfig,
     RoIHeadConfig,
     SlowFastConfig,
     SlowOnlyConfig,
 )
+from actiondet.models.backbones.mvit import MViT
 from actiondet.models.blocks import Backbone
 from actiondet.models.detector import ActionDetector
 from actiondet.models.heads import PersonHead, RecognitionHead, RoIHead
@@ -53,6 +55,10 @@ def build_recognizer(config: RecognizerConfig) -> ActionRecognizer:
     """
     with _told_as_settings():
         backbone = build_backbone(config.backbone)
+        if backbone.summarize() and config.window is not None:
+            raise ValueError(
+                f"backbone '{config.backbone.name}' scores whole clips; window is {config.window}, set null"
+            )
         head = RecognitionHead(
             channels=backbone.channels,
             num_classes=config.num_classes,
@@ -118,6 +124,11 @@ def _(config: SlowFastConfig) -> Backbone:
         nonlocal_blocks=_nonlocal_spec(config.nonlocal_blocks),
         zero_init_residual=config.zero_init_residual,
     )
+
+
+@build_backbone.register
+def _(config: MViTConfig) -> Backbone:
+    return MViT(**{name: value for name, value in config if name != "name"})
 
 
 @build_head.register

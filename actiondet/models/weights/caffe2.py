@@ -6,13 +6,11 @@ import re
 
 from actiondet.models.weights.conversion import Conversion, Origin, Target, change, fold_nonlocal_bias, rename_all
 from actiondet.models.weights.files import CheckpointFile
-from actiondet.models.weights.pyslowfast import take_settings
+from actiondet.models.weights.pyslowfast import KINETICS_CLASSES, take_settings
 
 # "riv" reads inverse variance and is the variance.
 _NORM_LEAF = {"s": "weight", "b": "bias", "rm": "running_mean", "riv": "running_var"}
 _CONV_LEAF = {"w": "weight", "b": "bias"}
-# Their numbers of classes: a head of another size than that of Kinetics is a detector's.
-_KINETICS_CLASSES = {400, 600, 700}
 
 
 def convert(file: CheckpointFile, target: Target) -> Conversion:
@@ -23,7 +21,7 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
     if weight is not None:
         if weight.ndim > 2:
             change(conversion, "head.fc.weight", weight.flatten(1), f"flattened from {tuple(weight.shape)}")
-        if len(weight) in _KINETICS_CLASSES:
+        if len(weight) in KINETICS_CLASSES:
             conversion.kind = "recognition"
     fold_nonlocal_bias(conversion)
     conversion.absent["num_batches_tracked"] = "Caffe2 does not count batches"

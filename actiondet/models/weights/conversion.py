@@ -107,7 +107,7 @@ def change(conversion: Conversion, name: str, tensor: Tensor, what: str) -> None
 
 def swap_colors(conversion: Conversion) -> None:
     """Turn networks for blue, green, red into networks for red, green, blue by the input channels of their stems."""
-    for name in [name for name in conversion.weights if name.endswith("stem.conv.weight")]:
+    for name in [name for name in conversion.weights if name.endswith(("stem.conv.weight", "backbone.patch.weight"))]:
         weight = conversion.weights[name]
         if weight.shape[1] == 3:
             change(conversion, name, weight.flip(1), "channels swapped from blue, green, red")

@@ -10,7 +10,7 @@ from actiondet.models.weights.conversion import Target
 from actiondet.models.weights.files import read_checkpoint
 from actiondet.models.weights.imagenet import IMAGENET
 from actiondet.models.weights.load import OriginName, find_origin
-from actiondet.models.weights.settings import Settings, settings_of_weights
+from actiondet.models.weights.settings import MVIT_BEHAVIOUR, Settings, settings_of_weights
 from evaluation.errors import InputError
 
 
@@ -21,7 +21,7 @@ def infer_model(path: str | os.PathLike[str], origin: OriginName = "auto") -> tu
         The settings, nested as in a configuration file; and what to check, because nothing in the file tells.
 
     Raises:
-        InputError: the file cannot be read, or holds no SlowOnly or SlowFast network.
+        InputError: the file cannot be read, or holds none of our networks.
     """
     file = read_checkpoint(path)
     source = find_origin(file, origin, {})
@@ -29,7 +29,7 @@ def infer_model(path: str | os.PathLike[str], origin: OriginName = "auto") -> tu
     kind = conversion.kind or "detection"
     found = settings_of_weights(conversion.weights, kind)
     if not found:
-        raise InputError(f"{file.path}: weights of {source.name}, but not of a SlowOnly or SlowFast network")
+        raise InputError(f"{file.path}: weights of {source.name}, but not of a SlowOnly, SlowFast or MViT network")
 
     if source is IMAGENET:
         del found["backbone.temporal_blocks"]  # images are inflated to any
@@ -47,6 +47,12 @@ def infer_model(path: str | os.PathLike[str], origin: OriginName = "auto") -> tu
     doubts += conversion.doubts
     if kind == "recognition" and found.pop("multi_label", False):
         doubts.append("the file's network scores each class by itself (sigmoid); recognisers here have a softmax")
+    if found["backbone.name"] == "mvit":
+        unseen = [name for name in MVIT_BEHAVIOUR if f"backbone.{name}" not in conversion.settings]
+        if unseen:
+            doubts.append(f"model.backbone: {', '.join(unseen)}, which no weight shows; taken as published")
+        if found["backbone.absolute_positions"] == "joint" and "backbone.image" not in found:
+            doubts.append("model.backbone: frames and image, of which the position table shows the product alone")
     nonlocal_blocks = bool(found.get("backbone.nonlocal_blocks.after"))
     if found["backbone.name"] == "slowfast" and "backbone.alpha" not in found:
         # MMAction2 has a kernel of 5 with 8 alone; the others also with 4, in detectors, R101 and non-local networks.
@@ -67,6 +73,8 @@ def _needed(key: str, value: Any, found: Settings) -> bool:
     """Whether the setting exists in such a network and is not what it is anyway."""
     if key.startswith("backbone.nonlocal_blocks."):
         return bool(found["backbone.nonlocal_blocks.after"])
+    if found["backbone.name"] == "mvit":
+        return True
     depth, two_pathways = found["backbone.depth"], bool(found["backbone.name"] == "slowfast")
     if value is None or depth not in DESIGNS:
         return value is not None

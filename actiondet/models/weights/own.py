@@ -31,4 +31,6 @@ def _flatten(tree: dict[str, Any], above: str = "") -> dict[str, Any]:
     return leaves
 
 
-OWN = Origin("actiondet", ("backbone.stem.conv.weight", "backbone.slow.stem.conv.weight"), convert)
+OWN = Origin(
+    "actiondet", ("backbone.stem.conv.weight", "backbone.slow.stem.conv.weight", "backbone.patch.weight"), convert
+)

@@ -1,4 +1,4 @@
-"""Weights of PySlowFast (.pyth). A network of one pathway calls it pathway0."""
+"""Weights of PySlowFast (.pyth): ResNets, whose networks of one pathway call it pathway0, and MViT."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from actiondet.models.weights import mvit
 from actiondet.models.weights.conversion import Conversion, Origin, Target, fold_nonlocal_bias, rename_all, swap_colors
 from actiondet.models.weights.files import CheckpointFile
 from actiondet.models.weights.settings import Kind, Settings
 from evaluation.errors import InputError
 
+KINETICS_CLASSES = {400, 600, 700}
+"""Their numbers of classes: a head of another size than that of Kinetics is a detector's."""
+_MVIT = "blocks.0.attn.pool_k.weight"  # every MViT has it, and no other transformer
 GREY_MEAN = (114.75, 114.75, 114.75)  # 0.45 of 255
 GREY_STD = (57.375, 57.375, 57.375)  # 0.225 of 255
 # Data sets whose frames PySlowFast normalises as OpenCV reads them, in blue, green, red; and those that it turns to
@@ -22,10 +26,27 @@ _TURNED_TO_BGR = ("ptvcharades", "ptvssv2")
 
 def convert(file: CheckpointFile, target: Target) -> Conversion:
     """Weights of `file` by our names."""
+    if _MVIT in file.tensors:
+        return _convert_mvit(file, target)
     two_pathways = any(name.startswith("s1.pathway1_") for name in file.tensors)
     conversion = rename_all(file.tensors, lambda name: rename(name, two_pathways=two_pathways), lambda name: None)
     fold_nonlocal_bias(conversion)
     take_settings(conversion, file, target, aligned=True)
+    return conversion
+
+
+def _convert_mvit(file: CheckpointFile, target: Target) -> Conversion:
+    conversion = rename_all(file.tensors, lambda name: mvit.rename(name) or _rename_head(name), lambda name: None)
+    classes = conversion.weights.get("head.fc.bias")
+    if not file.settings and classes is not None and len(classes) in KINETICS_CLASSES:
+        conversion.kind = "recognition"
+    take_settings(conversion, file, target, aligned=True)
+    of_resnets = ("backbone.", "average_positions")
+    found = {key: value for key, value in conversion.settings.items() if not key.startswith(of_resnets)}
+    if "window" in found:
+        found["window"] = None
+    with refusing_other_settings(file):
+        conversion.settings = found | mvit.settings_of_pyslowfast(file.settings)
     return conversion
 
 
@@ -65,9 +86,12 @@ def rename(name: str, *, two_pathways: bool) -> str | None:
     if match := re.fullmatch(r"s([2-5])\.pathway0_nonlocal(\d+)\.(?:conv_(theta|phi|g|out)|bn)\.(.+)", name):
         stage, block, conv, leaf = match.groups()
         return f"backbone.{slow}res{stage}.{block}.nonlocal_block.{conv or 'norm'}.{leaf}"
-    if match := re.fullmatch(r"head\.projection\.(.+)", name):
-        return f"head.fc.{match[1]}"
-    return None
+    return _rename_head(name)
+
+
+def _rename_head(name: str) -> str | None:
+    match = re.fullmatch(r"head\.projection\.(.+)", name)
+    return f"head.fc.{match[1]}" if match else None
 
 
 def _rename_in_block(rest: str) -> str | None:
@@ -148,4 +172,4 @@ def settings_of(kind: Kind, theirs: Mapping[str, Any], *, aligned: bool) -> Sett
     return found
 
 
-PYSLOWFAST = Origin("pyslowfast", ("s1.pathway0_stem.conv.weight",), convert)
+PYSLOWFAST = Origin("pyslowfast", ("s1.pathway0_stem.conv.weight", _MVIT), convert)

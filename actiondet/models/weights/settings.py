@@ -10,16 +10,19 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from actiondet.models.backbones.mvit import MViT
 from actiondet.models.blocks import DESIGNS, Bottleneck, Pathway
 from actiondet.models.detector import ActionDetector
 from actiondet.models.heads import RecognitionHead, RoIHead
 from actiondet.models.nonlocal_block import NonLocalSpec
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.slowfast import SlowFast
+from actiondet.models.weights.mvit import settings_of_mvit
 
 Settings = dict[str, Any]
 Kind = Literal["detection", "recognition"]
 STAGES = ("res2", "res3", "res4", "res5")
+MVIT_BEHAVIOUR = ("pool_at", "kv_stride", "residual_pooling", "pool_first")
 BEHAVIOUR = (
     "backbone.alpha",
     "backbone.slow_frames",
@@ -28,6 +31,7 @@ BEHAVIOUR = (
     "backbone.nonlocal_blocks.attention",
     "backbone.nonlocal_blocks.pool",
     "backbone.nonlocal_blocks.pool_first",
+    *(f"backbone.{name}" for name in MVIT_BEHAVIOUR),
     "head.roi_size",
     "head.aligned",
     "head.temporal_pool",
@@ -41,9 +45,13 @@ BEHAVIOUR = (
 
 
 def settings_of_weights(weights: Mapping[str, Tensor], kind: Kind | None) -> Settings:
-    """What the shapes of a SlowOnly or SlowFast network (by our names) say about it; {} for another network."""
-    if "backbone.slow.stem.conv.weight" in weights:
-        found: Settings = {"backbone.name": "slowfast"} | _settings_of_pathway(weights, "backbone.slow.")
+    """What the shapes of one of our networks (by our names) say about it; {} for a network of the user's own."""
+    found: Settings
+    if "backbone.blocks.0.attention.pool_k.conv.weight" in weights:
+        found = settings_of_mvit(weights)
+    elif "backbone.slow.stem.conv.weight" in weights:
+        found = {"backbone.name": "slowfast"}
+        found |= _settings_of_pathway(weights, "backbone.slow.")
         if "backbone.fast.stem.conv.weight" in weights:  # ImageNet's weights fill the slow pathway alone
             fast = _settings_of_pathway(weights, "backbone.fast.")
             found["backbone.fast_depth"] = fast["backbone.depth"]
@@ -106,8 +114,11 @@ def _settings_of_head(weights: Mapping[str, Tensor], backbone: Settings, kind: K
     if kind == "recognition":
         return {"num_classes": len(last)}
     first = weights.get("head.convolutions.project.weight", first)
-    pathways = ("slow.", "fast.") if backbone["backbone.name"] == "slowfast" else ("",)
-    channels = sum(_out_channels(weights, f"backbone.{pathway}res5.0.") for pathway in pathways)
+    if backbone["backbone.name"] == "mvit":
+        channels = len(weights["backbone.norm.weight"])
+    else:
+        pathways = ("slow.", "fast.") if backbone["backbone.name"] == "slowfast" else ("",)
+        channels = sum(_out_channels(weights, f"backbone.{pathway}res5.0.") for pathway in pathways)
     return {
         "num_actions": len(last),
         "head.classifier": "mlp" if "head.fc.2.bias" in weights else "linear",
@@ -138,6 +149,8 @@ def settings_of_network(network: ActionDetector | ActionRecognizer) -> Settings:
         found["backbone.res5_stride"] = backbone.stride // 16
         found["backbone.res5_dilation"] = pathway.res5_dilation
         found |= settings_of_nonlocal(pathway.nonlocal_blocks)
+    if isinstance(backbone, MViT):
+        found |= {f"backbone.{name}": getattr(backbone, name) for name in MVIT_BEHAVIOUR}
     if isinstance(head, RoIHead):
         found |= {f"head.{name}": getattr(head, name) for name in ("roi_size", "aligned", "temporal_pool")}
     if isinstance(head, RecognitionHead):

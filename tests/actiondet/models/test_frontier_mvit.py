@@ -1,0 +1,172 @@
+"""MViT gives what PySlowFast's own code gave.
+
+Authority: PySlowFast 287ec00, run on narrow networks with seeded random weights; `logits64` is its result in float64,
+`stages` are samples of its intermediate results in float32.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from torch import Tensor, nn
+
+from actiondet.config.networks import DetectorConfig, MViTConfig, RecognizerConfig, RoIHeadConfig
+from actiondet.models.build import build_detector, build_recognizer
+from actiondet.models.detector import ActionDetector
+from actiondet.models.recognizer import ActionRecognizer
+from actiondet.models.weights import load_weights
+from actiondet.models.weights.infer import infer_model
+
+PYSLOWFAST = [
+    "psf_mvitv2_det_cls",
+    "psf_mvitv2_det_nocls",
+    "psf_mvitv2_det_160x96",
+    "psf_mvitv2_det_100x116",
+    "psf_mvitv2_det_variants",
+    "psf_mvitv1_det",
+    "psf_mvitv1_det_joint_pos",
+    "psf_mvitv2_rec",
+]
+Network = ActionDetector | ActionRecognizer
+
+
+@pytest.fixture
+def truth(request: pytest.FixtureRequest, shared: Path) -> dict[str, Any]:
+    folder = shared / "reference" / "frontier" / "fixtures"
+    if not folder.is_dir():
+        pytest.skip("the reference files are not beside this checkout")
+    found: dict[str, Any] = torch.load(folder / f"{request.param}.pt", weights_only=True)
+    return found
+
+
+@pytest.fixture
+def checkpoint(truth: dict[str, Any], tmp_path: Path) -> Path:
+    """A file as PySlowFast writes it."""
+    path = tmp_path / "checkpoint.pyth"
+    state = {name: weight.float() for name, weight in truth["state_dict"].items()}
+    torch.save({"epoch": 1, "model_state": state, "cfg": yaml.safe_dump(truth["meta"]["config"])}, path)
+    return path
+
+
+def configuration(truth: dict[str, Any]) -> DetectorConfig | RecognizerConfig:
+    """Our settings of a fixture's network, all of them read from its own."""
+    config = truth["meta"]["config"]
+    theirs, data = config["MVIT"], config["DATA"]
+    assert theirs["PATCH_KERNEL"] == [3, 7, 7]
+    assert theirs["PATCH_STRIDE"] == [2, 4, 4]
+    assert theirs["DIM_MUL"] == theirs["HEAD_MUL"]
+    assert {factor for _, factor in theirs["DIM_MUL"]} <= {2.0}
+    q_strides = {row[0]: tuple(row[1:]) for row in theirs["POOL_Q_STRIDE"]}
+    kernel = theirs["POOL_KVQ_KERNEL"]
+    absolute = "separate" if theirs["SEP_POS_EMBED"] else "joint"
+    relative = "space_time" if theirs["REL_POS_TEMPORAL"] else "space"
+    backbone = MViTConfig(
+        depth=theirs["DEPTH"],
+        width=theirs["EMBED_DIM"],
+        heads=theirs["NUM_HEADS"],
+        in_channels=data["INPUT_CHANNEL_NUM"][0],
+        mlp_ratio=theirs["MLP_RATIO"],
+        frames=data["NUM_FRAMES"],
+        image=data["TRAIN_CROP_SIZE"],
+        widen_at=tuple(block for block, _ in theirs["DIM_MUL"]),
+        pool_at=tuple(block for block, stride in q_strides.items() if stride == (1, 2, 2)),
+        kv_stride=theirs["POOL_KV_STRIDE_ADAPTIVE"][1],
+        pool_kernel=kernel and kernel[0],
+        pool_every_query=len(q_strides) == theirs["DEPTH"],
+        pool_first=theirs["POOL_FIRST"],
+        separate_qkv=theirs["SEPARATE_QKV"],
+        widen_in="attention" if theirs["DIM_MUL_IN_ATT"] else "mlp",
+        residual_pooling=theirs["RESIDUAL_POOLING"],
+        relative_positions=relative if theirs["REL_POS_SPATIAL"] else "none",
+        absolute_positions=absolute if theirs["USE_ABS_POS"] else "none",
+        class_token=theirs["CLS_EMBED_ON"],
+        norm_stem=theirs["NORM_STEM"],
+    )
+    surroundings: dict[str, Any] = {
+        "backbone": backbone,
+        "mean": tuple(255 * value for value in truth["mean"]),
+        "std": tuple(255 * value for value in truth["std"]),
+    }
+    classes = config["MODEL"]["NUM_CLASSES"]
+    if not config["DETECTION"]["ENABLE"]:
+        return RecognizerConfig(num_classes=classes, **surroundings)
+    detection = config["DETECTION"]
+    head = RoIHeadConfig(roi_size=detection["ROI_XFORM_RESOLUTION"], aligned=detection["ALIGNED"], dropout_at="vector")
+    return DetectorConfig(head=head, num_actions=classes, **surroundings)
+
+
+def build(config: DetectorConfig | RecognizerConfig) -> Network:
+    return (build_detector(config) if isinstance(config, DetectorConfig) else build_recognizer(config)).eval()
+
+
+def run(network: Network, truth: dict[str, Any]) -> Tensor:
+    """Logits in float64, in the order of the fixture's boxes."""
+    frames = truth["pattern"].permute(0, 4, 1, 2, 3).double()
+    frames = frames.repeat_interleave(truth["upsample"], dim=3).repeat_interleave(truth["upsample"], dim=4)
+    mean, std = (torch.tensor(truth[name], dtype=torch.float64).view(3, 1, 1, 1) for name in ("mean", "std"))
+    clips = (frames / 255 - mean) / std
+    assert list(clips.shape) == truth["meta"]["input"]
+    network = network.double()
+    with torch.inference_mode():
+        if isinstance(network, ActionRecognizer):
+            return network(clips)
+        owners, boxes = truth["boxes"][:, 0], truth["boxes"][:, 1:].double()
+        logits = network(clips, [boxes[owners == clip] for clip in range(len(clips))])
+        return logits[owners.argsort(stable=True).argsort()]
+
+
+@pytest.mark.parametrize("truth", PYSLOWFAST, indirect=True)
+def test_logits_are_those_of_pyslowfast(truth: dict[str, Any], checkpoint: Path) -> None:
+    network = build(configuration(truth))
+
+    report = load_weights(network, checkpoint)
+
+    assert report.origin == "pyslowfast"
+    assert not report.left_alone
+    assert not report.skipped
+    assert not report.remarks
+    torch.testing.assert_close(run(network, truth), truth["outputs"]["logits64"], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("truth", PYSLOWFAST, indirect=True)
+def test_stages_are_those_of_pyslowfast(truth: dict[str, Any], checkpoint: Path) -> None:
+    network = build(configuration(truth))
+    load_weights(network, checkpoint)
+    seen: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Any:
+        def hook(module: nn.Module, args: object, output: Any) -> None:
+            seen[name] = output[0] if isinstance(output, tuple) else output
+
+        return hook
+
+    for theirs in truth["stages"]:
+        if theirs == "patch_embed":
+            network.backbone.patch.register_forward_hook(keep(theirs))
+        elif not theirs.startswith("head."):
+            network.backbone.get_submodule(theirs.replace("attn", "attention")).register_forward_hook(keep(theirs))
+    run(network, truth)
+
+    seen["patch_embed"] = seen["patch_embed"].flatten(2).transpose(1, 2)
+    for name, (expected,) in truth["stages"].items():
+        if name not in seen:
+            continue
+        assert list(seen[name].shape) == expected["shape"]
+        samples = expected["samples"].double()
+        index = torch.arange(len(samples)) * seen[name].numel() // len(samples)
+        torch.testing.assert_close(seen[name].flatten()[index], samples, atol=1e-4, rtol=1e-4, msg=name)
+        assert float(seen[name].abs().max()) == pytest.approx(expected["absmax"], abs=1e-3)
+
+
+@pytest.mark.parametrize("truth", PYSLOWFAST, indirect=True)
+def test_the_settings_are_inferred_from_the_file(truth: dict[str, Any], checkpoint: Path) -> None:
+    settings, _ = infer_model(checkpoint)
+
+    kind = DetectorConfig if truth["meta"]["detection"] else RecognizerConfig
+    network = build(kind.model_validate(settings))
+    load_weights(network, checkpoint)
+    torch.testing.assert_close(run(network, truth), truth["outputs"]["logits64"], atol=1e-5, rtol=0)
