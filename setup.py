@@ -15,7 +15,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["actiondet*", "evaluation*", "data_tools*"]),
-    package_data={"actiondet": ["py.typed"], "evaluation": ["py.typed"], "data_tools": ["py.typed"]},
+    package_data={
+        "actiondet": ["py.typed", "persons/ssd_mobilenet_v2_oidv4/*"],
+        "evaluation": ["py.typed"],
+        "data_tools": ["py.typed"],
+    },
     install_requires=[
         "av>=14",
         # decord has wheels for x86-64 only; elsewhere the frame-exact PyAV reader does all the reading.
@@ -23,8 +27,7 @@ setup(
         "lightning-fabric>=2.5",
         "matplotlib>=3.8",
         "numpy>=1.26",
-        # OpenCV 5 dropped the HOG person detector that the demo uses where nothing can be downloaded.
-        "opencv-python-headless>=4.10,<5",
+        "opencv-python-headless>=4.10",
         "pandas>=2.1",
         "pillow>=10.1",
         "pycocotools>=2.0.8",

@@ -102,7 +102,7 @@ class VideoPipeline:
 
         Args:
             path: the checkpoint.
-            persons: a detector, its settings, or its name (hog, torchvision, detectron2) for its default
+            persons: a detector, its settings, or its name (ssd, torchvision, detectron2) for its default
                 settings; None takes what the checkpoint's configuration says.
             every, start, batch, device: as in the constructor.
 

@@ -1,4 +1,4 @@
-"""Show who does what in a video: python tools/demo.py VIDEO [--weights F] [--persons hog] [--out drawn.mp4].
+"""Show who does what in a video: python tools/demo.py VIDEO [--weights F] [--persons ssd] [--out drawn.mp4].
 
 Writes a drawn mp4 that browsers play, with the sound of the source, and on request the detections as JSON or in
 AVA's result format. The video is decoded once to look at it and once to draw it; memory does not grow with its
@@ -56,7 +56,7 @@ def parse_arguments() -> argparse.Namespace:
     network.add_argument("--batch", type=int, default=4, metavar="N", help="moments looked at together (default: 4)")
     network.add_argument("--import", dest="modules", action="append", default=[], metavar="M", help="load a module")
     persons = parser.add_argument_group("persons")
-    persons.add_argument("--persons", metavar="NAME", help="hog, torchvision, detectron2, stored (default: config's)")
+    persons.add_argument("--persons", metavar="NAME", help="ssd, torchvision, detectron2, stored (default: config's)")
     persons.add_argument("--boxes", metavar="FILE", help="stored: dense-proposal pkl or PySlowFast's csv")
     persons.add_argument(
         "--person-setting",
@@ -182,7 +182,7 @@ def draw_tube_set(arguments: argparse.Namespace) -> None:
 
 
 HINTS = {
-    "hog": " (finds standing people only, and by far not all; a help for machines without a real detector)",
+    "ssd": " (small and fast; misses small, seated and hidden people. torchvision finds more, after a download)",
     "stored": " (the stored boxes of the nearest moment)",
 }
 

@@ -1,4 +1,4 @@
-"""Find the persons of videos: python tools/detect_persons.py VIDEOS --persons hog --moments 1s --out boxes.pkl.
+"""Find the persons of videos: python tools/detect_persons.py VIDEOS --persons ssd --moments 1s --out boxes.pkl.
 
 VIDEOS is a folder, a video, or a text file with a path on each line. The form of the result is dense proposals as AVA
 has them ({"video,0902": (n, 5)}), PySlowFast's CSV, or MultiSports' pickle. A run that was stopped goes on when the
@@ -16,7 +16,7 @@ from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 
 # Whoever reads the boxes chooses again by score, so what is found with little certainty is written, too.
-THRESHOLDS = {"hog": "0.5", "stored": "0"}
+THRESHOLDS = {"stored": "0"}
 OTHERS_THRESHOLD = "0.05"
 
 
@@ -28,10 +28,10 @@ def parse_arguments() -> argparse.Namespace:
         "settings",
         nargs="*",
         metavar="key=value",
-        help="of the detector: threshold=T (default: 0.05, hog 0.5), model=NAME and weights=F (torchvision), "
+        help="of the detector: threshold=T (default: 0.05), model=NAME and weights=F (torchvision), "
         "config=YAML and weights=F (detectron2), boxes=FILE (stored)",
     )
-    parser.add_argument("--persons", required=True, metavar="NAME", help="hog, torchvision, detectron2, stored")
+    parser.add_argument("--persons", required=True, metavar="NAME", help="ssd, torchvision, detectron2, stored")
     parser.add_argument(
         "--moments",
         required=True,

@@ -84,7 +84,7 @@ def import_modules(modules: Sequence[str]) -> None:
 
 def _read_with_arguments(path: str | Path, overrides: Sequence[str], modules: Sequence[str]) -> Value:
     import_modules(modules)
-    # The arguments are merged with each other first, so that `persons.threshold=0.3 persons.name=hog` means the same in
+    # The arguments are merged with each other first, so that `persons.threshold=0.3 persons.name=ssd` means the same in
     # either order.
     arguments = functools.reduce(_merge, map(_parse_override, overrides), Value({}, COMMAND_LINE))
     tree = _read(Path(path), ())
@@ -97,8 +97,15 @@ def parse_config(text: str, *, source: str) -> DetectionConfig:
 
 
 def parse_config_of(kind: type[Config], text: str, *, source: str) -> Config:
-    """Read a resolved configuration of one kind from YAML."""
-    return validate_config(kind, parse_mapping(text, source))
+    """Read a resolved configuration of one kind from the YAML that a checkpoint, exported file or run folder holds."""
+    tree = parse_mapping(text, source)
+    # OpenCV's HOG, the default of earlier days, is gone: it found people in new videos, and is no part of the network.
+    persons = tree.value.get("persons")
+    if persons is not None and isinstance(persons.value, dict):
+        name = persons.value.get("name")
+        if name is not None and name.value == "hog":
+            tree = Value({key: value for key, value in tree.value.items() if key != "persons"}, tree.place)
+    return validate_config(kind, tree)
 
 
 def dump_config(config: Settings) -> str:

@@ -37,7 +37,6 @@ __all__ = [
     "DetectionDataConfig",
     "DetectronPersons",
     "FrameFolderConfig",
-    "HogPersons",
     "LossConfig",
     "MultiSportsConfig",
     "OptimizerConfig",
@@ -47,6 +46,7 @@ __all__ = [
     "SGDConfig",
     "ScheduleConfig",
     "SplitConfig",
+    "SsdPersons",
     "StoredPersons",
     "TestConfig",
     "TorchvisionPersons",
@@ -240,10 +240,12 @@ class PersonsConfig(Choice):
     """Persons with a lower score are dropped."""
 
 
-class HogPersons(PersonsConfig):
-    """OpenCV's HOG detector: no weights to download, finds standing people only."""
+class SsdPersons(PersonsConfig):
+    """The small detector that travels with the project: nothing to download, fast, no detector for AVA."""
 
-    name: Literal["hog"] = "hog"
+    name: Literal["ssd"] = "ssd"
+    threshold: UnitFloat = 0.4
+    """Persons with a lower score are dropped."""
 
 
 class TorchvisionPersons(PersonsConfig):
@@ -283,7 +285,7 @@ class DetectionConfig(Settings):
     data: Annotated[DetectionDataConfig, one_of(DetectionDataConfig), SerializeAsAny()]
     train: TrainConfig = TrainConfig()
     test: TestConfig = TestConfig()
-    persons: Annotated[PersonsConfig, one_of(PersonsConfig), SerializeAsAny()] = HogPersons()
+    persons: Annotated[PersonsConfig, one_of(PersonsConfig), SerializeAsAny()] = SsdPersons()
     """Who finds the persons of a new video (the demo); training and testing read `data.*.proposals`."""
     published: PublishedConfig = PublishedConfig()
 

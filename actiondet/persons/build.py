@@ -10,9 +10,10 @@ from typing import Annotated
 import torch
 from pydantic import SerializeAsAny
 
-from actiondet.config import parse_config_of
 from actiondet.config.choice import Settings, one_of
-from actiondet.config.schema import DetectronPersons, HogPersons, PersonsConfig, StoredPersons, TorchvisionPersons
+from actiondet.config.load import validate_config
+from actiondet.config.plain_yaml import parse_mapping
+from actiondet.config.schema import DetectronPersons, PersonsConfig, SsdPersons, StoredPersons, TorchvisionPersons
 from actiondet.persons.base import PersonDetector
 
 
@@ -33,7 +34,7 @@ def parse_persons(name: str, settings: Mapping[str, str]) -> PersonsConfig:
         ConfigError: no such detector, or settings that it does not have.
     """
     text = json.dumps({"persons": {"name": name, **settings}})
-    return parse_config_of(_OnlyPersons, text, source="command line").persons
+    return validate_config(_OnlyPersons, parse_mapping(text, "command line")).persons
 
 
 @singledispatch
@@ -50,10 +51,10 @@ def build_persons(config: PersonsConfig, device: torch.device | str = "cpu") -> 
 
 
 @build_persons.register
-def _(config: HogPersons, device: torch.device | str = "cpu") -> PersonDetector:
-    from actiondet.persons.hog import HogPersonDetector
+def _(config: SsdPersons, device: torch.device | str = "cpu") -> PersonDetector:
+    from actiondet.persons.ssd import SsdPersonDetector
 
-    return HogPersonDetector(threshold=config.threshold)
+    return SsdPersonDetector(threshold=config.threshold)
 
 
 @build_persons.register

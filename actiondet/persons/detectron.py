@@ -163,7 +163,7 @@ def _package() -> Path:
         import detectron2
     except ImportError:
         raise InputError(
-            f"detectron2 is not installed; see {INSTALLATION} or choose other persons (hog, torchvision, stored)"
+            f"detectron2 is not installed; see {INSTALLATION} or choose other persons (ssd, torchvision, stored)"
         ) from None
     return Path(detectron2.__file__).parent
 
@@ -211,5 +211,5 @@ def _local_file(weights: str) -> Path:
     except Exception as fault:  # iopath raises whatever urllib, ssl or the disk raise
         raise InputError(
             f"the weights of detectron2 could not be downloaded ({fault}); fetch {weights} on another machine and "
-            "give the file as the detector's weights, or choose persons that need no download (hog)"
+            "give the file as the detector's weights, or choose persons that need no download (ssd)"
         ) from None

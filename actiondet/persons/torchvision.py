@@ -93,5 +93,5 @@ def _download(name: str, weights: str) -> nn.Module:
     except (URLError, OSError, RuntimeError) as fault:  # RuntimeError: another file came, such as a log-in page
         raise InputError(
             f"the weights of torchvision's {name} could not be downloaded ({fault}); fetch {entry.url} on another "
-            "machine and give the file as the detector's weights, or choose persons that need no download (hog)"
+            "machine and give the file as the detector's weights, or choose persons that need no download (ssd)"
         ) from None

@@ -177,10 +177,10 @@ def test_a_checkpoint_brings_network_clips_and_actions(video: Path, tmp_path: Pa
 
 def test_persons_are_found_by_name(video: Path, tmp_path: Path) -> None:
     save_checkpoint(Checkpoint(config(), build_detector(config().model).state_dict(), ACTIONS), tmp_path / "best.pt")
-    found = list(VideoPipeline.from_checkpoint(tmp_path / "best.pt", persons="hog", every=3)(video))
+    found = list(VideoPipeline.from_checkpoint(tmp_path / "best.pt", persons="ssd", every=3)(video))
     assert len(found) == 2
-    with pytest.raises(InputError, match=r"persons 'hug'.*hog"):
-        VideoPipeline.from_checkpoint(tmp_path / "best.pt", persons="hug")
+    with pytest.raises(InputError, match=r"persons 'sdd'.*ssd"):
+        VideoPipeline.from_checkpoint(tmp_path / "best.pt", persons="sdd")
     with pytest.raises(InputError, match=r"persons 'stored': expected a detector, its settings, or one of"):
         VideoPipeline.from_checkpoint(tmp_path / "best.pt", persons="stored")
 

@@ -113,7 +113,7 @@ def test_an_unreadable_video_is_named_and_the_exit_code_is_1(
     videos.mkdir()
     (videos / "good.mp4").write_bytes((films / "v0.mp4").read_bytes())
     (videos / "broken.mp4").write_text("no video")
-    arguments = [str(videos), "--persons", "hog", "--moments", "1s", "--out", str(tmp_path / "boxes.pkl")]
+    arguments = [str(videos), "--persons", "ssd", "--moments", "1s", "--out", str(tmp_path / "boxes.pkl")]
     assert run_here(monkeypatch, *arguments) == 1
     error = capsys.readouterr().err
     assert "left out:" in error
@@ -126,7 +126,7 @@ def test_listed_videos_that_are_missing_are_named_too(
     films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "truth.csv").write_text("v0,0901,0,0,1,1,1,1\ngone,0901,0,0,1,1,1,1\n")
-    more = ["--persons", "hog", "--moments", str(tmp_path / "truth.csv"), "--start", "900"]
+    more = ["--persons", "ssd", "--moments", str(tmp_path / "truth.csv"), "--start", "900"]
     assert run_here(monkeypatch, str(films), *more, "--out", str(tmp_path / "all.pkl")) == 1
     assert "lists 1 videos that are not there: gone" in capsys.readouterr().err
     assert run_here(monkeypatch, str(films / "v0.mp4"), *more, "--out", str(tmp_path / "one.pkl")) == 0
@@ -135,12 +135,12 @@ def test_listed_videos_that_are_missing_are_named_too(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--persons", "hog", "treshold=0.3"], "persons.treshold"),
-        (["--persons", "hogg"], "no 'hogg' is known here"),
-        (["--persons", "hog", "0.3"], "'0.3': expected key=value"),
+        (["--persons", "ssd", "treshold=0.3"], "persons.treshold"),
+        (["--persons", "sdd"], "no 'sdd' is known here"),
+        (["--persons", "ssd", "0.3"], "'0.3': expected key=value"),
         (["--persons", "stored"], "persons.boxes"),
-        (["--persons", "hog", "--form", "pyslowfast"], ".csv is for pyslowfast"),
-        (["--persons", "hog", "--import", "no_such_module"], "--import no_such_module"),
+        (["--persons", "ssd", "--form", "pyslowfast"], ".csv is for pyslowfast"),
+        (["--persons", "ssd", "--import", "no_such_module"], "--import no_such_module"),
         (["--persons", "torchvision", "--weights", "none.pth"], "'none.pth' is neither a file"),
     ],
 )
@@ -166,9 +166,9 @@ def test_without_detectron2_its_installation_page_is_named(
     assert run_here(monkeypatch, *arguments) == 2
     error = capsys.readouterr().err
     assert "detectron2 is not installed; see https://detectron2.readthedocs.io/" in error
-    assert "hog, torchvision, stored" in error
+    assert "ssd, torchvision, stored" in error
     assert error.count("\n") == 1
-    arguments[2] = "hog"  # nothing of the first attempt is in the way
+    arguments[2] = "ssd"  # nothing of the first attempt is in the way
     assert run_here(monkeypatch, *arguments) == 0
 
 
@@ -177,7 +177,7 @@ def test_an_older_result_is_replaced_on_demand_only(
 ) -> None:
     out = tmp_path / "boxes.pkl"
     out.write_text("precious")
-    arguments = [str(films / "v0.mp4"), "--persons", "hog", "--moments", "1s", "--out", str(out)]
+    arguments = [str(films / "v0.mp4"), "--persons", "ssd", "--moments", "1s", "--out", str(out)]
     assert run_here(monkeypatch, *arguments) == 2
     assert "--overwrite replaces it" in capsys.readouterr().err
     assert out.read_text() == "precious"

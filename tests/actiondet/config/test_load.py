@@ -107,7 +107,7 @@ def test_the_command_line_wins(folder: Path) -> None:
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_order_of_arguments_does_not_matter_even_where_one_names_a_member(folder: Path, order: int) -> None:
     arguments = ["persons.threshold=0.3", "persons.name=torchvision"][::order]
-    config = load(folder, "persons: {name: hog, threshold: 0.9}\n", *arguments)
+    config = load(folder, "persons: {name: ssd, threshold: 0.9}\n", *arguments)
     assert config.persons == TorchvisionPersons(threshold=0.3)
 
 
@@ -157,7 +157,7 @@ def test_every_fault_is_told_at_once_with_file_line_key_and_hint(folder: Path) -
 clip: {frames: 0}
 train:
   optimizer: {name: sdg}
-persons: {name: hog, treshold: 0.5}
+persons: {name: ssd, treshold: 0.5}
 modle: {}
 """
     assert faults(folder, text, "train.seed=x", b=base) == [
@@ -295,6 +295,13 @@ persons: {name: stored, boxes: "p: #1.pkl"}
     assert again == config
     assert isinstance(again.train.optimizer, AdamWConfig)
     assert dump_config(again) == dumped
+
+
+def test_a_stored_configuration_of_the_days_of_hog_takes_the_default_persons(folder: Path) -> None:
+    config = load(folder)
+    text = dump_config(config).replace("name: ssd\n  threshold: 0.4", "name: hog\n  threshold: 0.5")
+    assert "hog" in text
+    assert parse_config(text, source="best.pt (config)") == config
 
 
 def test_faults_of_a_stored_configuration_name_their_source(folder: Path) -> None:
