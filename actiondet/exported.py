@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from actiondet.config import DetectionConfig, RecognitionConfig, parse_config_of
 from actiondet.config.networks import SlowFastConfig
-from actiondet.video import open_video
+from actiondet.video import ReaderName, open_video
 from actiondet.video.sampling import spread_frames
 from actiondet.video.views import ViewSampling
 from evaluation.errors import InputError
@@ -89,22 +89,24 @@ class OnnxRecognizer:
     Args:
         network: a recogniser.
         clips: how many of each video; of each the centre crop is looked at.
+        reader: what decodes the videos, as in `open_video`.
 
     Raises:
         InputError: the file holds a detector.
     """
 
-    def __init__(self, network: OnnxNetwork, *, clips: int = 1) -> None:
+    def __init__(self, network: OnnxNetwork, *, clips: int = 1, reader: ReaderName = "auto") -> None:
         if not isinstance(network.config, RecognitionConfig):
             raise InputError("the exported network is a detector, which needs boxes; expected a recogniser")
         self.classes = network.names
         self._network, self._config, self._clips = network, network.config, clips
+        self._reader: ReaderName = reader
 
     def __call__(self, path: str | os.PathLike[str]) -> FloatArray:
         """(C,) scores of a video; InputError where it cannot be read."""
         clip = self._config.clip
         sampling = ViewSampling(frames=clip.frames, stride=clip.stride, rule=clip.sampling, target_fps=clip.target_fps)
-        with open_video(path) as reader:
+        with open_video(path, self._reader) as reader:
             views = sampling.views(len(reader.index), rate=float(reader.index.rate), clips=self._clips)
             scores = np.stack([self._scores(reader.read(chosen)) for chosen in views]).astype(np.float64)
         if self._config.test.average != "logits":

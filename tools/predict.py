@@ -51,7 +51,9 @@ def by_torch(arguments: argparse.Namespace, clips: int, crops: int) -> tuple[Rec
     weights = choose_weights(arguments.weights, config.published.weights) if config else arguments.weights
     views = (clips, 3 if crops == 3 else 1)
     precision = arguments.precision or "float32"
-    recognizer = load_recognizer(weights, config=config, views=views, device=device, precision=precision)
+    recognizer = load_recognizer(
+        weights, config=config, views=views, device=device, precision=precision, reader=arguments.reader
+    )
     if config and recognizer.classes[0] == "0":
         print(
             "predict.py: classes are told by number: the files of the data set that name them are not here",
@@ -65,7 +67,7 @@ def by_onnx(arguments: argparse.Namespace, clips: int) -> tuple[Recognize, tuple
     from actiondet.exported import OnnxNetwork, OnnxRecognizer
 
     device = "cpu" if arguments.device == "auto" else arguments.device
-    recognizer = OnnxRecognizer(OnnxNetwork(arguments.model, device=device), clips=clips)
+    recognizer = OnnxRecognizer(OnnxNetwork(arguments.model, device=device), clips=clips, reader=arguments.reader)
     return recognizer, recognizer.classes
 
 
@@ -91,6 +93,12 @@ def main() -> int:
         default="auto",
         choices=["auto", "cpu", "cuda", "tensorrt"],
         help="tensorrt is for --model (default: auto, a GPU where torch has one; with --model the CPU)",
+    )
+    parser.add_argument(
+        "--reader",
+        default="auto",
+        choices=["auto", "decord", "pyav"],
+        help="what decodes the videos (default: auto, the fastest that gives exact frames)",
     )
     parser.add_argument(
         "--precision",

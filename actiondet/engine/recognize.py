@@ -19,7 +19,7 @@ from actiondet.models.build import build_recognizer
 from actiondet.models.inference import Precision, optimize_for_inference
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights import load_weights
-from actiondet.video import open_video
+from actiondet.video import ReaderName, open_video
 from actiondet.video_lists import list_videos
 from evaluation.errors import InputError
 from evaluation.formats.video_list import read_class_names
@@ -36,6 +36,7 @@ class VideoRecognizer:
         classes: (C) names.
         protocol: the views.
         device: where the network is.
+        reader: what decodes the videos, as in `open_video`.
     """
 
     network: ActionRecognizer
@@ -43,6 +44,7 @@ class VideoRecognizer:
     classes: tuple[str, ...]
     protocol: Protocol
     device: torch.device
+    reader: ReaderName = "auto"
 
     def __call__(self, path: str | os.PathLike[str]) -> FloatArray:
         """(C,) scores of a video: the mean of its views' probabilities (or their softmax, where logits are averaged).
@@ -53,7 +55,7 @@ class VideoRecognizer:
         average: Literal["softmax", "logits"] = "logits" if self.config.test.average == "logits" else "softmax"
         transform = test_transform(self.config, self.protocol)
         scores: list[torch.Tensor] = []
-        with open_video(path) as reader, torch.inference_mode():
+        with open_video(path, self.reader) as reader, torch.inference_mode():
             rate = float(reader.index.rate)
             sampling = view_sampling(self.config.clip)
             for chosen in sampling.views(len(reader.index), rate=rate, clips=self.protocol.clips):
@@ -73,6 +75,7 @@ def load_recognizer(
     views: tuple[int, Literal[1, 3]] = (1, 1),
     device: torch.device | str = "cpu",
     precision: Precision = "float32",
+    reader: ReaderName = "auto",
 ) -> VideoRecognizer:
     """Make a trained recogniser ready.
 
@@ -82,6 +85,7 @@ def load_recognizer(
         views: clips of a video and crops of a clip.
         device: where it runs.
         precision: of the backbone, as in `optimize_for_inference`.
+        reader: what decodes the videos, as in `open_video`.
 
     Raises:
         InputError: weights that cannot be used.
@@ -100,7 +104,7 @@ def load_recognizer(
     side = config.test.crop if views[1] == 3 else config.transform.val_crop
     protocol = Protocol(clips=views[0], crops=views[1], side=side)
     fast = optimize_for_inference(network.to(device), precision=precision)
-    return VideoRecognizer(fast, config, classes, protocol, torch.device(device))
+    return VideoRecognizer(fast, config, classes, protocol, torch.device(device), reader)
 
 
 def class_names(config: RecognitionConfig) -> tuple[str, ...]:

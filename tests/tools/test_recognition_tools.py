@@ -12,9 +12,11 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
+from av.video.frame import PictureType
 
 from actiondet.config import load_recognition_config
 from actiondet.data.recognition import build_train_videos, find_labelled_videos
@@ -148,6 +150,31 @@ def test_predict_names_every_video_of_a_folder_and_counts_what_it_cannot_read(
     assert sorted(Path(path).name for path in found) == ["one.mp4", "three.mp4"]
     assert all(len(best) == 2 and best[0]["class"] in CLASSES for best in found.values())
     assert run_tool(monkeypatch, "predict.py", "--input", str(tmp_path / "in/none.mp4"), *weights) == 2
+
+
+def test_predict_reads_films_of_browsers_and_takes_a_reader(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Browsers write no duration, without which decord opens nothing."""
+    write_film(tmp_path / "a.mp4", 0)
+    live = {"format": "webm", "options": {"live": "1"}}
+    with av.open(str(tmp_path / "a.mp4")) as source, av.open(str(tmp_path / "b.webm"), "w", **live) as target:
+        stream = target.add_stream("libvpx-vp9", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        for frame in source.decode(video=0):
+            frame.pict_type = PictureType.NONE
+            target.mux(stream.encode(frame))
+        target.mux(stream.encode())
+    arguments = ["--input", str(tmp_path), "--weights", str(trained / "best.pt"), "--json", str(tmp_path / "p.json")]
+    for reader in ([], ["--reader", "pyav"]):
+        assert run_tool(monkeypatch, "predict.py", *arguments, *reader) == 0
+        assert "could not be read" not in capsys.readouterr().err
+        found = json.loads((tmp_path / "p.json").read_text())
+        assert sorted(Path(path).name for path in found) == ["a.mp4", "b.webm"]
+    pytest.importorskip("decord", reason="it has no wheel here")
+    only = ["--input", str(tmp_path / "b.webm"), *arguments[2:], "--reader", "decord"]
+    assert run_tool(monkeypatch, "predict.py", *only) == 2
+    assert "states no duration" in capsys.readouterr().err
 
 
 def test_predict_takes_the_names_of_our_checkpoint_whatever_configuration_is_given(
