@@ -34,6 +34,7 @@ setup(
         "pydantic>=2.7",
         "pyyaml>=6",
         "rich>=13",
+        "safetensors>=0.4.3",
         "scipy>=1.11",
         "supervision>=0.25",
         "tensorboard>=2.15",

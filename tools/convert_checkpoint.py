@@ -16,12 +16,13 @@ ORIGINS = ["auto", "actiondet", "mmaction2", "pyslowfast", "caffe2", "pytorchvid
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Convert a checkpoint of another toolkit, or say what it holds.")
-    parser.add_argument("source", metavar="SRC", help=".pth, .pyth, .pt, .pkl or .pdparams file")
+    parser.add_argument("source", metavar="SRC", help=".pth, .pyth, .pt, .ckpt, .pkl, .pdparams or .safetensors file")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
     parser.add_argument("--config", help="YAML file of configs/ that describes the network")
     parser.add_argument("--out", metavar="OURS.pt", help="checkpoint to write")
     parser.add_argument("--infer", action="store_true", help="print the configuration that SRC seems to ask for")
     parser.add_argument("--origin", choices=ORIGINS, default="auto", help="who wrote SRC (default: told by its names)")
+    parser.add_argument("--entry", metavar="NAME", help="which network of several in SRC, for instance state_dict_ema")
     parser.add_argument(
         "--allow",
         action="append",
@@ -44,7 +45,7 @@ def infer(arguments: argparse.Namespace) -> None:
 
     from actiondet.models.weights.infer import infer_model
 
-    settings, doubts = infer_model(arguments.source, arguments.origin)
+    settings, doubts = infer_model(arguments.source, arguments.origin, entry=arguments.entry)
     for doubt in doubts:
         print(f"# check: {doubt}")
     print(yaml.safe_dump({"model": settings}, sort_keys=False), end="")
@@ -67,7 +68,7 @@ def convert(arguments: argparse.Namespace) -> None:
         classes = class_names(config)
         network = build_recognizer(config.model)
         actions = ActionList(tuple(range(len(classes))), classes, (None,) * len(classes))
-    report = load_weights(network, arguments.source, arguments.origin, allow=arguments.allow)
+    report = load_weights(network, arguments.source, arguments.origin, allow=arguments.allow, entry=arguments.entry)
     if "head" not in arguments.allow:
         report.require_head()  # a random one would pass for a trained one
     print(report)

@@ -78,10 +78,6 @@ class Origin:
     signature: tuple[str, ...]
     convert: Callable[[CheckpointFile, Target], Conversion]
 
-    def recognises(self, tensors: Mapping[str, Tensor]) -> bool:
-        """Whether a file with these names is of this origin."""
-        return any(name in tensors for name in self.signature)
-
 
 def rename_all(
     tensors: Mapping[str, Tensor], rename: Callable[[str], str | None], skip: Callable[[str], str | None]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,49 +16,83 @@ import yaml
 from torch import Tensor
 
 from actiondet.models.weights import restricted
+from actiondet.models.weights.restricted import Inert
 from evaluation.errors import InputError
-from evaluation.files import load_pickle
 
 _ZIP = b"PK\x03\x04"
 _OLD_TORCH = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # torch's magic number, before the zip files of torch 1.6
 _PICKLE = b"\x80"
 
-# Where toolkits keep the weights among other things.
-_SHELVES = ("blobs", "model_state", "state_dict", "weights", "model")
+# Entries that hold no network: a training's own state.
+_NO_NETWORKS = re.compile(r"optim|sched|scaler|message_hub|^training$|^meta$", re.IGNORECASE)
+_DEEPEST = 3  # entries within entries: a wrapper's, a trainer's, a network's
 
 
 @dataclass(frozen=True)
 class CheckpointFile:
-    """What a file holds, as its toolkit names it.
+    """Named weights of a file, as their toolkit names them.
 
     Attributes:
         path: the file.
         tensors: weights by the toolkit's names.
         settings: the settings stored beside the weights (PySlowFast and ourselves), else empty.
+        entry: where in the file they are: "state_dict", "model.state_dict"; "" if the file holds nothing else.
+        aside: what lies beside the network under the same entry, and why it is not taken.
+        remarks: which of several networks of the file this is.
     """
 
     path: Path
     tensors: Mapping[str, Tensor]
     settings: Mapping[str, Any]
+    entry: str = ""
+    aside: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> CheckpointFile:
-    """Read the named weights of a .pth, .pyth, .pt, .pkl or .pdparams file; its content tells which it is.
+    """The first named weights of a file, of those that `read_entries` finds.
+
+    Raises:
+        InputError: no such file, not a checkpoint, a damaged one, or one that tries to import something.
+    """
+    return read_entries(path)[0]
+
+
+def read_entries(path: str | os.PathLike[str]) -> list[CheckpointFile]:
+    """Every set of named weights in a file, the outer ones first; the file's content tells what kind it is.
+
+    Args:
+        path: a .pth, .pyth, .pt, .ckpt, .pkl, .pdparams or .safetensors file.
 
     Raises:
         InputError: no such file, not a checkpoint, a damaged one, or one that tries to import something.
     """
     path = Path(path)
     content = read_content(path)
-    shelf = next((name for name in _SHELVES if isinstance(content, dict) and isinstance(content.get(name), dict)), "")
-    named = content[shelf] if shelf else content
-    if not isinstance(named, dict):
-        raise InputError(f"{path}: holds a {type(named).__name__}; expected weights by name")
-    tensors = {name: _as_tensor(value) for name, value in named.items() if _is_weight(value)}
-    if not tensors:
-        raise InputError(f"{path}: holds no weights (its entries: {', '.join(map(str, list(named)[:5])) or 'none'})")
-    settings = content.get("cfg", content.get("config")) if shelf else None  # PySlowFast's, ours
-    return CheckpointFile(path, tensors, _read_settings(settings))
+    if isinstance(content, Inert):
+        raise InputError(
+            f"{path}: holds a whole network as a Python object; expected its state_dict(), weights by name"
+        )
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds a {type(content).__name__}; expected weights by name")
+    level: list[tuple[str, dict[Any, Any], Mapping[str, Any]]] = [("", content, {})]
+    found = []
+    for _ in range(_DEEPEST + 1):
+        below = []
+        for entry, tree, outer in level:
+            settings = _read_settings(tree.get("cfg", tree.get("config"))) or outer  # PySlowFast's, ours
+            tensors = {name: _as_tensor(value) for name, value in tree.items() if _is_weight(name, value)}
+            if tensors:
+                found.append(CheckpointFile(path, tensors, settings, entry))
+            below += [
+                (f"{entry}.{name}".lstrip("."), value, settings)
+                for name, value in tree.items()
+                if isinstance(name, str) and isinstance(value, dict) and not _NO_NETWORKS.search(name)
+            ]
+        level = below
+    if not found:
+        raise InputError(f"{path}: holds no weights (its entries: {', '.join(map(str, list(content)[:5])) or 'none'})")
+    return found
 
 
 def read_content(path: Path) -> Any:
@@ -73,7 +108,9 @@ def read_content(path: Path) -> Any:
     if head.startswith(_ZIP) or (head.startswith(_PICKLE) and _OLD_TORCH in head[:24]):
         return _load_torch(path)
     if head.startswith(_PICKLE):
-        return load_pickle(path)
+        return _load_pickle(path)
+    if re.match(rb"[\s\S]{6}\0\0\{", head):  # the length of a header, and its first character
+        return _load_safetensors(path)
     raise InputError(f"{path}: {_what_else(head)}, not a checkpoint; was the download complete?")
 
 
@@ -105,6 +142,28 @@ def _load_torch(path: Path) -> Any:
         raise _damaged(path, fault) from None
 
 
+def _load_pickle(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            # latin1 is how numpy arrays pickled by python 2 are read; ASCII text is the same in it.
+            return restricted.load(file, encoding="latin1")
+    except InputError as fault:
+        raise InputError(f"{path}: refused, {fault}") from None
+    except Exception as fault:  # an unpickler raises nearly anything on a damaged file
+        raise InputError(f"{path}: not a readable pickle file ({type(fault).__name__}: {fault})") from None
+
+
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors: dict[str, Tensor] = load_file(path)
+    except SafetensorError as fault:
+        raise _damaged(path, fault) from None
+    return tensors
+
+
 def _damaged(path: Path, fault: Exception) -> InputError:
     """What torch says of a file that it cannot read; its first sentence is enough."""
     if "TorchScript" in str(fault):
@@ -113,8 +172,10 @@ def _damaged(path: Path, fault: Exception) -> InputError:
     return InputError(f"{path}: a damaged or truncated checkpoint ({first})")
 
 
-def _is_weight(value: object) -> bool:
-    return isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype.kind in "fiub")
+def _is_weight(name: object, value: object) -> bool:
+    return isinstance(name, str) and (
+        isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype.kind in "fiub")
+    )
 
 
 def _as_tensor(value: Tensor | np.ndarray[Any, Any]) -> Tensor:
@@ -124,7 +185,9 @@ def _as_tensor(value: Tensor | np.ndarray[Any, Any]) -> Tensor:
 
 
 def _read_settings(text: object) -> Mapping[str, Any]:
-    """Settings in YAML; anything else is not needed."""
+    """Settings in YAML, or as they are; anything else is not needed."""
+    if isinstance(text, dict):
+        return text
     if not isinstance(text, str):
         return {}
     try:

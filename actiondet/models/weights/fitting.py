@@ -24,6 +24,9 @@ def fit_head(conversion: Conversion, target: Mapping[str, Tensor], kind: Kind, a
     if conversion.kind not in (None, kind):
         conversion.leave_head(f"the file holds a network for {conversion.kind}")
         return
+    if not any(name.startswith("head.") for name in conversion.weights) and not conversion.unknown:
+        conversion.leave_head("the file holds a backbone alone")
+        return
     last = "head.fc.2" if "head.fc.2.bias" in target else "head.fc"
     for name in (f"{last}.weight", f"{last}.bias"):
         weight, wanted = conversion.weights.get(name), target.get(name)
@@ -48,6 +51,8 @@ def compare_weights(
     ]
     unfit = dict.fromkeys((mismatch.name for mismatch in mismatched), "the shapes differ")
     taken = [name for name in shared if name not in unfit]
+    if not any(name.endswith("num_batches_tracked") for name in weights):
+        conversion.absent.setdefault("num_batches_tracked", "the file does not count batches")
     missing = {name: conversion.why_absent(name) for name in target if name not in weights}
     surplus = {conversion.sources[name]: name for name in weights if name not in target}
     surplus |= {name: name for name in conversion.unknown}
@@ -66,7 +71,7 @@ def compare_weights(
         matched=tuple(name for name in taken if name not in conversion.changed),
         converted={name: conversion.changed[name] for name in taken if name in conversion.changed},
         left_alone={name: why or "not in the file" for name, why in missing.items()} | unfit,
-        skipped=conversion.skipped | dict.fromkeys(surplus, "the network has no place for it"),
+        skipped={**file.aside, **conversion.skipped, **dict.fromkeys(surplus, "the network has no place for it")},
         mismatched=tuple(mismatched),
     )
     return report, faults

@@ -7,15 +7,19 @@ from typing import Any
 
 from actiondet.models.blocks import DESIGNS
 from actiondet.models.weights.conversion import Target
-from actiondet.models.weights.files import read_checkpoint
 from actiondet.models.weights.imagenet import IMAGENET
-from actiondet.models.weights.load import OriginName, find_origin
+from actiondet.models.weights.opening import OriginName, open_checkpoint
 from actiondet.models.weights.settings import MVIT_BEHAVIOUR, Settings, settings_of_weights
 from evaluation.errors import InputError
 
 
-def infer_model(path: str | os.PathLike[str], origin: OriginName = "auto") -> tuple[Settings, list[str]]:
+def infer_model(
+    path: str | os.PathLike[str], origin: OriginName = "auto", *, entry: str | None = None
+) -> tuple[Settings, list[str]]:
     """Propose the `model:` part of a configuration from the shapes of the weights and from their origin.
+
+    Args:
+        path, origin, entry: as those of `load_weights`.
 
     Returns:
         The settings, nested as in a configuration file; and what to check, because nothing in the file tells.
@@ -23,8 +27,7 @@ def infer_model(path: str | os.PathLike[str], origin: OriginName = "auto") -> tu
     Raises:
         InputError: the file cannot be read, or holds none of our networks.
     """
-    file = read_checkpoint(path)
-    source = find_origin(file, origin, {})
+    file, source = open_checkpoint(path, origin, {}, entry)
     conversion = source.convert(file, Target({}, "detection"))
     kind = conversion.kind or "detection"
     found = settings_of_weights(conversion.weights, kind)
@@ -34,7 +37,7 @@ def infer_model(path: str | os.PathLike[str], origin: OriginName = "auto") -> tu
     if source is IMAGENET:
         del found["backbone.temporal_blocks"]  # images are inflated to any
 
-    doubts = []
+    doubts = list(file.remarks)
     if conversion.kind is None:
         doubts.append("the file does not tell whether it is a detector; it is taken for one")
     if conversion.background and "num_actions" not in conversion.settings:

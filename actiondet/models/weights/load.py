@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 from torch import Tensor
 
 from actiondet.models.detector import ActionDetector
 from actiondet.models.recognizer import ActionRecognizer
-from actiondet.models.weights.caffe2 import CAFFE2
-from actiondet.models.weights.conversion import Origin, Target
-from actiondet.models.weights.files import CheckpointFile, read_checkpoint
+from actiondet.models.weights.conversion import Target
 from actiondet.models.weights.fitting import compare_behaviour, compare_weights, differences, fit_head, is_named
-from actiondet.models.weights.imagenet import IMAGENET
-from actiondet.models.weights.mmaction2 import MMACTION2
-from actiondet.models.weights.own import OWN
-from actiondet.models.weights.paddle import PADDLE
-from actiondet.models.weights.pyslowfast import PYSLOWFAST
-from actiondet.models.weights.pytorchvideo import PYTORCHVIDEO
-from actiondet.models.weights.report import Report, abbreviate
+from actiondet.models.weights.opening import OriginName, open_checkpoint
+from actiondet.models.weights.report import Report
 from actiondet.models.weights.settings import Settings, kind_of_network, settings_of_network, settings_of_weights
 from evaluation.errors import InputError
-
-OriginName = Literal["auto", "actiondet", "mmaction2", "pyslowfast", "caffe2", "pytorchvideo", "paddle", "imagenet"]
-ORIGINS: tuple[Origin, ...] = (OWN, MMACTION2, PYSLOWFAST, CAFFE2, PYTORCHVIDEO, PADDLE, IMAGENET)
 
 
 def load_weights(
@@ -36,20 +25,24 @@ def load_weights(
     *,
     strict: bool = True,
     allow: Sequence[str] = (),
+    entry: str | None = None,
 ) -> Report:
     """Fill `model` with the weights of a file, or leave it untouched and say why.
 
     A recogniser's weights fill the backbone of a detector (and the other way round), whose head then keeps its
-    initial values. ImageNet weights are inflated.
+    initial values, as it does with a file that holds a backbone alone. ImageNet weights are inflated.
 
     Args:
         model: the network, built from the configuration that is to be used.
         path: a checkpoint of ours, MMAction2 (.pth), PySlowFast (.pyth, Caffe2 .pkl), pytorchvideo (.pyth),
-            PaddleVideo (.pdparams) or torchvision (ImageNet ResNets).
+            PaddleVideo (.pdparams) or torchvision (ImageNet ResNets), in the wrapping of whichever trainer, or their
+            weights as .safetensors.
         origin: who wrote it; "auto" tells from the names of the weights.
         strict: anything that is not accounted for is an error.
         allow: exceptions from `strict`, by name: weights ("head", "backbone.res5.*") and settings
             ("backbone.slow_frames") that may differ.
+        entry: which network of a file that holds several, for instance "state_dict_ema"; None takes the one that is
+            no moving average.
 
     Returns:
         What was matched, converted, left alone and not used.
@@ -57,9 +50,8 @@ def load_weights(
     Raises:
         InputError: the file cannot be read, is refused, or does not fit the network.
     """
-    file = read_checkpoint(path)
     target: dict[str, Tensor] = model.state_dict()
-    source = find_origin(file, origin, target)
+    file, source = open_checkpoint(path, origin, target, entry)
     conversion = source.convert(file, Target(target, kind_of_network(model)))
     fit_head(conversion, target, kind_of_network(model), allow)
 
@@ -82,28 +74,7 @@ def load_weights(
     if not taken:
         raise InputError(f"{file.path}: none of its {len(file.tensors)} weights fits the network")
     model.load_state_dict({name: conversion.weights[name] for name in taken}, strict=False)
-    return replace(report, remarks=tuple(behaviour.values()))
-
-
-def find_origin(file: CheckpointFile, origin: OriginName, target: Mapping[str, Tensor]) -> Origin:
-    """The toolkit whose names `file` uses."""
-    names = ", ".join(known.name for known in ORIGINS)
-    chosen = [known for known in ORIGINS if origin in ("auto", known.name)]
-    if not chosen:
-        raise InputError(f"no origin '{origin}' is known; expected auto, {names}")
-    for known in chosen:
-        if known.recognises(file.tensors):
-            return known
-    if OWN in chosen and target.keys() & file.tensors.keys():
-        return OWN  # a backbone of the user's own
-    if origin != "auto":
-        raise InputError(
-            f"{file.path}: not weights of {origin}, which begin with {chosen[0].signature[0]}; "
-            f"these are called {abbreviate(file.tensors)}"
-        )
-    raise InputError(
-        f"{file.path}: weights of unknown origin ({abbreviate(file.tensors)}); expected those of one of {names}"
-    )
+    return replace(report, remarks=(*file.remarks, *behaviour.values()))
 
 
 def _refusal(report: Report, faults: Sequence[str], about: Sequence[str]) -> str:

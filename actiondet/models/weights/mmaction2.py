@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import torch
 
@@ -16,12 +17,11 @@ _UNIT = {"conv": "conv", "bn": "norm"}
 
 def convert(file: CheckpointFile, target: Target) -> Conversion:
     """Weights of `file` by our names."""
-    tensors = {name.removeprefix("module."): tensor for name, tensor in file.tensors.items()}
-    conversion = rename_all(tensors, rename, _skip)
-    if any(name.startswith("roi_head.") for name in tensors):
+    conversion = rename_all(file.tensors, rename, _skip_in(file))
+    if any(name.startswith("roi_head.") for name in file.tensors):
         conversion.kind = "detection"
         conversion.background = True
-    elif any(name.startswith("cls_head.") for name in tensors):
+    elif any(name.startswith("cls_head.") for name in file.tensors):
         conversion.kind = "recognition"
         _reorder_head(conversion)
     conversion.settings = _settings(conversion)
@@ -60,8 +60,16 @@ def _rename_in_block(rest: str) -> str | None:
     return None
 
 
-def _skip(name: str) -> str | None:
-    return "input normalisation, which the configuration holds" if name.startswith("data_preprocessor.") else None
+def _skip_in(file: CheckpointFile) -> Callable[[str], str | None]:
+    """Why an entry is of no use: old versions of mmcv keep averages of "a.b" as "ema_a_b"."""
+    averages = {f"ema_{name.replace('.', '_')}" for name in file.tensors}
+
+    def skip(name: str) -> str | None:
+        if name.startswith("data_preprocessor."):
+            return "input normalisation, which the configuration holds"
+        return "a moving average beside the weights" if name in averages else None
+
+    return skip
 
 
 def _reorder_head(conversion: Conversion) -> None:
@@ -102,8 +110,6 @@ MMACTION2 = Origin(
     (
         "backbone.conv1.conv.weight",
         "backbone.slow_path.conv1.conv.weight",
-        "module.backbone.conv1.conv.weight",
-        "module.backbone.slow_path.conv1.conv.weight",
     ),
     convert,
 )

@@ -12,9 +12,8 @@ from actiondet.models.weights.settings import Settings, settings_of_background
 
 def convert(file: CheckpointFile, target: Target) -> Conversion:
     """Weights of `file` by our names."""
-    tensors = {name.removeprefix("_layers."): tensor for name, tensor in file.tensors.items()}
-    detection = any(name.startswith("roi_head.") for name in tensors)
-    conversion = rename_all(tensors, rename, _skip_in_detector if detection else lambda name: None)
+    detection = any(name.startswith("roi_head.") for name in file.tensors)
+    conversion = rename_all(file.tensors, rename, _skip_in_detector if detection else lambda name: None)
     weight = conversion.weights.get("head.fc.weight")
     if weight is not None:
         change(conversion, "head.fc.weight", weight.T, "transposed")
@@ -56,6 +55,6 @@ def _settings(detection: bool) -> Settings:
 
 PADDLE = Origin(
     "paddle",
-    ("backbone.s1.pathway0_stem._conv.weight", "_layers.backbone.s1.pathway0_stem._conv.weight"),
+    ("backbone.s1.pathway0_stem._conv.weight",),
     convert,
 )

@@ -6,6 +6,7 @@ ones; any other import is refused. `torch.load(..., pickle_module=restricted)` i
 
 from __future__ import annotations
 
+import io
 import pickle
 from typing import Any
 
@@ -104,10 +105,19 @@ class Unpickler(pickle.Unpickler):
             return super().find_class(module, name)
         if module == "torch" and isinstance(kind := getattr(torch, name, None), torch.dtype):
             return kind
+        if (module, name) == ("torch.storage", "_load_from_bytes"):
+            return _load_from_bytes
         module = _PYTHON_3.get(module, module)
         if module.split(".")[0] in _SKIPPED_PACKAGES or (module, name) in _SKIPPED_NAMES:
             return Inert
+        if module.startswith("torch.nn."):
+            raise InputError("it holds a whole network as a Python object; save its state_dict(), weights by name")
         raise InputError(f"it tries to import {module}.{name}; only weights and plain containers are read")
+
+
+def _load_from_bytes(content: bytes) -> Any:
+    """A tensor's numbers in a plain pickle, which are a file of torch's."""
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
 def load(file: Any, **options: Any) -> Any:
