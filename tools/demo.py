@@ -63,7 +63,8 @@ def parse_arguments() -> argparse.Namespace:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="setting of the person detector: threshold=0.7, weights=FILE, model=NAME (torchvision), config=YAML",
+        help="setting of the person detector: threshold=0.7, label=cow, weights=FILE, model=NAME "
+        "(torchvision), config=YAML",
     )
     times = parser.add_argument_group("times, in seconds")
     times.add_argument(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    BeforeValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -37,6 +38,7 @@ __all__ = [
     "DetectionDataConfig",
     "DetectronPersons",
     "FrameFolderConfig",
+    "LabelledPersons",
     "LossConfig",
     "MultiSportsConfig",
     "OptimizerConfig",
@@ -240,7 +242,24 @@ class PersonsConfig(Choice):
     """Persons with a lower score are dropped."""
 
 
-class SsdPersons(PersonsConfig):
+def _name_or_id(value: Any) -> Any:
+    """An id that came as text, from a command line, is an id."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    named = isinstance(value, str) and bool(value.strip())
+    if not named and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise ValueError("expected the name of a class, or its id, a whole number from 0 on")
+    return value
+
+
+class LabelledPersons(PersonsConfig):
+    """A detector of many kinds of objects, one of which is the subject."""
+
+    label: Annotated[int | str, BeforeValidator(_name_or_id)] = "person"
+    """Name or id of the class whose boxes are taken: a cow is a subject, too."""
+
+
+class SsdPersons(LabelledPersons):
     """The small detector that travels with the project: nothing to download, fast, no detector for AVA."""
 
     name: Literal["ssd"] = "ssd"
@@ -248,7 +267,7 @@ class SsdPersons(PersonsConfig):
     """Persons with a lower score are dropped."""
 
 
-class TorchvisionPersons(PersonsConfig):
+class TorchvisionPersons(LabelledPersons):
     """A detector of torchvision, by its name there."""
 
     name: Literal["torchvision"] = "torchvision"
@@ -257,7 +276,7 @@ class TorchvisionPersons(PersonsConfig):
     """torchvision's weights by name (downloaded once), or a file."""
 
 
-class DetectronPersons(PersonsConfig):
+class DetectronPersons(LabelledPersons):
     """A detector of detectron2."""
 
     name: Literal["detectron2"] = "detectron2"

@@ -15,6 +15,7 @@ from actiondet.config.load import validate_config
 from actiondet.config.plain_yaml import parse_mapping
 from actiondet.config.schema import DetectronPersons, PersonsConfig, SsdPersons, StoredPersons, TorchvisionPersons
 from actiondet.persons.base import PersonDetector
+from actiondet.persons.labels import find_label
 
 
 class _OnlyPersons(Settings):
@@ -54,22 +55,23 @@ def build_persons(config: PersonsConfig, device: torch.device | str = "cpu") -> 
 def _(config: SsdPersons, device: torch.device | str = "cpu") -> PersonDetector:
     from actiondet.persons.ssd import SsdPersonDetector
 
-    return SsdPersonDetector(threshold=config.threshold)
+    return SsdPersonDetector(threshold=config.threshold, label=config.label)
 
 
 @build_persons.register
 def _(config: TorchvisionPersons, device: torch.device | str = "cpu") -> PersonDetector:
-    from actiondet.persons.torchvision import TorchvisionPersonDetector, load_torchvision_model
+    from actiondet.persons.torchvision import TorchvisionPersonDetector, class_names, load_torchvision_model
 
     model = load_torchvision_model(config.model, config.weights)
-    return TorchvisionPersonDetector(model, threshold=config.threshold, device=device)
+    label = find_label(config.label, class_names(config.model), of=f"torchvision's {config.model}")
+    return TorchvisionPersonDetector(model, label=label, threshold=config.threshold, device=device)
 
 
 @build_persons.register
 def _(config: DetectronPersons, device: torch.device | str = "cpu") -> PersonDetector:
     from actiondet.persons.detectron import load_detectron
 
-    return load_detectron(config.config, config.weights, threshold=config.threshold, device=device)
+    return load_detectron(config.config, config.weights, label=config.label, threshold=config.threshold, device=device)
 
 
 @build_persons.register

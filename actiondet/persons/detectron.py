@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from actiondet.persons.base import Frame, found_persons
+from actiondet.persons.labels import find_label
 from evaluation.errors import InputError
 from evaluation.files import load_pickle
 from evaluation.records import FrameKey, PersonBoxes
@@ -19,13 +20,12 @@ from evaluation.records import FrameKey, PersonBoxes
 if TYPE_CHECKING:
     from detectron2.config import CfgNode
 
-_PERSON = 0  # first class of COCO in detectron2, and the only one of a detector fine-tuned on persons
 _FRAMES_AT_ONCE = 4
 INSTALLATION = "https://detectron2.readthedocs.io/en/latest/tutorials/install.html"
 
 
 class DetectronPersonDetector:
-    """Any network with detectron2's contract; class 0 is a person."""
+    """Any network with detectron2's contract."""
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class DetectronPersonDetector:
         *,
         resize: Callable[[Frame], Frame],
         channels: Literal["BGR", "RGB"] = "BGR",
+        label: int = 0,
         threshold: float = 0.5,
     ) -> None:
         """Take `model` into use and set it to evaluation.
@@ -41,11 +42,13 @@ class DetectronPersonDetector:
             model: built by detectron2's build_model, on its device.
             resize: (H, W, 3) uint8 to the size that the network expects.
             channels: the order of colours that it expects.
+            label: id of the class that is looked for; 0 is a person.
             threshold: persons with a lower score are dropped.
         """
         self._model = model.eval()
         self._resize = resize
         self._channels = channels
+        self._label = label
         self._threshold = threshold
 
     @torch.inference_mode()
@@ -57,7 +60,7 @@ class DetectronPersonDetector:
             answers = self._model([self._input(frame) for frame in some])
             for frame, key, answer in zip(some, keys[start : start + _FRAMES_AT_ONCE], answers, strict=True):
                 found = answer["instances"].to("cpu")
-                found = found[found.pred_classes == _PERSON]
+                found = found[found.pred_classes == self._label]
                 boxes, scores = found.pred_boxes.tensor.numpy(), found.scores.numpy()
                 persons.append(found_persons(key, boxes, scores, frame=frame, threshold=self._threshold))
         return persons
@@ -70,7 +73,12 @@ class DetectronPersonDetector:
 
 
 def load_detectron(
-    config: str, weights: str | None, *, threshold: float = 0.5, device: torch.device | str = "cpu"
+    config: str,
+    weights: str | None,
+    *,
+    label: int | str = "person",
+    threshold: float = 0.5,
+    device: torch.device | str = "cpu",
 ) -> DetectronPersonDetector:
     """Build a detector of detectron2.
 
@@ -78,6 +86,7 @@ def load_detectron(
         config: name in detectron2's model zoo, with or without folder and suffix
             (COCO-Detection/faster_rcnn_R_50_FPN_3x.yaml), or a yaml file of one's own.
         weights: file or URL; None takes the model zoo's for `config`, downloaded once.
+        label: name or id of the class that is looked for.
         threshold: persons with a lower score are dropped.
         device: where it runs.
 
@@ -86,14 +95,48 @@ def load_detectron(
             weights of another network.
     """
     settings = _read_config(config, threshold, device)
+    wanted = choose_class(label, _class_names(settings), of=f"the detectron2 config {config}")
     from detectron2.modeling import build_model
 
     model = build_model(settings)
     file = _local_file(weights or _zoo_weights(config))
     load_weights(model, file)
     return DetectronPersonDetector(
-        model, resize=resize_as(settings), channels=settings.INPUT.FORMAT, threshold=threshold
+        model, resize=resize_as(settings), channels=settings.INPUT.FORMAT, label=wanted, threshold=threshold
     )
+
+
+def _class_names(settings: CfgNode) -> dict[int, str]:
+    """The classes of a detectron2 config by id; "" where its data set is not registered here or has others."""
+    from detectron2.data import MetadataCatalog
+
+    retina = settings.MODEL.META_ARCHITECTURE == "RetinaNet"
+    count = settings.MODEL.RETINANET.NUM_CLASSES if retina else settings.MODEL.ROI_HEADS.NUM_CLASSES
+    known: list[str] = []
+    if settings.DATASETS.TRAIN:
+        known = list(MetadataCatalog.get(settings.DATASETS.TRAIN[0]).get("thing_classes", None) or [])
+    return dict(enumerate(known if len(known) == count else [""] * count))
+
+
+def choose_class(label: int | str, names: Mapping[int, str], *, of: str) -> int:
+    """The id of a class of detectron2.
+
+    Args:
+        label: id or name.
+        names: of all classes, by id; "" where detectron2 does not know them.
+        of: the detector, for the message.
+
+    Raises:
+        InputError: no such class.
+    """
+    if isinstance(label, str) and not any(names.values()):
+        if label == "person":  # the first class of COCO, and the only one of a detector fine-tuned on persons
+            return 0
+        raise InputError(
+            f"persons.label '{label}': the names of the {len(names)} classes of {of} are not known here, expected an "
+            "id, counted from 0"
+        )
+    return find_label(label, names, of=of)
 
 
 def resize_as(settings: CfgNode) -> Callable[[Frame], Frame]:

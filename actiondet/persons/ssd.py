@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from actiondet.persons.base import Frame, found_persons
+from actiondet.persons.labels import find_label
 from actiondet.persons.onnx_runner import OnnxRunner, load_runner
 from evaluation.boxes import iou_matrix
 from evaluation.errors import InputError
@@ -23,7 +24,12 @@ from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
 
 MODEL = Path(__file__).with_name("ssd_mobilenet_v2_oidv4") / "ssd_mobilenet_v2_oidv4.onnx"
 SHA256 = "7d0f2d3193366e3ecf3fdb513c61c84b1c4e4bdc014ee7d39480de5391518a42"
-_PERSON = 4  # of the 24 classes, the background being the first
+CLASSES = (
+    *("background", "Bicycle", "Boot", "Laptop", "Person", "Chair", "Cattle", "Desk", "Cat", "Computer mouse"),
+    *("Computer monitor", "Box", "Mug", "Coffee cup", "Stationary bicycle", "Table", "Bottle", "High heels"),
+    *("Vehicle", "Footwear", "Dog", "Book", "Camera", "Car"),
+)
+"""Names of the columns of the scores."""
 _SIDE = 300  # pixels
 _GRIDS = (19, 10, 5, 3, 2, 1)
 _SCALES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)
@@ -35,16 +41,20 @@ _MAX_OVERLAP = 0.5
 class SsdPersonDetector:
     """Finds persons in the whole picture, stretched to 300 x 300 pixels."""
 
-    def __init__(self, *, threshold: float = 0.4, runner: OnnxRunner | None = None) -> None:
+    def __init__(
+        self, *, label: int | str = "person", threshold: float = 0.4, runner: OnnxRunner | None = None
+    ) -> None:
         """Load the network.
 
         Args:
+            label: name or id of the class that is looked for.
             threshold: persons with a lower score are dropped.
             runner: of the network; None takes the faster of those that are installed.
 
         Raises:
-            InputError: the file of the installation is damaged, or nothing is installed that runs it.
+            InputError: no such class, the file of the installation is damaged, or nothing is installed that runs it.
         """
+        self._label = find_label(label, dict(enumerate(CLASSES)), of="the detector ssd")
         # One thread: nine milliseconds of one are less than starting many takes.
         self._run = load_runner(_content(), threads=1) if runner is None else runner
         self._anchors = anchors()
@@ -57,7 +67,7 @@ class SsdPersonDetector:
     def _detect_one(self, frame: Frame, key: FrameKey) -> PersonBoxes:
         height, width = frame.shape[:2]
         answer = self._run(_input(frame))
-        scores = 1 / (1 + np.exp(-answer["scores"][0, :, _PERSON].astype(np.float64)))
+        scores = 1 / (1 + np.exp(-answer["scores"][0, :, self._label].astype(np.float64)))
         likely = np.flatnonzero(scores >= self._threshold)
         boxes = decode(answer["boxes"][0, likely], self._anchors[likely])
         kept = suppress(boxes, scores[likely], max_overlap=_MAX_OVERLAP)

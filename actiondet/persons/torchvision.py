@@ -14,18 +14,20 @@ from actiondet.persons.base import Frame, found_persons
 from evaluation.errors import InputError
 from evaluation.records import FrameKey, PersonBoxes
 
-_PERSON = 1  # COCO's label of a person in torchvision
 _FRAMES_AT_ONCE = 4
 
 
 class TorchvisionPersonDetector:
     """Any network with torchvision's contract: a list of (3, H, W) RGB in [0, 1] in, boxes, labels, scores out."""
 
-    def __init__(self, model: nn.Module, *, threshold: float = 0.5, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, model: nn.Module, *, label: int = 1, threshold: float = 0.5, device: torch.device | str = "cpu"
+    ) -> None:
         """Take `model` into use: it is moved to `device` and set to evaluation.
 
         Args:
-            model: the network; label 1 is a person.
+            model: the network.
+            label: id of the class that is looked for; 1 is a person.
             threshold: persons with a lower score are dropped.
             device: where it runs.
         """
@@ -33,6 +35,7 @@ class TorchvisionPersonDetector:
         for part in (model, getattr(model, "roi_heads", None)):  # torchvision drops scores below its own threshold
             if (own := getattr(part, "score_thresh", None)) is not None:
                 part.score_thresh = min(own, threshold)  # type: ignore[union-attr]
+        self._label = label
         self._threshold = threshold
         self._device = device
 
@@ -45,10 +48,15 @@ class TorchvisionPersonDetector:
             images = [torch.from_numpy(frame.copy()).to(self._device).permute(2, 0, 1) / 255 for frame in some]
             answers = self._model(images)
             for frame, key, answer in zip(some, keys[start : start + _FRAMES_AT_ONCE], answers, strict=True):
-                person = answer["labels"] == _PERSON
+                person = answer["labels"] == self._label
                 boxes, scores = answer["boxes"][person].cpu().numpy(), answer["scores"][person].cpu().numpy()
                 persons.append(found_persons(key, boxes, scores, frame=frame, threshold=self._threshold))
         return persons
+
+
+def class_names(name: str) -> dict[int, str]:
+    """The classes of torchvision's detector `name`, by id; a file of weights that fits has the same ones."""
+    return dict(enumerate(next(iter(get_model_weights(name))).meta["categories"]))
 
 
 def load_torchvision_model(name: str, weights: str) -> nn.Module:
