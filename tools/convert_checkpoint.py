@@ -11,7 +11,17 @@ from pathlib import Path
 
 from evaluation.command_line import run_tool
 
-ORIGINS = ["auto", "actiondet", "mmaction2", "pyslowfast", "caffe2", "pytorchvideo", "paddle", "imagenet"]
+ORIGINS = [
+    "auto",
+    "actiondet",
+    "mmaction2",
+    "pyslowfast",
+    "caffe2",
+    "pytorchvideo",
+    "paddle",
+    "torchvision",
+    "imagenet",
+]
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ import os
 from typing import Any
 
 from actiondet.models.blocks import DESIGNS
-from actiondet.models.weights.conversion import Target
+from actiondet.models.weights.conversion import Conversion, Origin, Target
+from actiondet.models.weights.files import CheckpointFile
 from actiondet.models.weights.imagenet import IMAGENET
 from actiondet.models.weights.opening import OriginName, open_checkpoint
 from actiondet.models.weights.settings import MVIT_BEHAVIOUR, Settings, settings_of_weights
@@ -28,7 +29,11 @@ def infer_model(
         InputError: the file cannot be read, or holds none of our networks.
     """
     file, source = open_checkpoint(path, origin, {}, entry)
-    conversion = source.convert(file, Target({}, "detection"))
+    return settings_for(file, source, source.convert(file, Target({}, "detection")))
+
+
+def settings_for(file: CheckpointFile, source: Origin, conversion: Conversion) -> tuple[Settings, list[str]]:
+    """`infer_model` of a file that is read and converted already."""
     kind = conversion.kind or "detection"
     found = settings_of_weights(conversion.weights, kind)
     if not found:

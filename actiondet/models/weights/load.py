@@ -35,8 +35,8 @@ def load_weights(
     Args:
         model: the network, built from the configuration that is to be used.
         path: a checkpoint of ours, MMAction2 (.pth), PySlowFast (.pyth, Caffe2 .pkl), pytorchvideo (.pyth),
-            PaddleVideo (.pdparams) or torchvision (ImageNet ResNets), in the wrapping of whichever trainer, or their
-            weights as .safetensors.
+            PaddleVideo (.pdparams) or torchvision (MViT, and ResNets for ImageNet), in the wrapping of whichever
+            trainer, or their weights as .safetensors.
         origin: who wrote it; "auto" tells from the names of the weights.
         strict: anything that is not accounted for is an error.
         allow: exceptions from `strict`, by name: weights ("head", "backbone.res5.*") and settings

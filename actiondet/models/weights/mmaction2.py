@@ -7,10 +7,13 @@ from collections.abc import Callable
 
 import torch
 
+from actiondet.models.weights import mvit
 from actiondet.models.weights.conversion import Conversion, Origin, Target, change, rename_all
 from actiondet.models.weights.files import CheckpointFile
+from actiondet.models.weights.pyslowfast import GREY_MEAN, GREY_STD
 from actiondet.models.weights.settings import Settings, settings_of_background
 
+_MVIT = "backbone.blocks.0.attn.pool_k.weight"
 _PATHWAY = {None: "", "slow_path.": "slow.", "fast_path.": "fast."}
 _UNIT = {"conv": "conv", "bn": "norm"}
 
@@ -24,7 +27,7 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
     elif any(name.startswith("cls_head.") for name in file.tensors):
         conversion.kind = "recognition"
         _reorder_head(conversion)
-    conversion.settings = _settings(conversion)
+    conversion.settings = _settings_of_mvit(conversion) if _MVIT in file.tensors else _settings(conversion)
     return conversion
 
 
@@ -43,7 +46,7 @@ def rename(name: str) -> str | None:
         return inner and f"backbone.{_PATHWAY[path]}res{int(layer) + 1}.{block}.{inner}"
     if match := re.fullmatch(r"(?:cls_head|roi_head\.bbox_head)\.fc_cls\.(.+)", name):
         return f"head.fc.{match[1]}"
-    return None
+    return mvit.rename(name.removeprefix("backbone.")) if name.startswith("backbone.") else None
 
 
 def _rename_in_block(rest: str) -> str | None:
@@ -105,11 +108,23 @@ def _settings(conversion: Conversion) -> Settings:
     return found
 
 
+def _settings_of_mvit(conversion: Conversion) -> Settings:
+    """Their networks are PySlowFast's, and see its colours; a detector's head is their own."""
+    found: Settings = {"mean": GREY_MEAN, "std": GREY_STD}
+    if conversion.kind == "detection":
+        found |= {"head.roi_size": 8, "head.aligned": True}
+        found |= settings_of_background(conversion.weights.get("head.fc.bias"))
+    elif conversion.kind == "recognition":
+        found["window"] = None
+    return found
+
+
 MMACTION2 = Origin(
     "mmaction2",
     (
         "backbone.conv1.conv.weight",
         "backbone.slow_path.conv1.conv.weight",
+        _MVIT,
     ),
     convert,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -66,8 +66,8 @@ def settings_of_mvit(weights: Mapping[str, Tensor]) -> dict[str, Any]:
     """Settings of an MViT backbone from its weights by our names, as far as shapes tell them.
 
     Not told are `kv_stride` (taken for what reaches 1 in the last stage), `residual_pooling` (taken to go with
-    relative positions) and `pool_first`; nor `pool_at` where neither convolutions nor tables depend on it (taken to
-    be `widen_at`), nor the grid of a joint position table.
+    relative positions) and `pool_first`; nor `pool_at` where neither convolutions nor tables depend on it (taken for
+    `widen_at`), nor the grid of a joint position table.
     """
     shapes = {name.removeprefix("backbone."): tuple(weight.shape) for name, weight in weights.items()}
     blocks: list[dict[str, tuple[int, ...]]] = []
@@ -85,11 +85,9 @@ def settings_of_mvit(weights: Mapping[str, Tensor]) -> dict[str, Any]:
     spans = [block["attention.relative_h"][0] for block in blocks if "attention.relative_h" in block]
     if len(pooled) < len(blocks):
         pool_at = tuple(pooled)
-    elif spans:  # 2 * side - 1 of the queries
-        sides = [(span + 1) // 2 for span in spans]
-        pool_at = tuple(i for i in range(1, len(sides)) if sides[i] < sides[i - 1])
+        kv_stride = kernel[1] - 1 if kernel[0] == 1 else 2 ** len(pooled)
     else:
-        pool_at = widen_at
+        pool_at, kv_stride = _pooling_of(spans, widen_at)
 
     found: dict[str, Any] = {
         "backbone.name": "mvit",
@@ -100,7 +98,7 @@ def settings_of_mvit(weights: Mapping[str, Tensor]) -> dict[str, Any]:
         "backbone.mlp_ratio": first["mlp.fc1.weight"][0] / first["mlp.fc1.weight"][1],
         "backbone.widen_at": widen_at,
         "backbone.pool_at": pool_at,
-        "backbone.kv_stride": 2 ** len(pool_at) if kernel[0] > 1 else kernel[1] - 1,
+        "backbone.kv_stride": kv_stride,
         "backbone.pool_kernel": kernel[0] if kernel[0] > 1 else None,
         "backbone.pool_every_query": kernel[0] == 1 or 0 in pooled,
         "backbone.separate_qkv": "attention.q.weight" in first,
@@ -119,6 +117,26 @@ def settings_of_mvit(weights: Mapping[str, Tensor]) -> dict[str, Any]:
         found["backbone.image"] = 4 * round(shapes["positions.space"][1] ** 0.5)
         found["backbone.frames"] = 2 * shapes["positions.time"][1]
     return found
+
+
+def _pooling_of(spans: Sequence[int], widen_at: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    """The blocks that halve the map and the first stride of keys and values, to which the tables' lengths belong.
+
+    A table has 2 * side - 1 rows, of the longer side of queries and keys. Networks that pool where they widen, with
+    keys and values that are not pooled in the last stage, go first.
+    """
+    shrinking = tuple(i for i in range(1, len(spans)) if spans[i] < spans[i - 1])
+    for pool_at in (widen_at, shrinking):
+        for kv_stride in (2 ** len(pool_at), 2 ** (len(pool_at) + 1)):
+            side, stride, expected = (max(spans, default=0) + 1) // 2, kv_stride, []
+            for i in range(len(spans)):
+                q_stride = 2 if i in pool_at else 1
+                stride = max(stride // q_stride, 1)
+                expected.append(2 * max(side // q_stride, side // stride) - 1)
+                side //= q_stride
+            if expected == list(spans):
+                return pool_at, kv_stride
+    return widen_at, 2 ** len(widen_at)
 
 
 def _below(prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:

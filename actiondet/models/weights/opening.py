@@ -24,10 +24,13 @@ from actiondet.models.weights.paddle import PADDLE
 from actiondet.models.weights.pyslowfast import PYSLOWFAST
 from actiondet.models.weights.pytorchvideo import PYTORCHVIDEO
 from actiondet.models.weights.report import abbreviate
+from actiondet.models.weights.torchvision import TORCHVISION
 from evaluation.errors import InputError
 
-OriginName = Literal["auto", "actiondet", "mmaction2", "pyslowfast", "caffe2", "pytorchvideo", "paddle", "imagenet"]
-ORIGINS: tuple[Origin, ...] = (OWN, MMACTION2, PYSLOWFAST, CAFFE2, PYTORCHVIDEO, PADDLE, IMAGENET)
+OriginName = Literal[
+    "auto", "actiondet", "mmaction2", "pyslowfast", "caffe2", "pytorchvideo", "paddle", "torchvision", "imagenet"
+]
+ORIGINS: tuple[Origin, ...] = (OWN, MMACTION2, PYSLOWFAST, CAFFE2, PYTORCHVIDEO, PADDLE, TORCHVISION, IMAGENET)
 
 # What torch puts into the middle of names where a part of a network is compiled, sharded or recomputed.
 _WITHIN = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module)\.")

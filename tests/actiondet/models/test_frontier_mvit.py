@@ -1,16 +1,19 @@
-"""MViT gives what PySlowFast's own code gave.
+"""MViT gives what PySlowFast's and torchvision's own code gives, and takes the weights of both and of MMAction2.
 
-Authority: PySlowFast 287ec00, run on narrow networks with seeded random weights; `logits64` is its result in float64,
-`stages` are samples of its intermediate results in float32.
+Authorities: PySlowFast 287ec00, run on narrow networks with seeded random weights (`logits64` is its result in float64,
+`stages` are samples of its intermediate results in float32); the installed torchvision, run here; lists of the names
+and shapes of the published networks, made by the toolkits' own code.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torchvision
 import yaml
 from torch import Tensor, nn
 
@@ -19,7 +22,10 @@ from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.detector import ActionDetector
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights import load_weights
-from actiondet.models.weights.infer import infer_model
+from actiondet.models.weights.conversion import Target
+from actiondet.models.weights.files import CheckpointFile
+from actiondet.models.weights.infer import infer_model, settings_for
+from actiondet.models.weights.opening import ORIGINS
 
 PYSLOWFAST = [
     "psf_mvitv2_det_cls",
@@ -170,3 +176,59 @@ def test_the_settings_are_inferred_from_the_file(truth: dict[str, Any], checkpoi
     network = build(kind.model_validate(settings))
     load_weights(network, checkpoint)
     torch.testing.assert_close(run(network, truth), truth["outputs"]["logits64"], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pyslowfast_mvitv1_b_16x4_k400",
+        "pyslowfast_mvitv1_b_32x3_k400",
+        "pyslowfast_mvitv2_s_16x4_k400",
+        "pyslowfast_mvitv2_s_16x4_det80",
+        "pyslowfast_mvitv2_b_32x3_k400",
+        "pyslowfast_mvitv2_l_40x3_k400",
+        "mmaction2_mvitv2_s_k400",
+        "mmaction2_mvitv2_b_k400",
+        "torchvision_mvit_v1_b",
+        "torchvision_mvit_v2_s",
+    ],
+)
+def test_every_weight_of_the_published_networks_has_its_place(name: str, shared: Path) -> None:
+    folder = shared / "reference" / "frontier" / "keys"
+    if not folder.is_dir():
+        pytest.skip("the reference files are not beside this checkout")
+    described = json.loads((folder / f"{name}.json").read_text())
+    tensors = {theirs: torch.empty(shape, device="meta") for theirs, shape in described["keys"].items()}
+    file = CheckpointFile(Path(name), tensors, {})
+    origin = next(each for each in ORIGINS if each.name == name.split("_")[0])
+
+    conversion = origin.convert(file, Target({}, "detection"))
+    settings, _ = settings_for(file, origin, conversion)
+    kind = DetectorConfig if name.endswith("det80") else RecognizerConfig
+    with torch.device("meta"):
+        network = build(kind.model_validate(settings))
+
+    assert any(signature in tensors for signature in origin.signature)
+    assert conversion.unknown == []
+    shapes = {ours: weight.shape for ours, weight in conversion.weights.items()}
+    assert shapes == {ours: weight.shape for ours, weight in network.state_dict().items()}
+    assert sum(weight.numel() for weight in network.parameters()) == described["parameters"]
+
+
+@pytest.mark.parametrize("name", ["mvit_v1_b", "mvit_v2_s"])
+def test_logits_are_those_of_torchvision(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    theirs = getattr(torchvision.models.video, name)().eval()
+    with torch.inference_mode():
+        for weight in theirs.parameters():
+            weight.add_(torch.randn_like(weight), alpha=0.05)
+    torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
+    clips = torch.randn(1, 3, 16, 224, 224)
+
+    settings, _ = infer_model(tmp_path / "theirs.pth")
+    ours = build(RecognizerConfig.model_validate(settings))
+    report = load_weights(ours, tmp_path / "theirs.pth")
+
+    assert report.origin == "torchvision"
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(clips), theirs(clips), atol=2e-5, rtol=0)
