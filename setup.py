@@ -1,25 +1,41 @@
 """Packaging of actiondet; settings of the development tools are in pyproject.toml."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.5"]
 
+# In the source, so that a wheel is built without git and without importing the package.
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', Path(__file__).with_name("actiondet").joinpath("__init__.py").read_text(), re.M
+)[1]
+
 setup(
     name="actiondet",
-    version="0.1.0",
+    version=VERSION,
     description="Spatio-temporal action detection: who does what, where and when in video",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=find_packages(include=["actiondet*", "evaluation*", "data_tools*"]),
+    # The programs and the configurations stand at the top of the checkout and are installed inside the package:
+    # one copy of each file, and `actiondet PROGRAM` is the same file as tools/PROGRAM.py.
+    packages=[
+        *find_packages(include=["actiondet*", "evaluation*", "data_tools*"]),
+        "actiondet.cli",
+        "actiondet.cli.benchmarks",
+        "actiondet.configs",
+    ],
+    package_dir={"actiondet.cli": "tools", "actiondet.configs": "configs"},
     package_data={
         "actiondet": ["py.typed", "persons/ssd_mobilenet_v2_oidv4/*"],
-        "evaluation": ["py.typed"],
+        "actiondet.configs": ["*.md", "*/*.yaml"],
+        "evaluation": ["py.typed", "labels/*"],
         "data_tools": ["py.typed"],
     },
+    entry_points={"console_scripts": ["actiondet = actiondet.cli.__main__:main"]},
     install_requires=[
         "av>=14",
         # decord has wheels for x86-64 only; elsewhere the frame-exact PyAV reader does all the reading.

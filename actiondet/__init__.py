@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from actiondet.pipeline import VideoPipeline as VideoPipeline
     from actiondet.tubes.linking import link as link
 
+__version__ = "0.1.0"
+
 _HOME = {
     "VideoPipeline": "actiondet.pipeline",
     "build_detector": "actiondet.models.build",

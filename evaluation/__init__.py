@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from evaluation.formats.person_boxes import write_proposals as write_proposals
     from evaluation.frame_map import FrameMapResult as FrameMapResult
     from evaluation.frame_map import frame_map as frame_map
+    from evaluation.label_lists import LABEL_LISTS as LABEL_LISTS
+    from evaluation.label_lists import label_list as label_list
     from evaluation.lost_ap import LostAp as LostAp
     from evaluation.lost_ap import frame_errors as frame_errors
     from evaluation.lost_ap import video_errors as video_errors
@@ -68,6 +70,7 @@ _NAMES_OF = {
     ),
     "formats.person_boxes": ("read_proposals", "write_proposals"),
     "frame_map": ("FrameMapResult", "frame_map"),
+    "label_lists": ("LABEL_LISTS", "label_list"),
     "lost_ap": ("LostAp", "frame_errors", "video_errors"),
     "persons": ("person_ap",),
     "recognition": ("average_views", "recognition_accuracy"),

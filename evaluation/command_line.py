@@ -10,6 +10,15 @@ from typing import NoReturn
 from evaluation.errors import InputError, StoppedBySignal
 
 
+def program_name() -> str:
+    """What the user typed: `actiondet toy`, `python -m data_tools.toy`, or the name of the file."""
+    typed = os.path.basename(sys.argv[0])
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is None or typed.startswith("actiondet"):
+        return typed
+    return f"python -m {spec.name.removesuffix('.__main__')}"
+
+
 def run_tool(main: Callable[[], int | None]) -> NoReturn:
     """Run a program's `main` and leave the process.
 
@@ -27,10 +36,10 @@ def run_tool(main: Callable[[], int | None]) -> NoReturn:
     except (InputError, OSError) as fault:
         if os.environ.get("ACTIONDET_TRACEBACK"):
             raise
-        print(f"{os.path.basename(sys.argv[0])}: {describe(fault)}", file=sys.stderr)
+        print(f"{program_name()}: {describe(fault)}", file=sys.stderr)
         code = 2
     except StoppedBySignal as stop:
-        print(f"{os.path.basename(sys.argv[0])}: {stop}", file=sys.stderr)
+        print(f"{program_name()}: {stop}", file=sys.stderr)
         code = 128 + stop.number
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TOOLS = sorted((ROOT / "tools").glob("*.py"))
+TOOLS = sorted((ROOT / "tools").glob("[!_]*.py"))
 
 
 def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure how fast things are, against the plain way in the same run.")
     kinds = parser.add_subparsers(required=True, metavar="KIND")
     for kind in KINDS:
-        module = importlib.import_module(f"benchmarks.{kind}")
+        module = importlib.import_module(f"actiondet.cli.benchmarks.{kind}")
         assert module.__doc__ is not None
         part = kinds.add_parser(kind, help=module.__doc__.splitlines()[0], description=module.__doc__)
         module.add_arguments(part)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from evaluation.records import ActionDetections
 
 TOY_RUN = Path("runs/demo/best.pt")
+RANDOM = "random"
 OF_NETWORK = {
     "--weights": "weights",
     "--config": "config",
@@ -49,9 +50,10 @@ def parse_arguments() -> argparse.Namespace:
     network.add_argument(
         "--weights",
         metavar="F",
-        help=f"checkpoint (default: {TOY_RUN}, which `make demo` trains), or, with --config, 'published'",
+        help=f"checkpoint (default: {TOY_RUN}, which `make demo` trains); with --config, 'published' (the default "
+        "where there are such weights) or 'random'",
     )
-    network.add_argument("--config", metavar="C", help="YAML file of the network; without --weights it is random")
+    network.add_argument("--config", metavar="C", help="zoo name or YAML file of the network")
     network.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
     network.add_argument("--batch", type=int, default=4, metavar="N", help="moments looked at together (default: 4)")
     network.add_argument("--import", dest="modules", action="append", default=[], metavar="M", help="load a module")
@@ -214,13 +216,16 @@ def load_network(arguments: argparse.Namespace) -> TrainedDetector:
     from actiondet.engine.trained import from_checkpoint, from_config
 
     if arguments.config:
-        if arguments.weights:
-            from actiondet.config import load_config
-            from actiondet.models.weights.download import choose_weights
+        from actiondet.config import load_config
+        from actiondet.models.weights.download import PUBLISHED, choose_weights
 
-            published = load_config(arguments.config, modules=arguments.modules).published
-            arguments.weights = choose_weights(arguments.weights, published.weights)
-        return from_config(arguments.config, arguments.weights, modules=arguments.modules)
+        published = load_config(arguments.config, modules=arguments.modules).published
+        weights = arguments.weights or (PUBLISHED if published.weights else None)
+        if weights == RANDOM:
+            weights = None
+        elif weights is not None:
+            weights = choose_weights(weights, published.weights)
+        return from_config(arguments.config, weights, modules=arguments.modules)
     if not arguments.weights and not TOY_RUN.is_file():
         raise InputError(
             f"there is no {TOY_RUN} to take the network from: train it with `make demo`, give --weights, "

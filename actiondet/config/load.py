@@ -24,6 +24,7 @@ from actiondet.config.choice import Choice, Settings, members
 from actiondet.config.plain_yaml import ConfigError, Value, parse_mapping, parse_value, plain
 from actiondet.config.recognition import RecognitionConfig
 from actiondet.config.schema import DetectionConfig
+from actiondet.config.zoo import find_config, zoo_folder, zoo_names
 
 COMMAND_LINE = "command line"
 Config = TypeVar("Config", bound=Settings)
@@ -48,7 +49,7 @@ def load_config_of(
 
     Args:
         kind: DetectionConfig or RecognitionConfig; `task:` at the top of the file tells which one it is.
-        path: a YAML file.
+        path: a YAML file, or the zoo name of a packaged one (`ava22/slowfast_r50_8x8_k400`).
         overrides: `key.sub=value` arguments; the value is read as YAML.
         modules: modules to import first, whose classes then join the open families (`--import`).
 
@@ -87,7 +88,7 @@ def _read_with_arguments(path: str | Path, overrides: Sequence[str], modules: Se
     # The arguments are merged with each other first, so that `persons.threshold=0.3 persons.name=ssd` means the same in
     # either order.
     arguments = functools.reduce(_merge, map(_parse_override, overrides), Value({}, COMMAND_LINE))
-    tree = _read(Path(path), ())
+    tree = _read(find_config(path), ())
     return _merge(tree, arguments) if overrides else tree
 
 
@@ -175,8 +176,14 @@ def _read(path: Path, above: tuple[Path, ...]) -> Value:
     base = keys.pop("base", None)
     merged = Value({}, shown)
     for parent in _base_names(base):
-        merged = _merge(merged, _read(path.parent / parent, (*above, path)))
+        beside = path.parent / parent
+        merged = _merge(merged, _read(beside if beside.is_file() else _base_of_zoo(parent, beside), (*above, path)))
     return _merge(merged, Value(keys, shown))
+
+
+def _base_of_zoo(name: str, beside: Path) -> Path:
+    """The packaged configuration of a `base:` that is not a file; the path itself where there is no such name."""
+    return zoo_folder() / f"{name}.yaml" if name in zoo_names() else beside
 
 
 def _shown(path: Path) -> str:

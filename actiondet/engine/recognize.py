@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from actiondet.config import RecognitionConfig
+from actiondet.config.recognition import Ucf101Config
 from actiondet.data.recognition import view_sampling
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.recognition_test import Protocol, test_transform, view_scores
@@ -22,7 +23,9 @@ from actiondet.models.weights import load_weights
 from actiondet.video import ReaderName, open_video
 from actiondet.video_lists import list_videos
 from evaluation.errors import InputError
+from evaluation.formats.action_list import ActionList
 from evaluation.formats.video_list import read_class_names
+from evaluation.label_lists import label_list
 from evaluation.records import FloatArray, check_finite
 
 
@@ -108,10 +111,22 @@ def load_recognizer(
 
 
 def class_names(config: RecognitionConfig) -> tuple[str, ...]:
-    """The names of the classes where what the data set names them by is here; else their numbers."""
+    """The names of the classes by the data set's files or its published list; else their numbers."""
     path, names = getattr(config.data, "classes", None), None
     with suppress(InputError, OSError):  # most who use published weights have not got the data set
         names = read_class_names(path) if isinstance(path, str) else list_videos(config.data, "val").classes
     if names is not None and len(names) == config.model.num_classes:
         return names
+    known = _published_list(config)
+    if known is not None and len(known) == config.model.num_classes:
+        return known.names
     return tuple(map(str, range(config.model.num_classes)))
+
+
+def _published_list(config: RecognitionConfig) -> ActionList | None:
+    """The list that travels with the package, if the configuration is of Kinetics or UCF101."""
+    if isinstance(config.data, Ucf101Config):
+        return label_list("ucf101")
+    classes = getattr(config.data, "classes", None)
+    name = Path(classes).parent.name if isinstance(classes, str) else ""
+    return label_list(name) if name in ("kinetics400", "kinetics600", "kinetics700") else None

@@ -17,6 +17,10 @@ from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
 from actiondet.models.weights import load_weights
 from evaluation.formats.ava import ActionList, read_action_list
+from evaluation.label_lists import label_list
+
+AVA_ACTIONS, MULTISPORTS_ACTIONS = 80, 66
+_AVA_LISTS = {"ava_action_list_v2.1.pbtxt", "ava_action_list_v2.2.pbtxt"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +90,22 @@ def from_config(
 
 
 def named_actions(config: DetectionConfig) -> ActionList:
-    """The actions that the configuration's files name; numbers where these files are not here."""
+    """The actions that the configuration's files name, or the published list of the data set; else numbers."""
     if isinstance(config.data, AvaConfig) and Path(config.data.actions).is_file():
         return read_action_list(config.data.actions)
     if isinstance(config.data, MultiSportsConfig) and Path(config.data.val.truth).is_file():
         return action_list(read_part_truth(config.data, "val", num_actions=config.model.num_actions))
+    published = _published_list(config)
+    if published is not None:
+        return published
     first = 0 if isinstance(config.data, MultiSportsConfig) else 1
     ids = tuple(range(first, config.model.num_actions + first))
     return ActionList(ids, tuple(f"action {label}" for label in ids), (None,) * len(ids))
+
+
+def _published_list(config: DetectionConfig) -> ActionList | None:
+    """The list that travels with the package, if the configuration is of AVA or MultiSports."""
+    if isinstance(config.data, AvaConfig) and Path(config.data.actions).name in _AVA_LISTS:
+        return label_list("ava") if config.model.num_actions == AVA_ACTIONS else None
+    multisports = isinstance(config.data, MultiSportsConfig) and config.published.weights is not None
+    return label_list("multisports") if multisports and config.model.num_actions == MULTISPORTS_ACTIONS else None

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.command_line import run_tool
+from evaluation.command_line import program_name, run_tool
 from evaluation.errors import InputError
 from evaluation.files import check_font, check_writable
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def main() -> int:
     """Parse the command line, check, print."""
     parser = argparse.ArgumentParser(
-        prog="python -m data_tools.check_dataset",
+        prog=program_name(),
         description="Read everything that a training run would read, and say what is wrong. "
         "Exit code 1 if training would fail or the mAP would be wrong.",
     )

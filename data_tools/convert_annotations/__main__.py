@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.command_line import run_tool
+from evaluation.command_line import program_name, run_tool
 from evaluation.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _OWN, _TRUTH, _FOUND = ("cvat", "coco", "yolo"), ("ava", "multisports"), "detect
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m data_tools.convert_annotations",
+        prog=program_name(),
         description="Turn your own annotations (CVAT for video 1.1, COCO of video frames, YOLO tracks) into a data set "
         "in AVA's format: truth of both parts, action list, excluded moments. Or turn what a network has found into "
         "tracks to correct in CVAT. Or turn a truth file (AVA, MultiSports) into COCO's json of persons, with which a "

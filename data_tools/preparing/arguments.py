@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluation.command_line import program_name
 from evaluation.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def make_parser(name: str, description: str, sources: str, default_out: str) -> 
         default_out: folder that the configurations read.
     """
     parser = argparse.ArgumentParser(
-        prog=f"python -m data_tools.{name}",
+        prog=program_name(),
         description=textwrap.fill(description, 100),
         epilog=f"Official sources (nothing is downloaded from there):\n{sources}\n\nRun again after an interruption: "
         "what is finished is checked and kept.\nExit code 1: something is not there, prepared.csv in --out tells why.",

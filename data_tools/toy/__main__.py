@@ -8,14 +8,14 @@ from pathlib import Path
 
 from data_tools.toy.ava_files import summary
 from data_tools.toy.making import PARTS, SIZES, make
-from evaluation.command_line import run_tool
+from evaluation.command_line import program_name, run_tool
 from evaluation.errors import InputError
 
 
 def main() -> None:
     """Parse the command line and make the set."""
     parser = argparse.ArgumentParser(
-        prog="python -m data_tools.toy",
+        prog=program_name(),
         description="Make a small data set of cartoon people in AVA, MultiSports, Kinetics and UCF101 formats.",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made if missing")

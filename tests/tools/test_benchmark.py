@@ -66,7 +66,7 @@ def test_training_steps_are_measured_against_the_plain_one() -> None:
 @pytest.fixture
 def multigrid(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    return import_module("benchmarks.multigrid")
+    return import_module("actiondet.cli.benchmarks.multigrid")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def benchmark(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def finished(out: Path, arm: str, rate: float, seed: int, score: float) -> None:
     """Keep the result of a training that was never made."""
-    tracks = import_module("benchmarks.tracks")
+    tracks = import_module("actiondet.cli.benchmarks.tracks")
     arguments = Namespace(out=out, epochs=5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tracks, "make_films", lambda _: None)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-CONFIG = Path(__file__).parents[2] / "configs" / "toy" / "slowonly_r18_skaters.yaml"
+CONFIG = "toy/slowonly_r18_skaters"
 ARMS = {
     "static": ("model.head.roi=static",),
     "track": ("model.head.roi=track",),

@@ -86,7 +86,7 @@ class Row:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py train`."""
-    from benchmarks.model import positive
+    from actiondet.cli.benchmarks.model import positive
 
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="YAML files of configs/")
     parser.add_argument(
@@ -131,7 +131,7 @@ def run(arguments: argparse.Namespace) -> None:
 def measure(path: str, config: DetectionConfig | RecognitionConfig, way: Way, arguments: argparse.Namespace) -> Row:
     """Take two steps to warm up, then the measured ones."""
     import torch
-    from benchmarks.model import time_call
+    from actiondet.cli.benchmarks.model import time_call
 
     batch = arguments.batch or config.train.batch
     cuda = arguments.device == "cuda"

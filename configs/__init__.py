@@ -1,0 +1,1 @@
+"""The configurations, installed as `actiondet.configs`: the zoo."""

@@ -1,0 +1,1 @@
+"""The programs, installed as `actiondet.cli`: `actiondet train-det` is tools/train_det.py."""

@@ -1,0 +1,1 @@
+"""What `actiondet benchmark` measures, one kind a module."""

@@ -1,0 +1,35 @@
+"""Write a packaged configuration to a file of your own, whole and with its comments."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from evaluation.command_line import run_tool
+from evaluation.errors import InputError
+from evaluation.files import atomic_path, check_writable
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="example: actiondet copy-config own/slowonly own.yaml",
+    )
+    parser.add_argument("name", metavar="NAME", help="zoo name, as `actiondet zoo` lists it, or a YAML file")
+    parser.add_argument("out", type=Path, metavar="FILE", help="YAML file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE")
+    arguments = parser.parse_args()
+    if arguments.out.exists() and not arguments.overwrite:
+        raise InputError(f"{arguments.out} exists; choose another name, or pass --overwrite to replace it")
+    check_writable(arguments.out)
+
+    from actiondet.config.whole import whole_text
+    from actiondet.config.zoo import find_config
+
+    with atomic_path(arguments.out) as temporary:
+        temporary.write_text(whole_text(find_config(arguments.name)), encoding="utf-8")
+    print(f"wrote {arguments.out}")
+
+
+if __name__ == "__main__":
+    run_tool(main)

@@ -1,0 +1,60 @@
+"""List the packaged configurations: data, published figure, parameters, arithmetic, weights."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from evaluation.command_line import run_tool
+from evaluation.files import atomic_path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="examples: actiondet zoo ava22; actiondet zoo --json - | jq; actiondet zoo --markdown configs/README.md",
+    )
+    parser.add_argument("names", nargs="*", metavar="WORD", help="list only names that hold one of these words")
+    parser.add_argument("--json", metavar="FILE", help="everything, for programs ('-': standard output)")
+    parser.add_argument("--markdown", metavar="FILE", help="the page of the zoo ('-': standard output)")
+    arguments = parser.parse_args()
+
+    from actiondet.config.zoo import zoo_entry, zoo_names
+
+    names = [name for name in zoo_names() if not arguments.names or any(word in name for word in arguments.names)]
+    if not (arguments.json or arguments.markdown):
+        width = max(map(len, names), default=0)
+        for name in names:
+            entry = zoo_entry(name)
+            print(f"{name:{width}}  {entry.figure or entry.title}")
+        return
+
+    from actiondet.engine.zoo_rows import measure_row, zoo_page
+
+    rows = [measure_row(name) for name in names]
+    if arguments.json:
+        write(arguments.json, json.dumps([as_json(dataclasses.asdict(row)) for row in rows], indent=2) + "\n")
+    if arguments.markdown:
+        write(arguments.markdown, zoo_page(rows))
+
+
+def as_json(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without paths of this machine."""
+    return {key: value for key, value in row.items() if not isinstance(value, Path)}
+
+
+def write(target: str, text: str) -> None:
+    """Write to a file, or to standard output for "-"."""
+    if target == "-":
+        sys.stdout.write(text)
+        return
+    with atomic_path(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_tool(main)
