@@ -34,6 +34,8 @@ class Conversion:
         background: row 0 of a detection head may be an unused class.
         settings: what the origin says about the network beyond its shapes, by configuration key.
         leaves_head: the head of the file is not for this network.
+        foreign: what the file's network does and none here can, by a key: whole phrases.
+        remarks: what the file tells about the training that no network shows.
         doubts: what to check of `settings`, because nothing in the file tells.
     """
 
@@ -47,6 +49,8 @@ class Conversion:
     background: bool = False
     settings: Settings = field(default_factory=dict)
     leaves_head: bool = False
+    foreign: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
 
     def leave_head(self, why: str) -> None:

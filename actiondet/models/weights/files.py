@@ -36,6 +36,7 @@ class CheckpointFile:
         path: the file.
         tensors: weights by the toolkit's names.
         settings: the settings stored beside the weights (PySlowFast and ourselves), else empty.
+        meta: what mmengine and mmcv keep beside the weights, else empty.
         entry: where in the file they are: "state_dict", "model.state_dict"; "" if the file holds nothing else.
         aside: what lies beside the network under the same entry, and why it is not taken.
         remarks: which of several networks of the file this is.
@@ -44,6 +45,7 @@ class CheckpointFile:
     path: Path
     tensors: Mapping[str, Tensor]
     settings: Mapping[str, Any]
+    meta: Mapping[str, Any] = field(default_factory=dict)
     entry: str = ""
     aside: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
@@ -75,17 +77,18 @@ def read_entries(path: str | os.PathLike[str]) -> list[CheckpointFile]:
         )
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds a {type(content).__name__}; expected weights by name")
-    level: list[tuple[str, dict[Any, Any], Mapping[str, Any]]] = [("", content, {})]
+    level: list[tuple[str, dict[Any, Any], Mapping[str, Any], Mapping[str, Any]]] = [("", content, {}, {})]
     found = []
     for _ in range(_DEEPEST + 1):
         below = []
-        for entry, tree, outer in level:
+        for entry, tree, outer, outer_meta in level:
             settings = _read_settings(tree.get("cfg", tree.get("config"))) or outer  # PySlowFast's, ours
+            meta = tree["meta"] if isinstance(tree.get("meta"), dict) else outer_meta
             tensors = {name: _as_tensor(value) for name, value in tree.items() if _is_weight(name, value)}
             if tensors:
-                found.append(CheckpointFile(path, tensors, settings, entry))
+                found.append(CheckpointFile(path, tensors, settings, meta, entry))
             below += [
-                (f"{entry}.{name}".lstrip("."), value, settings)
+                (f"{entry}.{name}".lstrip("."), value, settings, meta)
                 for name, value in tree.items()
                 if isinstance(name, str) and isinstance(value, dict) and not _NO_NETWORKS.search(name)
             ]

@@ -84,7 +84,11 @@ def compare_behaviour(conversion: Conversion, ours: Settings) -> dict[str, str]:
         # A network that is to learn another task may well have another map: only its input should be the same.
         others = ("backbone.res5", "multi_label")
         theirs = {key: value for key, value in theirs.items() if not key.startswith(others)}
-    return differences(theirs, ours)
+    return differences(theirs, ours) | {
+        key: f"{what}, which no network here can do"
+        for key, what in conversion.foreign.items()
+        if not (conversion.leaves_head and key.startswith("head."))
+    }
 
 
 def differences(theirs: Settings, ours: Settings) -> dict[str, str]:

@@ -53,6 +53,8 @@ def settings_for(file: CheckpointFile, source: Origin, conversion: Conversion) -
             doubts.append("model.multi_label: false where a person does one thing at a time, as in MultiSports")
     found |= conversion.settings
     doubts += conversion.doubts
+    doubts += [f"{what}, which no network here can do" for what in conversion.foreign.values()]
+    doubts += conversion.remarks
     if kind == "recognition" and found.pop("multi_label", False):
         doubts.append("the file's network scores each class by itself (sigmoid); recognisers here have a softmax")
     if found["backbone.name"] == "mvit":

@@ -74,7 +74,7 @@ def load_weights(
     if not taken:
         raise InputError(f"{file.path}: none of its {len(file.tensors)} weights fits the network")
     model.load_state_dict({name: conversion.weights[name] for name in taken}, strict=False)
-    return replace(report, remarks=(*file.remarks, *behaviour.values()))
+    return replace(report, remarks=(*file.remarks, *behaviour.values(), *conversion.remarks))
 
 
 def _refusal(report: Report, faults: Sequence[str], about: Sequence[str]) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import torch
 
 from actiondet.models.weights import mvit
-from actiondet.models.weights.conversion import Conversion, Origin, Target, change, rename_all
+from actiondet.models.weights.conversion import Conversion, Origin, Target, change, rename_all, swap_colors
 from actiondet.models.weights.files import CheckpointFile
+from actiondet.models.weights.mmaction2_config import read_told
 from actiondet.models.weights.pyslowfast import GREY_MEAN, GREY_STD
 from actiondet.models.weights.settings import Settings, settings_of_background
 
@@ -27,7 +28,14 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
     elif any(name.startswith("cls_head.") for name in file.tensors):
         conversion.kind = "recognition"
         _reorder_head(conversion)
-    conversion.settings = _settings_of_mvit(conversion) if _MVIT in file.tensors else _settings(conversion)
+    told = read_told(file.meta, conversion.kind)
+    if told.background is not None:
+        conversion.background = told.background
+    usual = _settings_of_mvit(conversion) if _MVIT in file.tensors else _settings(conversion, told.background)
+    conversion.settings = usual | told.settings
+    conversion.foreign, conversion.remarks = told.foreign, told.remarks
+    if told.bgr:
+        swap_colors(conversion)
     return conversion
 
 
@@ -84,8 +92,13 @@ def _reorder_head(conversion: Conversion) -> None:
         change(conversion, "head.fc.weight", torch.cat([slow, fast], dim=1), "reordered from [fast, slow]")
 
 
-def _settings(conversion: Conversion) -> Settings:
-    """What their configurations have in common."""
+def _settings(conversion: Conversion, background: bool | None) -> Settings:
+    """What their configurations have in common.
+
+    Args:
+        conversion: the weights, and what they are for.
+        background: whether class 0 has no meaning; None where the file does not tell.
+    """
     stem = conversion.weights.get("backbone.stem.conv.weight")
     flow = stem is not None and stem.shape[1] == 2
     found: Settings = {
@@ -102,7 +115,11 @@ def _settings(conversion: Conversion) -> Settings:
     if conversion.kind == "detection":
         found |= {"backbone.res5_stride": 1, "head.roi_size": 8, "head.aligned": True}
         weights = conversion.weights
-        found |= settings_of_background(weights.get("head.fc.2.bias", weights.get("head.fc.bias")))
+        bias = weights.get("head.fc.2.bias", weights.get("head.fc.bias"))
+        if background is None:
+            found |= settings_of_background(bias)
+        elif bias is not None:
+            found["num_actions"] = len(bias) - background
     elif conversion.kind == "recognition":
         found |= {"backbone.res5_stride": 2, "window": None}
     return found

@@ -35,6 +35,7 @@ BEHAVIOUR = (
     "head.roi_size",
     "head.aligned",
     "head.temporal_pool",
+    "head.sampling_ratio",
     "multi_label",
     "window",
     "average_positions",
@@ -152,7 +153,9 @@ def settings_of_network(network: ActionDetector | ActionRecognizer) -> Settings:
     if isinstance(backbone, MViT):
         found |= {f"backbone.{name}": getattr(backbone, name) for name in MVIT_BEHAVIOUR}
     if isinstance(head, RoIHead):
-        found |= {f"head.{name}": getattr(head, name) for name in ("roi_size", "aligned", "temporal_pool")}
+        found |= {
+            f"head.{name}": getattr(head, name) for name in ("roi_size", "aligned", "temporal_pool", "sampling_ratio")
+        }
     if isinstance(head, RecognitionHead):
         found["window"] = head.window
         if head.window is not None:  # else there is but one position
