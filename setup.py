@@ -40,6 +40,7 @@ setup(
         "av>=14",
         # decord has wheels for x86-64 only; elsewhere the frame-exact PyAV reader does all the reading.
         "decord>=0.6; platform_machine == 'x86_64'",
+        "filelock>=3.12",
         "lightning-fabric>=2.5",
         "matplotlib>=3.8",
         "numpy>=1.26",

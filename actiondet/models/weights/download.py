@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import http.client
 import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
+
+from filelock import FileLock
 
 from evaluation.errors import InputError
 
@@ -63,26 +62,18 @@ def download(url: str, folder: Path | None = None) -> Path:
     folder = cache_folder() if folder is None else folder
     target = folder / name
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder / f"{name}.lock"):  # several training processes want it at once
+    with FileLock(folder / f"{name}.lock"):  # several training processes want it at once
         if not target.is_file():
             part = folder / f"{name}.part"
             try:
                 _fetch(url, part)
             except (OSError, http.client.HTTPException) as fault:
                 raise InputError(_unreachable(url, target, fault)) from None
-            _check(part, name, remedy="run again to load it anew")
+            _check(part, name, remedy="rerun to download it again")
             os.replace(part, target)
         else:
-            _check(target, name, remedy="run again to load it anew, or put the right file there")
+            _check(target, name, remedy="rerun to download it again, or put the right file there")
     return target
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Wait until no other process is in here."""
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _fetch(url: str, part: Path) -> None:
