@@ -58,7 +58,9 @@ def parse_arguments() -> argparse.Namespace:
     network.add_argument("--batch", type=int, default=4, metavar="N", help="moments looked at together (default: 4)")
     network.add_argument("--import", dest="modules", action="append", default=[], metavar="M", help="load a module")
     persons = parser.add_argument_group("persons")
-    persons.add_argument("--persons", metavar="NAME", help="ssd, torchvision, detectron2, stored (default: config's)")
+    persons.add_argument(
+        "--persons", metavar="NAME", help="ssd, torchvision, detectron2, onnx, stored (default: config's)"
+    )
     persons.add_argument("--boxes", metavar="FILE", help="stored: dense-proposal pkl or PySlowFast's csv")
     persons.add_argument(
         "--person-setting",

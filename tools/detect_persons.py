@@ -29,9 +29,10 @@ def parse_arguments() -> argparse.Namespace:
         nargs="*",
         metavar="key=value",
         help="of the detector: threshold=T (default: 0.05), label=NAME or ID (person), "
-        "model=NAME and weights=F (torchvision), config=YAML and weights=F (detectron2), boxes=FILE (stored)",
+        "model=FILE and how it is used (onnx), model=NAME and weights=F (torchvision), "
+        "config=YAML and weights=F (detectron2), boxes=FILE (stored)",
     )
-    parser.add_argument("--persons", required=True, metavar="NAME", help="ssd, torchvision, detectron2, stored")
+    parser.add_argument("--persons", required=True, metavar="NAME", help="ssd, torchvision, detectron2, onnx, stored")
     parser.add_argument(
         "--moments",
         required=True,

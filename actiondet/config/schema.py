@@ -41,6 +41,7 @@ __all__ = [
     "LabelledPersons",
     "LossConfig",
     "MultiSportsConfig",
+    "OnnxPersons",
     "OptimizerConfig",
     "PersonDataConfig",
     "PersonsConfig",
@@ -284,6 +285,34 @@ class DetectronPersons(LabelledPersons):
     """Name in detectron2's model zoo, or a config file of one's own."""
     weights: str | None = None
     """File or URL; null takes the model zoo's weights for `config`."""
+
+
+class OnnxPersons(LabelledPersons):
+    """A detector of one's own, exported as ONNX; it runs in ONNX Runtime.
+
+    What is null must be given: a run without it ends with a proposal of what the file looks like.
+    """
+
+    name: Literal["onnx"] = "onnx"
+    model: str
+    """The file."""
+    outputs: Literal["boxes", "detr", "yolox"] | None = None
+    """boxes: pixel boxes, labels and scores after suppression (torchvision, MMDeploy). detr: logits and unit boxes of
+    center, width and height. yolox: one row for each cell of its grids, not yet decoded."""
+    scores: Literal["softmax", "sigmoid"] | None = None
+    """What makes scores of DETR's logits; softmax (DETR itself) counts the last column as "nothing"."""
+    fit: Literal["stretch", "letterbox", "none"] | None = None
+    """How a frame gets the network's size; letterbox keeps its shape, at the top left; none leaves it as it is."""
+    size: tuple[PositiveInt, PositiveInt] | None = None
+    """Height and width of the network's input in pixels, where the file leaves it open."""
+    channels: Literal["RGB", "BGR"] | None = None
+    """Order of the colors that the network sees."""
+    mean: tuple[float, float, float] | None = None
+    """Taken from pixel values (0 to 255), in the order of `channels`."""
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
+    """What pixel values are then divided by."""
+    max_overlap: UnitFloat = 0.45
+    """yolox: a box that overlaps a better one by more (IoU) is dropped."""
 
 
 class StoredPersons(PersonsConfig):

@@ -13,7 +13,14 @@ from pydantic import SerializeAsAny
 from actiondet.config.choice import Settings, one_of
 from actiondet.config.load import validate_config
 from actiondet.config.plain_yaml import parse_mapping
-from actiondet.config.schema import DetectronPersons, PersonsConfig, SsdPersons, StoredPersons, TorchvisionPersons
+from actiondet.config.schema import (
+    DetectronPersons,
+    OnnxPersons,
+    PersonsConfig,
+    SsdPersons,
+    StoredPersons,
+    TorchvisionPersons,
+)
 from actiondet.persons.base import PersonDetector
 from actiondet.persons.labels import find_label
 
@@ -34,8 +41,19 @@ def parse_persons(name: str, settings: Mapping[str, str]) -> PersonsConfig:
     Raises:
         ConfigError: no such detector, or settings that it does not have.
     """
-    text = json.dumps({"persons": {"name": name, **settings}})
+    values = {key: _listed(value) for key, value in settings.items()}
+    text = json.dumps({"persons": {"name": name, **values}})
     return validate_config(_OnlyPersons, parse_mapping(text, "command line")).persons
+
+
+def _listed(value: object) -> object:
+    """A list that came as text, such as [0, 0, 0]; other text stays what it is."""
+    if not isinstance(value, str) or not value.startswith("["):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 @singledispatch
@@ -72,6 +90,26 @@ def _(config: DetectronPersons, device: torch.device | str = "cpu") -> PersonDet
     from actiondet.persons.detectron import load_detectron
 
     return load_detectron(config.config, config.weights, label=config.label, threshold=config.threshold, device=device)
+
+
+@build_persons.register
+def _(config: OnnxPersons, device: torch.device | str = "cpu") -> PersonDetector:
+    from actiondet.persons.own_onnx import load_own_detector
+
+    return load_own_detector(
+        config.model,
+        label=config.label,
+        outputs=config.outputs,
+        scores=config.scores,
+        fit=config.fit,
+        size=config.size,
+        channels=config.channels,
+        mean=config.mean,
+        std=config.std,
+        max_overlap=config.max_overlap,
+        threshold=config.threshold,
+        device=device,
+    )
 
 
 @build_persons.register

@@ -4,47 +4,70 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from evaluation.errors import InputError
-from evaluation.records import FloatArray
 
 
 class OnnxRunner(Protocol):
     """A network: pictures in, its outputs by name."""
 
-    def __call__(self, images: FloatArray) -> Mapping[str, npt.NDArray[Any]]:
+    def __call__(self, images: npt.NDArray[Any]) -> Mapping[str, npt.NDArray[Any]]:
         """Look at (N, 3, H, W) float32 pictures."""
         ...
 
 
+class Described(NamedTuple):
+    """An input or output of a network; sides that the file leaves open are None."""
+
+    name: str
+    kind: str
+    """Of its numbers: float, float16, uint8, int64, ..."""
+    shape: tuple[int | None, ...]
+
+
 class OnnxRuntimeRunner:
-    """ONNX Runtime on the CPU.
+    """ONNX Runtime.
 
     Args:
-        content: of the file.
+        model: the content of a file, or its path, which weights in a file beside it need.
         threads: that work on a picture; 0 leaves it to ONNX Runtime.
+        gpu: use a GPU where this ONNX Runtime can.
+
+    Attributes:
+        inputs, outputs: what the file says of them.
+        metadata: what else the file says.
 
     Raises:
         ImportError: ONNX Runtime is not installed.
     """
 
-    def __init__(self, content: bytes, *, threads: int = 0) -> None:
+    def __init__(self, model: bytes | str, *, threads: int = 0, gpu: bool = False) -> None:
         runtime = importlib.import_module("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
+        there = runtime.get_available_providers()
+        providers = [each for each in ("CUDAExecutionProvider",) if gpu and each in there] + ["CPUExecutionProvider"]
         options.log_severity_level = 3  # errors; it also warns of what is merely not as fast as it could be
-        self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        (self._input,) = [each.name for each in self._session.get_inputs()]
-        self._outputs = [each.name for each in self._session.get_outputs()]
+        self._session = runtime.InferenceSession(model, options, providers=providers)
+        self.inputs = [_describe(each) for each in self._session.get_inputs()]
+        self.outputs = [_describe(each) for each in self._session.get_outputs()]
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
-    def __call__(self, images: FloatArray) -> Mapping[str, npt.NDArray[Any]]:
-        """Look at (N, 3, H, W) float32 pictures."""
-        return dict(zip(self._outputs, self._session.run(None, {self._input: images}), strict=True))
+    def __call__(self, images: npt.NDArray[Any]) -> Mapping[str, npt.NDArray[Any]]:
+        """Look at pictures of the type and shape that `inputs` says."""
+        found = self._session.run(None, {self.inputs[0].name: images})
+        return {each.name: array for each, array in zip(self.outputs, found, strict=True)}
+
+
+def _describe(given: Any) -> Described:
+    kind = str(given.type).removeprefix("tensor(").removesuffix(")")
+    shape = (side if isinstance(side, int) and side > 0 else None for side in given.shape or ())
+    return Described(given.name, kind, tuple(shape))
 
 
 class OpenCvRunner:
@@ -58,7 +81,7 @@ class OpenCvRunner:
         self._network = cv2.dnn.readNetFromONNX(np.frombuffer(content, dtype=np.uint8))
         self._outputs: Sequence[str] = self._network.getUnconnectedOutLayersNames()
 
-    def __call__(self, images: FloatArray) -> Mapping[str, npt.NDArray[Any]]:
+    def __call__(self, images: npt.NDArray[Any]) -> Mapping[str, npt.NDArray[Any]]:
         """Look at (N, 3, H, W) float32 pictures."""
         self._network.setInput(images)
         # The arrays belong to the network, which writes over them next time.

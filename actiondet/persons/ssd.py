@@ -18,9 +18,9 @@ import numpy as np
 from actiondet.persons.base import Frame, found_persons
 from actiondet.persons.labels import find_label
 from actiondet.persons.onnx_runner import OnnxRunner, load_runner
-from evaluation.boxes import iou_matrix
+from actiondet.persons.suppression import suppress
 from evaluation.errors import InputError
-from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
+from evaluation.records import FloatArray, FrameKey, PersonBoxes
 
 MODEL = Path(__file__).with_name("ssd_mobilenet_v2_oidv4") / "ssd_mobilenet_v2_oidv4.onnx"
 SHA256 = "7d0f2d3193366e3ecf3fdb513c61c84b1c4e4bdc014ee7d39480de5391518a42"
@@ -124,21 +124,3 @@ def decode(offsets: FloatArray, of_anchors: FloatArray) -> FloatArray:
     middle = of_anchors[:, :2] + offsets[:, :2] / _CENTER_UNIT * of_anchors[:, 2:]
     half = np.exp(offsets[:, 2:] / _SIZE_UNIT) * of_anchors[:, 2:] / 2
     return np.concatenate([middle - half, middle + half], axis=1)
-
-
-def suppress(boxes: FloatArray, scores: FloatArray, *, max_overlap: float) -> IntArray:
-    """Which boxes stay, best first: those that no better one that stays overlaps by more than `max_overlap` (IoU).
-
-    Args:
-        boxes: (N, 4).
-        scores: (N,).
-        max_overlap: of two boxes that both stay.
-    """
-    order = np.argsort(-scores, kind="stable")
-    overlaps = iou_matrix(boxes[order], boxes[order]) > max_overlap
-    stays = np.ones(len(order), dtype=np.bool_)
-    for place in range(len(order)):
-        if stays[place]:
-            stays[place + 1 :] &= ~overlaps[place, place + 1 :]
-    kept: IntArray = order[stays].astype(np.int64)
-    return kept

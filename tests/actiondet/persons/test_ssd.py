@@ -18,7 +18,8 @@ from actiondet.persons import ssd
 from actiondet.persons.base import Frame
 from actiondet.persons.build import build_persons, parse_persons
 from actiondet.persons.onnx_runner import OnnxRuntimeRunner, OpenCvRunner, load_runner
-from actiondet.persons.ssd import MODEL, SHA256, SsdPersonDetector, anchors, decode, suppress
+from actiondet.persons.ssd import MODEL, SHA256, SsdPersonDetector, anchors, decode
+from actiondet.persons.suppression import suppress
 from evaluation.boxes import iou_matrix
 from evaluation.errors import InputError
 from evaluation.records import FloatArray, FrameKey, PersonBoxes
