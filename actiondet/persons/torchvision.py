@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.error import URLError
+from urllib.parse import urlsplit
 
 import torch
 from torch import nn
 from torchvision.models import detection, get_model, get_model_weights, list_models  # type: ignore[attr-defined]
 
+from actiondet.downloads import download
 from actiondet.persons.base import Frame, found_persons
 from evaluation.errors import InputError
 from evaluation.records import FrameKey, PersonBoxes
 
 _FRAMES_AT_ONCE = 4
+# Their first weights were trained with batch norms that add nothing to the variance; torchvision loads them so.
+_WITHOUT_EPSILON = (
+    "fasterrcnn_resnet50_fpn",
+    "keypointrcnn_resnet50_fpn",
+    "maskrcnn_resnet50_fpn",
+    "retinanet_resnet50_fpn",
+)
 
 
 class TorchvisionPersonDetector:
@@ -64,8 +72,8 @@ def load_torchvision_model(name: str, weights: str) -> nn.Module:
 
     Args:
         name: as torchvision.models.detection calls it, e.g. fasterrcnn_resnet50_fpn_v2.
-        weights: the name of weights that torchvision downloads once ("DEFAULT", "COCO_V1"), or a file holding
-            a state dict.
+        weights: the name of weights that torchvision publishes ("DEFAULT", "COCO_V1"), which are downloaded once into
+            $ACTIONDET_CACHE, or a file holding a state dict.
 
     Raises:
         InputError: no such detector or weights, no network to download them, or a file that does not fit.
@@ -73,13 +81,11 @@ def load_torchvision_model(name: str, weights: str) -> nn.Module:
     known = list_models(module=detection)
     if name not in known:
         raise InputError(f"torchvision has no detector '{name}'; expected one of {', '.join(known)}")
-    downloadable = list(get_model_weights(name).__members__)
-    if weights in downloadable:
-        return _download(name, weights)
-    file = Path(weights)
+    published = get_model_weights(name).__members__
+    file = _download(published[weights].url) if weights in published else Path(weights)
     if not file.is_file():
         raise InputError(
-            f"weights of {name}: '{weights}' is neither a file nor one of torchvision's: {', '.join(downloadable)}"
+            f"weights of {name}: '{weights}' is neither a file nor one of torchvision's: {', '.join(published)}"
         )
     model = get_model(name, weights=None, weights_backbone=None)
     try:
@@ -91,15 +97,20 @@ def load_torchvision_model(name: str, weights: str) -> nn.Module:
     except (RuntimeError, TypeError, AttributeError) as fault:
         reason = str(fault).splitlines()[0]
         raise InputError(f"{file}: not a state dict of torchvision's {name} ({reason})") from None
+    # By the file's name, so that a file that was fetched by hand gives the same boxes.
+    if name in _WITHOUT_EPSILON and file.name == _file_name(published["COCO_V1"].url):
+        for part in model.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.eps = 0.0
     return model
 
 
-def _download(name: str, weights: str) -> nn.Module:
-    entry = get_model_weights(name)[weights]
+def _download(url: str) -> Path:
     try:
-        return get_model(name, weights=entry)
-    except (URLError, OSError, RuntimeError) as fault:  # RuntimeError: another file came, such as a log-in page
-        raise InputError(
-            f"the weights of torchvision's {name} could not be downloaded ({fault}); fetch {entry.url} on another "
-            "machine and give the file as the detector's weights, or choose persons that need no download (ssd)"
-        ) from None
+        return download(url)
+    except InputError as fault:
+        raise InputError(f"{fault}, or give the file as persons.weights; persons.name=ssd needs no download") from None
+
+
+def _file_name(url: str) -> str:
+    return Path(urlsplit(url).path).name

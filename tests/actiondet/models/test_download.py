@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from actiondet.models.weights.download import cache_folder, choose_weights, download
+from actiondet.downloads import cache_folder, download
+from actiondet.models.weights.download import choose_weights
 from evaluation.errors import InputError
 
 CONTENT = bytes(range(256)) * 4096

@@ -1,11 +1,14 @@
-from collections.abc import Sequence
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.models import Weights, WeightsEnum
 
 from actiondet.persons import torchvision as room
 from actiondet.persons.torchvision import TorchvisionPersonDetector, load_torchvision_model
@@ -76,10 +79,80 @@ def test_faults_name_what_is_wrong(tmp_path: Path) -> None:
         load_torchvision_model(name, str(other))
 
 
-def test_without_network_the_message_says_what_to_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(*_: object, **__: object) -> nn.Module:
-        raise URLError("Name or service not known")
+class Served(BaseHTTPRequestHandler):
+    """Serves the files of the server's folder and counts the requests."""
 
-    monkeypatch.setattr(room, "get_model", offline)
-    with pytest.raises(InputError, match=r"could not be downloaded.*https://download\.pytorch\.org/\S+\.pth"):
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        content = (self.server.folder / self.path.lstrip("/")).read_bytes()  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Served)
+    server.folder, server.asked = tmp_path / "host", []  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def publish(state: dict[str, Tensor], folder: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Put weights on a host under their checksum, and let torchvision's tables name them; returns the file's name."""
+    folder.mkdir()
+    torch.save(state, folder / "w.pth")
+    name = f"w-{hashlib.sha256((folder / 'w.pth').read_bytes()).hexdigest()[:8]}.pth"
+    (folder / "w.pth").rename(folder / name)
+    entry = Weights(url=f"{address}/{name}", transforms=None, meta={"categories": ["__background__", "person"]})
+    table = WeightsEnum("Table", {"COCO_V1": entry, "DEFAULT": entry})
+    monkeypatch.setattr(room, "get_model_weights", lambda _: table)
+    return name
+
+
+def test_weights_are_downloaded_once_into_our_cache(
+    host: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTIONDET_CACHE", str(tmp_path / "cache"))
+    torch.manual_seed(0)
+    kind = "ssdlite320_mobilenet_v3_large"
+    model = room.get_model(kind, weights=None, weights_backbone=None)
+    address = f"http://127.0.0.1:{host.server_port}"
+    name = publish(model.state_dict(), tmp_path / "host", address, monkeypatch)
+    for weights in ("DEFAULT", "COCO_V1"):
+        loaded = load_torchvision_model(kind, weights)
+        assert torch.equal(next(iter(model.parameters())), next(iter(loaded.parameters())))
+    assert host.asked == [f"/{name}"]  # type: ignore[attr-defined]
+    kept = tmp_path / "cache" / name
+    kept.write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"its SHA-256 begins with .* or give the file as persons\.weights"):
+        load_torchvision_model(kind, "DEFAULT")
+
+
+def test_without_network_the_message_says_what_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTIONDET_CACHE", str(tmp_path / "cache"))
+    name = publish({}, tmp_path / "host", "http://127.0.0.1:9", monkeypatch)
+    said = rf"http://127\.0\.0\.1:9/{name}: no connection .*load it elsewhere and put it at .*cache/{name}, "
+    with pytest.raises(
+        InputError, match=said + r"or give the file as persons\.weights; persons\.name=ssd needs no download"
+    ):
         load_torchvision_model("fasterrcnn_resnet50_fpn_v2", "DEFAULT")
+
+
+@pytest.mark.parametrize(("file", "epsilon"), [("published", 0.0), ("own.pth", 1e-5)])
+def test_the_first_published_weights_run_without_epsilon_as_in_torchvision(
+    file: str, epsilon: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
+    name = publish(model.state_dict(), tmp_path / "host", "http://127.0.0.1:9", monkeypatch)
+    monkeypatch.setattr(room, "get_model", lambda *_, **__: nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2)))
+    path = (tmp_path / "host" / name).rename(tmp_path / (name if file == "published" else file))
+    loaded = load_torchvision_model("fasterrcnn_resnet50_fpn", str(path))
+    assert loaded[1].eps == epsilon  # type: ignore[index]
