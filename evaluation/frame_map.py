@@ -11,6 +11,7 @@ import pandas as pd
 from evaluation.action_groups import action_types, group_means
 from evaluation.average_precision import PrecisionRecall, average_precision, precision_recall
 from evaluation.boxes import BoolArray
+from evaluation.doubts import doubts_about_rows
 from evaluation.formats.action_list import ActionList
 from evaluation.frame_rows import ListedTruth, RankedRows, listed_truth, ranked_rows
 from evaluation.matching import best_truths, first_claims
@@ -88,6 +89,7 @@ def frame_map(
     rows = ranked_rows(detections, actions, codes, known, protocol, order_all=ties == "official")
     hits = _hits(rows, detections, known, protocol)
     notes = [*_notes_on_truth(truth, actions), *rows.notes, *_notes_on_rows(detections, rows)]
+    notes += doubts_about_rows(detections, excluded, truth)
 
     starts = np.searchsorted(rows.group, np.arange(len(actions) + 1) * max(len(rows.codes), 1))
     curves: list[PrecisionRecall] = []

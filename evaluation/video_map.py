@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evaluation.doubts import doubts_about_frames, doubts_about_tubes
 from evaluation.errors import InputError
 from evaluation.matching import best_truths
 from evaluation.records import FloatArray, IntArray
@@ -54,6 +55,7 @@ def video_map(
     iou = paired_tube_iou(tubes, pairs, claims, order[rows]).iou.astype(np.float64)
     found, best = best_of_pairs(rows, pairs, iou, len(order))
     notes = tolerated(len(claims), int(np.sum(~known)), len(claims) - len(order), "tubes")
+    notes += tuple(doubts_about_tubes(detections, truth))
     return threshold_map(truth, tubes.labels, offsets, claims.scores[order], found, best, thresholds, notes)
 
 
@@ -87,6 +89,7 @@ def tube_frame_map(
         found[rows], best[rows] = best_truths(some.boxes, groups, truth_boxes, truth_frames * labels + truth_labels)
     found, best = found[order], best[order]
     notes = tolerated(len(detections), int(np.sum(~detections.known[order])), len(detections) - len(order), "boxes")
+    notes += tuple(doubts_about_frames(detections, truth))
     return threshold_map(truth, truth_labels, offsets, detections.scores[order], found, best, thresholds, notes)
 
 

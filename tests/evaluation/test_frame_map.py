@@ -120,7 +120,10 @@ def test_rows_beyond_the_fifty_best_are_counted() -> None:
 def test_excluded_moments_are_taken_out_first() -> None:
     excluded = {FrameKey("w", 903_000_000), FrameKey("nowhere", 1)}
     result = scored(GOOD, ("w", 903, B, 1, 1.0), excluded=excluded)
-    assert result.notes == ("1 detections at 1 excluded moments do not count.",)
+    assert result.notes == (
+        "1 detections at 1 excluded moments do not count.",
+        "1 excluded key frames are of 1 videos that the truth does not name (nowhere).",
+    )
     assert result.per_class["truths"].tolist() == [1, 1]
     assert result.per_class["ap"].tolist() == [1.0, 0.0]
 
