@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from io import BytesIO
 
 import av.error
 from av.audio.frame import AudioFrame
@@ -13,11 +14,9 @@ from av.packet import Packet
 
 from actiondet.video.containers import open_video_stream
 from actiondet.video.index import VideoIndex
-from evaluation.errors import InputError
 
-# What an mp4 file can hold and browsers or common players play; anything else is coded anew, as AAC.
+# What an mp4 file can hold at most rates and browsers or common players play; anything else is coded anew, as AAC.
 _COPIED = {"aac", "mp3", "opus", "flac", "alac", "ac3", "eac3"}
-_LOWEST_MP3_RATE = 16000  # mp4 has no MPEG-2.5 layer 3: the header of the file fails
 _AAC_RATES = {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000}
 
 
@@ -26,17 +25,17 @@ class SoundTrack:
 
     The target's time 0 is the source's first shown frame. Sound before it is left out, and what comes after the
     last picture is never asked for. Pieces that are damaged or go back in time are left out, too; where nothing more
-    can be read, the sound ends and the pictures go on.
+    can be read, the sound ends and the pictures go on. Sound that FFmpeg cannot decode or encode is left out.
 
     Args:
         source: a video that has sound.
         target: nothing has been written to it yet.
 
     Attributes:
-        fault: why the sound ends early, in one sentence; None if it does not.
+        fault: why the sound ends early or is left out, in one sentence; None if it is whole.
 
     Raises:
-        InputError: the source cannot be opened, or its sound is in a code that FFmpeg does not know.
+        InputError: the source cannot be opened.
     """
 
     def __init__(self, source: VideoIndex, target: OutputContainer) -> None:
@@ -44,16 +43,16 @@ class SoundTrack:
         self._start = source.packets.first_shown if source.packets else Fraction(0)
         self._path = source.path
         self._container, _ = open_video_stream(source.path)
-        best = self._container.streams.best("audio")
-        if not isinstance(best, AudioStream) or best.codec_context is None:
-            self._container.close()
-            raise InputError(f"{source.path}: its sound is coded in a way that this FFmpeg cannot decode")
-        self._stream = best
-        codec = best.codec_context.codec.canonical_name
-        copies = codec in _COPIED and (codec != "mp3" or best.codec_context.sample_rate >= _LOWEST_MP3_RATE)
-        self._packets = self._copied() if copies else self._recoded()
+        self._packets: Iterator[Packet[AudioStream]] = iter(())
         self._waiting: Packet[AudioStream] | None = None
         self.fault: str | None = None
+        best = self._container.streams.best("audio")
+        if not isinstance(best, AudioStream) or best.codec_context is None:
+            self.fault = f"the sound of {source.path} is coded in a way that this FFmpeg cannot decode; it is left out"
+            return
+        self._stream = best
+        copies = best.codec_context.codec.canonical_name in _COPIED and _mp4_carries(best)
+        self._packets = self._copied() if copies else self._recoded()
 
     def write_until(self, seconds: Fraction) -> None:
         """Write all sound that begins before this moment of the target."""
@@ -119,3 +118,17 @@ class SoundTrack:
             except av.error.InvalidDataError:
                 continue  # what follows may be whole
             yield from frames
+
+
+def _mp4_carries(stream: AudioStream) -> bool:
+    """Whether the header of an mp4 file with a copy of this sound can be written: MP3 below 16 kHz fails, say.
+
+    Asked ahead, because the header of the film itself is written with its first picture, which must not be lost.
+    """
+    try:
+        with av.open(BytesIO(), "w", format="mp4") as trial:
+            trial.add_stream_from_template(stream)
+            trial.start_encoding()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
