@@ -117,7 +117,8 @@ def read_text(path: str | os.PathLike[str]) -> str:
         ) from None
 
 
-# What a pickle of arrays and plain containers needs; everything else could run code.
+# What a pickle of arrays and plain containers needs; everything else could run code. Not range: a few bytes of it
+# become an array that fills the memory.
 _ADMITTED = {
     ("numpy", "dtype"),
     ("numpy", "ndarray"),
@@ -132,7 +133,6 @@ _ADMITTED = {
     ("builtins", "set"),
     ("builtins", "frozenset"),
     ("builtins", "slice"),
-    ("builtins", "range"),
     ("builtins", "complex"),
     ("builtins", "bytearray"),
     ("__builtin__", "set"),

@@ -101,17 +101,13 @@ def read_frame_detections(path: str | os.PathLike[str], truth: TubeTruth) -> Fra
 
 
 def _table(content: Any) -> Any:
-    """An array of what a pickle holds, without walking through ranges that could be endless.
+    """An array of what a pickle holds.
 
     Raises:
-        ValueError: rows that differ in length, or that are not lists or arrays.
+        ValueError: rows that differ in length.
     """
-    if isinstance(content, np.ndarray):
-        return content
-    if not isinstance(content, (list, tuple)) or not all(isinstance(row, (list, tuple, np.ndarray)) for row in content):
+    if not isinstance(content, (np.ndarray, list, tuple)):
         return np.empty((1,), dtype=object)
-    if any(len(row) != 8 for row in content):
-        raise ValueError("rows differ in length")
     return np.asarray(content)
 
 

@@ -96,7 +96,7 @@ ROW = [0, 1, 0, 0.5, 10, 10, 50, 80]
 )
 def test_odd_frame_detections_end_in_a_sentence(tmp_path: Path, content: Any) -> None:
     known = read_multisports(dumped(tmp_path / "gt.pkl", truth()))
-    with pytest.raises(InputError, match=r"expected|exceed"):
+    with pytest.raises(InputError, match=r"expected|exceed|refused"):
         read_frame_detections(dumped(tmp_path / "fd.pkl", content), known)
 
 
