@@ -115,9 +115,10 @@ class Cut:
         width, height = scaled_size(index, self.short_side)
         rate = self.fps or index.rate
         source = _sounding_from(index, first_us) if sound else None
-        how = VideoWriter(
-            path, rate, width, height, source, crf=_CRF, reproducible=True, pixel_aspect=index.pixel_aspect
-        )
+        aspect = index.pixel_aspect
+        if aspect != 1:  # even sizes change the shape of the picture a little, which pixels that have one make up for
+            aspect *= Fraction(index.width * height, index.height * width)
+        how = VideoWriter(path, rate, width, height, source, crf=_CRF, reproducible=True, pixel_aspect=aspect)
         with how as writer:
             for number, image in read_in_order(index, chosen, (width, height)):
                 writer.write(image, None if self.fps else int(index.frame_times[number]) - first_us)

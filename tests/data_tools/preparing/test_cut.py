@@ -192,6 +192,23 @@ def _add_steps(silent: Path, path: Path) -> None:
         new.mux(sound.encode(None))
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mpg", "mpeg2video"), ("a.avi", "mpeg4")])
+@pytest.mark.parametrize("short_side", [None, 90, 64])
+def test_an_anamorphic_source_keeps_its_shape(tmp_path: Path, name: str, codec: str, short_side: int | None) -> None:
+    aspect = Fraction(32, 27)
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 180, 120, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = aspect
+        for number in range(10):
+            image = np.full((120, 180, 3), 20 * number, dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    found = index_video(make(tmp_path, tmp_path / name, short_side=short_side, fps=Fraction(5)))
+    assert min(found.width, found.height) == (short_side or 120)
+    assert found.pixel_aspect * Fraction(found.width, found.height) == Fraction(16, 9)
+
+
 def test_a_video_that_ends_too_soon_is_refused_and_leaves_nothing(tmp_path: Path, stamped: ModuleType) -> None:
     source = stamped.write_stamped(tmp_path / "source.mp4", 60, rate=Fraction(30))
     with pytest.raises(InputError, match=r"lasts 2\.00 s, its piece begins at 5 s.*is it cut already"):
