@@ -37,6 +37,10 @@ __all__ = [
 ]
 
 
+_LARGEST_PERSON = 2**53
+"""Up to here float64 holds every integer."""
+
+
 def read_ava_csv(path: str | os.PathLike[str]) -> TruthRows:
     """Read annotated boxes.
 
@@ -52,7 +56,8 @@ def read_ava_csv(path: str | os.PathLike[str]) -> TruthRows:
     boxes, labels, persons = table.boxes[rows], table.labels[rows], table.last[rows]
     persons = np.where(np.isnan(persons), -1.0, persons)
     inside_out = (boxes[:, 0] > boxes[:, 2]) | (boxes[:, 1] > boxes[:, 3])
-    if np.any(labels < 0) or inside_out.any() or not np.all(persons == np.rint(persons)):
+    whole = (persons == np.rint(persons)) & (np.abs(persons) <= _LARGEST_PERSON)
+    if np.any(labels < 0) or inside_out.any() or not whole.all():
         raise columns.first_fault(path, _truth_fault, "some row is not an annotation")
     names = table.video.categories
     empty = [
@@ -156,6 +161,8 @@ def _truth_fault(row: list[str]) -> str | None:
         return f"box {','.join(row[2:6])} is inside out; expected x1 <= x2 and y1 <= y2"
     if len(row) == 8 and not (columns.is_finite(row[7]) and float(row[7]).is_integer()):
         return f'person "{row[7]}" in column 8 is not an integer (is this a file of detections?)'
+    if len(row) == 8 and abs(float(row[7])) > _LARGEST_PERSON:
+        return f'person "{row[7]}" in column 8 is too large; expected an id up to {_LARGEST_PERSON}'
     return None
 
 

@@ -156,6 +156,12 @@ def test_odd_numbers_are_named_with_their_line(tmp_path: Path, row: str, message
         read_ava_results(tmp_path / "d.csv")
 
 
+def test_a_person_beyond_all_integers_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("v,0902,0.1,0.1,0.5,0.5,1,3\nv,0902,0.1,0.1,0.5,0.5,1,1e30\n")
+    with pytest.raises(InputError, match=r'line 2: person "1e30" in column 8 is too large'):
+        read_ava_csv(tmp_path / "t.csv")
+
+
 def test_a_field_beyond_all_bounds_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text(f"v,900,0.1,0.1,0.5,0.5,1,0.5\nv,900,{'1' * 1_000_000},0.1,0.5,0.5,1,0.5\n")
     with pytest.raises(InputError, match="line 2: field larger than field limit"):
