@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from actiondet.config import load_config as load_config
     from actiondet.config import load_recognition_config as load_recognition_config
+    from actiondet.drawing import DrawingStyle as DrawingStyle
     from actiondet.models.build import build_detector as build_detector
     from actiondet.models.build import build_recognizer as build_recognizer
     from actiondet.models.inference import optimize_for_inference as optimize_for_inference
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "DrawingStyle": "actiondet.drawing",
     "VideoPipeline": "actiondet.pipeline",
     "build_detector": "actiondet.models.build",
     "build_recognizer": "actiondet.models.build",
@@ -32,6 +34,7 @@ _HOME = {
 }
 
 __all__ = [
+    "DrawingStyle",
     "VideoPipeline",
     "build_detector",
     "build_recognizer",

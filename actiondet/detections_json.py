@@ -4,21 +4,45 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from actiondet.tubes.carrying import CarriedPersons
-from actiondet.video import VideoIndex
 from evaluation.files import atomic_path
 from evaluation.formats.ava import ActionList
 from evaluation.records import ActionDetections, FloatArray, IntArray
 
 
+class DescribedVideo(Protocol):
+    """What is told of a video; a VideoIndex knows it, too."""
+
+    @property
+    def path(self) -> str:
+        """File, or another name."""
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second."""
+
+    @property
+    def duration_us(self) -> int:
+        """How long it is shown, in microseconds."""
+
+
 def write_detections_json(
     path: str | Path,
-    index: VideoIndex,
+    described: DescribedVideo,
     detections: Sequence[ActionDetections],
     *,
     actions: ActionList,
@@ -34,7 +58,7 @@ def write_detections_json(
 
     Args:
         path: the file.
-        index: the video.
+        described: the video.
         detections: one for each key moment, rising.
         actions: ids and names; columns without one are left out.
         threshold: actions with a lower score are left out.
@@ -42,11 +66,11 @@ def write_detections_json(
         about: what a reader should know, e.g. where the network comes from.
     """
     video = {
-        "path": index.path,
-        "width": index.width,
-        "height": index.height,
-        "rate": float(index.rate),
-        "seconds": index.duration_us / 1e6,
+        "path": described.path,
+        "width": described.width,
+        "height": described.height,
+        "rate": float(described.rate),
+        "seconds": described.duration_us / 1e6,
     }
     head = json.dumps({"video": video, **(about or {}), "threshold": threshold}, ensure_ascii=False)
     identities = CarriedPersons(detections).identities

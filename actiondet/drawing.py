@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -220,13 +221,53 @@ def draw_video(
     Raises:
         InputError: the video cannot be decoded, or `out` cannot be written.
     """
-    drawer = ActionDrawer(width=index.width, height=index.height, actions=actions, style=style)
-    with VideoWriter(
-        out, index.rate, drawer.width, drawer.height, sound_of=index.path, pixel_aspect=index.pixel_aspect
-    ) as writer:
-        for time, frame in stream_frames(index.path, index):
+    return draw_frames(
+        stream_frames(index.path, index),
+        out,
+        persons,
+        size=(index.width, index.height),
+        rate=index.rate,
+        actions=actions,
+        style=style,
+        start=start,
+        truth=truth,
+        sound_of=index.path,
+        pixel_aspect=index.pixel_aspect,
+        on_frame=on_frame,
+    )
+
+
+def draw_frames(
+    frames: Iterable[tuple[int, Frame]],
+    out: str | Path,
+    persons: PersonsOverTime,
+    *,
+    size: tuple[int, int],
+    rate: Fraction,
+    actions: ActionList,
+    style: DrawingStyle,
+    start: int = 0,
+    truth: PersonsOverTime | None = None,
+    sound_of: str | None = None,
+    pixel_aspect: Fraction = Fraction(1),
+    on_frame: Callable[[], None] | None = None,
+) -> str | None:
+    """Draw on each of some frames, and write them as a video; arguments and faults as in `draw_video`, and:
+
+    Args:
+        frames: time in microseconds, and picture.
+        size: width and height of the frames in pixels.
+        rate: frames a second.
+        sound_of: the video file whose sound is taken over; its first frame is the first of `frames`.
+        pixel_aspect: width of a pixel over its height.
+    """
+    drawer = ActionDrawer(width=size[0], height=size[1], actions=actions, style=style)
+    first: int | None = None
+    with VideoWriter(out, rate, drawer.width, drawer.height, sound_of=sound_of, pixel_aspect=pixel_aspect) as writer:
+        for time, frame in frames:
+            first = time if first is None else first
             true = truth.at(start + time)[0] if truth is not None else None
-            writer.write(drawer.draw(frame, *persons.at(start + time), true), time_us=time)
+            writer.write(drawer.draw(frame, *persons.at(start + time), true), time_us=time - first)
             if on_frame is not None:
                 on_frame()
     return writer.sound_fault

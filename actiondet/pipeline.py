@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -13,23 +13,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actiondet.config import DetectionConfig, PersonsConfig
+from actiondet.config import DetectionConfig, PersonsConfig, load_config
 from actiondet.config.choice import members
 from actiondet.data.ava import REACH
-from actiondet.data.clip_stream import MomentClip, moment_times, stream_clips
+from actiondet.data.clip_stream import moment_times
 from actiondet.data.tracks import follow_near
+from actiondet.downloads import download
 from actiondet.engine.predict import activate
-from actiondet.engine.trained import from_checkpoint
+from actiondet.engine.trained import TrainedDetector, from_checkpoint, from_config
+from actiondet.frame_sources import FrameSource, Source, open_source
 from actiondet.models.detector import ActionDetector
 from actiondet.models.inference import optimize_for_inference
 from actiondet.persons.base import PersonDetector
 from actiondet.persons.build import build_persons
-from actiondet.video import VideoIndex, clip_frames, index_video
+from actiondet.results import VideoResult
+from actiondet.video import VideoIndex
 from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.records import ActionDetections, FloatArray, FrameKey, IntArray, PersonBoxes, check_finite
-from evaluation.video_names import composed
 
 
 class Looked(NamedTuple):
@@ -58,6 +60,8 @@ class VideoPipeline:
         start: float = 0.0,
         batch: int = 4,
         device: torch.device | str = "cpu",
+        caption: str = "",
+        about: str = "",
     ) -> None:
         """Put the parts together.
 
@@ -71,6 +75,8 @@ class VideoPipeline:
             batch: moments that are looked at together; as many decoded frames are held in memory. A network that
                 follows persons waits for those of the moments after a clip.
             device: where the network runs.
+            caption: of drawn frames, such as that labels mean nothing; empty for none.
+            about: what the network is, for those who read results.
 
         Raises:
             InputError: `every` or `batch` is not positive.
@@ -86,6 +92,36 @@ class VideoPipeline:
         self._start = round(start * 1_000_000)
         self._batch = batch
         self._device = device
+        self._caption, self._about = caption, about
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike[str],
+        *,
+        persons: str | PersonsConfig | PersonDetector | None = None,
+        every: float = 1.0,
+        start: float = 0.0,
+        batch: int = 4,
+        device: torch.device | str = "cpu",
+    ) -> VideoPipeline:
+        """Take a configuration of the zoo and its published weights, which are downloaded once.
+
+        Args:
+            name: such as ava22/slowfast_r50_8x8_tmax_focal_k400 (`actiondet zoo` lists them), or a YAML file.
+            persons, every, start, batch, device: as in `from_checkpoint`.
+
+        Raises:
+            InputError: no such configuration, nothing is published for it, or the weights cannot be downloaded.
+        """
+        published = load_config(Path(name)).published.weights
+        if published is None:
+            raise InputError(
+                f"{os.fspath(name)}: names no published weights; take another of `actiondet zoo`, or a checkpoint of "
+                "your own by VideoPipeline.from_checkpoint"
+            )
+        trained = from_config(name, download(published))
+        return cls.of(trained, persons=persons, every=every, start=start, batch=batch, device=device)
 
     @classmethod
     def from_checkpoint(
@@ -110,6 +146,20 @@ class VideoPipeline:
             InputError: the checkpoint cannot be read, or the person detector cannot be built.
         """
         trained = from_checkpoint(path)
+        return cls.of(trained, persons=persons, every=every, start=start, batch=batch, device=device)
+
+    @classmethod
+    def of(
+        cls,
+        trained: TrainedDetector,
+        *,
+        persons: str | PersonsConfig | PersonDetector | None = None,
+        every: float = 1.0,
+        start: float = 0.0,
+        batch: int = 4,
+        device: torch.device | str = "cpu",
+    ) -> VideoPipeline:
+        """Take a network that is loaded already; arguments and faults as in `from_checkpoint`."""
         return cls(
             trained.config,
             trained.network,
@@ -119,26 +169,45 @@ class VideoPipeline:
             start=start,
             batch=batch,
             device=device,
+            caption="" if trained.weights else str(trained),
+            about=str(trained),
         )
 
     def count_moments(self, index: VideoIndex) -> int:
         """How many key moments the video has: what calling the pipeline yields."""
         return len(moment_times(index, self._every))
 
-    def __call__(self, video: str | os.PathLike[str] | VideoIndex) -> Iterator[ActionDetections]:
-        """Yield the detections of each key moment, in order.
+    def __call__(self, source: Source, *, rate: float | Fraction | None = None, name: str | None = None) -> VideoResult:
+        """Look at a video, as far as the result is read.
 
-        The keys hold the file's name without suffix, and microseconds from `start` on.
+        The keys of the detections hold the video's name, and microseconds from `start` on.
 
         Args:
-            video: the file, or its index if that is known already.
+            source: path of a video file, its index, an array (T, H, W, 3) uint8 RGB, or (seconds, frame) pairs, which
+                may arrive one by one, and go on forever.
+            rate: frames a second of an array.
+            name: of the video; None takes a file's name without suffix, else "video".
+
+        Returns:
+            the detections of each key moment, found while it is iterated over.
 
         Raises:
-            InputError: the video cannot be read to its end.
+            InputError: no such source. That a video cannot be read to its end is noticed while it is read.
         """
-        index = video if isinstance(video, VideoIndex) else index_video(video)
-        name = composed(Path(index.path).stem)
-        clips = self._clips(index)
+        opened = open_source(source, rate=rate, name=name)
+        return VideoResult(
+            self._detect(opened),
+            opened,
+            actions=self.actions,
+            start=self._start,
+            caption=self._caption,
+            about=self._about,
+        )
+
+    def _detect(self, source: FrameSource) -> Iterator[ActionDetections]:
+        """Yield the detections of each key moment, in order."""
+        name = source.name
+        clips = source.clips(self._config.clip, every=self._every, short_side=self._config.transform.test_short_side)
         seen: list[PersonBoxes] = []  # of the whole video: some hundred bytes a moment
         waiting: list[Looked] = []
         while moments := list(islice(clips, self._batch)):
@@ -146,7 +215,7 @@ class VideoPipeline:
             found = self._persons.detect([moment.key_frame for moment in moments], keys)
             seen += found
             waiting += [
-                Looked(moment.frames, persons, self._start + self._frame_times(index, moment.time))
+                Looked(moment.frames, persons, self._start + moment.times)
                 for moment, persons in zip(moments, found, strict=True)
             ]
             # Whoever is followed to the end of the clip is seen again after it.
@@ -154,24 +223,6 @@ class VideoPipeline:
             waiting = waiting[len(ready) :]
             yield from self._score(ready, seen)
         yield from self._score(waiting, seen)
-
-    def _clips(self, index: VideoIndex) -> Iterator[MomentClip]:
-        return stream_clips(
-            index,
-            moment_times(index, self._every),
-            frames=self._config.clip.frames,
-            stride=self._config.clip.stride,
-            clip_fps=self._config.clip.clip_fps,
-            short_side=self._config.transform.test_short_side,
-        )
-
-    def _frame_times(self, index: VideoIndex, time: int) -> IntArray:
-        """(T,) when the frames of the clip around `time` are shown, in microseconds."""
-        clip = self._config.clip
-        chosen = clip_frames(
-            index.frame_times, center_us=time, frames=clip.frames, stride=clip.stride, clip_fps=clip.clip_fps
-        )
-        return index.frame_times[chosen]
 
     def _score(self, moments: Sequence[Looked], seen: Sequence[PersonBoxes]) -> Iterator[ActionDetections]:
         """Score the persons of some moments; `seen` are those of all moments so far."""
@@ -217,21 +268,3 @@ def person_detector(persons: str | PersonsConfig | PersonDetector, device: torch
             raise InputError(f"persons '{persons}': expected a detector, its settings, or one of {', '.join(usable)}")
         persons = cast(PersonsConfig, known[persons](name=persons))
     return build_persons(persons, device) if isinstance(persons, PersonsConfig) else persons
-
-
-def summary(detections: Sequence[ActionDetections], actions: ActionList, threshold: float) -> str:
-    """What was found in one line: moments, persons, and the actions that were seen most.
-
-    Args:
-        detections: one for each key moment.
-        actions: ids and names of the columns.
-        threshold: actions with a lower score do not count.
-    """
-    counts: Counter[str] = Counter()
-    for each in detections:
-        for label in actions.ids:
-            counts[actions.name_of(label)] += int((each.action_scores[:, label - actions.first_id] >= threshold).sum())
-    often = ", ".join(f"{name} {count}" for name, count in counts.most_common(5) if count)
-    count = sum(map(len, detections))
-    persons = "1 person" if count == 1 else f"{count} persons"
-    return f"found: {persons} at {len(detections)} moments" + (f"; {often}" if often else "")

@@ -127,7 +127,8 @@ def main() -> None:
     from actiondet.engine.devices import choose_device
     from actiondet.engine.log import ProgressBar, say
     from actiondet.persons.build import build_persons
-    from actiondet.pipeline import VideoPipeline, summary
+    from actiondet.pipeline import VideoPipeline
+    from actiondet.results import summary
     from actiondet.video import index_video
 
     index = index_video(arguments.video)

@@ -29,11 +29,13 @@ class MomentClip:
         time: microseconds from the video's first frame.
         frames: (3, T, h, w) uint8, at the network's size.
         key_frame: (H, W, 3) uint8 RGB, as decoded.
+        times: (T,) when its frames are shown, on the clock of `time`.
     """
 
     time: int
     frames: Tensor
     key_frame: Frame
+    times: IntArray
 
 
 def moment_times(index: VideoIndex, every: float) -> IntArray:
@@ -67,7 +69,7 @@ def stream_clips(
     every_frame = _noting(_every_frame(index), wanted, key_frames)
     for place, clip in _windows(every_frame, windows, short_side=short_side):
         key = int(windows[place][frames // 2])
-        yield MomentClip(int(times[place]), clip, key_frames[key])
+        yield MomentClip(int(times[place]), clip, key_frames[key], index.frame_times[windows[place]])
         for older in [number for number in key_frames if number < key]:
             del key_frames[older]
 

@@ -1,0 +1,231 @@
+"""Where a pipeline's frames come from: a video file, an array, or frames that arrive one by one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from actiondet.config.schema import ClipConfig
+from actiondet.data.clip_stream import Frame, MomentClip, moment_times, stream_clips
+from actiondet.data.frame_clips import clips_of_frames
+from actiondet.video import VideoIndex, index_video, stream_frames
+from evaluation.errors import InputError
+from evaluation.video_names import composed
+
+TimedFrames = Iterable[tuple[float, Frame]]
+"""Seconds, rising, and a frame (H, W, 3) uint8 RGB; all frames have one size."""
+Source = str | os.PathLike[str] | VideoIndex | npt.NDArray[np.uint8] | TimedFrames
+_UNKNOWN_RATE = Fraction(25)
+
+
+class FrameSource(Protocol):
+    """Frames, what is known of them, and the clips around their key moments.
+
+    Attributes:
+        name: of the video, in the keys of detections.
+        path: what the video is called in results.
+        width, height: in pixels.
+        rate: frames a second, on average.
+        duration_us: how long it is shown, in microseconds.
+        pixel_aspect: width of a pixel over its height.
+        sound: whose sound a drawn video takes over; None has none.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def path(self) -> str: ...  # noqa: D102
+    @property
+    def width(self) -> int: ...  # noqa: D102
+    @property
+    def height(self) -> int: ...  # noqa: D102
+    @property
+    def rate(self) -> Fraction: ...  # noqa: D102
+    @property
+    def duration_us(self) -> int: ...  # noqa: D102
+    @property
+    def pixel_aspect(self) -> Fraction: ...  # noqa: D102
+    @property
+    def sound(self) -> str | None: ...  # noqa: D102
+
+    def clips(self, clip: ClipConfig, *, every: float, short_side: int) -> Iterator[MomentClip]:
+        """The clip around each key moment, `every` seconds apart."""
+        ...
+
+    def frames(self) -> Iterator[tuple[int, Frame]]:
+        """Every frame and its time in microseconds, once more."""
+        ...
+
+
+class FileSource:
+    """A video file."""
+
+    def __init__(self, index: VideoIndex) -> None:
+        """Take what is known of the file."""
+        self._index = index
+        self.name = composed(Path(index.path).stem)
+        self.path, self.width, self.height = index.path, index.width, index.height
+        self.rate, self.duration_us, self.pixel_aspect = index.rate, index.duration_us, index.pixel_aspect
+        self.sound: str | None = index.path
+
+    def clips(self, clip: ClipConfig, *, every: float, short_side: int) -> Iterator[MomentClip]:
+        """The clip around each key moment; see FrameSource."""
+        return stream_clips(
+            self._index,
+            moment_times(self._index, every),
+            frames=clip.frames,
+            stride=clip.stride,
+            clip_fps=clip.clip_fps,
+            short_side=short_side,
+        )
+
+    def frames(self) -> Iterator[tuple[int, Frame]]:
+        """Every frame and its time; see FrameSource."""
+        return stream_frames(self._index.path, self._index)
+
+
+class ArrivingSource:
+    """Frames with their seconds. Size, rate and duration are those of the frames that have come so far."""
+
+    def __init__(self, frames: TimedFrames, *, name: str, rate: Fraction | None = None) -> None:
+        """Take frames that may come only once.
+
+        Args:
+            frames: seconds, rising, and pictures.
+            name: of the video.
+            rate: frames a second; None measures it.
+        """
+        self.name = self.path = name
+        self.width = self.height = 0
+        self.pixel_aspect, self.sound = Fraction(1), None
+        self._given, self._rate = frames, rate
+        self._count, self._first, self._last = 0, 0, 0
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second, measured if nobody said it."""
+        if self._rate is not None:
+            return self._rate
+        if self._count < 2:
+            return _UNKNOWN_RATE
+        return Fraction((self._count - 1) * 1_000_000, self._last - self._first).limit_denominator(1001)
+
+    @property
+    def duration_us(self) -> int:
+        """From the first frame to the end of the last one."""
+        return self._last - self._first + round(1_000_000 / self.rate)
+
+    def clips(self, clip: ClipConfig, *, every: float, short_side: int) -> Iterator[MomentClip]:
+        """The clip around each key moment; see FrameSource."""
+        return clips_of_frames(
+            self._noted(self.frames()),
+            every=max(round(every * 1_000_000), 1),
+            frames=clip.frames,
+            stride=clip.stride,
+            clip_fps=clip.clip_fps,
+            short_side=short_side,
+        )
+
+    def frames(self) -> Iterator[tuple[int, Frame]]:
+        """Every frame and its time, the first time, and once more where the frames are kept; see FrameSource.
+
+        Raises:
+            InputError: the frames came from an iterator, and are gone; or they are no frames.
+        """
+        if self._count and iter(self._given) is self._given:
+            raise InputError(
+                f"{self.name}: its frames came from an iterator and are gone; give them as a list or an array, or draw "
+                "each with draw(frame, at=seconds)"
+            )
+        return self._checked()
+
+    def _checked(self) -> Iterator[tuple[int, Frame]]:
+        before: int | None = None
+        size: tuple[int, ...] | None = None
+        for place, entry in enumerate(self._given):
+            time, frame = _timed_frame(entry, f"{self.name}: frame {place}")
+            if before is not None and time <= before:
+                raise InputError(
+                    f"{self.name}: frame {place} is at {time / 1e6:g} s, the one before at {before / 1e6:g} s; "
+                    "expected seconds that rise"
+                )
+            if size is not None and frame.shape != size:
+                raise InputError(
+                    f"{self.name}: frame {place} has the shape {frame.shape}, those before {size}; expected one size"
+                )
+            before, size = time, frame.shape
+            yield time, frame
+        if before is None:
+            raise InputError(f"{self.name}: there is no frame; expected one or more")
+
+    def _noted(self, frames: Iterator[tuple[int, Frame]]) -> Iterator[tuple[int, Frame]]:
+        for time, frame in frames:
+            if not self._count:
+                self._first = time
+                self.height, self.width = frame.shape[:2]
+            self._count, self._last = self._count + 1, time
+            yield time, frame
+
+
+class _Row:
+    """The frames of an array at a rate, as often as they are wanted."""
+
+    def __init__(self, array: npt.NDArray[np.uint8], rate: Fraction) -> None:
+        self._array, self._rate = array, rate
+
+    def __iter__(self) -> Iterator[tuple[float, Frame]]:
+        return ((float(place / self._rate), frame) for place, frame in enumerate(self._array))
+
+
+def open_source(source: Source, *, rate: float | Fraction | None, name: str | None) -> FrameSource:
+    """What `source` is.
+
+    Args:
+        source: path or index of a video file, an array (T, H, W, 3) uint8 RGB, or (seconds, frame) pairs.
+        rate: frames a second of an array.
+        name: of the video in the results; None takes a file's name without suffix, else "video".
+
+    Raises:
+        InputError: no such thing, or a video that cannot be read.
+    """
+    if rate is not None and not isinstance(source, np.ndarray):
+        raise InputError(f"rate={float(rate):g} is for an array of frames; files and (seconds, frame) pairs tell time")
+    if isinstance(source, (str, os.PathLike, VideoIndex)):
+        found = FileSource(source if isinstance(source, VideoIndex) else index_video(source))
+        found.name = composed(name) if name is not None else found.name
+        return found
+    name = composed(name) if name is not None else "video"
+    if isinstance(source, np.ndarray):
+        if rate is None or not 0 < rate < float("inf"):
+            raise InputError(f"an array of frames needs rate=FPS, frames a second above 0, found {rate}")
+        if source.ndim != 4:
+            raise InputError(f"an array of frames has the shape (T, H, W, 3), found {source.shape}")
+        exact = Fraction(rate).limit_denominator(1001)
+        return ArrivingSource(_Row(source, exact), name=name, rate=exact)
+    if not isinstance(source, Iterable):
+        raise InputError(
+            f"a source is a path, a VideoIndex, an array with rate=FPS, or (seconds, frame) pairs; found {source!r}"
+        )
+    return ArrivingSource(source, name=name)
+
+
+def _timed_frame(entry: object, where: str) -> tuple[int, Frame]:
+    if not isinstance(entry, (tuple, list)) or len(entry) != 2:
+        raise InputError(f"{where}: expected a pair (seconds, frame), found {type(entry).__name__}")
+    seconds, frame = entry
+    try:
+        time = round(float(seconds) * 1_000_000)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{where}: expected seconds, found {seconds!r}") from None
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+        found = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise InputError(f"{where}: expected an array (H, W, 3) of uint8, RGB, found {found}")
+    if not frame.size:
+        raise InputError(f"{where}: is empty, {frame.shape}")
+    return time, frame
