@@ -21,6 +21,7 @@ Grid = tuple[int, int, int]
 
 _PATCH_FRAMES, _PATCH_PIXELS = 2, 4  # strides of the patch embedding
 _EPS = 1e-6
+_MOST_PATCHES = 1 << 16  # along a side, in an exported network
 
 
 class MViT(Backbone):
@@ -143,6 +144,8 @@ class MViT(Backbone):
     def tokens(self, clips: Tensor) -> tuple[Tensor, Grid]:
         """(B, in_channels, T, H, W) clips to (B, N, C) tokens, the class token first, and the grid of the others."""
         x = self.patch(clips)
+        if torch.compiler.is_exporting():
+            x = _with_plain_sizes(x)
         grid: Grid = (x.shape[2], x.shape[3], x.shape[4])
         x = x.flatten(2).transpose(1, 2)  # (B, T' H' W', C)
         if self.class_token is not None:
@@ -408,25 +411,39 @@ def relative_rows(table: Tensor, queries: int, keys: int) -> Tensor:
     positions are computed in single precision in the order of the published networks: at a few sizes (78 queries
     and 10 keys of MViTv2-L are among them) exact numbers would round to the neighboring row.
     """
-    longest = max(queries, keys)
-    table = resized(table, 0, 2 * longest - 1)
-    per_query, per_key = longest / queries, longest / keys
-    query = torch.arange(queries, device=table.device).float()[:, None] * per_query
-    key = torch.arange(keys, device=table.device).float() * per_key
-    return table[(query - key + (keys - 1) * per_key).long()]
+    table = resized(table, 0, 2 * torch.sym_max(queries, keys) - 1)  # type: ignore[arg-type]  # numbers, or symbols
+    query, key = (torch.arange(size, device=table.device) for size in (queries, keys))
+    # Sizes as tensors: in an exported network they are numbers of double precision as well.
+    q_size, k_size = (query[-1:] + 1).double(), (key[-1:] + 1).double()
+    longest = torch.maximum(q_size, k_size)
+    per_query, per_key = longest / q_size, longest / k_size
+    distance = query.float()[:, None] * per_query.float() - key.float() * per_key.float()
+    return table[(distance + ((k_size - 1) * per_key).float()).long()]
 
 
 def resized(values: Tensor, axis: int, size: int) -> Tensor:
     """Linear interpolation along one axis, as of pixels (corners not aligned)."""
     length = values.shape[axis]
-    if length == size:
-        return values
     place = ((2 * torch.arange(size, device=values.device) + 1) * length - size).clamp(min=0)
     before = place // (2 * size)
     after = (before + 1).clamp(max=length - 1)
     share = (place - before * 2 * size).to(values.dtype) / (2 * size)
     low, high = values.index_select(axis, before), values.index_select(axis, after)
     return low + (high - low) * share.view(-1, *[1] * (values.ndim - 1 - axis))
+
+
+def _with_plain_sizes(x: Tensor) -> Tensor:
+    """(B, C, T, H, W) with H and W as numbers of their own, for export.
+
+    They are long expressions in the size of the picture otherwise, about which the exporter reasons for a quarter of a
+    minute a block.
+    """
+    for axis in (3, 4):
+        size = (torch.arange(x.shape[axis], device=x.device)[-1] + 1).item()
+        torch._check(size >= 2)
+        torch._check(size <= _MOST_PATCHES)
+        x = x.index_select(axis, torch.arange(size, device=x.device))
+    return x
 
 
 def _absolute_positions(
