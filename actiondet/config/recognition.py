@@ -106,6 +106,8 @@ class VideoDataConfig(Choice):
     set trains faster so."""
     unreadable: Literal["stop", "skip"] = "stop"
     """What is done with a video that is missing or cannot be read: end with its name, or leave it out and count it."""
+    max_unreadable: UnitFloat = 0.1
+    """With `unreadable: skip`, the largest share of an epoch's clips that may be skipped; training ends above it."""
 
 
 class VideoListConfig(VideoDataConfig):

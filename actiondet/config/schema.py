@@ -208,7 +208,7 @@ class TrainConfig(Settings):
     workers: NonNegativeInt = 2
     """Processes that read videos, for each training process."""
     max_steps: PositiveInt | None = None
-    """Weight updates of an epoch at most, for a quick trial; null for all."""
+    """Weight updates of the whole training at most, for a quick trial; null for all that `epochs` have."""
     profile_steps: NonNegativeInt = 0
     """Of so many weight updates, early in the run, write what took how long: profile.json (a Chrome trace) and
     profile.txt in the run folder."""

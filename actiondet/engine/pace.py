@@ -40,18 +40,30 @@ class PlainPace:
 
     @property
     def epochs(self) -> int:
-        """As the settings say."""
-        return self.settings.epochs
+        """As the settings say, or as many as `max_steps` reaches into."""
+        if self.settings.max_steps is None:
+            return self.settings.epochs
+        return min(self.settings.epochs, -(-self.settings.max_steps // self._whole))
 
     def steps_in(self, epoch: int) -> int:
-        """One for every `accumulate` batches, as far as the settings let it."""
-        steps = -(-self.batches // self.settings.accumulate)
-        return steps if self.settings.max_steps is None else min(steps, self.settings.max_steps)
+        """One for every `accumulate` batches, up to `max_steps` in all."""
+        if self.settings.max_steps is None:
+            return self._whole
+        return max(min(self._whole, self.settings.max_steps - epoch * self._whole), 0)
+
+    @property
+    def _whole(self) -> int:
+        """Steps of an epoch that is not cut short."""
+        return -(-self.batches // self.settings.accumulate)
 
     def lr_factor(self, epoch: int, step: int) -> float:
-        """Warm-up times policy."""
+        """Warm-up times policy; `max_steps` cuts the schedule off, it does not compress it."""
         return schedule_factor(
-            self.settings.schedule, epoch=epoch, step=step, steps_per_epoch=self.steps_in(epoch), epochs=self.epochs
+            self.settings.schedule,
+            epoch=epoch,
+            step=step,
+            steps_per_epoch=self._whole,
+            epochs=self.settings.epochs,
         )
 
     def validates_after(self, epoch: int) -> bool:

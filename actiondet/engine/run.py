@@ -38,6 +38,7 @@ FREE_ON_RESUME = (
     "train.validate_every",
     "data.keep_gib",
     "data.unreadable",
+    "data.max_unreadable",
     "test.",
     "persons.",
 )
@@ -255,5 +256,8 @@ def take_up(run: Run, checkpoint: Checkpoint[DetectionConfig | RecognitionConfig
     run.fabric.strategy.precision.load_state_dict(state.precision)
     run.progress = state.progress
     if run.fabric.is_global_zero:
+        if run.progress.epoch >= run.task.pace.epochs:
+            say(f"all {run.progress.epoch} epochs are done; a larger train.epochs starts a new --out")
+            return
         place = f"step {run.progress.step + 1} of {steps}" if run.progress.step < steps else "its validation"
         say(f"resuming at epoch {run.progress.epoch + 1}, {place}")

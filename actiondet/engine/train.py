@@ -113,10 +113,28 @@ def train_epoch(run: Run, signals: StopSignals) -> None:
         if run.progress.step < steps:
             stop_where_asked(run, signals)
     bar.close()
-    lost = int(total(run.fabric, float(unread)))
-    if lost and total(run.fabric, float(read)) == 0:
+    check_share_read(run, read=int(total(run.fabric, float(read))), unread=int(total(run.fabric, float(unread))))
+
+
+def check_share_read(run: Run, *, read: int, unread: int) -> None:
+    """Say how many clips of the epoch were left out, and end a training that has lost too many.
+
+    Raises:
+        InputError: none was read, or a larger share than data.max_unreadable was not.
+    """
+    if unread == 0:
+        return
+    number, clips = run.progress.epoch + 1, read + unread
+    if read == 0:
         raise InputError(
-            f"none of the {lost} training clips of epoch {epoch + 1} could be read; correct data.videos, or the files"
+            f"none of the {clips} training clips of epoch {number} could be read; correct data.videos, or the files"
+        )
+    if run.fabric.is_global_zero:
+        say(f"left out: {unread} of {clips} clips of epoch {number}, whose video could not be read")
+    if unread > run.config.data.max_unreadable * clips:
+        raise InputError(
+            f"{unread} of {clips} training clips of epoch {number} could not be read, more than data.max_unreadable="
+            f"{run.config.data.max_unreadable:g} allows; correct the files, or raise it"
         )
 
 

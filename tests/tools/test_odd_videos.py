@@ -90,7 +90,7 @@ def trained(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     with pytest.MonkeyPatch.context() as patch:
         lines: list[str] = []
         patch.setattr(sys.stdout, "write", lambda text: lines.append(text) or len(text))
-        arguments = [CONFIG, *settings(folder, "data.unreadable=skip"), "--out", str(out)]
+        arguments = [CONFIG, *settings(folder, "data.unreadable=skip", "data.max_unreadable=1"), "--out", str(out)]
         assert run_tool(patch, "train_rec.py", *arguments) == 0
     return out, "".join(lines)
 

@@ -166,7 +166,14 @@ def test_an_unreadable_video_can_be_skipped_and_is_counted(
 ) -> None:
     broken = data / "videos/toy_train_001.mp4"
     broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
-    arguments = [CONFIG, *settings(data), "data.unreadable=skip", "--out", str(tmp_path / "run")]
+    arguments = [
+        CONFIG,
+        *settings(data),
+        "data.unreadable=skip",
+        "--out",
+        str(tmp_path / "run"),
+        "data.max_unreadable=1",
+    ]
     assert run_tool(monkeypatch, "train_det.py", *arguments) == 0
     assert "skipped clips" in capsys.readouterr().out
 

@@ -6,18 +6,21 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from actiondet.config import DetectionConfig
 from actiondet.engine import run as run_module
+from actiondet.engine import train as train_module
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.devices import launch
 from actiondet.engine.log import read_log
+from actiondet.engine.pace import PlainPace
 from actiondet.engine.run import start
 from actiondet.engine.task import DetectionTask
-from actiondet.engine.train import train
+from actiondet.engine.train import check_share_read, train
 from actiondet.models.slowonly import SlowOnly
 from evaluation.errors import InputError
 
@@ -30,7 +33,7 @@ def test_the_rate_falls_when_validation_stands_still_and_a_resumed_run_knows(
     scores = iter([0.3, 0.2, 0.3, 0.4, 0.1, 0.2, 0.3])
     monkeypatch.setattr(DetectionTask, "validate", lambda *_: next(scores))
     plateau = "train.schedule={policy: plateau, patience: 1, gamma: 0.5}"
-    settings = ["train.max_steps=1", "train.base_lr=0.4", "train.scale_lr=false", plateau]
+    settings = ["train.base_lr=0.4", "train.scale_lr=false", plateau]
     save = run_module.save_checkpoint
 
     class CutError(Exception):
@@ -94,3 +97,48 @@ def test_a_deterministic_run_asks_torch_for_algorithms_that_repeat(
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(("steps", "epochs"), [(1, 1), (3, 2), (4, 2), (100, 3)])
+def test_max_steps_counts_all_steps_of_a_training(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, epochs: int
+) -> None:
+    taken: list[tuple[int, int]] = []
+    take_step = train_module.take_step
+
+    def noted(run: Any, group: Any) -> float:
+        taken.append((run.progress.epoch, run.progress.step))
+        return take_step(run, group)
+
+    monkeypatch.setattr(train_module, "take_step", noted)
+    config = tiny_config("train.batch=2", f"train.max_steps={steps}", "train.epochs=3")
+    whole = PlainPace(config.train.model_copy(update={"max_steps": None}), 2)
+    train(config, folder=tmp_path, fabric=launch())
+    per_epoch = max(step for _, step in taken) + 1
+    assert len(taken) == min(steps, 3 * per_epoch)
+    assert len(read_log(tmp_path / "log.csv")) == len({epoch for epoch, _ in taken}) <= epochs
+    cut = PlainPace(config.train, 2)
+    assert cut.lr_factor(0, 0) == whole.lr_factor(0, 0)  # the schedule is cut off, not compressed
+
+
+def test_a_finished_run_says_so_when_it_is_resumed(
+    tiny_config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny_config("train.epochs=1")
+    best = train(config, folder=tmp_path, fabric=launch())
+    capsys.readouterr()
+    assert train(config, folder=tmp_path, fabric=launch(), resume=True) == best
+    said = capsys.readouterr().out
+    assert "all 1 epochs are done" in said
+    assert "resuming" not in said
+
+
+def test_a_training_that_loses_too_many_clips_ends(tiny_config: Config, tmp_path: Path) -> None:
+    run = start(tiny_config(), folder=tmp_path, fabric=launch(), resume=False, overwrite=False)
+    check_share_read(run, read=90, unread=10)
+    with pytest.raises(InputError, match=r"11 of 100 training clips of epoch 1 .* more than data\.max_unreadable=0\.1"):
+        check_share_read(run, read=89, unread=11)
+    with pytest.raises(InputError, match="none of the 5 training clips"):
+        check_share_read(run, read=0, unread=5)
+    assert run.log is not None
+    run.log.close()
