@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, make_parser, tell
+from data_tools.preparing.arguments import check, coding_of, make_parser, tell
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -38,6 +38,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.frames and arguments.own_rate:
         parser.error("--own-rate is for videos: pictures have no times of their own")
+    if arguments.frames and (arguments.gop or arguments.recode):
+        parser.error("--gop and --recode are for videos; --frames makes pictures")
     check(arguments)
 
     from data_tools.preparing.ava import FRAMES, annotated_videos, lay_annotations, plan_films
@@ -53,6 +55,7 @@ def main() -> int:
         pictures=arguments.frames,
         own_rate=arguments.own_rate,
         short_side=arguments.short_side,
+        coding=coding_of(arguments),
     )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="films")
     tell(summary, _SOURCES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, make_parser, tell
+from data_tools.preparing.arguments import check, coding_of, make_parser, tell
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -55,7 +55,7 @@ def main() -> int:
     keys = [key for truth in kinetics for key in merging.moments_of(truth)]
     clips = ava_kinetics.find_clips(arguments.videos, arguments.out, dict.fromkeys(key.video for key in keys), table)
     chosen = ava_kinetics.choose_clips(keys, clips)
-    jobs = ava_kinetics.plan_clips(keys, clips, chosen, arguments.short_side)
+    jobs = ava_kinetics.plan_clips(keys, clips, chosen, arguments.short_side, coding_of(arguments))
     jobs += ava_kinetics.plan_films(films, arguments.ava / "videos", arguments.out)
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="clips")
     tell(summary, _SOURCES)

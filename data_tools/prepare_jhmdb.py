@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, make_parser, tell
+from data_tools.preparing.arguments import check, coding_of, make_parser, tell
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -22,9 +22,9 @@ def main() -> int:
         "JHMDB-GT.pkl tells, and lay that file into annotations/. It has three splits.",
         _SOURCES,
         "data/jhmdb",
+        only_links=True,
     )
     parser.add_argument("--annotations", type=Path, nargs="+", default=[], metavar="PATH", help=_TRUTH)
-    parser.add_argument("--recode", action="store_true", help="make mp4 files, which are opened and searched faster")
     arguments = parser.parse_args()
     check(arguments)
 
@@ -44,7 +44,7 @@ def main() -> int:
         arguments.videos,
         out=arguments.out,
         below="videos",
-        recode=arguments.recode,
+        coding=coding_of(arguments),
         truth=truths[0],
     )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="videos")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, make_parser, tell
+from data_tools.preparing.arguments import check, coding_of, make_parser, tell
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -49,6 +49,7 @@ def main() -> int:
         out=arguments.out,
         short_side=arguments.short_side,
         already_cut=arguments.already_cut,
+        coding=coding_of(arguments),
     )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="clips")
     tell(summary, _SOURCES)

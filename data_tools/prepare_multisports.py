@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, make_parser, tell
+from data_tools.preparing.arguments import check, coding_of, make_parser, tell
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -23,11 +23,11 @@ def main() -> int:
         "reads them.",
         _SOURCES,
         "data/multisports",
+        only_links=True,
     )
     parser.add_argument(
         "--annotations", type=Path, nargs="+", default=[], metavar="PATH", help=f"{_TRUTH} and person boxes"
     )
-    parser.add_argument("--recode", action="store_true", help="code the videos anew instead of linking them")
     arguments = parser.parse_args()
     check(arguments)
 
@@ -47,7 +47,7 @@ def main() -> int:
         arguments.videos,
         out=arguments.out,
         below="trimmed_videos",
-        recode=arguments.recode,
+        coding=coding_of(arguments),
         truth=truth,
     )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="videos")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, make_parser, tell
+from data_tools.preparing.arguments import check, coding_of, make_parser, tell
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -22,6 +22,7 @@ def main() -> int:
         "its videos are checked, and annotations/ucf101_24_GT.pkl is written in MultiSports' layout.",
         _SOURCES,
         "data/ucf101",
+        only_links=True,
     )
     parser.add_argument(
         "--annotations",
@@ -33,7 +34,6 @@ def main() -> int:
     )
     parser.add_argument("--tubes", type=Path, metavar="PKL", help="pyannot.pkl of UCF101-24")
     parser.add_argument("--split", type=int, nargs="+", choices=(1, 2, 3), default=[1, 2, 3], help="default: all three")
-    parser.add_argument("--recode", action="store_true", help="make mp4 files, which are opened and searched faster")
     arguments = parser.parse_args()
     check(arguments)
 
@@ -50,7 +50,7 @@ def main() -> int:
     truth = None if arguments.tubes is None else read_tubes(arguments.tubes, lists)
     names = [*listed, *(() if truth is None else (*truth.train_videos, *truth.test_videos))]
     jobs = plan_videos(
-        names, arguments.videos, out=arguments.out, below="UCF-101", recode=arguments.recode, truth=truth, slack=1
+        names, arguments.videos, out=arguments.out, below="UCF-101", coding=coding_of(arguments), truth=truth, slack=1
     )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="videos")
     tell(summary, _SOURCES)

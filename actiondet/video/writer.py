@@ -43,6 +43,9 @@ class VideoWriter:
         reproducible: the same pictures give the same file whatever the machine: one encoding thread, and without
             the macroblock tree, for which libx264's fast code reads memory that it never wrote. Files are larger.
         pixel_aspect: width of a pixel over its height, as players are to show it.
+        gop: frames from one keyframe to the next, at most, in a file from which clips are read at random: with one
+            B-frame and without what takes decoders long (arithmetic coding, the loop filter). None: a file for
+            players, with a keyframe every two seconds.
 
     Raises:
         InputError: the name does not end in .mp4, or `sound_of` cannot be read.
@@ -59,6 +62,7 @@ class VideoWriter:
         crf: int = 20,
         reproducible: bool = False,
         pixel_aspect: Fraction = Fraction(1),
+        gop: int | None = None,
     ) -> None:
         if Path(path).suffix.lower() != ".mp4":
             raise InputError(f"{path}: videos are written as mp4, expected a name that ends in .mp4")
@@ -76,7 +80,7 @@ class VideoWriter:
             temporary = opening.enter_context(atomic_path(path))
             container = av.open(os.path.abspath(temporary), "w", format="mp4", options={"movflags": "+faststart"})
             self._container = opening.enter_context(container)
-            self._stream = self._add_video_stream(crf, reproducible, pixel_aspect)
+            self._stream = self._add_video_stream(crf, reproducible, pixel_aspect, gop)
             self._sound = self._add_sound(sound_of)
             if self._sound is not None:
                 opening.callback(self._sound.close)
@@ -132,9 +136,11 @@ class VideoWriter:
         elif not self._finished:
             self.close()
 
-    def _add_video_stream(self, crf: int, reproducible: bool, pixel_aspect: Fraction) -> VideoStream:
+    def _add_video_stream(self, crf: int, reproducible: bool, pixel_aspect: Fraction, gop: int | None) -> VideoStream:
         # A keyframe every two seconds, so that players can jump.
-        options = {"preset": "veryfast", "crf": str(crf), "g": str(max(1, round(2 * self._rate)))}
+        options = {"preset": "veryfast", "crf": str(crf), "g": str(gop or max(1, round(2 * self._rate)))}
+        if gop is not None:
+            options |= {"tune": "fastdecode", "bf": "1"}
         if reproducible:
             options["x264-params"] = "mbtree=0"
         stream: VideoStream = self._container.add_stream("libx264", rate=self._rate, options=options)

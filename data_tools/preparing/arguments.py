@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data_tools.preparing.coding import GOP, Coding
 from evaluation.command_line import program_name
 from evaluation.errors import InputError
 
@@ -15,14 +16,17 @@ if TYPE_CHECKING:
     from data_tools.preparing.run import Summary
 
 
-def make_parser(name: str, description: str, sources: str, default_out: str) -> argparse.ArgumentParser:
-    """A parser with --videos, --out and --processes.
+def make_parser(
+    name: str, description: str, sources: str, default_out: str, *, only_links: bool = False
+) -> argparse.ArgumentParser:
+    """A parser with --videos, --out, --processes and how videos are coded.
 
     Args:
         name: of the module below data_tools.
         description: what it does and what it ends with.
         sources: where the official files are, for the end of the help.
         default_out: folder that the configurations read.
+        only_links: without --recode the program codes nothing.
     """
     parser = argparse.ArgumentParser(
         prog=program_name(),
@@ -38,6 +42,16 @@ def make_parser(name: str, description: str, sources: str, default_out: str) -> 
     parser.add_argument(
         "--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="default: one for each CPU core"
     )
+    parser.add_argument(
+        "--gop",
+        type=int,
+        metavar="N",
+        help=f"frames from one keyframe to the next (default {GOP}) of coded videos; fewer: larger files, read faster",
+    )
+    parser.add_argument(
+        "--recode", action="store_true", help="code every video anew as mp4, those too that could be linked as they are"
+    )
+    parser.set_defaults(only_links=only_links)
     parser.add_argument("--allow-missing", action="store_true", help="videos that were not found are no failure")
     return parser
 
@@ -49,20 +63,29 @@ def tell(summary: Summary, sources: str) -> None:
         print(f"official sources (nothing is downloaded from there):\n{sources}")
 
 
+def coding_of(arguments: argparse.Namespace) -> Coding:
+    """How videos are to be coded."""
+    return Coding(gop=arguments.gop or GOP, recode=arguments.recode)
+
+
 def check(arguments: argparse.Namespace) -> None:
     """Refuse what cannot be meant.
 
     Raises:
-        InputError: fewer than one process, a size that no video can have, or videos coded into the folder where they
-            are.
+        InputError: fewer than one process, a size that no video can have, keyframes of videos that are not coded, or
+            videos coded into the folder where they are.
     """
     if arguments.processes < 1:
         raise InputError(f"--processes {arguments.processes}: expected 1 or more")
     short_side = getattr(arguments, "short_side", None)
     if short_side is not None and short_side < 16:
         raise InputError(f"--short-side {short_side}: expected 16 pixels or more")
-    only_places = not getattr(arguments, "recode", True)
-    if not only_places and os.path.realpath(arguments.videos) == os.path.realpath(arguments.out):
+    only_links = arguments.only_links and not arguments.recode
+    if arguments.gop is not None and arguments.gop < 1:
+        raise InputError(f"--gop {arguments.gop}: expected 1 or more frames from one keyframe to the next")
+    if arguments.gop is not None and only_links:
+        raise InputError(f"--gop {arguments.gop}: the videos are linked as they are; give --recode to code them anew")
+    if not only_links and os.path.realpath(arguments.videos) == os.path.realpath(arguments.out):
         raise InputError(
             f"--out {arguments.out}: is the folder of --videos; outputs would be taken for sources, name another folder"
         )

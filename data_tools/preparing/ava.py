@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+from data_tools.preparing.coding import USUAL, Coding
 from data_tools.preparing.cut import Cut
 from data_tools.preparing.given import lay_files
 from data_tools.preparing.jobs import Job
@@ -114,6 +115,7 @@ def plan_films(
     own_rate: bool,
     short_side: int | None,
     seconds: tuple[int, int] = (FIRST_SECOND, END_SECOND),
+    coding: Coding = USUAL,
 ) -> list[Job]:
     """One job for each film: videos/<id>.mp4, or frames/<id>/img_00001.jpg ... with `pictures`.
 
@@ -148,6 +150,7 @@ def plan_films(
                     end_us=end_us,
                     shortest_us=shortest_us,
                     short_side=short_side,
+                    coding=coding,
                 )
             )
     return jobs

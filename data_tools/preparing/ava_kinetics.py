@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_tools.preparing.coding import USUAL, Coding
 from data_tools.preparing.cut import Cut
 from data_tools.preparing.jobs import Job, Refused
 from data_tools.preparing.place import Place
@@ -115,6 +116,7 @@ def plan_clips(
     clips: Mapping[str, Sequence[Clip]],
     chosen: Mapping[FrameKey, Clip],
     short_side: int | None,
+    coding: Coding = USUAL,
 ) -> list[Job]:
     """One job for each clip that shows a moment, and one that tells why for each video that has none.
 
@@ -124,7 +126,7 @@ def plan_clips(
     last: dict[Clip, int] = {}
     for key, clip in chosen.items():
         last[clip] = max(last.get(clip, 0), key.moment)
-    jobs: list[Job] = [_job(clip, moment, short_side) for clip, moment in last.items()]
+    jobs: list[Job] = [_job(clip, moment, short_side, coding) for clip, moment in last.items()]
     shown = {clip.video for clip in last}
     for video in dict.fromkeys(key.video for key in keys):
         if video not in shown and not clips[video]:
@@ -135,7 +137,7 @@ def plan_clips(
     return jobs
 
 
-def _job(clip: Clip, last_moment: int, short_side: int | None) -> Cut:
+def _job(clip: Clip, last_moment: int, short_side: int | None, coding: Coding) -> Cut:
     start_us, length_us = clip.start * _SECOND_US, (clip.end - clip.start) * _SECOND_US
     return Cut(
         source=clip.source,
@@ -145,6 +147,7 @@ def _job(clip: Clip, last_moment: int, short_side: int | None) -> Cut:
         shortest_us=max(last_moment - start_us, 1),
         longest_us=None if clip.whole else length_us + _SECOND_US,
         short_side=short_side,
+        coding=coding,
     )
 
 

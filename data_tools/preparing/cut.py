@@ -14,6 +14,7 @@ from actiondet.video import VideoIndex, VideoWriter, index_video, nearest_frames
 from actiondet.video.pixels import Image
 from actiondet.video.pyav_reader import PyavReader
 from actiondet.video.sampling import IntArray
+from data_tools.preparing.coding import USUAL, Coding
 from data_tools.preparing.disk import link_or_copy
 from data_tools.preparing.sources import is_same
 from evaluation.errors import InputError
@@ -39,6 +40,7 @@ class Cut:
         fps: frames a second of the output; None keeps the source's frames and their times.
         short_side: the shorter side of the picture is reduced to so many pixels; a smaller picture, and any with
             None, keeps its size. Sizes are made even by scaling, so that unit boxes stay right.
+        coding: keyframes, and whether a source that is already what is asked for is coded anew.
     """
 
     source: str | None
@@ -49,12 +51,14 @@ class Cut:
     longest_us: int | None = None
     fps: Fraction | None = None
     short_side: int | None = None
+    coding: Coding = USUAL
 
     @property
     def order(self) -> str:
-        """Rate and size; the name tells the rest."""
+        """Rate, size and unusual coding; the name tells the rest."""
         rate = "own rate" if self.fps is None else f"{self.fps} fps"
-        return f"{rate}, " + ("own size" if self.short_side is None else f"short side {self.short_side}")
+        size = "own size" if self.short_side is None else f"short side {self.short_side}"
+        return f"{rate}, {size}{self.coding.order}"
 
     def is_whole(self, folder: Path, frames: int) -> bool:
         """Whether the output is there and has so many frames."""
@@ -93,7 +97,8 @@ class Cut:
     def _needs_no_coding(self, index: VideoIndex) -> bool:
         """The source is already what is asked for: coding it anew would only blur it."""
         return (
-            self.start_us == 0
+            not self.coding.recode
+            and self.start_us == 0
             and self.end_us is None
             and self.fps in (None, index.rate)
             and scaled_size(index, self.short_side) == (index.width, index.height)
@@ -118,7 +123,9 @@ class Cut:
         aspect = index.pixel_aspect
         if aspect != 1:  # even sizes change the shape of the picture a little, which pixels that have one make up for
             aspect *= Fraction(index.width * height, index.height * width)
-        how = VideoWriter(path, rate, width, height, source, crf=_CRF, reproducible=True, pixel_aspect=aspect)
+        how = VideoWriter(
+            path, rate, width, height, source, crf=_CRF, reproducible=True, pixel_aspect=aspect, gop=self.coding.gop
+        )
         with how as writer:
             for number, image in read_in_order(index, chosen, (width, height)):
                 writer.write(image, None if self.fps else int(index.frame_times[number]) - first_us)

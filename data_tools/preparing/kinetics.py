@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from data_tools.preparing.coding import USUAL, Coding
 from data_tools.preparing.cut import Cut
 from data_tools.preparing.sources import find_by_stem
 from evaluation.errors import InputError
@@ -18,7 +20,13 @@ _SHORT_BY_US = 1_000_000
 
 
 def plan_clips(
-    rows: Sequence[KineticsClip], videos: Path, *, out: Path, short_side: int | None, already_cut: bool
+    rows: Sequence[KineticsClip],
+    videos: Path,
+    *,
+    out: Path,
+    short_side: int | None,
+    already_cut: bool,
+    coding: Coding = USUAL,
 ) -> list[Cut]:
     """One job for each clip.
 
@@ -26,7 +34,7 @@ def plan_clips(
     unless `already_cut` says that it is the clip. What lies in `out` is no source.
     """
     found = find_by_stem(videos, [name for row in rows for name in (row.name, row.video)], without=out)
-    return [_plan(row, found, short_side, already_cut) for row in rows]
+    return [replace(_plan(row, found, short_side, already_cut), coding=coding) for row in rows]
 
 
 def _plan(row: KineticsClip, found: dict[str, Path], short_side: int | None, already_cut: bool) -> Cut:

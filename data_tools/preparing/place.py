@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actiondet.video import VideoIndex, index_video
+from data_tools.preparing.coding import USUAL, Coding
 from data_tools.preparing.cut import Cut
 from data_tools.preparing.disk import link_or_copy
 from evaluation.errors import InputError
@@ -18,11 +19,11 @@ class Place:
 
     Attributes:
         source: the video; None if it was not found.
-        name: of the output below the folder of the data set; with `recode` it ends in .mp4.
+        name: of the output below the folder of the data set; where it is coded anew it ends in .mp4.
         frames: how many it must have; None does not ask.
         slack: by how many it may miss that (decoders disagree about the end of old AVI files).
         size: (height, width) that it must have, in pixels; None does not ask.
-        recode: code it anew (H.264 in mp4), instead of linking or copying the file.
+        coding: whether to code it anew (H.264 in mp4) instead of linking or copying the file, and its keyframes.
     """
 
     source: str | None
@@ -30,12 +31,12 @@ class Place:
     frames: int | None = None
     slack: int = 0
     size: tuple[int, int] | None = None
-    recode: bool = False
+    coding: Coding = USUAL
 
     @property
     def order(self) -> str:
         """Whether it is the file itself."""
-        return "coded anew" if self.recode else "as it is"
+        return self.coding.order.removeprefix(", ") if self.coding.recode else "as it is"
 
     def is_whole(self, folder: Path, frames: int) -> bool:
         """Whether the output is there, with so many frames, which are as many as the annotations tell."""
@@ -53,8 +54,8 @@ class Place:
         assert self.source is not None
         index = index_video(self.source)
         self._check(index)
-        if self.recode:
-            return Cut(source=self.source, name=self.name).make(folder)
+        if self.coding.recode:
+            return Cut(source=self.source, name=self.name, coding=self.coding).make(folder)
         with atomic_path(folder / self.name) as temporary:
             link_or_copy(self.source, temporary)
         return len(index)

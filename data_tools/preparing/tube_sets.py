@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from data_tools.preparing.coding import Coding
 from data_tools.preparing.place import Place
 from data_tools.preparing.sources import find_by_stem, suffix_there
 from evaluation.errors import InputError
@@ -17,7 +18,7 @@ def plan_videos(
     *,
     out: Path,
     below: str,
-    recode: bool,
+    coding: Coding,
     truth: TubeTruth | None = None,
     slack: int = 0,
 ) -> list[Place]:
@@ -28,7 +29,7 @@ def plan_videos(
         videos: the sources, at any depth; a source is known by its name without suffix.
         out: folder of the data set; if it lies in `videos`, what is in it is no source.
         below: folder in it where the videos belong.
-        recode: code them anew as mp4; else the files are linked or copied.
+        coding: whether to code them anew as mp4 (else the files are linked or copied), and their keyframes.
         truth: tells how many frames and which size its videos have; other videos only have to open.
         slack: by how many frames a video may miss that.
     """
@@ -37,7 +38,7 @@ def plan_videos(
     jobs = []
     for name in names:
         source = found.get(_stem(name))
-        suffix = ".mp4" if recode else suffix_there(out / below / name) if source is None else source.suffix
+        suffix = ".mp4" if coding.recode else suffix_there(out / below / name) if source is None else source.suffix
         told = truth is not None and name in truth.frame_counts
         jobs.append(
             Place(
@@ -46,7 +47,7 @@ def plan_videos(
                 frames=truth.frame_counts[name] if truth is not None and told else None,
                 slack=slack,
                 size=truth.sizes[name] if truth is not None and told else None,
-                recode=recode,
+                coding=coding,
             )
         )
     return jobs

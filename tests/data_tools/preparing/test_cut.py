@@ -10,9 +10,12 @@ from types import ModuleType
 import av
 import numpy as np
 import pytest
+from av.video.frame import PictureType
 
 from actiondet.video import index_video, open_video
+from data_tools.preparing.coding import Coding
 from data_tools.preparing.cut import Cut, choose_frames, scaled_size
+from data_tools.preparing.place import Place
 from evaluation.errors import InputError
 
 SECOND = 1_000_000
@@ -207,6 +210,47 @@ def test_an_anamorphic_source_keeps_its_shape(tmp_path: Path, name: str, codec: 
     found = index_video(make(tmp_path, tmp_path / name, short_side=short_side, fps=Fraction(5)))
     assert min(found.width, found.height) == (short_side or 120)
     assert found.pixel_aspect * Fraction(found.width, found.height) == Fraction(16, 9)
+
+
+def kinds(path: Path) -> list[str]:
+    """I, P or B for each frame."""
+    with av.open(str(path)) as container:
+        return [PictureType(frame.pict_type).name for frame in container.decode(video=0)]
+
+
+@pytest.mark.parametrize("gop", [1, 4, 16, 300])
+def test_keyframes_lie_as_near_as_is_asked(tmp_path: Path, stamped: ModuleType, gop: int) -> None:
+    source = stamped.write_stamped(tmp_path / "source.mkv", 120, rate=Fraction(30))
+    path = make(tmp_path, source, coding=Coding(gop=gop))
+    assert stamps(path, stamped) == list(range(120))
+    keys = [number for number, kind in enumerate(kinds(path)) if kind == "I"] + [120]
+    assert max(np.diff(keys)) <= gop
+    assert "BB" not in "".join(kinds(path))
+    with open_video(path) as one, open_video(path, reader="pyav") as other:  # near and far, forth and back
+        for number in (119, 3, 64, 0, 65):
+            assert stamped.read_stamp(one.read([number])[0]) == stamped.read_stamp(other.read([number])[0]) == number
+
+
+def test_the_usual_coding_has_a_keyframe_every_sixteen_frames(tmp_path: Path, stamped: ModuleType) -> None:
+    source = stamped.write_stamped(tmp_path / "source.mkv", 120, rate=Fraction(30))
+    keys = [number for number, kind in enumerate(kinds(make(tmp_path, source))) if kind == "I"]
+    assert max(np.diff(keys)) <= 16
+    assert Cut(source="a", name="b.mp4").order == "own rate, own size", "what earlier versions made is kept"
+    assert Cut(source="a", name="b.mp4", coding=Coding(gop=8)).order == "own rate, own size, a keyframe every 8"
+
+
+def test_a_source_that_is_what_is_asked_for_is_coded_anew_only_where_that_is_asked(
+    tmp_path: Path, stamped: ModuleType
+) -> None:
+    source = stamped.write_stamped(tmp_path / "source.mp4", 60, options={"g": "250"})
+    assert make(tmp_path, source).samefile(source)
+    path = make(tmp_path, source, coding=Coding(recode=True))
+    assert not path.samefile(source)
+    assert kinds(path).count("I") >= 4
+    job = Place(source=str(source), name="placed/a.mp4", frames=60, coding=Coding(gop=8, recode=True))
+    assert (job.make(tmp_path), job.order) == (60, "a keyframe every 8, coded anew")
+    assert kinds(tmp_path / "placed/a.mp4").count("I") >= 7
+    assert kinds(source).count("I") == 1, "the source is left as it was"
 
 
 def test_a_video_that_ends_too_soon_is_refused_and_leaves_nothing(tmp_path: Path, stamped: ModuleType) -> None:

@@ -6,11 +6,13 @@ from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
 
+import av
 import pytest
 
 from actiondet.config.recognition import VideoListConfig
 from actiondet.video import open_video
 from actiondet.video_lists import list_videos
+from data_tools import prepare_kinetics
 from data_tools.preparing.kinetics import choose_classes, plan_clips, write_lists
 from data_tools.preparing.run import prepare
 from evaluation.errors import InputError
@@ -67,6 +69,25 @@ def test_outputs_below_the_folder_of_the_sources_are_no_sources(tmp_path: Path, 
         assert [Path(str(job.source)).parent for job in jobs] == [tmp_path, tmp_path]
         states += [outcome.state for outcome in prepare(tmp_path / "out", jobs, processes=1, title="clips").outcomes]
     assert states == ["made", "made", "kept", "kept"]
+
+
+def test_the_command_line_says_how_far_apart_keyframes_lie(
+    tmp_path: Path, stamped: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "videos").mkdir()
+    stamped.write_stamped(tmp_path / "videos/abc_000000_000002.mp4", 60, rate=Fraction(30), options={"g": "60"})
+    given = table(tmp_path, "b,abc,0,2,train")
+    out = tmp_path / "out"
+    command = ["prepare", "--videos", str(tmp_path / "videos"), "--annotations", str(given), "--out", str(out)]
+    keys = []
+    for more in ([], ["--recode"], ["--recode", "--gop", "5"], ["--recode", "--gop", "5"]):
+        monkeypatch.setattr("sys.argv", [*command, "--processes", "1", *more])
+        assert prepare_kinetics.main() == 0
+        with av.open(str(out / "train/b/abc_000000_000002.mp4")) as container:
+            keys.append(sum(frame.key_frame for frame in container.decode(video=0)))
+    assert keys[0] == 1, "linked"
+    assert keys[1] >= 4
+    assert keys[2] == keys[3] >= 12
 
 
 def test_a_clip_for_a_whole_video_is_not_guessed_at(tmp_path: Path, stamped: ModuleType) -> None:

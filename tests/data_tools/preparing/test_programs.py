@@ -55,6 +55,22 @@ def test_videos_are_not_coded_into_the_folder_where_they_are(program: str, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_keyframes_that_cannot_be_meant_are_refused(program: str, tmp_path: Path) -> None:
+    arguments = ["--videos", str(tmp_path), "--annotations", "a.csv", "--out", str(tmp_path / "out")]
+    done = run(program, *arguments, "--gop", "0", "--recode")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--gop 0: expected 1 or more frames" in done.stderr
+    if program in ("prepare_jhmdb", "prepare_multisports", "prepare_ucf101"):
+        done = run(program, *arguments, "--gop", "8")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "--gop 8: the videos are linked as they are; give --recode to code them anew" in done.stderr
+    if program == "prepare_ava":
+        done = run(program, *arguments, "--frames", "--gop", "8")
+        assert done.returncode == 2
+        assert "--gop and --recode are for videos; --frames makes pictures" in done.stderr
+
+
 def test_a_folder_without_videos_is_named(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("label,youtube_id,time_start,time_end,split\na,b,1,2,train\n")
     arguments = ["--annotations", str(tmp_path / "table.csv"), "--out", str(tmp_path / "out")]
