@@ -39,7 +39,7 @@ class DetectionDataConfig(Choice):
     unreadable: Literal["stop", "skip"] = "stop"
     """What is done about a video that cannot be read: end with its name, or skip and count it."""
     max_unreadable: UnitFloat = 0.1
-    """With `unreadable: skip`, the largest share of an epoch's clips that may be skipped; training ends above it."""
+    """skip: training stops where more than this share of its videos is missing, or of an epoch's clips unreadable."""
 
 
 class PersonDataConfig(DetectionDataConfig):

@@ -107,7 +107,7 @@ class VideoDataConfig(Choice):
     unreadable: Literal["stop", "skip"] = "stop"
     """What is done with a video that is missing or cannot be read: end with its name, or leave it out and count it."""
     max_unreadable: UnitFloat = 0.1
-    """With `unreadable: skip`, the largest share of an epoch's clips that may be skipped; training ends above it."""
+    """skip: training stops where more than this share of its videos is missing, or of an epoch's clips unreadable."""
 
 
 class VideoListConfig(VideoDataConfig):

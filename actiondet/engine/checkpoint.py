@@ -33,7 +33,9 @@ class Progress:
         epoch: the epoch under way, from 0.
         step: weight updates done in it.
         loss_sum, loss_steps: what the mean training loss of this epoch is made of so far.
-        skipped: clips left out so far because their video could not be read.
+        drawn: clips of this epoch so far, in all processes, those that could not be read among them.
+        lost: those that could not be read.
+        skipped: clips left out so far, over all epochs, because their video could not be read.
         best: the best validation score so far; -1 before the first validation.
         stale: validations since then.
         falls: how many times policy "plateau" has lowered the rate.
@@ -43,6 +45,8 @@ class Progress:
     step: int = 0
     loss_sum: float = 0.0
     loss_steps: int = 0
+    drawn: int = 0
+    lost: int = 0
     skipped: int = 0
     best: float = -1.0
     stale: int = 0

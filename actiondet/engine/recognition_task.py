@@ -17,6 +17,7 @@ from actiondet.data import Loaded, TrainSampler
 from actiondet.data.loading import Batches, make_loader
 from actiondet.data.recognition import build_train_videos, collate_videos
 from actiondet.data.repeats import repeat_factors
+from actiondet.engine.left_out import check_missing, tell_missing
 from actiondet.engine.log import TOP_1, say
 from actiondet.engine.pace import Pace, PlainPace
 from actiondet.engine.recognition_test import (
@@ -69,9 +70,12 @@ class RecognitionTask:
         self._val_loader = build_video_loader(self._val, config, fabric)
         classes = self._train.videos.classes
         self.actions = ActionList(tuple(range(len(classes))), classes, (None,) * len(classes))
-        missing = len(self._train.videos.missing), len(self._val.videos.missing)
+        parts = self._train.videos, self._val.videos
+        missing = [len(part.missing) for part in parts]
+        of = [len(part.missing) + len(set(part.names)) for part in parts]
         if any(missing) and fabric.is_global_zero:
-            say(f"left out because they are missing: {missing[0]} training and {missing[1]} validation videos")
+            tell_missing(missing, of)
+        check_missing(missing[0], of[0], limit=config.data.max_unreadable)
 
     @property
     def network(self) -> ActionRecognizer:
@@ -120,7 +124,8 @@ class RecognitionTask:
         )
         left_out = len(self._val.videos.names) - len(found.videos)
         if left_out and self.fabric.is_global_zero:
-            say(f"validation: {left_out} videos that cannot be read are left out")
+            videos = len(self._val.videos.names)
+            say(f"validation: {left_out} videos that cannot be read are left out, of {videos}")
         return recognition_accuracy(found.scores, found.labels).top(1)
 
     def _measure_norm(self, network: nn.Module) -> None:

@@ -137,7 +137,8 @@ def run_recognition_test(
     if fabric.is_global_zero:
         left_out = len(dataset.videos.names) - len(found.videos)
         if dataset.videos.missing or left_out:
-            say(f"left out: {len(dataset.videos.missing)} missing and {left_out} unreadable videos")
+            missing, names = len(dataset.videos.missing), len(dataset.videos.names)
+            say(f"left out: {missing} missing and {left_out} unreadable videos of {missing + names}")
         if dump is not None:
             write_video_scores(dump, found)
             say(f"wrote {dump}")

@@ -108,7 +108,7 @@ def parts_folder(dump: Path, config: RecognitionConfig, weights: str | Path, vid
     """Where the parts of a test lie: beside `dump`, its name made of everything that the scores depend on."""
     digest = hashlib.sha256()
     asked = {"model", "clip", "transform", "data", "test"}
-    free = {"data": {"unreadable", "keep_gib"}, "test": {"batch"}}
+    free = {"data": {"unreadable", "max_unreadable", "keep_gib"}, "test": {"batch"}}
     settings = config.model_dump(mode="json", include=asked, exclude=free)
     digest.update(json.dumps([settings, config.train.precision, list(videos)], sort_keys=True).encode())
     with open(weights, "rb") as file:

@@ -20,6 +20,7 @@ from actiondet.data import (
     build_test_set,
     build_training_set,
 )
+from actiondet.engine.left_out import check_missing, tell_missing
 from actiondet.engine.log import MEAN_AP, Metric, say
 from actiondet.engine.pace import Pace, PlainPace
 from actiondet.engine.test import build_test_loader, evaluate, run, unread
@@ -103,9 +104,11 @@ class DetectionTask:
         self.actions = self._train.actions
         if fabric.is_global_zero:
             tell_what_is_left_out(self._train, self._val)
-            if threshold is not None:
-                length = len(self._sampler) * fabric.world_size
-                say(f"repeat-factor sampling: {length} clips an epoch instead of {len(self._train)}")
+        if missing := len(self._train.missing):
+            check_missing(missing, missing + _count_videos(self._train), limit=config.data.max_unreadable)
+        if fabric.is_global_zero and threshold is not None:
+            length = len(self._sampler) * fabric.world_size
+            say(f"repeat-factor sampling: {length} clips an epoch instead of {len(self._train)}")
 
     @property
     def network(self) -> ActionDetector:
@@ -163,8 +166,11 @@ def tell_what_is_left_out(train: KeyMomentDataset, val: TestSet) -> None:
     for note in dict.fromkeys([*train.notes, *val.notes]):
         say(note)
     if train.missing or val.missing:
-        say(
-            f"left out because they are missing: {len(train.missing)} training and {len(val.missing)} validation videos"
-        )
+        missing = [len(part.missing) for part in (train, val)]
+        tell_missing(missing, [len(part.missing) + _count_videos(part) for part in (train, val)])
     if val.without_persons:
         say(f"validation: {val.without_persons} key moments have no proposals; nobody is found there")
+
+
+def _count_videos(part: KeyMomentDataset | TestSet) -> int:
+    return len({key.video for key in part.keys})

@@ -142,7 +142,8 @@ def unread(detections: list[ActionDetections], dataset: TestSet) -> list[str]:
     holes = [key for key in dataset.keys if key not in seen]
     if not holes:
         return []
-    return [f"clips that cannot be read: {len(holes)}, such as of '{holes[0].video}'; nobody is found there"]
+    share = f"{len(holes)} of {len(dataset.keys)}"
+    return [f"clips that cannot be read: {share}, such as of '{holes[0].video}'; nobody is found there"]
 
 
 def left_out(detections: list[ActionDetections], dataset: TestSet) -> list[str]:

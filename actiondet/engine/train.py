@@ -21,6 +21,7 @@ from actiondet.data import Loaded
 from actiondet.data.loading import worker_deaths_explained
 from actiondet.engine.checkpoint import Progress, save_checkpoint
 from actiondet.engine.devices import prepare_determinism, seed_step, share_buffers, total
+from actiondet.engine.left_out import check_lost
 from actiondet.engine.log import EpochRow, ProgressBar, say
 from actiondet.engine.profile import profiled
 from actiondet.engine.run import Run, finished, save_last, start
@@ -101,11 +102,11 @@ def train_epoch(run: Run, signals: StopSignals) -> None:
     groups: Iterable[list[Loaded[Any]]] = islice(grouped(loader, settings.accumulate), steps - run.progress.step)
     if settings.profile_steps and run.log is not None and epoch == 0:
         groups = profiled(groups, settings.profile_steps, run.folder)
-    read = unread = 0
+    example = ""
     for group in groups:
-        read += sum(len(batch.clips) for loaded in group for batch in loaded.batches)
-        unread += sum(len(loaded.unreadable) for loaded in group)
+        example = next((each.message for loaded in group for each in loaded.unreadable), example)
         loss = take_step(run, group)
+        check_lost(run.progress, steps, limit=run.config.data.max_unreadable, example=example)
         bar.advance(f"loss {loss:.3f}")
         if time.monotonic() - saved > 60 * settings.save_minutes and run.progress.step < steps:
             save_last(run)
@@ -113,29 +114,6 @@ def train_epoch(run: Run, signals: StopSignals) -> None:
         if run.progress.step < steps:
             stop_where_asked(run, signals)
     bar.close()
-    check_share_read(run, read=int(total(run.fabric, float(read))), unread=int(total(run.fabric, float(unread))))
-
-
-def check_share_read(run: Run, *, read: int, unread: int) -> None:
-    """Say how many clips of the epoch were left out, and end a training that has lost too many.
-
-    Raises:
-        InputError: none was read, or a larger share than data.max_unreadable was not.
-    """
-    if unread == 0:
-        return
-    number, clips = run.progress.epoch + 1, read + unread
-    if read == 0:
-        raise InputError(
-            f"none of the {clips} training clips of epoch {number} could be read; correct data.videos, or the files"
-        )
-    if run.fabric.is_global_zero:
-        say(f"left out: {unread} of {clips} clips of epoch {number}, whose video could not be read")
-    if unread > run.config.data.max_unreadable * clips:
-        raise InputError(
-            f"{unread} of {clips} training clips of epoch {number} could not be read, more than data.max_unreadable="
-            f"{run.config.data.max_unreadable:g} allows; correct the files, or raise it"
-        )
 
 
 def take_step(run: Run, group: Sequence[Loaded[Any]]) -> float:
@@ -162,11 +140,21 @@ def take_step(run: Run, group: Sequence[Loaded[Any]]) -> float:
     run.optimizer.zero_grad()
     if run.average is not None:
         run.average.update_parameters(run.task.network)
-    return note_step(run, loss, skipped=sum(len(loaded.unreadable) for loaded in group))
+    lost = sum(len(loaded.unreadable) for loaded in group)
+    return note_step(run, loss, read=sum(len(batch.clips) for loaded in group for batch in loaded.batches), lost=lost)
 
 
-def note_step(run: Run, loss: torch.Tensor, *, skipped: int) -> float:
-    """Add a finished step to the run's progress and log; returns the loss over all processes."""
+def note_step(run: Run, loss: torch.Tensor, *, read: int, lost: int) -> float:
+    """Add a finished step to the run's progress and log; returns the loss over all processes.
+
+    Args:
+        run: the training.
+        loss: of this process.
+        read, lost: clips of this process that could be read, and that could not.
+
+    Raises:
+        InputError: the loss is not finite.
+    """
     mean = total(run.fabric, loss) / run.fabric.world_size
     progress = run.progress
     if not math.isfinite(mean):
@@ -174,12 +162,15 @@ def note_step(run: Run, loss: torch.Tensor, *, skipped: int) -> float:
             f"the loss is {mean} at epoch {progress.epoch + 1}, step {progress.step + 1}; "
             "lower train.base_lr, lengthen train.schedule.warmup_epochs or set train.clip_grad_norm"
         )
+    lost_by_all = int(total(run.fabric, float(lost)))
     run.progress = replace(
         progress,
         step=progress.step + 1,
         loss_sum=progress.loss_sum + mean,
         loss_steps=progress.loss_steps + 1,
-        skipped=progress.skipped + int(total(run.fabric, float(skipped))),
+        drawn=progress.drawn + int(total(run.fabric, float(read))) + lost_by_all,
+        lost=progress.lost + lost_by_all,
+        skipped=progress.skipped + lost_by_all,
     )
     if run.log is not None:
         number = progress.step + sum(map(run.task.pace.steps_in, range(progress.epoch)))
@@ -190,6 +181,9 @@ def note_step(run: Run, loss: torch.Tensor, *, skipped: int) -> float:
 def finish_epoch(run: Run, *, seconds: float) -> None:
     """Validate, keep the checkpoints, write the epoch's row."""
     settings, done = run.config.train, run.progress.epoch + 1
+    lost, drawn = run.progress.lost, run.progress.drawn
+    if lost and run.log is not None:
+        say(f"left out: {lost} of {drawn} training clips of epoch {done}, whose video could not be read")
     score = None
     if run.task.pace.validates_after(run.progress.epoch):
         share_buffers(run.best_network)

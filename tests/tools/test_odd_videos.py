@@ -90,16 +90,17 @@ def trained(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     with pytest.MonkeyPatch.context() as patch:
         lines: list[str] = []
         patch.setattr(sys.stdout, "write", lambda text: lines.append(text) or len(text))
-        arguments = [CONFIG, *settings(folder, "data.unreadable=skip", "data.max_unreadable=1"), "--out", str(out)]
+        arguments = [CONFIG, *settings(folder, "data.unreadable=skip", "data.max_unreadable=0.6"), "--out", str(out)]
         assert run_tool(patch, "train_rec.py", *arguments) == 0
     return out, "".join(lines)
 
 
 def test_training_leaves_broken_and_missing_videos_out_and_counts_them(trained: tuple[Path, str]) -> None:
     _, said = trained
-    assert "left out because they are missing: 1 training and 1 validation videos" in said
+    assert "left out because they are missing: 1 of 9 training and 1 of 9 validation videos" in said
+    assert "left out: 4 of 8 training clips of epoch 1, whose video could not be read" in said
     assert "left out: 8 training clips, over all epochs, whose video could not be read" in said
-    assert "validation: 4 videos that cannot be read are left out" in said
+    assert "validation: 4 videos that cannot be read are left out, of 8" in said
 
 
 def test_testing_leaves_them_out_and_counts_them(
@@ -111,7 +112,7 @@ def test_testing_leaves_them_out_and_counts_them(
 ) -> None:
     weights = ["--weights", str(trained[0] / "best.pt"), "--dump", str(tmp_path / "d.pkl")]
     assert run_tool(monkeypatch, "test_rec.py", CONFIG, *settings(folder, "data.unreadable=skip"), *weights) == 0
-    assert "left out: 1 missing and 4 unreadable videos" in capsys.readouterr().out
+    assert "left out: 1 missing and 4 unreadable videos of 9" in capsys.readouterr().out
     assert read_video_scores(tmp_path / "d.pkl").videos == GOOD
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import runpy
 import shutil
 import sys
@@ -166,16 +167,18 @@ def test_an_unreadable_video_can_be_skipped_and_is_counted(
 ) -> None:
     broken = data / "videos/toy_train_001.mp4"
     broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
-    arguments = [
-        CONFIG,
-        *settings(data),
-        "data.unreadable=skip",
-        "--out",
-        str(tmp_path / "run"),
-        "data.max_unreadable=1",
-    ]
+    arguments = [CONFIG, *settings(data), "data.unreadable=skip", "--out", str(tmp_path / "run")]
+    assert run_tool(monkeypatch, "train_det.py", *arguments) == 2
+    error = capsys.readouterr().err
+    assert "training clips of epoch 1 could not be read" in error
+    assert f"{broken.name}: " in error
+    assert "more than data.max_unreadable=0.1 of the epoch" in error
+    assert not (tmp_path / "run/best.pt").exists()
+    arguments += ["data.max_unreadable=0.9", "--overwrite"]
     assert run_tool(monkeypatch, "train_det.py", *arguments) == 0
-    assert "skipped clips" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "skipped clips" in said
+    assert re.search(r"left out: \d+ of \d+ training clips of epoch 1, whose video could not be read", said)
 
 
 def test_broken_validation_videos_end_training_after_its_work_is_saved_or_are_counted(
