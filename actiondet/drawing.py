@@ -15,6 +15,7 @@ import numpy.typing as npt
 import supervision as sv
 
 from actiondet.video import VideoIndex, VideoWriter, stream_frames
+from actiondet.video.label_places import place_labels
 from actiondet.video.lettering import Lettering, usual_font
 from evaluation.boxes import unit_to_pixel
 from evaluation.formats.ava import ActionList
@@ -48,7 +49,7 @@ class DrawingStyle:
     Attributes:
         threshold: actions with a lower score are not named.
         top: at most so many actions a person.
-        colour_by: one colour for each best action, or for each person.
+        colour_by: one colour for each person, which stays with it, or for each best action.
         caption: a line at the bottom of every frame; empty for none.
         font: a TrueType file for action names that need one, such as Chinese ones. Names beyond ASCII are drawn with
             letters of a font in any case, which takes about 10 ms a frame more.
@@ -56,7 +57,7 @@ class DrawingStyle:
 
     threshold: float = 0.5
     top: int = 3
-    colour_by: Literal["action", "person"] = "action"
+    colour_by: Literal["action", "person"] = "person"
     caption: str = ""
     font: str | None = None
 
@@ -78,22 +79,26 @@ class ActionDrawer:
         short_side = min(width, height)
         self.factor = -(-READABLE_SHORT_SIDE // short_side) if short_side < READABLE_SHORT_SIDE else 1
         self.width, self.height = width * self.factor, height * self.factor
-        self._short_side = short_side * self.factor
+        # Pictures are shown as high or as wide as a screen of 16:9: letters are as large as on one of that shape.
+        shown = max(self.height, self.width * 9 / 16)
+        self._side = min(shown, 2 * self.width, 2 * self.height)
         # The annotators think in OpenCV's BGR; our frames are RGB, so red and blue change places here.
         colours = [sv.Color.from_hex(colour) for colour in (*_COLOURS, _NO_ACTION)]
         palette = sv.ColorPalette([sv.Color(colour.b, colour.g, colour.r) for colour in colours])
-        self._boxes = sv.BoxAnnotator(color=palette, thickness=max(2, round(self._short_side / 300)))
+        self._boxes = sv.BoxAnnotator(color=palette, thickness=max(2, round(self._side / 300)))
         self._labels = self._label_annotator(palette)
-        self._letter_height = max(8.4, self._short_side / 71)
+        self._letter_height = max(8.4, self._side / 71)
         self._lettering = Lettering(self._letter_height, style.font)
         narrowing = min(1.0, (self.width - 8) / max(1, self._lettering.width(style.caption)))
         self._caption_height = self._letter_height * narrowing
         self._caption_lettering = Lettering(self._caption_height, style.font)
 
     def _label_annotator(self, palette: sv.ColorPalette) -> sv.LabelAnnotator | sv.RichLabelAnnotator:
-        padding = max(3, round(self._short_side / 150))
+        padding = self._padding = max(3, round(self._side / 150))
         if self._style.font or not all(name.isascii() for name in self._names.values()):
-            size = max(14, round(self._short_side / 38))
+            size = max(14, round(self._side / 38))
+            self._lettering_of_labels = Lettering(0.7 * size, self._style.font or usual_font())
+            self._line_height = size
             return sv.RichLabelAnnotator(
                 color=palette,
                 font_path=self._style.font or usual_font(),
@@ -101,7 +106,9 @@ class ActionDrawer:
                 text_padding=padding,
                 smart_position=True,
             )
-        scale = max(0.45, self._short_side / 1333)
+        scale = max(0.45, self._side / 1333)
+        self._lettering_of_labels = Lettering(21 * scale)
+        self._line_height = round(21 * scale)
         return sv.LabelAnnotator(
             color=palette,
             text_scale=scale,
@@ -140,12 +147,25 @@ class ActionDrawer:
         texts = [self._text(each, scores) for each, scores in zip(chosen, detections.action_scores, strict=True)]
         named = np.array([bool(text) for text in texts], dtype=bool)
         if named.any():
-            picture = self._labels.annotate(
-                picture, cast(sv.Detections, found[named]), labels=[text for text in texts if text]
+            shown = [text for text in texts if text]
+            sizes = np.array([self._size(text) for text in shown], dtype=np.float64)
+            places = place_labels(
+                sizes, np.flatnonzero(named), found.xyxy.astype(np.float64), (self.width, self.height)
             )
+            # The annotator sets a label's lower left corner on the upper left one of a box.
+            corners = places[:, [0, 3, 2, 3]].round()
+            anchors = sv.Detections(xyxy=corners, class_id=cast(npt.NDArray[np.int64], found.class_id)[named])
+            picture = self._labels.annotate(picture, anchors, labels=shown)
         if self._style.caption:
             self._write_caption(picture)
         return picture
+
+    def _size(self, text: str) -> tuple[int, int]:
+        """Width and height of a label in pixels, with its margin."""
+        lines = text.split("\n")
+        width = max(self._lettering_of_labels.width(line) for line in lines)
+        height = len(lines) * self._line_height + (len(lines) + 1) * self._padding
+        return width + 2 * self._padding, height
 
     def _outline(self, picture: Frame, truth: ActionDetections) -> None:
         """Draw true persons and what they do: thin, white, labels at the feet."""

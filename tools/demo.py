@@ -86,7 +86,7 @@ def parse_arguments() -> argparse.Namespace:
     shown.add_argument("--csv", metavar="C", help="every score in AVA's result format")
     shown.add_argument("--threshold", type=float, default=0.5, help="lowest score of an action that is named (0.5)")
     shown.add_argument("--top", type=int, default=3, metavar="N", help="most actions named for a person (3)")
-    shown.add_argument("--color", choices=["action", "person"], help="what colours tell (action; person with --tubes)")
+    shown.add_argument("--color", choices=["action", "person"], default="person", help="what colours tell (person)")
     shown.add_argument("--font", metavar="TTF", help="font for action names that are not written in latin letters")
     tubes = parser.add_argument_group("tubes, instead of a network's detections")
     tubes.add_argument("--tubes", metavar="V.pkl", help="draw these video detections, a colour for each person")
@@ -174,7 +174,7 @@ def draw_tube_set(arguments: argparse.Namespace) -> None:
     from actiondet.video import index_video
 
     style = DrawingStyle(
-        threshold=arguments.threshold, top=arguments.top, colour_by=arguments.color or "person", font=arguments.font
+        threshold=arguments.threshold, top=arguments.top, colour_by=arguments.color, font=arguments.font
     )
     index = index_video(arguments.video)
     bar = ProgressBar("drawing", len(index))
@@ -291,7 +291,7 @@ def write(
         style = DrawingStyle(
             threshold=arguments.threshold,
             top=arguments.top,
-            colour_by=arguments.color or "action",
+            colour_by=arguments.color,
             caption="" if trained.weights else str(trained),
             font=arguments.font,
         )

@@ -74,15 +74,15 @@ def test_labels_name_the_best_actions_above_the_threshold(monkeypatch: pytest.Mo
 
 def test_a_person_without_action_keeps_a_grey_box() -> None:
     black = np.zeros((480, 640, 3), dtype=np.uint8)
-    drawn = drawer(640, 480).draw(black, detections((BOX, (0.1, 0.1, 0.1))), np.array([0]))
+    drawn = drawer(640, 480, colour_by="action").draw(black, detections((BOX, (0.1, 0.1, 0.1))), np.array([0]))
     assert drawn[240, 160].tolist() == [0x6B, 0x6B, 0x6B]
 
 
 def test_colours_tell_actions_or_persons() -> None:
     black = np.zeros((480, 640, 3), dtype=np.uint8)
     two = detections(((0.1, 0.2, 0.3, 0.9), (0.9, 0.0, 0.0)), ((0.6, 0.2, 0.8, 0.9), (0.9, 0.0, 0.0)))
-    by_action = drawer(640, 480).draw(black, two, np.array([0, 1]))
-    by_person = drawer(640, 480, colour_by="person").draw(black, two, np.array([0, 1]))
+    by_action = drawer(640, 480, colour_by="action").draw(black, two, np.array([0, 1]))
+    by_person = drawer(640, 480).draw(black, two, np.array([0, 1]))
     assert by_action[300, 64].tolist() == by_action[300, 384].tolist()
     assert by_person[300, 64].tolist() != by_person[300, 384].tolist()
 
@@ -130,3 +130,44 @@ def test_labels_are_not_cut_through_by_the_outline_of_the_truth() -> None:
     outlined = (alone != beside).any(axis=2)
     assert not outlined[label].any()
     assert outlined[: rows.min(), columns.min() : columns.max() + 1].any(), "the outline does not cross the label"
+
+
+@pytest.mark.parametrize(
+    ("size", "as_in"),
+    [
+        ((1280, 720), (960, 720)),
+        ((1920, 1080), (1440, 1080)),
+        ((720, 1280), (1280, 1280)),
+        ((2560, 1080), (1920, 1440)),
+    ],
+)
+def test_letters_are_as_large_as_the_picture_is_shown(size: tuple[int, int], as_in: tuple[int, int]) -> None:
+    def height(width: int, height: int) -> float:
+        return drawer(width, height)._size("walk 0.93")[1]
+
+    assert height(*size) == height(*as_in)
+    assert height(720, 1280) > 1.5 * height(1280, 720)
+
+
+def test_letters_of_the_narrowest_pictures_still_fit() -> None:
+    assert drawer(480, 4000)._size("carry an object 0.85")[0] < 480
+
+
+def test_a_persons_color_stays_when_the_action_changes() -> None:
+    black = np.zeros((480, 640, 3), dtype=np.uint8)
+    walking, waving = detections((BOX, (0.9, 0.0, 0.0))), detections((BOX, (0.0, 0.0, 0.9)))
+    artist = drawer(640, 480)
+    colors = [artist.draw(black, found, np.array([4]))[240, 160].tolist() for found in (walking, waving)]
+    assert colors[0] == colors[1]
+
+
+def test_the_size_of_a_label_is_that_which_is_drawn() -> None:
+    for names in (("walk", "wave"), ("dr\u00fccken", "wave")):
+        actions = ActionList((1, 3), names, (None, None))
+        artist = ActionDrawer(width=640, height=480, actions=actions, style=DrawingStyle())
+        found = detections((BOX, (0.9, 0.0, 0.8)))
+        black = np.zeros((480, 640, 3), dtype=np.uint8)
+        rows, columns = artist.draw(black, found, np.array([0]))[:118].any(axis=2).nonzero()
+        width, height = artist._size(f"{names[0]} 0.90\nwave 0.80")
+        assert columns.max() - columns.min() + 1 == pytest.approx(width, abs=6)
+        assert 120 - rows.min() == pytest.approx(height, rel=0.3)
