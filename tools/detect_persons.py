@@ -2,7 +2,8 @@
 
 VIDEOS is a folder, a video, or a text file with a path on each line. The form of the result is dense proposals as AVA
 has them ({"video,0902": (n, 5)}), PySlowFast's CSV, or MultiSports' pickle. A run that was stopped goes on when the
-command is repeated; a video that cannot be read is left out and named (exit code 1).
+command is repeated, and a finished one does nothing; FILE.search.json says what made FILE. A video that cannot be read
+is left out and named (exit code 1).
 Several processes: torchrun --nproc-per-node N tools/detect_persons.py VIDEOS ...
 """
 
@@ -71,12 +72,8 @@ def main() -> int:
     settings = detector_settings(arguments)
 
     from actiondet.persons.moments import parse_moments
-    from actiondet.persons.parts import SearchParts
     from actiondet.persons.videos import FRAME_NUMBERED, choose_videos
 
-    out: Path = arguments.out
-    if out.exists() and not arguments.overwrite and not SearchParts(out).folder.exists():
-        raise InputError(f"{out} exists already; --overwrite replaces it")
     videos = choose_videos(arguments.videos, form=arguments.form, root=arguments.root)
     moments = parse_moments(
         arguments.moments,
@@ -96,7 +93,15 @@ def main() -> int:
 
     persons = parse_persons(arguments.persons, settings)
     fabric = launch()
-    report = search_videos(videos, persons, moments, out=out, fabric=fabric, batch=arguments.batch)
+    report = search_videos(
+        videos,
+        persons,
+        moments,
+        out=arguments.out,
+        fabric=fabric,
+        batch=arguments.batch,
+        overwrite=arguments.overwrite,
+    )
     leave()
     if not fabric.is_global_zero:
         return 0

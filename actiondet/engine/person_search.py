@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from actiondet.config import PersonsConfig
 from actiondet.engine.log import ProgressBar, say
 from actiondet.persons.build import build_persons
+from actiondet.persons.finished import SearchCounts, note_finished, read_finished
 from actiondet.persons.moments import SearchedMoments
 from actiondet.persons.parts import SearchParts
 from actiondet.persons.search import search_video
@@ -54,12 +55,13 @@ def search_videos(
     out: Path,
     fabric: Fabric,
     batch: int = 8,
+    overwrite: bool = False,
 ) -> SearchReport:
     """Find the persons of all videos and write them to `out`.
 
     Every finished video is kept beside `out`; a run that was stopped goes on there, with any number of processes, and
     ends with the same file. A video that cannot be read is left out; its sentence is in the report, and the finished
-    videos are kept for a later run in which it can be read.
+    videos are kept for a later run in which it can be read. A search that is finished already is not repeated.
 
     Args:
         videos: what is searched; the processes share them.
@@ -68,18 +70,25 @@ def search_videos(
         out: file of boxes; see `write_proposals`.
         fabric: of the process.
         batch: frames that are looked at together.
+        overwrite: replace `out` where it is there.
 
     Returns:
         in the first process the whole report; in the others nothing of use.
 
     Raises:
-        InputError: the detector cannot be built, none of the videos can be searched, or a search with other settings
-            was stopped.
+        InputError: the detector cannot be built, none of the videos can be searched, a search with other settings
+            was stopped, or `out` is there, made in another way.
     """
     parts = SearchParts(out)
+    settings = _settings(persons, moments)
+    if out.exists() and not overwrite and not parts.folder.exists():
+        found = read_finished(out, settings, videos)
+        if fabric.is_global_zero:
+            say(f"{out} is finished already; --overwrite makes it again")
+        return SearchReport(len(videos), found.moments, found.persons, ())
     share = videos[fabric.global_rank :: fabric.world_size]
     if fabric.is_global_zero:
-        parts.open(_settings(persons, moments))
+        parts.open(settings)
     for video in share:
         parts.drop_outdated(video)
     fabric.barrier()
@@ -89,7 +98,7 @@ def search_videos(
     left = list(videos)
     while left := [video for video in left if not parts.has(video)]:
         time.sleep(_LOOK_AGAIN)  # torchrun ends this process if another one fails
-    return _finish(videos, parts, out)
+    return _finish(videos, parts, out, settings)
 
 
 def _settings(persons: PersonsConfig, moments: SearchedMoments) -> dict[str, object]:
@@ -133,7 +142,9 @@ def _search_share(
             parts.write(video, found)
 
 
-def _finish(videos: Sequence[SearchedVideo], parts: SearchParts, out: Path) -> SearchReport:
+def _finish(
+    videos: Sequence[SearchedVideo], parts: SearchParts, out: Path, settings: Mapping[str, object]
+) -> SearchReport:
     """Put the parts together."""
     faults = tuple(fault for video in videos if (fault := parts.fault(video)) is not None)
     if len(faults) == len(videos):
@@ -150,5 +161,6 @@ def _finish(videos: Sequence[SearchedVideo], parts: SearchParts, out: Path) -> S
     write_proposals(out, counted())
     say(f"wrote {out}")
     if not faults:
+        note_finished(out, settings, videos, SearchCounts(count["moments"], count["persons"]))
         parts.remove()
     return SearchReport(len(videos) - len(faults), count["moments"], count["persons"], faults)

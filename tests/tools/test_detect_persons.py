@@ -183,3 +183,31 @@ def test_an_older_result_is_replaced_on_demand_only(
     assert out.read_text() == "precious"
     assert run_here(monkeypatch, *arguments, "--overwrite") == 0
     assert len(read_proposals(out)) == 2
+
+
+def test_a_finished_search_that_is_repeated_does_nothing(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    (videos / "a.mp4").write_bytes((films / "v0.mp4").read_bytes())
+    out = tmp_path / "boxes.pkl"
+    arguments = [str(videos), "--persons", "ssd", "--moments", "1s", "--out", str(out)]
+    assert run_here(monkeypatch, *arguments) == 0
+    said, before = capsys.readouterr().out.splitlines()[-1], out.stat().st_mtime_ns
+    assert run_here(monkeypatch, *arguments) == 0
+    repeated = capsys.readouterr().out.splitlines()
+    assert repeated == [f"{out} is finished already; --overwrite makes it again", said]
+    assert out.stat().st_mtime_ns == before
+
+    assert run_here(monkeypatch, *arguments, "threshold=0.9") == 2
+    assert "with other settings (persons); --overwrite replaces it" in capsys.readouterr().err
+    (videos / "b.mp4").write_bytes((films / "v1.mp4").read_bytes())
+    assert run_here(monkeypatch, *arguments) == 2
+    assert "of other videos (b); --overwrite replaces it" in capsys.readouterr().err
+    assert run_here(monkeypatch, *arguments, "--overwrite") == 0
+    assert run_here(monkeypatch, *arguments) == 0
+    out.write_bytes(out.read_bytes() + b"more")
+    capsys.readouterr()
+    assert run_here(monkeypatch, *arguments) == 2
+    assert "was changed since it was made; --overwrite replaces it" in capsys.readouterr().err

@@ -115,7 +115,7 @@ def test_every_second_is_the_frame_nearest_to_it_at_any_rate(films: Path, tmp_pa
     assert str(report) == "found 9 persons at 9 moments of 3 videos"
     found = read_proposals(tmp_path / "boxes.pkl")[FrameKey("slow", 902 * SECOND)]
     assert found.scores.tolist() == [0.75]
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["boxes.pkl"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["boxes.pkl", "boxes.pkl.search.json"]
 
 
 def test_half_seconds_are_written_with_decimals(films: Path, tmp_path: Path) -> None:
@@ -241,7 +241,9 @@ def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_file(films: Path,
     search(films, tmp_path / "boxes.pkl", "1s")
     assert set(StampDetector.seen) == {"street/v_b_c001"}
     assert (tmp_path / "boxes.pkl").read_bytes() == (tmp_path / "whole.pkl").read_bytes()
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["boxes.pkl", "whole.pkl"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        f"{name}.pkl{end}" for name in ("boxes", "whole") for end in ("", ".search.json")
+    ]
 
 
 def test_a_search_with_other_settings_does_not_go_on(films: Path, tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""What a finished search was, kept beside its result, so that repeating its command does nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from actiondet.persons.videos import SearchedVideo
+from evaluation.errors import InputError
+from evaluation.files import atomic_path
+
+
+@dataclass(frozen=True)
+class SearchCounts:
+    """What a search found.
+
+    Attributes:
+        moments: how many frames were looked at.
+        persons: how many boxes were found.
+    """
+
+    moments: int
+    persons: int
+
+
+def note_finished(
+    out: Path, settings: Mapping[str, object], videos: Sequence[SearchedVideo], counts: SearchCounts
+) -> None:
+    """Write what made `out` beside it."""
+    record = {
+        "settings": settings,
+        "videos": _stamps(videos),
+        "bytes": out.stat().st_size,
+        "found": asdict(counts),
+    }
+    with atomic_path(_record(out)) as temporary:
+        temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
+
+
+def read_finished(out: Path, settings: Mapping[str, object], videos: Sequence[SearchedVideo]) -> SearchCounts:
+    """What the very same search found that made `out`.
+
+    Raises:
+        InputError: nothing says how `out` was made, or another search made it.
+    """
+    try:
+        record: dict[str, Any] = json.loads(_record(out).read_text(encoding="utf-8"))
+        theirs, stamps, size = record["settings"], record["videos"], record["bytes"]
+        counts = SearchCounts(**record["found"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{out} exists already; --overwrite replaces it") from None
+    if size != out.stat().st_size:
+        raise InputError(f"{out} exists already, and was changed since it was made; --overwrite replaces it")
+    ours = json.loads(json.dumps(settings))
+    other = sorted(key for key in {*theirs, *ours} if theirs.get(key) != ours.get(key))
+    if other:
+        raise InputError(f"{out} exists already, with other settings ({', '.join(other)}); --overwrite replaces it")
+    found = _stamps(videos)
+    changed = sorted(name for name in {*stamps, *found} if stamps.get(name) != found.get(name))
+    if changed:
+        raise InputError(
+            f"{out} exists already, of other videos ({', '.join(changed[:3])}{', ...' if changed[3:] else ''}); "
+            "--overwrite replaces it"
+        )
+    return counts
+
+
+def _record(out: Path) -> Path:
+    return out.with_name(f"{out.name}.search.json")
+
+
+def _stamps(videos: Sequence[SearchedVideo]) -> dict[str, list[int] | None]:
+    """Size and time of change of each video, None of one that is gone, by the name that is written."""
+    stamps: dict[str, list[int] | None] = {}
+    for video in videos:
+        facts = video.path.stat() if video.path.is_file() else None
+        stamps[video.written] = None if facts is None else [facts.st_size, facts.st_mtime_ns]
+    return stamps
