@@ -52,7 +52,7 @@ def zoo_table() -> str:
 def test_the_zoo_is_complete() -> None:
     counts = Counter(path.parent.name for path in ZOO)
     assert counts == {
-        "ava21": 9, "ava22": 7, "ava_kinetics": 9, "multisports": 2, "kinetics400": 11, "kinetics700": 2, "ucf101": 4,
+        "ava21": 9, "ava22": 7, "ava_kinetics": 9, "multisports": 2, "kinetics400": 16, "kinetics700": 2, "ucf101": 4,
     }  # fmt: skip
     assert len(DETECTION) == 27
 
@@ -120,6 +120,11 @@ def test_published_recognisers_are_those_of_the_named_counterpart(path: Path) ->
         assert "/slowonly_nl_embedded_gaussian_r50_8x8x1_150e_kinetics400_rgb_20210308-" in str(weights)
     elif toolkit == "MMAction2":
         assert f"/{counterpart}/" in str(weights)
+    elif toolkit == "PySlowFast":
+        model, size = re.findall(r"MVIT(?:v2)?_([BSL])_(\d+x\d)", counterpart)[0]
+        assert re.search(rf"/mvit/k400\.pyth|/MViTv2_{model}_{size}_k400_", str(weights))
+    elif toolkit == "torchvision":
+        assert f"/{counterpart}-" in str(weights)
     else:
         assert (weights is not None) == (toolkit == "PaddleVideo")
 

@@ -31,6 +31,7 @@ _TOOLKIT_LICENSES = {
     "PySlowFast": "Apache-2.0",
     "pytorchvideo": "Apache-2.0",
     "PaddleVideo": "Apache-2.0",
+    "torchvision": "BSD-3-Clause",
 }
 
 

@@ -128,6 +128,10 @@ def _settings(conversion: Conversion, background: bool | None) -> Settings:
 def _settings_of_mvit(conversion: Conversion) -> Settings:
     """Their networks are PySlowFast's, and see its colours; a detector's head is their own."""
     found: Settings = {"mean": GREY_MEAN, "std": GREY_STD}
+    if mvit.is_large(conversion.weights):
+        # Their configuration has grey, that of the weights' authors ImageNet's.
+        found = {}
+        conversion.doubts.append("model.mean, model.std: 114.75 and 57.375 in MMAction2, ImageNet's in PySlowFast")
     if conversion.kind == "detection":
         found |= {"head.roi_size": 8, "head.aligned": True}
         found |= settings_of_background(conversion.weights.get("head.fc.bias"))

@@ -62,6 +62,11 @@ def rename(name: str) -> str | None:
     return None
 
 
+def is_large(weights: Mapping[str, Tensor]) -> bool:
+    """Whether these weights by our names are those of the published MViTv2-L."""
+    return len(weights.get("backbone.patch.weight", ())) == 144
+
+
 def settings_of_mvit(weights: Mapping[str, Tensor]) -> dict[str, Any]:
     """Settings of an MViT backbone from its weights by our names, as far as shapes tell them.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from actiondet.models.clip_network import IMAGENET_MEAN, IMAGENET_STD
 from actiondet.models.weights import mvit
 from actiondet.models.weights.conversion import Conversion, Origin, Target, fold_nonlocal_bias, rename_all, swap_colors
 from actiondet.models.weights.files import CheckpointFile
@@ -45,6 +46,8 @@ def _convert_mvit(file: CheckpointFile, target: Target) -> Conversion:
     found = {key: value for key, value in conversion.settings.items() if not key.startswith(of_resnets)}
     if "window" in found:
         found["window"] = None
+    if mvit.is_large(conversion.weights) and "MEAN" not in file.settings.get("DATA", {}):
+        found |= {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}  # it began from images
     with refusing_other_settings(file):
         conversion.settings = found | mvit.settings_of_pyslowfast(file.settings)
     return conversion

@@ -17,6 +17,7 @@ import torchvision
 import yaml
 from torch import Tensor, nn
 
+from actiondet.config import load_recognition_config
 from actiondet.config.networks import DetectorConfig, MViTConfig, RecognizerConfig, RoIHeadConfig
 from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.detector import ActionDetector
@@ -24,8 +25,10 @@ from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights import load_weights
 from actiondet.models.weights.conversion import Target
 from actiondet.models.weights.files import CheckpointFile
+from actiondet.models.weights.fitting import compare_behaviour
 from actiondet.models.weights.infer import infer_model, settings_for
 from actiondet.models.weights.opening import ORIGINS
+from actiondet.models.weights.settings import settings_of_network
 
 PYSLOWFAST = [
     "psf_mvitv2_det_cls",
@@ -213,6 +216,33 @@ def test_every_weight_of_the_published_networks_has_its_place(name: str, shared:
     shapes = {ours: weight.shape for ours, weight in conversion.weights.items()}
     assert shapes == {ours: weight.shape for ours, weight in network.state_dict().items()}
     assert sum(weight.numel() for weight in network.parameters()) == described["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "keys"),
+    [
+        ("mvitv1_b_16x4_scratch", "torchvision_mvit_v1_b"),
+        ("mvitv1_b_32x3_scratch", "pyslowfast_mvitv1_b_32x3_k400"),
+        ("mvitv2_s_16x4_scratch", "pyslowfast_mvitv2_s_16x4_k400"),
+        ("mvitv2_b_32x3_scratch", "pyslowfast_mvitv2_b_32x3_k400"),
+        ("mvitv2_l_40x3_in21k", "pyslowfast_mvitv2_l_40x3_k400"),
+    ],
+)
+def test_configurations_are_the_published_networks(configuration: str, keys: str, shared: Path) -> None:
+    described = json.loads((shared / "reference" / "frontier" / "keys" / f"{keys}.json").read_text())
+    config = load_recognition_config(f"kinetics400/{configuration}")
+    with torch.device("meta"):
+        network = build_recognizer(config.model)
+
+    tensors = {theirs: torch.empty(shape, device="meta") for theirs, shape in described["keys"].items()}
+    origin = next(each for each in ORIGINS if each.name == keys.split("_")[0])
+    conversion = origin.convert(CheckpointFile(Path(keys), tensors, {}), Target(network.state_dict(), "recognition"))
+
+    shapes = {ours: weight.shape for ours, weight in conversion.weights.items()}
+    assert shapes == {ours: weight.shape for ours, weight in network.state_dict().items()}
+    assert compare_behaviour(conversion, settings_of_network(network)) == {}
+    assert config.published.weights == described["url"]
+    assert config.clip.frames == config.model.backbone.frames
 
 
 @pytest.mark.parametrize("name", ["mvit_v1_b", "mvit_v2_s"])
