@@ -13,8 +13,8 @@ from actiondet.video import VideoIndex
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
 from evaluation.formats.multisports import read_multisports, read_video_detections
+from evaluation.tube_dataset import TubeTruth
 from evaluation.tube_set import TubeSet
-from evaluation.tube_truth import TubeTruth
 from evaluation.video_names import composed
 
 

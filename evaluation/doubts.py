@@ -8,8 +8,8 @@ import numpy as np
 
 from evaluation.boxes import BoolArray
 from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
+from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_set import TubeSet
-from evaluation.tube_truth import FrameDetections, TubeTruth
 
 
 def doubts_about_scores(scores: FloatArray) -> list[str]:

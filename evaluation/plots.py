@@ -1,43 +1,126 @@
-"""Pictures of a frame-mAP: AP per action with counts, and precision-recall curves. matplotlib is loaded on use."""
+"""Pictures of results: AP per action, precision-recall curves, shares of errors. matplotlib is loaded on use."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
-from evaluation.frame_map import FrameMapResult
+from evaluation.records import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-_COLOURS = ("#3b6fb6", "#d9822b", "#3f9b5b", "#8a63b5", "#8c6d4f")
+_COLORS = ("#3b6fb6", "#d9822b", "#3f9b5b", "#8a63b5", "#8c6d4f")
+_GRID = np.linspace(0, 1, 1001)
 
 
-def plot_frame_map(path: str | os.PathLike[str], result: FrameMapResult) -> None:
-    """Draw AP per action, sorted, and the precision-recall curves; the suffix of `path` chooses the format.
+@dataclass(frozen=True, eq=False)
+class ActionBars:
+    """AP per action, in the order in which it is drawn.
+
+    Attributes:
+        names: (A) of the actions.
+        ap: (A,) in [0, 1].
+        truths: (A) numbers of truths.
+        kinds: (A) types of the actions, which choose the colors; None where there are none.
+    """
+
+    names: Sequence[str]
+    ap: FloatArray
+    truths: Sequence[int]
+    kinds: Sequence[str | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Precision and recall of one action, (K,) each, recall rising, and the action's type."""
+
+    precision: FloatArray
+    recall: FloatArray
+    kind: str | None
+
+
+def draw_bars_and_curves(
+    path: str | os.PathLike[str], bars: ActionBars, curves: Sequence[Curve], *, title: str, mean: float
+) -> None:
+    """Draw AP per action with the number of truths, and all precision-recall curves.
 
     Raises:
         InputError: a suffix that matplotlib cannot write.
     """
     from matplotlib.figure import Figure
 
-    scored = result.per_class.dropna(subset=["ap"]).sort_values("ap", kind="stable")
-    types = list(result.per_class["type"].dropna().unique())
-    colour_of = {kind: _COLOURS[index % len(_COLOURS)] for index, kind in enumerate(types)}
-    colours = [colour_of.get(kind, _COLOURS[0]) for kind in scored["type"]]
-    figure = Figure(figsize=(15, max(4.5, 1.6 + 0.2 * len(scored))), layout="constrained")
-    bars, curves = figure.subplots(1, 2, width_ratios=(3, 2))
-    figure.suptitle(f"frame-mAP@0.5 {result.mean_ap:.4f} ({result.protocol.name})")
-    _draw_bars(bars, result, scored["name"].tolist(), scored["ap"].to_numpy(), scored["truths"].tolist(), colours)
-    _draw_curves(curves, result, dict(zip(scored["id"], colours, strict=True)))
-    if types:
-        handles = [bars.barh([0], [0], color=colour) for colour in colour_of.values()]
-        labels = [kind.replace("_", " ").lower() for kind in types]
-        bars.legend(handles, labels, loc="lower right", frameon=False)
+    kinds = list(dict.fromkeys(kind for kind in bars.kinds if isinstance(kind, str)))
+    color_of = {kind: _COLORS[index % len(_COLORS)] for index, kind in enumerate(kinds)}
+    colors = [color_of.get(str(kind), _COLORS[0]) for kind in bars.kinds]
+    figure = Figure(figsize=(15, _height(len(bars.names))), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    figure.suptitle(title)
+    places = np.arange(len(bars.names))
+    left.barh(places, bars.ap, color=colors, height=0.75)
+    for place, value, count in zip(places.tolist(), bars.ap.tolist(), bars.truths, strict=True):
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        text = f"{value:.3f}   n={count:,}"
+        left.text(value + 0.008, place, text, va="center", fontsize=7.5, color="#444444", bbox=box)
+    left.axvline(mean, color="black", linewidth=0.8, linestyle="--", zorder=0)
+    left.set(xlim=(0, 1.12), xlabel="AP (dashed: mean); n: number of truths")
+    _name_rows(left, bars.names)
+    for curve in curves:
+        # The curve whose area is the AP: at every recall the best precision from there on, 0 where it is not reached.
+        best = np.append(np.maximum.accumulate(curve.precision[::-1])[::-1], 0.0)
+        color = color_of.get(str(curve.kind), _COLORS[0])
+        right.plot(_GRID, best[np.searchsorted(curve.recall, _GRID)], color=color, lw=0.9, alpha=0.55)
+    right.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision, interpolated")
+    right.set_box_aspect(1)
+    right.set_anchor("N")
+    right.grid(color="#dddddd", linewidth=0.5)
+    right.spines[["top", "right"]].set_visible(False)
+    if kinds:
+        handles = [left.barh([0], [0], color=color) for color in color_of.values()]
+        labels = [kind.replace("_", " ").lower() for kind in kinds]
+        left.legend(handles, labels, loc="lower right", frameon=False)
+    _save(figure, path)
+
+
+def draw_shares(
+    path: str | os.PathLike[str], *, names: Sequence[str], parts: Sequence[tuple[str, FloatArray]], title: str
+) -> None:
+    """Draw shares side by side, one row per action.
+
+    Args:
+        path: its suffix chooses the format.
+        names: (A) of the actions.
+        parts: name and (A,) shares in [0, 1] of each part; the last one is gray.
+        title: above the picture.
+
+    Raises:
+        InputError: a suffix that matplotlib cannot write.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, _height(len(names))), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title)
+    _name_rows(axes, names)
+    colors = [*matplotlib.colormaps["tab20"](np.arange(len(parts) - 1)), "#dddddd"]
+    left = np.zeros(len(names))
+    for (name, values), color in zip(parts, colors, strict=True):
+        axes.barh(np.arange(len(names)), values, left=left, color=color, height=0.75, label=name)
+        left += values
+    axes.set(xlim=(0, max(1.0, float(left.max()))), xlabel="AP and shares, side by side")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: str | os.PathLike[str]) -> None:
     with atomic_path(path) as temporary:
         try:
             figure.savefig(temporary, dpi=110)
@@ -45,34 +128,11 @@ def plot_frame_map(path: str | os.PathLike[str], result: FrameMapResult) -> None
             raise InputError(f"{path}: {fault}") from None
 
 
-def _draw_bars(
-    axes: Axes, result: FrameMapResult, names: list[str], ap: np.ndarray, truths: list[int], colours: list[str]
-) -> None:
-    places = np.arange(len(names))
-    axes.barh(places, ap, color=colours, height=0.75)
-    for place, value, count in zip(places.tolist(), ap.tolist(), truths, strict=True):
-        text = f"{value:.3f}   n={count:,}"
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-        axes.text(value + 0.008, place, text, va="center", fontsize=7.5, color="#444444", bbox=box)
-    axes.axvline(result.mean_ap, color="black", linewidth=0.8, linestyle="--", zorder=0)
-    axes.set_yticks(places, names, fontsize=8)
-    axes.set_xlim(0, 1.12)
+def _height(rows: int) -> float:
+    return max(4.5, 1.6 + 0.2 * rows)
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(np.arange(len(names)), list(names), fontsize=8)
     axes.set_ylim(-0.7, len(names) - 0.3)
-    axes.set_xlabel("AP (dashed: mean); n: number of truths")
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _draw_curves(axes: Axes, result: FrameMapResult, colour_of: dict[int, str]) -> None:
-    grid = np.linspace(0, 1, 1001)
-    for curve in result.curves:
-        # The curve whose area is the AP: at every recall the best precision from there on, 0 where it is not reached.
-        best = np.append(np.maximum.accumulate(curve.precision[::-1])[::-1], 0.0)
-        axes.plot(grid, best[np.searchsorted(curve.recall, grid)], color=colour_of[curve.label], lw=0.9, alpha=0.55)
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1.02)
-    axes.set_box_aspect(1)
-    axes.set_anchor("N")
-    axes.set_xlabel("recall")
-    axes.set_ylabel("precision, interpolated")
-    axes.grid(color="#dddddd", linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)

@@ -46,7 +46,7 @@ class FrameKey(NamedTuple):
     moment: int
 
 
-def _expect(array: npt.NDArray[np.generic], name: str, *shape: int | None) -> None:
+def expect_shape(array: npt.NDArray[np.generic], name: str, *shape: int | None) -> None:
     """Raise a ValueError unless `array` has `shape`; None stands for any length."""
     fits = array.ndim == len(shape)
     for have, want in zip(array.shape, shape, strict=False):  # a loop: hundreds of thousands of records are made
@@ -71,8 +71,8 @@ class PersonBoxes:
     scores: FloatArray
 
     def __post_init__(self) -> None:
-        _expect(self.boxes, "boxes", None, 4)
-        _expect(self.scores, "scores", len(self.boxes))
+        expect_shape(self.boxes, "boxes", None, 4)
+        expect_shape(self.scores, "scores", len(self.boxes))
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -99,9 +99,9 @@ class ActionDetections:
     action_scores: FloatArray
 
     def __post_init__(self) -> None:
-        _expect(self.boxes, "boxes", None, 4)
-        _expect(self.person_scores, "person_scores", len(self.boxes))
-        _expect(self.action_scores, "action_scores", len(self.boxes), None)
+        expect_shape(self.boxes, "boxes", None, 4)
+        expect_shape(self.person_scores, "person_scores", len(self.boxes))
+        expect_shape(self.action_scores, "action_scores", len(self.boxes), None)
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -131,10 +131,10 @@ class DetectionRows:
 
     def __post_init__(self) -> None:
         rows = len(self.video)
-        _expect(self.moment, "moment", rows)
-        _expect(self.boxes, "boxes", rows, 4)
-        _expect(self.labels, "labels", rows)
-        _expect(self.scores, "scores", rows)
+        expect_shape(self.moment, "moment", rows)
+        expect_shape(self.boxes, "boxes", rows, 4)
+        expect_shape(self.labels, "labels", rows)
+        expect_shape(self.scores, "scores", rows)
 
     def __len__(self) -> int:
         return len(self.moment)
@@ -166,10 +166,10 @@ class TruthRows:
 
     def __post_init__(self) -> None:
         rows = len(self.video)
-        _expect(self.moment, "moment", rows)
-        _expect(self.boxes, "boxes", rows, 4)
-        _expect(self.labels, "labels", rows)
-        _expect(self.persons, "persons", rows)
+        expect_shape(self.moment, "moment", rows)
+        expect_shape(self.boxes, "boxes", rows, 4)
+        expect_shape(self.labels, "labels", rows)
+        expect_shape(self.persons, "persons", rows)
 
     def __len__(self) -> int:
         return len(self.moment)
@@ -199,9 +199,9 @@ class Tube:
     box_scores: FloatArray
 
     def __post_init__(self) -> None:
-        _expect(self.moments, "moments", None)
-        _expect(self.boxes, "boxes", len(self.moments), 4)
-        _expect(self.box_scores, "box_scores", len(self.moments))
+        expect_shape(self.moments, "moments", None)
+        expect_shape(self.boxes, "boxes", len(self.moments), 4)
+        expect_shape(self.box_scores, "box_scores", len(self.moments))
         if len(self.moments) == 0:
             raise ValueError(f"a tube of {self.video} has no boxes; expected at least one")
         if np.any(np.diff(self.moments) <= 0):

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from evaluation.boxes import area
+from evaluation.ragged import row_ranges
 from evaluation.records import FloatArray, IntArray
-from evaluation.tube_set import TubeSet, row_ranges
+from evaluation.tube_set import TubeSet
 
 _ROWS_AT_ONCE = 1_000_000
 

@@ -13,20 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evaluation.records import FloatArray, IntArray, Tube, _expect
+from evaluation.ragged import row_ranges
+from evaluation.records import FloatArray, IntArray, Tube, expect_shape
 
 Sizes = Mapping[str, tuple[int, int]]
 """(height, width) of every video in pixels."""
-
-
-def row_ranges(starts: IntArray, lengths: IntArray) -> IntArray:
-    """Return the row numbers of many ranges, one range after the other.
-
-    >>> row_ranges(np.array([5, 20]), np.array([3, 2]))
-    array([ 5,  6,  7, 20, 21])
-    """
-    first = np.cumsum(lengths) - lengths
-    return np.repeat(starts - first, lengths) + np.arange(lengths.sum())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,11 +46,11 @@ class TubeSet:
 
     def __post_init__(self) -> None:
         tubes, boxes = len(self.video), len(self.moments)
-        _expect(self.labels, "labels", tubes)
-        _expect(self.scores, "scores", tubes)
-        _expect(self.offsets, "offsets", tubes + 1)
-        _expect(self.boxes, "boxes", boxes, 4)
-        _expect(self.box_scores, "box_scores", boxes)
+        expect_shape(self.labels, "labels", tubes)
+        expect_shape(self.scores, "scores", tubes)
+        expect_shape(self.offsets, "offsets", tubes + 1)
+        expect_shape(self.boxes, "boxes", boxes, 4)
+        expect_shape(self.box_scores, "box_scores", boxes)
         if self.offsets[0] != 0 or self.offsets[-1] != boxes or (tubes and self.lengths.min() < 1):
             raise ValueError("offsets do not divide the boxes into tubes of one box or more")
         if (broken := self.first_broken()) is not None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import graphlib
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -72,3 +75,47 @@ def test_imports_point_downward() -> None:
         env={**os.environ, "COLUMNS": "200"},
     )
     assert done.returncode == 0, done.stdout
+
+
+def imports_between_files(package: str) -> dict[str, set[str]]:
+    """The modules of `package` that each of its modules imports, inside functions, too, but not for types alone."""
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (ROOT / package).rglob("*.py")
+    }
+    graph: dict[str, set[str]] = {}
+    for name, path in modules.items():
+        found: set[str] = set()
+        for node in ast.walk(without_types(ast.parse(path.read_text()))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= (submodules & modules.keys()) or {node.module}
+        graph[name] = (found & modules.keys()) - {name}
+    return graph
+
+
+def without_types(tree: ast.Module) -> ast.Module:
+    """The module without its `if TYPE_CHECKING:` blocks."""
+    tree.body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING")
+    ]
+    return tree
+
+
+def test_no_import_circle_joins_files_of_evaluation_not_even_a_deferred_one() -> None:
+    order = graphlib.TopologicalSorter(imports_between_files("evaluation"))
+    order.prepare()  # raises a CycleError that names the circle
+
+
+def test_no_module_is_replaced_in_sys_modules() -> None:
+    tricks = [
+        path
+        for package in ("actiondet", "evaluation", "data_tools", "tools")
+        for path in (ROOT / package).rglob("*.py")
+        if re.search(r"sys\.modules\[__name__\]", path.read_text())
+    ]
+    assert tricks == []

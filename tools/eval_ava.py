@@ -38,7 +38,8 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     # What follows loads pandas; --help does not wait for it.
-    from evaluation import explain, frame_map, read_action_list, read_ava_csv, read_ava_results, read_excluded, report
+    from evaluation import explain, frame_map, read_action_list, read_ava_csv, read_ava_results, read_excluded
+    from evaluation.explanation import explanation_text
 
     with warnings.catch_warnings(record=True) as odd:
         warnings.simplefilter("always", UserWarning)
@@ -54,16 +55,14 @@ def main() -> None:
     steps = ()
     if arguments.explain:
         steps = explain(truth, detections, actions=actions, excluded=excluded, ties=arguments.ties)
-        print(report.explanation_text(steps), end="\n\n")
+        print(explanation_text(steps), end="\n\n")
     print(result)
     if arguments.json:
-        report.write_json(arguments.json, result, steps)
+        result.to_json(arguments.json, explanation=[vars(step) for step in steps])
     if arguments.csv:
-        report.write_csv(arguments.csv, result)
+        result.to_csv(arguments.csv)
     if arguments.plot:
-        from evaluation.plots import plot_frame_map
-
-        plot_frame_map(arguments.plot, result)
+        result.plot(arguments.plot)
 
 
 if __name__ == "__main__":

@@ -65,13 +65,12 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     # What follows loads numpy and pandas; --help does not wait for it.
-    from evaluation import tube_report
+    from evaluation.error_analysis import ErrorBreakdown, frame_errors, video_errors
     from evaluation.errors import InputError
     from evaluation.formats.act_tubes import check_tubes, read_corrected_ucf24
     from evaluation.formats.multisports import read_frame_detections, read_multisports, read_video_detections
-    from evaluation.lost_ap import LostAp, frame_errors, video_errors
-    from evaluation.threshold_map import ThresholdMapResult
-    from evaluation.video_map import VIDEO_RANGES, tube_frame_map, video_map
+    from evaluation.tube_ap import VIDEO_RANGES, ThresholdMapResult
+    from evaluation.tube_scoring import tube_frame_map, video_map
 
     task, ties = arguments.task, arguments.ties
     if arguments.moments != "all" and not task.startswith("frame"):
@@ -93,7 +92,7 @@ def main() -> None:
 
     metric = "frame-mAP" if task.startswith("frame") else "video-mAP"
     moments = PROTOCOLS[arguments.moments] if task.startswith("frame") else TUBES
-    result: ThresholdMapResult | LostAp
+    result: ThresholdMapResult | ErrorBreakdown
     if task == "frame":
         boxes = read_frame_detections(arguments.detections, truth)
         boxes = boxes.on_annotated_frames(truth) if arguments.moments == "annotated" else boxes
@@ -107,13 +106,11 @@ def main() -> None:
     else:
         result = video_map(truth, read_video_detections(arguments.detections), thresholds, ties=ties)
     if arguments.json:
-        tube_report.write_json(arguments.json, result, metric, moments=moments)
+        result.to_json(arguments.json, metric=metric, moments=moments)
     if arguments.csv:
-        tube_report.write_csv(arguments.csv, result)
+        result.to_csv(arguments.csv)
     if arguments.plot:
-        from evaluation.tube_plots import plot
-
-        plot(arguments.plot, result, metric)
+        result.plot(arguments.plot, metric=metric)
     print(f"moments: {moments}")
     print(result)
 

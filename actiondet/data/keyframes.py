@@ -21,7 +21,7 @@ from actiondet.records import ClipSample
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes, TruthRows
-from evaluation.tube_truth import TubeTruth
+from evaluation.tube_dataset import TubeTruth
 
 # How far outside of its video, in microseconds, a key moment may lie: real files end a little early.
 OUTSIDE_US = 1_000_000

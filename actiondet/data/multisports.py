@@ -26,8 +26,8 @@ from evaluation.formats.action_list import ActionList
 from evaluation.formats.frame_tables import FramePersons, read_frame_persons, read_tube_csv
 from evaluation.formats.multisports import read_multisports
 from evaluation.records import FrameKey, PersonBoxes
+from evaluation.tube_dataset import TubeTruth
 from evaluation.tube_set import TubeSet
-from evaluation.tube_truth import TubeTruth
 
 Moments = Literal["all", "annotated"]
 # Boxes of every frame, or of every n-th one up to a second apart: the next ones lie at most so many frames beyond a

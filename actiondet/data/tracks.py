@@ -11,8 +11,8 @@ import numpy as np
 from actiondet.data.assign import match_proposals
 from actiondet.data.tables import PersonTable
 from actiondet.tubes.tracking import boxes_along_tracks, track_persons
+from evaluation.ragged import row_ranges
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
-from evaluation.tube_set import row_ranges
 
 SAME_PERSON = 0.5
 """A found box that overlaps a true one so much shows the same person."""

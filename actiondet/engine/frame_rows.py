@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.records import ActionDetections
-from evaluation.tube_truth import FrameDetections, TubeTruth
+from evaluation.tube_dataset import FrameDetections, TubeTruth
 
 Rows = npt.NDArray[np.float32]
 """(N, 8) in the official layout: place of the video, frame, label, score, x1, y1, x2, y2 (pixels)."""

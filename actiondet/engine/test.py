@@ -23,11 +23,11 @@ from actiondet.models.weights import load_weights
 from actiondet.records import ClipBatch
 from evaluation.files import atomic_path, check_writable
 from evaluation.formats.ava import write_ava_results
-from evaluation.frame_map import FrameMapResult, frame_map
+from evaluation.frame_ap import FrameMapResult, frame_map
 from evaluation.records import ActionDetections
-from evaluation.threshold_map import ThresholdMapResult
-from evaluation.tube_truth import TubeTruth
-from evaluation.video_map import tube_frame_map
+from evaluation.tube_ap import ThresholdMapResult
+from evaluation.tube_dataset import TubeTruth
+from evaluation.tube_scoring import tube_frame_map
 
 
 def load_detector(config: DetectionConfig, weights: str | Path, fabric: Fabric) -> ActionDetector:

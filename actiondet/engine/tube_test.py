@@ -28,8 +28,8 @@ from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.formats.multisports import write_frame_detections
 from evaluation.records import ActionDetections, FrameKey, IntArray
-from evaluation.threshold_map import ThresholdMapResult
-from evaluation.video_map import tube_frame_map
+from evaluation.tube_ap import ThresholdMapResult
+from evaluation.tube_scoring import tube_frame_map
 
 _LOOK_AGAIN = 0.5  # seconds between two looks at what the other processes have finished
 

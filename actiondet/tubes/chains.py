@@ -8,8 +8,8 @@ import numpy as np
 
 from actiondet.tubes.options import LinkOptions
 from evaluation.boxes import paired_iou
+from evaluation.ragged import row_ranges
 from evaluation.records import FloatArray, IntArray
-from evaluation.tube_set import row_ranges
 
 
 def chain_rows(

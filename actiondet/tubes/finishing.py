@@ -9,9 +9,9 @@ import numpy as np
 
 from actiondet.tubes.options import LinkOptions
 from evaluation.boxes import BoolArray, paired_iou
+from evaluation.ragged import row_ranges
 from evaluation.records import FloatArray, IntArray
 from evaluation.tube_iou import segment_means
-from evaluation.tube_set import row_ranges
 
 _SAME_PLACE = 0.5
 """IoU from which two boxes of a tube may be averaged: less, and the person has moved."""

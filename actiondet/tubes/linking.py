@@ -14,8 +14,8 @@ from actiondet.tubes.finishing import Chains, fill_gaps, finish
 from actiondet.tubes.options import LinkOptions, Preset, named
 from actiondet.tubes.suppression import suppress
 from evaluation.records import ActionDetections, DetectionRows, FloatArray, IntArray, Tube
+from evaluation.tube_dataset import FrameDetections
 from evaluation.tube_set import Sizes, TubeSet
-from evaluation.tube_truth import FrameDetections
 
 _ROWS_AT_ONCE = 200_000
 """Whole videos are linked together until they have so many rows: fast, in bounded memory."""

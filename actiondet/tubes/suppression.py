@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from actiondet.tubes.options import LinkOptions
+from evaluation.ragged import row_ranges
 from evaluation.records import FloatArray, IntArray
-from evaluation.tube_set import row_ranges
 
 
 def suppress(

@@ -9,8 +9,8 @@ import numpy as np
 from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.readings import READINGS
 from evaluation.boxes import paired_iou
+from evaluation.ragged import row_ranges
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
-from evaluation.tube_set import row_ranges
 
 _SOUND_RECALL = 0.8
 # Above it, boxes are read as they should be.

@@ -9,7 +9,7 @@ from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.rows import BOX
 from evaluation.boxes import paired_iou
 from evaluation.formats.action_list import ActionList
-from evaluation.tube_set import row_ranges
+from evaluation.ragged import row_ranges
 
 # Shares of the frame; and the IoU above which two boxes of a moment hardly show two persons.
 _TINY = 0.004

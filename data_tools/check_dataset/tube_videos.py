@@ -9,7 +9,7 @@ import pandas as pd
 
 from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.videos import VideoFacts
-from evaluation.tube_truth import TubeTruth
+from evaluation.tube_dataset import TubeTruth
 
 # A copy of other size has the same shape but for rounding to whole (even) pixels.
 _SAME_SHAPE = 0.02

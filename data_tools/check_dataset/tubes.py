@@ -23,7 +23,7 @@ from data_tools.check_dataset.videos import check_videos, find_files, look_at_vi
 from evaluation.errors import InputError
 from evaluation.formats.frame_tables import read_frame_persons, read_tube_csv
 from evaluation.formats.multisports import read_multisports
-from evaluation.tube_truth import TubeTruth
+from evaluation.tube_dataset import TubeTruth
 
 # Rounding may carry a corner a little over the border; training cuts boxes there.
 _BEYOND = 0.01

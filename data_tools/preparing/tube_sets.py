@@ -9,7 +9,7 @@ from data_tools.preparing.coding import Coding
 from data_tools.preparing.place import Place
 from data_tools.preparing.sources import find_by_stem, suffix_there
 from evaluation.errors import InputError
-from evaluation.tube_truth import TubeTruth
+from evaluation.tube_dataset import TubeTruth
 
 
 def plan_videos(

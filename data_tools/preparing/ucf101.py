@@ -8,7 +8,7 @@ from pathlib import Path
 from evaluation.errors import InputError
 from evaluation.formats.act_tubes import read_corrected_ucf24
 from evaluation.formats.video_list import read_class_names, read_ucf101_split
-from evaluation.tube_truth import TubeTruth
+from evaluation.tube_dataset import TubeTruth
 
 
 def split_files(splits: Sequence[int]) -> list[str]:

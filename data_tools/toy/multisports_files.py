@@ -16,8 +16,8 @@ from evaluation.files import atomic_path
 from evaluation.formats.multisports import write_multisports
 from evaluation.formats.person_boxes import write_proposals
 from evaluation.records import FloatArray, FrameKey, PersonBoxes
+from evaluation.tube_dataset import TubeTruth
 from evaluation.tube_set import TubeSet
-from evaluation.tube_truth import TubeTruth
 
 SPORT = "street"
 Found = tuple[Film, int, FloatArray, FloatArray]

@@ -21,7 +21,7 @@ import numpy as np
 from evaluation.errors import InputError
 from evaluation.files import load_pickle, read_text
 from evaluation.formats.tube_arrays import Entry, tube_set
-from evaluation.tube_truth import TubeTruth
+from evaluation.tube_dataset import TubeTruth
 
 _KEYS = ("labels", "test_videos", "nframes", "resolution", "gttubes")
 _UCF24_SIZE = (240, 320)

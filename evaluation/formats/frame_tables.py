@@ -13,8 +13,8 @@ from evaluation.errors import InputError
 from evaluation.formats.ava import read_ava_csv
 from evaluation.formats.person_boxes import read_proposals
 from evaluation.records import FrameKey, PersonBoxes
+from evaluation.tube_dataset import TubeTruth
 from evaluation.tube_set import TubeSet
-from evaluation.tube_truth import TubeTruth
 
 _SUFFIX = re.compile(r"\.(mp4|mkv|avi|mov|m4v|webm)$", re.IGNORECASE)
 _PER_FRAME = 1_000_000

@@ -18,8 +18,8 @@ from evaluation.errors import InputError
 from evaluation.files import atomic_path, load_pickle
 from evaluation.formats.act_tubes import read_act_tubes
 from evaluation.formats.tube_arrays import LARGEST_ID, Entry, check_pixels, label_id, tube_set
+from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_set import TubeSet
-from evaluation.tube_truth import FrameDetections, TubeTruth
 
 UNSCORED = (
     "aerobic kick jump",

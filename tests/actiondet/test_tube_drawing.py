@@ -15,8 +15,8 @@ from actiondet.tube_drawing import draw_tubes
 from actiondet.video import VideoWriter, index_video, open_video
 from evaluation.errors import InputError
 from evaluation.formats.multisports import read_multisports, write_multisports, write_video_detections
+from evaluation.tube_dataset import TubeTruth
 from evaluation.tube_set import TubeSet
-from evaluation.tube_truth import TubeTruth
 
 ROOT = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH, FRAMES = 480, 640, 12

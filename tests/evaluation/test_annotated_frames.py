@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.formats.multisports import read_multisports
+from evaluation.tube_dataset import FrameDetections, TubeTruth
+from evaluation.tube_scoring import tube_frame_map
 from evaluation.tube_set import TubeSet
-from evaluation.tube_truth import FrameDetections, TubeTruth
-from evaluation.video_map import tube_frame_map
 
 BOX = (10.0, 10.0, 50.0, 90.0)
 

@@ -11,7 +11,7 @@ import pytest
 from evaluation.average_precision import average_precision
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
-from evaluation.frame_map import FrameMapResult, frame_map
+from evaluation.frame_ap import FrameMapResult, frame_map
 from evaluation.records import DetectionRows, FrameKey, TruthRows
 
 A, B = (0.1, 0.1, 0.3, 0.5), (0.5, 0.1, 0.7, 0.5)

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from evaluation.formats.action_list import ActionList
-from evaluation.frame_map import frame_map
+from evaluation.frame_ap import frame_map
 from evaluation.protocols import OFFICIAL
 from evaluation.records import DetectionRows, TruthRows
 

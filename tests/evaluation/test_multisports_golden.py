@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evaluation.error_analysis import frame_errors, video_errors
 from evaluation.formats.multisports import read_frame_detections, read_multisports, read_video_detections
-from evaluation.lost_ap import frame_errors, video_errors
-from evaluation.video_map import VIDEO_RANGES, tube_frame_map, video_map
+from evaluation.tube_ap import VIDEO_RANGES
+from evaluation.tube_scoring import tube_frame_map, video_map
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "multisports"
 EXPECTED: dict[str, Any] = json.loads((GOLDEN / "expected.json").read_text())

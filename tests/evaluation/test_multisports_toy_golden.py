@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evaluation.error_analysis import video_errors
 from evaluation.formats.multisports import read_frame_detections, read_multisports, read_video_detections
-from evaluation.lost_ap import video_errors
-from evaluation.video_map import VIDEO_RANGES, tube_frame_map, video_map
+from evaluation.tube_ap import VIDEO_RANGES
+from evaluation.tube_scoring import tube_frame_map, video_map
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "multisports_toy"
 OFFICIAL: dict[str, Any] = json.loads((GOLDEN / "official.json").read_text())
@@ -29,8 +30,8 @@ def files(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("rows_at_once", [200_000, 999])
 def test_frame_map_equals_the_official_script(files: Path, rows_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    # By its name: `evaluation.video_map` is the function.
-    monkeypatch.setattr(importlib.import_module("evaluation.video_map"), "_ROWS_AT_ONCE", rows_at_once)
+    # By its name: `evaluation.tube_scoring` is the function.
+    monkeypatch.setattr(importlib.import_module("evaluation.tube_scoring"), "_ROWS_AT_ONCE", rows_at_once)
     truth = read_multisports(files / "GT.pkl")
     detections = read_frame_detections(files / "frame_detections.pkl", truth)
     result = tube_frame_map(truth, detections, [0.5, 0.75])

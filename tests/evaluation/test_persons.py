@@ -10,7 +10,7 @@ import pytest
 
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
-from evaluation.frame_map import frame_map
+from evaluation.frame_ap import frame_map
 from evaluation.persons import person_ap
 from evaluation.records import DetectionRows, FrameKey, PersonBoxes, TruthRows
 

@@ -35,10 +35,10 @@ def test_scoring_loads_neither_rich_nor_matplotlib() -> None:
     assert run(code) == "[]"
 
 
-def test_frame_map_is_the_function_whoever_imports_its_module_first() -> None:
+def test_public_functions_are_functions_whoever_imports_modules_first() -> None:
     code = (
-        "from evaluation.frame_map import FrameMapResult, frame_map\n"
-        "import evaluation, evaluation.video_map, evaluation.explain\n"
+        "from evaluation.frame_ap import frame_map\n"
+        "import evaluation, evaluation.tube_scoring, evaluation.explanation\n"
         "print(evaluation.frame_map is frame_map, callable(evaluation.video_map), callable(evaluation.explain))"
     )
     assert run(code) == "True True True"

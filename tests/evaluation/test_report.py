@@ -11,11 +11,10 @@ import pytest
 
 from evaluation.average_precision import PrecisionRecall
 from evaluation.errors import InputError
-from evaluation.explain import ExplainedStep
-from evaluation.frame_map import FrameMapResult
-from evaluation.plots import plot_frame_map
+from evaluation.explanation import ExplainedStep
+from evaluation.frame_ap import FrameMapResult
 from evaluation.protocols import OFFICIAL
-from evaluation.report import table_text, write_csv, write_json
+from evaluation.tables import table_text
 
 NAN = float("nan")
 
@@ -61,7 +60,7 @@ def test_numbers_stand_right_and_words_left() -> None:
 
 
 def test_the_json_file_is_strict_and_complete(tmp_path: Path, result: FrameMapResult) -> None:
-    write_json(tmp_path / "new" / "result.json", result)
+    result.to_json(tmp_path / "new" / "result.json")
     content = json.loads((tmp_path / "new" / "result.json").read_text(), parse_constant=pytest.fail)
     assert content["mean_ap"] == 0.5
     assert content["per_class"] == {"1": 0.5, "12": None}
@@ -73,21 +72,21 @@ def test_the_json_file_is_strict_and_complete(tmp_path: Path, result: FrameMapRe
 
 
 def test_the_json_file_of_an_explanation_is_strict(tmp_path: Path, result: FrameMapResult) -> None:
-    write_json(tmp_path / "result.json", result, [ExplainedStep("begin", NAN, None, "MMAction2")])
+    result.to_json(tmp_path / "result.json", explanation=[vars(ExplainedStep("begin", NAN, None, "MMAction2"))])
     content = json.loads((tmp_path / "result.json").read_text(), parse_constant=pytest.fail)
     assert content["explanation"] == [{"what": "begin", "mean_ap": None, "change": None, "toolkit": "MMAction2"}]
 
 
 def test_the_csv_file_reads_back(tmp_path: Path, result: FrameMapResult) -> None:
-    write_csv(tmp_path / "result.csv", result)
+    result.to_csv(tmp_path / "result.csv")
     again = pd.read_csv(tmp_path / "result.csv")
     assert list(again.columns) == list(result.per_class.columns)
     assert again["ap"].tolist() == pytest.approx([0.5, NAN], nan_ok=True)
 
 
 def test_a_plot_is_drawn_and_an_unknown_suffix_refused(tmp_path: Path, result: FrameMapResult) -> None:
-    plot_frame_map(tmp_path / "plot.png", result)
+    result.plot(tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(InputError, match=r"plot\.xyz: Format 'xyz' is not supported"):
-        plot_frame_map(tmp_path / "plot.xyz", result)
+        result.plot(tmp_path / "plot.xyz")
     assert [path.name for path in tmp_path.iterdir()] == ["plot.png"]

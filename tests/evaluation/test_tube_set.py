@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from evaluation.ragged import row_ranges
 from evaluation.records import Tube
-from evaluation.tube_set import TubeSet, row_ranges
-from evaluation.tube_truth import FrameDetections, TubeTruth
+from evaluation.tube_dataset import FrameDetections, TubeTruth
+from evaluation.tube_set import TubeSet
 
 SIZES = {"a": (720, 1280), "b": (360, 637)}
 

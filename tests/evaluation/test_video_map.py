@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from evaluation.errors import InputError
-from evaluation.threshold_map import claim_order
+from evaluation.tube_ap import VIDEO_RANGES, claim_order
+from evaluation.tube_dataset import FrameDetections, TubeTruth
+from evaluation.tube_scoring import tube_frame_map, video_map
 from evaluation.tube_set import TubeSet
-from evaluation.tube_truth import FrameDetections, TubeTruth
-from evaluation.video_map import VIDEO_RANGES, tube_frame_map, video_map
 
 VIDEOS = ("v", "w")
 LEFT, RIGHT = (0.0, 0.0, 100.0, 100.0), (400.0, 0.0, 500.0, 100.0)

@@ -16,8 +16,8 @@ from evaluation.errors import InputError
 from evaluation.formats.multisports import write_multisports
 from evaluation.formats.person_boxes import write_proposals
 from evaluation.records import FrameKey, PersonBoxes
+from evaluation.tube_dataset import TubeTruth
 from evaluation.tube_set import TubeSet
-from evaluation.tube_truth import TubeTruth
 from tests.stamped_videos import HEIGHT, WIDTH, read_stamp, write_stamped
 
 AS_IS = TransformConfig(

@@ -26,9 +26,9 @@ from evaluation.errors import InputError
 from evaluation.formats.multisports import read_frame_detections, read_multisports, write_multisports
 from evaluation.formats.person_boxes import write_proposals
 from evaluation.records import ActionDetections, FrameKey, PersonBoxes
-from evaluation.threshold_map import ThresholdMapResult
+from evaluation.tube_ap import ThresholdMapResult
+from evaluation.tube_dataset import TubeTruth
 from evaluation.tube_set import TubeSet
-from evaluation.tube_truth import TubeTruth
 from tests.stamped_videos import HEIGHT, WIDTH, write_stamped
 
 NAMES = ("judo/one", "judo/two", "judo/three")

@@ -17,9 +17,10 @@ import pytest
 
 from actiondet.tubes.linking import link, link_frames
 from evaluation.formats.multisports import read_frame_detections, read_multisports
+from evaluation.tube_ap import VIDEO_RANGES
+from evaluation.tube_dataset import FrameDetections, TubeTruth
+from evaluation.tube_scoring import video_map
 from evaluation.tube_set import TubeSet
-from evaluation.tube_truth import FrameDetections, TubeTruth
-from evaluation.video_map import VIDEO_RANGES, video_map
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "multisports"
 EXPECTED: Any = np.load(GOLDEN / "mmaction2_tubes.npz")

@@ -15,9 +15,9 @@ from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
 from evaluation.moments import MomentCodes, numbered_in_order
 from evaluation.protocols import Protocol
+from evaluation.ragged import row_ranges
 from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
 from evaluation.row_order import MomentRows, best_rows, heap_ranks, stable_group_order
-from evaluation.tube_set import row_ranges
 
 ColumnArray = npt.NDArray[np.int16]
 _T = TypeVar("_T", bound=np.generic)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from evaluation.error_analysis import FRAME_REASONS, VIDEO_REASONS, frame_errors, video_errors
 from evaluation.errors import InputError
-from evaluation.lost_ap import FRAME_REASONS, VIDEO_REASONS, frame_errors, video_errors
 from evaluation.records import Tube
+from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_set import TubeSet
-from evaluation.tube_truth import FrameDetections, TubeTruth
 
 SIZES = {"v": (100, 1000)}
 FAR = (900.0, 0.0, 1000.0, 100.0)

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 import evaluation
-from evaluation.explain import ExplainedStep, explain
-from evaluation.report import explanation_text
+from evaluation.explanation import ExplainedStep, explain, explanation_text
 
 FILE = Path(__file__).resolve().parents[1] / "golden" / "ava" / "disagreements.json"
 CASES = json.loads(FILE.read_text())["cases"]

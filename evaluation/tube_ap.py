@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evaluation.average_precision import PrecisionRecall, average_precision, precision_recall
 from evaluation.boxes import BoolArray
 from evaluation.errors import InputError
+from evaluation.files import atomic_path
 from evaluation.matching import first_claims
+from evaluation.protocols import Ties
 from evaluation.records import FloatArray, IntArray
-from evaluation.tube_truth import TubeTruth
+from evaluation.tables import notes_text, plain, table_text, write_json
+from evaluation.tube_dataset import TubeTruth
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Ties = Literal["stable", "official"]
+VIDEO_RANGES: dict[str, tuple[float, ...]] = {
+    # Written as the official script computes them: its 0.7 is 0.7000000000000001.
+    "0.05:0.45": tuple(0.05 + 0.05 * i for i in range(9)),
+    "0.10:0.90": tuple(0.1 + 0.1 * i for i in range(9)),
+    "0.50:0.95": tuple(0.5 + 0.05 * i for i in range(10)),
+}
+"""The three means that the benchmark reports, by their official names."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,9 +58,19 @@ class ThresholdMapResult:
     notes: tuple[str, ...]
 
     def __str__(self) -> str:
-        from evaluation.tube_report import threshold_map_text  # rich is loaded only for a report
-
-        return threshold_map_text(self)
+        """The mAP at every threshold, the official means over ranges, the table of actions, and the notes."""
+        shown = [threshold for threshold in (0.2, 0.5, 0.75) if threshold in self.thresholds]
+        if not shown or len(self.thresholds) < 6:
+            shown = list(self.thresholds)
+        means: list[tuple[str, float]] = [(f"{threshold:g}", self.mean_at(threshold)) for threshold in shown]
+        means += self.range_means.items()
+        names = ["id", "name", "truths", "detections", *(f"ap@{threshold}" for threshold in shown)]
+        headings = ["id", "action", "truths", "detections", *(f"AP@{threshold:g}" for threshold in shown)]
+        columns = self.columns
+        rows = zip(*(plain(columns[name]) for name in names), strict=True)
+        lines = [table_text(["IoU", "mAP"], means, numeric={"mAP"}), ""]
+        lines.append(table_text(headings, rows, numeric={*headings} - {"action"}))
+        return "\n".join(lines + notes_text(self.notes))
 
     def __repr__(self) -> str:
         means = ", ".join(f"{self.mean_at(threshold):.4f} at {threshold:g}" for threshold in self.thresholds[:4])
@@ -78,6 +98,66 @@ class ThresholdMapResult:
     def mean_over(self, thresholds: Sequence[float]) -> float:
         """Mean over labels and some of the thresholds, in [0, 1]."""
         return float(np.mean([self.mean_at(threshold) for threshold in thresholds]))
+
+    @property
+    def range_means(self) -> dict[str, float]:
+        """The official means over ranges of thresholds, as far as the thresholds were scored, by official name."""
+        scored = set(self.thresholds)
+        return {name: self.mean_over(each) for name, each in VIDEO_RANGES.items() if set(each) <= scored}
+
+    def to_json(self, path: str | os.PathLike[str], *, metric: str, moments: str) -> None:
+        """Write mean_ap in [0, 1], per_class as AP by id, then every threshold and range.
+
+        Args:
+            path: the file.
+            metric: "frame-mAP" or "video-mAP".
+            moments: which frames are scored, in words.
+        """
+        at: dict[str, Any] = {}
+        for k, threshold in enumerate(self.thresholds):
+            per_class = {str(label): float(self.ap[k, label]) for label in self.labels.tolist()}
+            at[repr(threshold)] = {"mean_ap": self.mean_at(threshold), "per_class": per_class}
+        content = {
+            "mean_ap": self.mean_ap,
+            "metric": f"{metric}@{self.threshold:g}",
+            "moments": moments,
+            "per_class": at[repr(self.threshold)]["per_class"],
+            "ranges": self.range_means,
+            "thresholds": at,
+            "names": {str(label): self.names[label] for label in self.labels.tolist()},
+            "notes": list(self.notes),
+        }
+        write_json(path, content)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the table of actions, with a header."""
+        with atomic_path(path) as temporary:
+            self.per_class.to_csv(temporary, index=False, lineterminator="\n")
+
+    def plot(self, path: str | os.PathLike[str], *, metric: str) -> None:
+        """Draw AP per action, sorted, and the precision-recall curves at `threshold`.
+
+        Args:
+            path: its suffix chooses the format.
+            metric: "frame-mAP" or "video-mAP".
+
+        Raises:
+            InputError: a suffix that matplotlib cannot write.
+        """
+        from evaluation.plots import ActionBars, Curve, draw_bars_and_curves  # matplotlib is loaded only for a picture
+
+        labels = self.labels
+        ap = self.ap[self.thresholds.index(self.threshold), labels]
+        order = np.argsort(ap, kind="stable")
+        bars = ActionBars(
+            names=[self.names[label] for label in labels[order]],
+            ap=ap[order],
+            truths=self.truths[labels[order]].tolist(),
+            kinds=[None] * len(order),
+        )
+        curves = [Curve(curve.precision, curve.recall, None) for curve in self.curves(self.threshold)]
+        title = f"{metric}@{self.threshold:g} {self.mean_ap:.4f}"
+        draw_bars_and_curves(path, bars, curves, title=title, mean=self.mean_ap)
 
     @property
     def columns(self) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
-from evaluation.frame_map import frame_map
+from evaluation.frame_ap import frame_map
 from evaluation.protocols import MMACTION2, OFFICIAL, PYSLOWFAST, Protocol, Ties
 from evaluation.records import DetectionRows, FrameKey, TruthRows
+from evaluation.tables import table_text
 
 
 @dataclass(frozen=True)
@@ -102,3 +103,17 @@ def explain(
 
 def _change(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else after - before
+
+
+def explanation_text(steps: Sequence[ExplainedStep]) -> str:
+    """Return an explanation as a table: what changes, the mAP, by how much it moves, whose number it is."""
+    rows = [
+        (
+            step.what,
+            "stops with an error" if step.mean_ap is None else f"{step.mean_ap:.6f}",
+            "" if step.change is None else f"{step.change:+.6f}",
+            "" if step.toolkit is None else f"= {step.toolkit}",
+        )
+        for step in steps
+    ]
+    return table_text(["why does my mAP differ?", "mAP", "change", ""], rows, numeric={"mAP", "change"})

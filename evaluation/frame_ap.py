@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +14,14 @@ from evaluation.action_groups import action_types, group_means
 from evaluation.average_precision import PrecisionRecall, average_precision, precision_recall
 from evaluation.boxes import BoolArray
 from evaluation.doubts import doubts_about_rows
+from evaluation.files import atomic_path
 from evaluation.formats.action_list import ActionList
-from evaluation.frame_rows import ListedTruth, RankedRows, listed_truth, ranked_rows
 from evaluation.matching import best_truths, first_claims
 from evaluation.moments import MomentCodes
 from evaluation.protocols import MMACTION2, Protocol, ProtocolName, Ties, find_protocol
 from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
+from evaluation.selection import ListedTruth, RankedRows, listed_truth, ranked_rows
+from evaluation.tables import notes_text, plain, table_text, write_json
 
 IOU_THRESHOLD = 0.5
 
@@ -49,9 +53,69 @@ class FrameMapResult:
         return f"FrameMapResult(mAP@0.5 {self.mean_ap:.4f}, {self.protocol.name}, {len(self.per_class)} actions)"
 
     def __str__(self) -> str:
-        from evaluation.report import frame_map_text  # rich is loaded only for a report
+        """The table of actions, the means of their types, the notes, and the mAP as the last line."""
+        lines = [f"protocol {self.protocol.name}, ties {self.ties}", ""]
+        table = self.per_class.rename(columns={"name": "action", "ap": "AP"})
+        if table["type"].isna().all():
+            table = table.drop(columns="type")
+        numeric = {"id", "AP", "truths", "detections", "recall", "mAP", "actions"}
+        lines.append(table_text(list(table.columns), table.itertuples(index=False), numeric=numeric))
+        if len(self.groups):
+            rows = self.groups.itertuples(index=False)
+            lines += ["", table_text(["type", "mAP", "actions"], rows, numeric=numeric)]
+        lines += notes_text(self.notes)
+        lines += ["", f"mAP@0.5 {self.mean_ap:.4f}"]
+        return "\n".join(lines)
 
-        return frame_map_text(self)
+    def to_json(self, path: str | os.PathLike[str], *, explanation: Sequence[dict[str, Any]] = ()) -> None:
+        """Write mean_ap in [0, 1], per_class as AP by id, and everything else that the table shows.
+
+        An AP that is not defined is null. `explanation` is what `explain` found, step by step, if it was asked.
+        """
+        actions = _records(self.per_class)
+        content: dict[str, Any] = {
+            "mean_ap": plain(self.mean_ap),
+            "metric": "frame-mAP@0.5",
+            "protocol": self.protocol.name,
+            "ties": self.ties,
+            "per_class": {str(action["id"]): action["ap"] for action in actions},
+            "groups": _records(self.groups),
+            "actions": actions,
+            "notes": list(self.notes),
+        }
+        if explanation:
+            content["explanation"] = [{key: plain(value) for key, value in step.items()} for step in explanation]
+        write_json(path, content)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the table of actions, with a header."""
+        with atomic_path(path) as temporary:
+            self.per_class.to_csv(temporary, index=False, lineterminator="\n")
+
+    def plot(self, path: str | os.PathLike[str]) -> None:
+        """Draw AP per action, sorted, and the precision-recall curves; the suffix of `path` chooses the format.
+
+        Raises:
+            InputError: a suffix that matplotlib cannot write.
+        """
+        from evaluation.plots import ActionBars, Curve, draw_bars_and_curves  # matplotlib is loaded only for a picture
+
+        scored = self.per_class.dropna(subset=["ap"]).sort_values("ap", kind="stable")
+        bars = ActionBars(
+            names=scored["name"].tolist(),
+            ap=scored["ap"].to_numpy(),
+            truths=scored["truths"].tolist(),
+            kinds=scored["type"].tolist(),
+        )
+        kind_of = dict(zip(self.per_class["id"], self.per_class["type"], strict=True))
+        curves = [Curve(curve.precision, curve.recall, kind_of[curve.label]) for curve in self.curves]
+        title = f"frame-mAP@0.5 {self.mean_ap:.4f} ({self.protocol.name})"
+        draw_bars_and_curves(path, bars, curves, title=title, mean=self.mean_ap)
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, as JSON takes them."""
+    return [{str(name): plain(value) for name, value in row.items()} for row in table.to_dict(orient="records")]
 
 
 def frame_map(

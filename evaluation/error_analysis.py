@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,16 @@ import numpy as np
 from evaluation.average_precision import average_precision
 from evaluation.boxes import BoolArray, paired_iou
 from evaluation.errors import InputError
+from evaluation.files import atomic_path
 from evaluation.matching import best_truths, first_claims
+from evaluation.protocols import Ties
 from evaluation.records import FloatArray, IntArray
-from evaluation.threshold_map import Ties, check_thresholds, claim_order, tolerated
+from evaluation.tables import notes_text, plain, table_text, write_json
+from evaluation.tube_ap import check_thresholds, claim_order, tolerated
+from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_iou import paired_tube_iou
+from evaluation.tube_scoring import best_of_pairs, frame_groups, group_pairs
 from evaluation.tube_set import TubeSet
-from evaluation.tube_truth import FrameDetections, TubeTruth
-from evaluation.video_map import best_of_pairs, frame_groups, group_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +37,7 @@ FRAME_REASONS = ("repeat", "extra", "loc", "cls", "time", "cls+loc")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LostAp:
+class ErrorBreakdown:
     """Why the AP is not 1, label by label; every share is in [0, 1].
 
     The share of a reason is computed like AP, from the rate of that reason instead of the precision: how much
@@ -63,12 +67,17 @@ class LostAp:
     notes: tuple[str, ...]
 
     def __str__(self) -> str:
-        from evaluation.tube_report import lost_ap_text  # rich is loaded only for a report
-
-        return lost_ap_text(self)
+        """Where the AP is lost, action by action and on the mean, and the notes."""
+        reasons = [*self.reasons, "missed"]
+        headings = ["id", "action", "AP", *reasons]
+        mean = ["", "mean", self.mean_ap, *self.means.values()]
+        rows = [mean, *zip(*map(plain, self.columns.values()), strict=True)]
+        lines = [f"AP@{self.threshold:g} and where it is lost (shares of the area that AP measures)", ""]
+        lines.append(table_text(headings, rows, numeric={*headings} - {"action"}))
+        return "\n".join(lines + notes_text(self.notes))
 
     def __repr__(self) -> str:
-        return f"LostAp(mean AP {self.mean_ap:.4f} at {self.threshold:g}, {len(self.labels)} labels)"
+        return f"ErrorBreakdown(mean AP {self.mean_ap:.4f} at {self.threshold:g}, {len(self.labels)} labels)"
 
     @property
     def mean_ap(self) -> float:
@@ -87,6 +96,53 @@ class LostAp:
         shares = {reason: self.shares[:, r] for r, reason in enumerate(self.reasons)}
         return {"id": self.labels, "name": list(self.names), "ap": self.ap, **shares, "missed": self.missed}
 
+    def to_json(self, path: str | os.PathLike[str], *, metric: str, moments: str) -> None:
+        """Write mean_ap in [0, 1], per_class as AP by id, the means of the reasons, and every action's shares.
+
+        Args:
+            path: the file.
+            metric: "frame-mAP" or "video-mAP".
+            moments: which frames are scored, in words.
+        """
+        columns = {name: plain(column) for name, column in self.columns.items()}
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        content = {
+            "mean_ap": self.mean_ap,
+            "metric": f"{metric}@{self.threshold:g}",
+            "moments": moments,
+            "per_class": {str(row["id"]): row["ap"] for row in rows},
+            "means": self.means,
+            "actions": rows,
+            "notes": list(self.notes),
+        }
+        write_json(path, content)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the table of actions, with a header."""
+        with atomic_path(path) as temporary:
+            self.per_class.to_csv(temporary, index=False, lineterminator="\n")
+
+    def plot(self, path: str | os.PathLike[str], *, metric: str) -> None:
+        """Draw AP and the share of every reason per action, sorted by AP.
+
+        Args:
+            path: its suffix chooses the format.
+            metric: "frame-mAP" or "video-mAP".
+
+        Raises:
+            InputError: a suffix that matplotlib cannot write.
+        """
+        from evaluation.plots import draw_shares  # matplotlib is loaded only for a picture
+
+        order = np.argsort(self.ap, kind="stable")
+        parts = [("AP", self.ap), *zip(self.reasons, self.shares.T, strict=True), ("missed", self.missed)]
+        draw_shares(
+            path,
+            names=[self.names[place] for place in order],
+            parts=[(name, values[order]) for name, values in parts],
+            title=f"{metric}@{self.threshold:g} {self.mean_ap:.4f} and where the AP is lost",
+        )
+
     @property
     def per_class(self) -> pd.DataFrame:
         """`columns` as a table, one row per label."""
@@ -96,7 +152,9 @@ class LostAp:
         return table
 
 
-def video_errors(truth: TubeTruth, detections: TubeSet, threshold: float = 0.5, *, ties: Ties = "stable") -> LostAp:
+def video_errors(
+    truth: TubeTruth, detections: TubeSet, threshold: float = 0.5, *, ties: Ties = "stable"
+) -> ErrorBreakdown:
     """Find out why tubes are false, by the rules of the official script.
 
     A tube that reaches the threshold with a claimed truth of its label is a "repeat"; with a truth of another
@@ -148,7 +206,7 @@ def video_errors(truth: TubeTruth, detections: TubeSet, threshold: float = 0.5, 
 
 def frame_errors(
     truth: TubeTruth, detections: FrameDetections, threshold: float = 0.5, *, ties: Ties = "stable"
-) -> LostAp:
+) -> ErrorBreakdown:
     """Find out why boxes of single frames are false, in the spirit of `video_errors`.
 
     A box that reaches the threshold with a claimed truth of its label is a "repeat"; with a truth of another
@@ -218,7 +276,7 @@ def _lost(
     reasons: Sequence[str],
     threshold: float,
     notes: tuple[str, ...],
-) -> LostAp:
+) -> ErrorBreakdown:
     """Turn the reason of every detection (in claim order; len(reasons) is a hit) into shares per label."""
     truths = np.bincount(truth_labels, minlength=len(truth.labels))
     labels = np.array([label for label in np.flatnonzero(truths) if label not in truth.unscored], dtype=np.int64)
@@ -239,7 +297,7 @@ def _lost(
             shares[row, r] = average_precision(rate, recall)
         counts[row] = np.bincount(reason, minlength=len(reasons) + 1)
         missed[row] = 1 - float(recall[-1])
-    return LostAp(
+    return ErrorBreakdown(
         threshold=threshold,
         reasons=tuple(reasons),
         labels=labels,

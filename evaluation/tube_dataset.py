@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluation.records import DetectionRows, FloatArray, IntArray, TruthRows, _expect
+from evaluation.records import DetectionRows, FloatArray, IntArray, TruthRows, expect_shape
 from evaluation.tube_set import Sizes, TubeSet
 
 if TYPE_CHECKING:
@@ -104,10 +104,10 @@ class FrameDetections:
 
     def __post_init__(self) -> None:
         rows = len(self.video)
-        _expect(self.moments, "moments", rows)
-        _expect(self.boxes, "boxes", rows, 4)
-        _expect(self.labels, "labels", rows)
-        _expect(self.scores, "scores", rows)
+        expect_shape(self.moments, "moments", rows)
+        expect_shape(self.boxes, "boxes", rows, 4)
+        expect_shape(self.labels, "labels", rows)
+        expect_shape(self.scores, "scores", rows)
 
     def __len__(self) -> int:
         return len(self.video)

@@ -14,21 +14,16 @@ import numpy as np
 from evaluation.doubts import doubts_about_frames, doubts_about_tubes
 from evaluation.errors import InputError
 from evaluation.matching import best_truths
+from evaluation.protocols import Ties
+from evaluation.ragged import row_ranges
 from evaluation.records import FloatArray, IntArray
-from evaluation.threshold_map import ThresholdMapResult, Ties, claim_order, threshold_map, tolerated
+from evaluation.tube_ap import ThresholdMapResult, claim_order, threshold_map, tolerated
+from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_iou import paired_tube_iou
-from evaluation.tube_set import TubeSet, row_ranges
-from evaluation.tube_truth import FrameDetections, TubeTruth
+from evaluation.tube_set import TubeSet
 
 _ROWS_AT_ONCE = 200_000
 """Boxes are compared with the truth in parts of the file: fast, in bounded memory."""
-VIDEO_RANGES: dict[str, tuple[float, ...]] = {
-    # Written as the official script computes them: its 0.7 is 0.7000000000000001.
-    "0.05:0.45": tuple(0.05 + 0.05 * i for i in range(9)),
-    "0.10:0.90": tuple(0.1 + 0.1 * i for i in range(9)),
-    "0.50:0.95": tuple(0.5 + 0.05 * i for i in range(10)),
-}
-"""The three means that the benchmark reports, by their official names."""
 
 
 def video_map(
