@@ -6,6 +6,7 @@ import html
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -179,7 +180,7 @@ class VideoResult:
             size=(source.width, source.height),
             rate=source.rate,
             actions=self.actions,
-            style=style or DrawingStyle(caption=self._caption),
+            style=self._captioned(style),
             start=self._start,
             sound_of=source.sound,
             pixel_aspect=source.pixel_aspect,
@@ -199,12 +200,17 @@ class VideoResult:
         time = self._start + round(at * 1_000_000)
         while (not self._found or self._found[-1].key.moment < time) and self._advance():
             pass
-        style = style or DrawingStyle(caption=self._caption)
+        style = self._captioned(style)
         height, width = frame.shape[:2]
         if self._drawer is None or self._drawer[0] != (width, height, style):
             drawer = ActionDrawer(width=width, height=height, actions=self.actions, style=style)
             self._drawer = (width, height, style), drawer
         return self._drawer[1].draw(frame, *self._persons().at(time))
+
+    def _captioned(self, style: DrawingStyle | None) -> DrawingStyle:
+        """`style`, in which a caption that must be said, as of random weights, is not left out."""
+        style = style or DrawingStyle()
+        return replace(style, caption=style.caption or self._caption)
 
     def _persons(self) -> CarriedPersons:
         """The persons of what is found so far, followed from moment to moment."""

@@ -9,7 +9,7 @@ import pickle
 import re
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -50,6 +50,24 @@ def check_writable(target: str | os.PathLike[str]) -> None:
     folder = next(each for each in Path(target).absolute().parents if each.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise InputError(f"{target}: cannot be written, {folder} is no folder that may be written to")
+
+
+def check_targets(targets: Iterable[str | os.PathLike[str]], *, source: str | os.PathLike[str]) -> None:
+    """Refuse what could not be written before any work is done.
+
+    Args:
+        targets: files that are to be written.
+        source: the file that they are made of.
+
+    Raises:
+        InputError: a target is the source itself, a folder, or in a folder that cannot be written.
+    """
+    for target in map(Path, targets):
+        if target.is_dir():
+            raise InputError(f"{target}: is a folder, expected the name of a file to write")
+        if target.exists() and os.path.exists(source) and target.samefile(source):
+            raise InputError(f"{target}: is the video itself; give another name to write to")
+        check_writable(target)
 
 
 def check_font(path: str | None) -> None:

@@ -8,23 +8,18 @@ length. With --tubes FILE it draws what tools/link_tubes.py made, and needs no n
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
-from evaluation.files import check_font, check_writable
+from evaluation.files import check_font, check_targets
 
 if TYPE_CHECKING:
-    from actiondet.config import DetectionConfig
-    from actiondet.engine.trained import TrainedDetector
-    from actiondet.video import VideoIndex
-    from evaluation.records import ActionDetections
+    from actiondet.drawing import DrawingStyle
 
 TOY_RUN = Path("runs/demo/best.pt")
-RANDOM = "random"
 OF_NETWORK = {
     "--weights": "weights",
     "--config": "config",
@@ -118,197 +113,98 @@ def main() -> None:
     arguments = parse_arguments()
     if not (arguments.out or arguments.json or arguments.csv):
         arguments.out = f"{Path(arguments.video).stem}_drawn.mp4"
-    check_targets(arguments)
-    if arguments.tubes:
-        draw_tube_set(arguments)
-        return
+    if arguments.out and Path(arguments.out).suffix.lower() != ".mp4":
+        raise InputError(f"--out {arguments.out}: the drawn video is an mp4; give a name that ends in .mp4")
+    check_font(arguments.font)
+    check_targets(filter(None, (arguments.out, arguments.json, arguments.csv)), source=arguments.video)
 
+    from actiondet.drawing import DrawingStyle
+
+    style = DrawingStyle(arguments.threshold, arguments.top, arguments.color, font=arguments.font)
+    if arguments.tubes:
+        draw_tube_set(arguments, style)
+    else:
+        look(arguments, style)
+
+
+def draw_tube_set(arguments: argparse.Namespace, style: DrawingStyle) -> None:
+    """Draw tubes that were found before."""
+    from actiondet.engine.log import ProgressBar, say
+    from actiondet.tube_drawing import draw_tubes
+    from actiondet.video import index_video
+
+    index = index_video(arguments.video)
+    with closing(ProgressBar("drawing", len(index))) as bar:
+        said = draw_tubes(
+            index, arguments.out, arguments.tubes, truth=arguments.truth, style=style, on_frame=bar.advance
+        )
+    say(f"wrote {arguments.out}: {said}")
+
+
+def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
+    """Find the persons and their actions, and write what the command line asks for."""
     from actiondet.config.schema import AvaConfig, StoredPersons
     from actiondet.engine.devices import choose_device
     from actiondet.engine.log import ProgressBar, say
-    from actiondet.persons.build import build_persons
+    from actiondet.engine.trained import from_names
+    from actiondet.persons.build import change_persons
     from actiondet.pipeline import VideoPipeline
     from actiondet.results import summary
     from actiondet.video import index_video
 
     index = index_video(arguments.video)
-    trained = load_network(arguments)
-    config = with_persons(trained.config, arguments)
-    stored = isinstance(config.persons, StoredPersons)
+    if not (arguments.config or arguments.weights or TOY_RUN.is_file()):
+        raise InputError(
+            f"there is no {TOY_RUN} to take the network from: train it with `make demo`, give --weights, "
+            "or give --config alone for a random network"
+        )
+    weights = arguments.weights or (None if arguments.config else TOY_RUN)
+    trained = from_names(arguments.config, weights, modules=arguments.modules)
+    settings = dict(setting.partition("=")[::2] for setting in arguments.person_setting)
+    settings |= {"boxes": arguments.boxes} if arguments.boxes else {}
+    wanted = arguments.persons or ("stored" if arguments.boxes else trained.config.persons.name)
+    if wanted == "stored" and "boxes" not in settings and not isinstance(trained.config.persons, StoredPersons):
+        raise InputError("--persons stored: give the file of boxes with --boxes FILE")
+    persons = change_persons(trained.config.persons, wanted, settings)
+    stored = isinstance(persons, StoredPersons)
     if arguments.start is None:
-        arguments.start = config.data.start if stored and isinstance(config.data, AvaConfig) else 0.0
-    device = choose_device(arguments.device or "auto")
-    pipeline = VideoPipeline(
-        config,
-        trained.network,
-        build_persons(config.persons, device),
-        actions=trained.actions,
+        arguments.start = trained.config.data.start if stored and isinstance(trained.config.data, AvaConfig) else 0.0
+    pipeline = VideoPipeline.of(
+        trained,
+        persons=persons,
         every=arguments.every,
         start=arguments.start,
         batch=arguments.batch,
-        device=device,
+        device=choose_device(arguments.device or "auto"),
     )
     say(f"video: {len(index)} frames of {index.width}x{index.height}, {float(index.rate):g} a second")
     if trained.report:
         say(trained.report)
     say(f"network: {trained}")
-    say(f"persons: {config.persons.name}" + HINTS.get(config.persons.name, ""))
-    detections = list(ProgressBar("looking", pipeline.count_moments(index)).over(pipeline(index)))
+    say(f"persons: {persons.name}" + HINTS.get(persons.name, ""))
+    result = pipeline(index)
+    detections = list(ProgressBar("looking", pipeline.count_moments(index)).over(result))
     say(summary(detections, trained.actions, arguments.threshold))
     if stored and not any(map(len, detections)):
         say(
             f"no stored box is near a key moment: is {arguments.start:g} (--start) when the file begins on their clock?"
         )
-    write(arguments, index, detections, trained)
-
-
-def draw_tube_set(arguments: argparse.Namespace) -> None:
-    """Draw tubes that were found before.
-
-    Raises:
-        InputError: files that cannot be read, or that know no such video.
-    """
-    from actiondet.drawing import DrawingStyle
-    from actiondet.engine.log import ProgressBar, say
-    from actiondet.tube_drawing import draw_tubes
-    from actiondet.video import index_video
-
-    style = DrawingStyle(
-        threshold=arguments.threshold, top=arguments.top, colour_by=arguments.color, font=arguments.font
-    )
-    index = index_video(arguments.video)
-    bar = ProgressBar("drawing", len(index))
-    try:
-        said = draw_tubes(
-            index, arguments.out, arguments.tubes, truth=arguments.truth, style=style, on_frame=bar.advance
-        )
-    finally:
-        bar.close()
-    say(f"wrote {arguments.out}: {said}")
+    if arguments.json:
+        result.to_json(arguments.json, threshold=arguments.threshold)
+        say(f"wrote {arguments.json}")
+    if arguments.csv:
+        result.to_ava_csv(arguments.csv)
+        say(f"wrote {arguments.csv}")
+    if arguments.out:
+        with closing(ProgressBar("drawing", len(index))) as bar:
+            fault = result.save(arguments.out, style=style, on_frame=bar.advance)
+        say(f"wrote {arguments.out}" + (f"; {fault}" if fault else ""))
 
 
 HINTS = {
     "ssd": " (small and fast; misses small, seated and hidden people. torchvision finds more, after a download)",
     "stored": " (the stored boxes of the nearest moment)",
 }
-
-
-def check_targets(arguments: argparse.Namespace) -> None:
-    """Refuse what could not be written before any work is done.
-
-    Raises:
-        InputError: another suffix than .mp4, the source itself, a folder, or a folder that cannot be written.
-    """
-    if arguments.out and Path(arguments.out).suffix.lower() != ".mp4":
-        raise InputError(f"--out {arguments.out}: the drawn video is an mp4; give a name that ends in .mp4")
-    check_font(arguments.font)
-    for target in (Path(name) for name in (arguments.out, arguments.json, arguments.csv) if name):
-        if target.is_dir():
-            raise InputError(f"{target}: is a folder, expected the name of a file to write")
-        if target.exists() and os.path.exists(arguments.video) and target.samefile(arguments.video):
-            raise InputError(f"{target}: is the video itself; give another name to write to")
-        check_writable(target)
-
-
-def load_network(arguments: argparse.Namespace) -> TrainedDetector:
-    """The network that the command line asks for.
-
-    Raises:
-        InputError: a file is missing, or the weights belong to another network.
-    """
-    from actiondet.engine.trained import from_checkpoint, from_config
-
-    if arguments.config:
-        from actiondet.config import load_config
-        from actiondet.models.weights.download import PUBLISHED, choose_weights
-
-        published = load_config(arguments.config, modules=arguments.modules).published
-        weights = arguments.weights or (PUBLISHED if published.weights else None)
-        if weights == RANDOM:
-            weights = None
-        elif weights is not None:
-            weights = choose_weights(weights, published.weights)
-        return from_config(arguments.config, weights, modules=arguments.modules)
-    if not arguments.weights and not TOY_RUN.is_file():
-        raise InputError(
-            f"there is no {TOY_RUN} to take the network from: train it with `make demo`, give --weights, "
-            "or give --config alone for a random network"
-        )
-    from actiondet.config import import_modules
-
-    import_modules(arguments.modules)
-    return from_checkpoint(arguments.weights or TOY_RUN)
-
-
-def with_persons(config: DetectionConfig, arguments: argparse.Namespace) -> DetectionConfig:
-    """Replace the person detector of `config` by that of the command line.
-
-    Raises:
-        InputError: no such detector, a setting it does not have, or stored persons without boxes.
-    """
-    from actiondet.persons.build import parse_persons
-
-    name = arguments.persons or ("stored" if arguments.boxes else config.persons.name)
-    settings = config.persons.model_dump(mode="json", exclude={"name"}) if name == config.persons.name else {}
-    settings |= {key: value for key, _, value in (setting.partition("=") for setting in arguments.person_setting)}
-    if arguments.boxes:
-        settings["boxes"] = arguments.boxes
-    if name == "stored" and "boxes" not in settings:
-        raise InputError("--persons stored: give the file of boxes with --boxes FILE")
-    return config.model_copy(update={"persons": parse_persons(name, settings)})
-
-
-def write(
-    arguments: argparse.Namespace,
-    index: VideoIndex,
-    detections: Sequence[ActionDetections],
-    trained: TrainedDetector,
-) -> None:
-    """Write what the command line asks for."""
-    from actiondet.detections_json import write_detections_json
-    from actiondet.drawing import DrawingStyle, draw_video
-    from actiondet.engine.log import ProgressBar, say
-    from actiondet.engine.predict import to_rows
-    from actiondet.tubes.carrying import CarriedPersons
-    from evaluation.formats.ava import write_ava_results
-
-    start = round(arguments.start * 1_000_000)
-    if arguments.json:
-        write_detections_json(
-            arguments.json,
-            index,
-            detections,
-            actions=trained.actions,
-            threshold=arguments.threshold,
-            start=start,
-            about={"network": str(trained)},
-        )
-        say(f"wrote {arguments.json}")
-    if arguments.csv:
-        write_ava_results(arguments.csv, to_rows(detections, actions=trained.actions))
-        say(f"wrote {arguments.csv}")
-    if arguments.out:
-        style = DrawingStyle(
-            threshold=arguments.threshold,
-            top=arguments.top,
-            colour_by=arguments.color,
-            caption="" if trained.weights else str(trained),
-            font=arguments.font,
-        )
-        bar = ProgressBar("drawing", len(index))
-        try:
-            fault = draw_video(
-                index,
-                arguments.out,
-                CarriedPersons(detections),
-                actions=trained.actions,
-                style=style,
-                start=start,
-                on_frame=bar.advance,
-            )
-        finally:
-            bar.close()
-        say(f"wrote {arguments.out}" + (f"; {fault}" if fault else ""))
 
 
 if __name__ == "__main__":

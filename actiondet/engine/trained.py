@@ -9,16 +9,19 @@ from pathlib import Path
 
 import torch
 
-from actiondet.config import DetectionConfig, load_config
+from actiondet.config import DetectionConfig, import_modules, load_config
 from actiondet.config.schema import AvaConfig, MultiSportsConfig
 from actiondet.data.multisports import action_list, read_part_truth
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
 from actiondet.models.weights import load_weights
+from actiondet.models.weights.download import PUBLISHED, choose_weights
+from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList, read_action_list
 from evaluation.label_lists import label_list
 
+RANDOM = "random"
 AVA_ACTIONS, MULTISPORTS_ACTIONS = 80, 66
 _AVA_LISTS = {"ava_action_list_v2.1.pbtxt", "ava_action_list_v2.2.pbtxt"}
 
@@ -87,6 +90,32 @@ def from_config(
         return TrainedDetector(config, network, load_checkpoint(Path(weights)).actions, Path(weights))
     trained = None if report.lacks_head else Path(weights)
     return TrainedDetector(config, network, named_actions(config), trained, str(report))
+
+
+def from_names(
+    config: str | os.PathLike[str] | None, weights: str | os.PathLike[str] | None, *, modules: Sequence[str] = ()
+) -> TrainedDetector:
+    """The network that a command line names.
+
+    Args:
+        config: zoo name or YAML file; None takes what the checkpoint `weights` carries.
+        weights: a file; with a configuration also "published" or "random", and None takes the published ones if there
+            are any.
+        modules: modules to import first, whose classes join the open families.
+
+    Raises:
+        InputError: a file is missing, or the weights belong to another network.
+    """
+    if config is None:
+        import_modules(modules)
+        if weights is None:
+            raise InputError("there is neither a configuration nor a checkpoint to take the network from; give one")
+        return from_checkpoint(weights)
+    published = load_config(Path(config), modules=modules).published.weights
+    if (weights is None and published is None) or (weights is not None and os.fspath(weights) == RANDOM):
+        return from_config(config, modules=modules)
+    chosen = choose_weights(PUBLISHED if weights is None else os.fspath(weights), published)
+    return from_config(config, chosen, modules=modules)
 
 
 def named_actions(config: DetectionConfig) -> ActionList:

@@ -46,6 +46,22 @@ def parse_persons(name: str, settings: Mapping[str, str]) -> PersonsConfig:
     return validate_config(_OnlyPersons, parse_mapping(text, "command line")).persons
 
 
+def change_persons(config: PersonsConfig, name: str | None, settings: Mapping[str, str]) -> PersonsConfig:
+    """Change the person detector of a configuration by a command line.
+
+    Args:
+        config: what the configuration says.
+        name: of another detector, which then has its defaults; None keeps it.
+        settings: text of each setting that is changed.
+
+    Raises:
+        ConfigError: no such detector, or settings that it does not have.
+    """
+    if name is None or name == config.name:
+        return parse_persons(config.name, config.model_dump(mode="json", exclude={"name"}) | dict(settings))
+    return parse_persons(name, settings)
+
+
 def _listed(value: object) -> object:
     """A list that came as text, such as [0, 0, 0]; other text stays what it is."""
     if not isinstance(value, str) or not value.startswith("["):

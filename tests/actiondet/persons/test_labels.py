@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from actiondet.config import PersonsConfig
-from actiondet.config.schema import LabelledPersons
+from actiondet.config.schema import LabelledPersons, SsdPersons, TorchvisionPersons
 from actiondet.persons import torchvision as room
-from actiondet.persons.build import build_persons, parse_persons
+from actiondet.persons.build import build_persons, change_persons, parse_persons
 from actiondet.persons.detectron import choose_class
 from actiondet.persons.labels import find_label
 from actiondet.persons.ssd import CLASSES, SsdPersonDetector
@@ -110,3 +110,12 @@ def test_a_detector_of_detectron2_without_names_takes_ids() -> None:
         choose_class("cow", unknown, of="it")
     with pytest.raises(InputError, match=r"persons\.label 2: it has no such class"):
         choose_class(2, unknown, of="it")
+
+
+def test_a_command_line_changes_what_a_configuration_says_of_persons() -> None:
+    given = SsdPersons(threshold=0.7, label="cattle")
+    assert change_persons(given, None, {"threshold": "0.2"}) == SsdPersons(threshold=0.2, label="cattle")
+    assert change_persons(given, "ssd", {}) == given
+    assert change_persons(given, "torchvision", {"label": "cow"}) == TorchvisionPersons(label="cow")
+    with pytest.raises(InputError, match=r"persons\.treshold: unknown setting; did you mean 'threshold'"):
+        change_persons(given, None, {"treshold": "1"})
