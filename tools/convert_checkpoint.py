@@ -68,10 +68,13 @@ def convert(arguments: argparse.Namespace) -> None:
     from actiondet.engine.recognize import class_names
     from actiondet.engine.trained import named_actions
     from actiondet.models.build import build_detector, build_recognizer
+    from actiondet.models.detector import ActionDetector
+    from actiondet.models.recognizer import ActionRecognizer
     from actiondet.models.weights import load_weights
     from evaluation.formats.action_list import ActionList
 
     config = load_config_by_task(arguments.config, arguments.settings)
+    network: ActionDetector | ActionRecognizer
     if isinstance(config, DetectionConfig):
         network, actions = build_detector(config.model), named_actions(config)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import warnings
 
@@ -39,7 +40,7 @@ def main() -> None:
     arguments = parse_arguments()
     # What follows loads pandas; --help does not wait for it.
     from evaluation import explain, frame_map, read_action_list, read_ava_csv, read_ava_results, read_excluded
-    from evaluation.explanation import explanation_text
+    from evaluation.explanation import ExplainedStep, explanation_text
 
     with warnings.catch_warnings(record=True) as odd:
         warnings.simplefilter("always", UserWarning)
@@ -52,13 +53,13 @@ def main() -> None:
     result = frame_map(
         truth, detections, actions=actions, excluded=excluded, protocol=arguments.protocol, ties=arguments.ties
     )
-    steps = ()
+    steps: tuple[ExplainedStep, ...] = ()
     if arguments.explain:
         steps = explain(truth, detections, actions=actions, excluded=excluded, ties=arguments.ties)
         print(explanation_text(steps), end="\n\n")
     print(result)
     if arguments.json:
-        result.to_json(arguments.json, explanation=[vars(step) for step in steps])
+        result.to_json(arguments.json, explanation=[dataclasses.asdict(step) for step in steps])
     if arguments.csv:
         result.to_csv(arguments.csv)
     if arguments.plot:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Literal
 
 from evaluation.command_line import run_tool
 
@@ -37,7 +38,9 @@ def main() -> None:
     from actiondet.models.weights.download import choose_weights
 
     weights = choose_weights(arguments.weights, config.published.weights)
-    form = arguments.format or ("torch_export" if arguments.out.suffix == ".pt2" else "onnx")
+    form: Literal["onnx", "torch_export"] = arguments.format or (
+        "torch_export" if arguments.out.suffix == ".pt2" else "onnx"
+    )
     print(export_network(config, weights, arguments.out, format=form, inputs=arguments.inputs))
 
 

@@ -12,11 +12,12 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from evaluation.command_line import run_tool
 
 if TYPE_CHECKING:
+    from actiondet.models.inference import Precision
     from evaluation.records import FloatArray
 
 Recognize = Callable[[Path], "FloatArray"]
@@ -49,8 +50,8 @@ def by_torch(arguments: argparse.Namespace, clips: int, crops: int) -> tuple[Rec
     device = choose_device(arguments.device)
     config = load_recognition_config(arguments.config) if arguments.config else None
     weights = choose_weights(arguments.weights, config.published.weights) if config else arguments.weights
-    views = (clips, 3 if crops == 3 else 1)
-    precision = arguments.precision or "float32"
+    views: tuple[int, Literal[1, 3]] = (clips, 3 if crops == 3 else 1)
+    precision: Precision = arguments.precision or "float32"
     recognizer = load_recognizer(
         weights, config=config, views=views, device=device, precision=precision, reader=arguments.reader
     )
@@ -66,7 +67,7 @@ def by_onnx(arguments: argparse.Namespace, clips: int) -> tuple[Recognize, tuple
     """The same without torch."""
     from actiondet.exported import OnnxNetwork, OnnxRecognizer
 
-    device = "cpu" if arguments.device == "auto" else arguments.device
+    device: Literal["cpu", "cuda", "tensorrt"] = "cpu" if arguments.device == "auto" else arguments.device
     recognizer = OnnxRecognizer(OnnxNetwork(arguments.model, device=device), clips=clips, reader=arguments.reader)
     return recognizer, recognizer.classes
 
@@ -150,8 +151,8 @@ def predict(recognize: Recognize, classes: tuple[str, ...], videos: list[Path], 
         print(path)
         for each in found[str(path)]:
             print(f"  {each['score']:.4f}  {each['class']}")
-    for fault in faults:
-        print(f"predict.py: left out: {fault}", file=sys.stderr)
+    for message in faults:
+        print(f"predict.py: left out: {message}", file=sys.stderr)
     if faults:
         print(f"{len(faults)} of {len(videos)} videos could not be read", file=sys.stderr)
     if arguments.json:

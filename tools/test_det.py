@@ -10,9 +10,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
+
+if TYPE_CHECKING:
+    from evaluation.frame_ap import FrameMapResult
+    from evaluation.tube_ap import ThresholdMapResult
 
 
 def main() -> None:
@@ -77,8 +82,9 @@ def main() -> None:
     weights = choose_weights(arguments.weights, config.published.weights)
     fabric = launch()
     detector = load_detector(config, weights, fabric)
-    moments = arguments.moments or ("all" if tubes else "annotated")
-    where = {"weights": weights, "folder": Path(arguments.out), "fabric": fabric}
+    moments: Literal["all", "annotated"] = arguments.moments or ("all" if tubes else "annotated")
+    folder = Path(arguments.out)
+    result: FrameMapResult | ThresholdMapResult | None
     if tubes:
         from actiondet.engine.frame_rows import RowChoice
         from actiondet.engine.tube_test import FrameTest, run_tube_test
@@ -87,9 +93,18 @@ def main() -> None:
         test = FrameTest(
             moments=moments, stride=arguments.stride, smooth=arguments.smooth, choice=choice, control=arguments.control
         )
-        result = run_tube_test(config, detector, **where, test=test)
+        result = run_tube_test(config, detector, weights=weights, folder=folder, fabric=fabric, test=test)
     else:
-        result = run_test(config, detector, **where, moments=moments, dump=arguments.dump, control=arguments.control)
+        result = run_test(
+            config,
+            detector,
+            weights=weights,
+            folder=folder,
+            fabric=fabric,
+            moments=moments,
+            dump=arguments.dump,
+            control=arguments.control,
+        )
     if fabric.is_global_zero:
         print(f"moments: {moments}" + (f"; control: {arguments.control}" if arguments.control != "none" else ""))
         print(result)

@@ -19,7 +19,7 @@ from actiondet.models.nonlocal_block import NonLocalBlock
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.slowfast import Lateral
 
-Network = TypeVar("Network", ActionDetector, ActionRecognizer)
+Network = TypeVar("Network", bound=ActionDetector | ActionRecognizer)
 Precision = Literal["float32", "bfloat16", "auto"]
 
 
@@ -40,7 +40,8 @@ def optimize_for_inference(model: Network, *, precision: Precision = "float32", 
     Returns:
         A network of the same class; clips and logits are float32 in either precision.
     """
-    network = copy.deepcopy(model).eval().requires_grad_(False)
+    network: Network = copy.deepcopy(model)
+    network.eval().requires_grad_(False)
     device = next(network.parameters()).device
     if precision == "auto":
         precision = "bfloat16" if computes_in_bfloat16(device) else "float32"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from actiondet.config import DetectionConfig, RecognitionConfig
+    from actiondet.models.detector import ActionDetector
+    from actiondet.models.recognizer import ActionRecognizer
 
 Call = Callable[[], "Tensor"]
 """A clip or several through a network: the logits."""
@@ -130,7 +132,7 @@ def make_calls(config: DetectionConfig | RecognitionConfig, arguments: argparse.
     device, side, batch = arguments.device, arguments.side, arguments.batch
     inputs: list[object] = [torch.randn(batch, len(config.model.mean), config.clip.frames, side, side).to(device)]
     if isinstance(config, DetectionConfig):
-        plain: torch.nn.Module = build_detector(config.model)
+        plain: ActionDetector | ActionRecognizer = build_detector(config.model)
         corners = torch.rand(batch, arguments.boxes, 2, 2) * side
         inputs.append(list(torch.cat([corners.amin(dim=2), corners.amax(dim=2)], dim=2).to(device)))
     else:
@@ -138,6 +140,7 @@ def make_calls(config: DetectionConfig | RecognitionConfig, arguments: argparse.
     for module in plain.modules():
         if isinstance(module, torch.nn.BatchNorm3d):  # new ones end every block with zeros, and would hide changes
             torch.nn.init.uniform_(module.weight, 0.2, 0.8)
+            assert module.running_var is not None
             torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
     plain = plain.to(device).eval()
     with torch.inference_mode():  # logits as far apart as a trained network's
@@ -158,7 +161,7 @@ def time_call(call: Call) -> tuple[float, float, float]:
     """Seconds, CPU seconds, and the memory in MiB that a call took."""
     import torch
 
-    cuda = torch.cuda.is_initialized()
+    cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     if cuda:
         torch.cuda.reset_peak_memory_stats()
         held = torch.cuda.memory_allocated()
