@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SerializeAsAny,
+    model_validator,
+)
 
 from actiondet.config.choice import Choice, Settings, one_of
 
@@ -154,6 +162,48 @@ class MViTConfig(BackboneConfig):
         return self
 
 
+class VitConfig(BackboneConfig):
+    """The plain transformer of VideoMAE, VideoMAE V2, MVD and UMT; the defaults are those of VideoMAE-B."""
+
+    name: Literal["vit"] = "vit"
+    depth: PositiveInt = 12
+    """Blocks: 12 in S and B, 24 in L, 32 in H, 40 in g."""
+    width: PositiveInt = 768
+    """Channels: 384 in S, 768 in B, 1024 in L, 1280 in H, 1408 in g."""
+    heads: PositiveInt = 12
+    """6 in S, 12 in B, 16 in the larger ones."""
+    in_channels: PositiveInt = 3
+    mlp_ratio: PositiveFloat = 4.0
+    """Hidden channels of the MLPs per channel."""
+    patch: PositiveInt = 16
+    """Side of a patch in pixels; 14 in g."""
+    tubelet: PositiveInt = 2
+    """Frames of a patch: 2 in VideoMAE, 1 in UMT."""
+    frames: PositiveInt = 16
+    """Length of the clips; clip.frames must be the same."""
+    image: PositiveInt = 224
+    """Side of the pictures that the table of positions is made for, in pixels; other pictures resize it."""
+    layer_scale: PositiveFloat | None = None
+    """Initial factor of each channel behind attention and MLP; null: no such factors, as in the published networks."""
+    drop_path: Share = 0.2
+    """Share of the samples for which the last block is skipped in training; it rises linearly from 0 at the first."""
+    remainder: Literal["drop", "pad"] = "drop"
+    """Pixels beyond the last whole patch: drop them (MMAction2), or pad with the mean color (the other toolkits)."""
+    checkpointing: bool = False
+    """Recompute each block in the backward pass: much less memory, a third more time."""
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> VitConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        if self.frames % self.tubelet or self.image % self.patch:
+            raise ValueError(
+                f"frames {self.frames} and image {self.image} are not multiples of tubelet {self.tubelet} and patch "
+                f"{self.patch}"
+            )
+        return self
+
+
 class HeadConfig(Choice):
     """Open family: what scores the actions of each person."""
 
@@ -181,6 +231,9 @@ class RoIHeadConfig(HeadConfig):
     sampling_ratio: NonNegativeInt = 0
     """Sampling points a cell and side; 0 adapts them to the size of the box."""
     temporal_pool: Literal["avg", "max"] = "avg"
+    box_margin: tuple[NonNegativeFloat, NonNegativeFloat] | None = None
+    """At test, widen and heighten boxes by these shares of their sides, half on each side ([0.1, 0.05]: detectors of
+    VideoMAE's and UMT's authors)."""
     context: bool = False
     """Concatenate the map of the whole frame, pooled to the same cells."""
     classifier: Literal["linear", "mlp"] = "linear"
@@ -197,6 +250,8 @@ class RoIHeadConfig(HeadConfig):
     def _check_track_head(self) -> RoIHeadConfig:
         if self.track_head != "pool" and self.roi != "track":
             raise ValueError(f"track_head '{self.track_head}' belongs to roi 'track'; set it too")
+        if self.box_margin is not None and self.roi == "track":
+            raise ValueError("box_margin is for static boxes; set roi: static, or box_margin: null")
         return self
 
 

@@ -20,8 +20,10 @@ from actiondet.config.networks import (
     RoIHeadConfig,
     SlowFastConfig,
     SlowOnlyConfig,
+    VitConfig,
 )
 from actiondet.models.backbones.mvit import MViT
+from actiondet.models.backbones.vit import Vit
 from actiondet.models.blocks import Backbone
 from actiondet.models.detector import ActionDetector
 from actiondet.models.heads import PersonHead, RecognitionHead, RoIHead
@@ -131,10 +133,16 @@ def _(config: MViTConfig) -> Backbone:
     return MViT(**{name: value for name, value in config if name != "name"})
 
 
+@build_backbone.register
+def _(config: VitConfig) -> Backbone:
+    return Vit(**{name: value for name, value in config if name != "name"})
+
+
 @build_head.register
 def _(config: RoIHeadConfig, channels: Sequence[int], *, stride: int, num_actions: int) -> PersonHead:
-    kind = partial(TrackHead, track_head=config.track_head, conv_channels=config.conv_channels)
-    return (kind if config.roi == "track" else RoIHead)(
+    track = partial(TrackHead, track_head=config.track_head, conv_channels=config.conv_channels)
+    static = partial(RoIHead, box_margin=config.box_margin)
+    return (track if config.roi == "track" else static)(
         channels=channels,
         num_actions=num_actions,
         stride=stride,

@@ -42,7 +42,9 @@ class DeployedDetector(nn.Module):
         # Not one tensor made of the sizes: it would fix them at those of the example.
         pixel_boxes = torch.stack([boxes[..., i] * (width, height)[i % 2] for i in range(4)], dim=-1)
         features = self.network.backbone(normalized(clips, self.network))
-        logits = self.network.head.classify(self.network.head.pool_rows(features, pixel_boxes, clip_of_box))
+        head = self.network.head
+        rows = head.pool_rows(features, head.widened(pixel_boxes, height, width), clip_of_box)
+        logits = head.classify(rows)
         return logits.sigmoid() if self.multi_label else logits.softmax(dim=1)
 
 

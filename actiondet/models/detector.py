@@ -50,5 +50,6 @@ class ActionDetector(ClipNetwork):
         if len(boxes) != len(clips):
             raise ValueError(f"{len(boxes)} lists of boxes for {len(clips)} clips")
         features = self.backbone(clips)
-        people = self.head.pool(features, boxes)
+        height, width = clips.shape[-2:]
+        people = self.head.pool(features, [self.head.widened(each, height, width) for each in boxes])
         return self.head.classify(people)

@@ -29,6 +29,10 @@ class PersonHead(nn.Module):
         """The same for (P, 4) pixel boxes in one tensor; owners (P,) are the clips that they belong to, from 0."""
         raise NotImplementedError
 
+    def widened(self, boxes: Tensor, height: int, width: int) -> Tensor:
+        """The (P, 4) boxes that are cut out for these persons of a picture of this size; here the same."""
+        return boxes
+
     def classify(self, people: Tensor) -> Tensor:
         """(sum of P_i, num_actions) logits of what `pool` returned."""
         raise NotImplementedError
@@ -45,6 +49,7 @@ class RoIHead(PersonHead):
         aligned: RoIAlign with the half-cell correction (all but Caffe2's and pytorchvideo's weights).
         sampling_ratio: samples per cell and axis; 0 takes one per cell of the map, as all published weights do.
         temporal_pool: how a map loses its time axis before RoIAlign.
+        box_margin: shares of their width and height by which boxes grow at test, half on each side; None: none.
         context: put the whole image, averaged to the same size, beside every person (twice the channels).
         classifier: "linear", or "mlp" with a hidden layer as wide as the features.
         dropout: share of the features dropped in training.
@@ -62,6 +67,7 @@ class RoIHead(PersonHead):
         aligned: bool = True,
         sampling_ratio: int = 0,
         temporal_pool: TemporalPool = "avg",
+        box_margin: tuple[float, float] | None = None,
         context: bool = False,
         classifier: Literal["linear", "mlp"] = "linear",
         dropout: float = 0.5,
@@ -73,6 +79,7 @@ class RoIHead(PersonHead):
         self.aligned = aligned
         self.sampling_ratio = sampling_ratio
         self.temporal_pool = temporal_pool
+        self.box_margin = box_margin
         self.context = context
         self.dropout = dropout
         self.dropout_at = dropout_at
@@ -101,6 +108,22 @@ class RoIHead(PersonHead):
             surroundings = average_cells(maps, self.roi_size)  # (B, C, S, S)
             people = torch.cat([people, surroundings[owners]], dim=1)  # (P, 2 C, S, S)
         return people.to(features[0].dtype)
+
+    def widened(self, boxes: Tensor, height: int, width: int) -> Tensor:
+        """Boxes grown by `box_margin` at test, within the picture.
+
+        As the authors of VideoMAE's detectors do it, a box from x1 to x2 is x2 - x1 + 1 wide, and the last pixel is
+        the limit.
+        """
+        if self.box_margin is None or self.training:
+            return boxes
+        across, along = self.box_margin
+        wide = (boxes[:, 2] - boxes[:, 0] + 1) * across / 2
+        high = (boxes[:, 3] - boxes[:, 1] + 1) * along / 2
+        x1, y1, x2, y2 = boxes.unbind(1)
+        columns = [(x1 - wide).clamp(0, width - 1), (x2 + wide).clamp(0, width - 1)]
+        rows = [(y1 - high).clamp(0, height - 1), (y2 + high).clamp(0, height - 1)]
+        return torch.stack([columns[0], rows[0], columns[1], rows[1]], dim=1)
 
     def classify(self, people: Tensor) -> Tensor:
         """(P, C, S, S) to (P, num_actions) logits."""

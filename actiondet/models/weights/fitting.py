@@ -13,6 +13,20 @@ from actiondet.models.weights.files import CheckpointFile
 from actiondet.models.weights.report import Mismatch, Report, abbreviate
 from actiondet.models.weights.settings import Kind, Settings
 
+FRESH_NORM = "recognizers normalize the mean of the patches, detectors every patch; this norm starts fresh"
+
+
+def leave_other_norm(conversion: Conversion, target: Mapping[str, Tensor]) -> None:
+    """Leave out the norm of a network that is for something else; the one that is to be filled keeps its own."""
+    for theirs, ours in (("fc_norm", "norm"), ("norm", "fc_norm")):
+        if f"backbone.{ours}.weight" in target and f"backbone.{theirs}.weight" in conversion.weights:
+            for leaf in ("weight", "bias"):
+                name = f"backbone.{theirs}.{leaf}"
+                if name in conversion.weights:
+                    del conversion.weights[name]
+                    conversion.skipped[conversion.sources[name]] = FRESH_NORM
+            conversion.absent[f"backbone.{ours}."] = FRESH_NORM
+
 
 def is_named(name: str, allow: Sequence[str]) -> bool:
     """Whether `allow` names it, or a part of the network that it is in."""

@@ -37,7 +37,7 @@ def settings_for(file: CheckpointFile, source: Origin, conversion: Conversion) -
     kind = conversion.kind or "detection"
     found = settings_of_weights(conversion.weights, kind)
     if not found:
-        raise InputError(f"{file.path}: weights of {source.name}, but not of a SlowOnly, SlowFast or MViT network")
+        raise InputError(f"{file.path}: weights of {source.name}, but not of a SlowOnly, SlowFast, MViT or ViT network")
 
     if source is IMAGENET:
         del found["backbone.temporal_blocks"]  # images are inflated to any
@@ -57,6 +57,9 @@ def settings_for(file: CheckpointFile, source: Origin, conversion: Conversion) -
     doubts += conversion.remarks
     if kind == "recognition" and found.pop("multi_label", False):
         doubts.append("the file's network scores each class by itself (sigmoid); recognisers here have a softmax")
+    if found["backbone.name"] == "vit" and "backbone.heads" not in found:
+        found["backbone.heads"] = max(found["backbone.width"] // 64, 1)
+        doubts.append("model.backbone.heads: no weight shows it; taken for heads of 64 channels")
     if found["backbone.name"] == "mvit":
         unseen = [name for name in MVIT_BEHAVIOUR if f"backbone.{name}" not in conversion.settings]
         if unseen:
@@ -83,7 +86,7 @@ def _needed(key: str, value: Any, found: Settings) -> bool:
     """Whether the setting exists in such a network and is not what it is anyway."""
     if key.startswith("backbone.nonlocal_blocks."):
         return bool(found["backbone.nonlocal_blocks.after"])
-    if found["backbone.name"] == "mvit":
+    if found["backbone.name"] in ("mvit", "vit"):
         return True
     depth, two_pathways = found["backbone.depth"], bool(found["backbone.name"] == "slowfast")
     if value is None or depth not in DESIGNS:

@@ -11,7 +11,14 @@ from torch import Tensor
 from actiondet.models.detector import ActionDetector
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights.conversion import Target
-from actiondet.models.weights.fitting import compare_behaviour, compare_weights, differences, fit_head, is_named
+from actiondet.models.weights.fitting import (
+    compare_behaviour,
+    compare_weights,
+    differences,
+    fit_head,
+    is_named,
+    leave_other_norm,
+)
 from actiondet.models.weights.opening import OriginName, open_checkpoint
 from actiondet.models.weights.report import Report
 from actiondet.models.weights.settings import Settings, kind_of_network, settings_of_network, settings_of_weights
@@ -35,8 +42,8 @@ def load_weights(
     Args:
         model: the network, built from the configuration that is to be used.
         path: a checkpoint of ours, MMAction2 (.pth), PySlowFast (.pyth, Caffe2 .pkl), pytorchvideo (.pyth),
-            PaddleVideo (.pdparams) or torchvision (MViT, and ResNets for ImageNet), in the wrapping of whichever
-            trainer, or their weights as .safetensors.
+            PaddleVideo (.pdparams), torchvision (MViT, and ResNets for ImageNet), VideoMAE or UMT, in the wrapping of
+            whichever trainer, or their weights as .safetensors.
         origin: who wrote it; "auto" tells from the names of the weights.
         strict: anything that is not accounted for is an error.
         allow: exceptions from `strict`, by name: weights ("head", "backbone.res5.*") and settings
@@ -53,6 +60,7 @@ def load_weights(
     target: dict[str, Tensor] = model.state_dict()
     file, source = open_checkpoint(path, origin, target, entry)
     conversion = source.convert(file, Target(target, kind_of_network(model)))
+    leave_other_norm(conversion, target)
     fit_head(conversion, target, kind_of_network(model), allow)
 
     report, faults = compare_weights(file, source, conversion, target, allow)

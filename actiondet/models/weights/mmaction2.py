@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from actiondet.models.weights import mvit
+from actiondet.models.weights import mvit, vit
 from actiondet.models.weights.conversion import Conversion, Origin, Target, change, rename_all, swap_colors
 from actiondet.models.weights.files import CheckpointFile
 from actiondet.models.weights.mmaction2_config import read_told
@@ -15,6 +15,7 @@ from actiondet.models.weights.pyslowfast import GREY_MEAN, GREY_STD
 from actiondet.models.weights.settings import Settings, settings_of_background
 
 _MVIT = "backbone.blocks.0.attn.pool_k.weight"
+_VIT = "backbone.blocks.0.attn.q_bias"
 _PATHWAY = {None: "", "slow_path.": "slow.", "fast_path.": "fast."}
 _UNIT = {"conv": "conv", "bn": "norm"}
 
@@ -31,7 +32,12 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
     told = read_told(file.meta, conversion.kind)
     if told.background is not None:
         conversion.background = told.background
-    usual = _settings_of_mvit(conversion) if _MVIT in file.tensors else _settings(conversion, told.background)
+    if _MVIT in file.tensors:
+        usual = _settings_of_mvit(conversion)
+    elif _VIT in file.tensors:
+        usual = _settings_of_vit(conversion)
+    else:
+        usual = _settings(conversion, told.background)
     conversion.settings = usual | told.settings
     conversion.foreign, conversion.remarks = told.foreign, told.remarks
     if told.bgr:
@@ -54,7 +60,10 @@ def rename(name: str) -> str | None:
         return inner and f"backbone.{_PATHWAY[path]}res{int(layer) + 1}.{block}.{inner}"
     if match := re.fullmatch(r"(?:cls_head|roi_head\.bbox_head)\.fc_cls\.(.+)", name):
         return f"head.fc.{match[1]}"
-    return mvit.rename(name.removeprefix("backbone.")) if name.startswith("backbone.") else None
+    if not name.startswith("backbone."):
+        return None
+    inner = name.removeprefix("backbone.")
+    return mvit.rename(inner) or vit.rename(inner)
 
 
 def _rename_in_block(rest: str) -> str | None:
@@ -76,6 +85,8 @@ def _skip_in(file: CheckpointFile) -> Callable[[str], str | None]:
     averages = {f"ema_{name.replace('.', '_')}" for name in file.tensors}
 
     def skip(name: str) -> str | None:
+        if name == "backbone.pos_embed" and _VIT in file.tensors:
+            return "the table of positions, which is a formula"
         if name.startswith("data_preprocessor."):
             return "input normalisation, which the configuration holds"
         return "a moving average beside the weights" if name in averages else None
@@ -140,12 +151,24 @@ def _settings_of_mvit(conversion: Conversion) -> Settings:
     return found
 
 
+def _settings_of_vit(conversion: Conversion) -> Settings:
+    """Their VideoMAE drops what is beyond whole patches."""
+    found: Settings = {"backbone.remainder": "drop", "backbone.frames": 16}
+    if conversion.kind == "detection":
+        found |= {"head.roi_size": 8, "head.aligned": True, "head.temporal_pool": "avg", "head.box_margin": None}
+        found |= settings_of_background(conversion.weights.get("head.fc.bias"))
+    elif conversion.kind == "recognition":
+        found["window"] = None
+    return found
+
+
 MMACTION2 = Origin(
     "mmaction2",
     (
         "backbone.conv1.conv.weight",
         "backbone.slow_path.conv1.conv.weight",
         _MVIT,
+        _VIT,
     ),
     convert,
 )

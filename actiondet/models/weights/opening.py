@@ -25,12 +25,32 @@ from actiondet.models.weights.pyslowfast import PYSLOWFAST
 from actiondet.models.weights.pytorchvideo import PYTORCHVIDEO
 from actiondet.models.weights.report import abbreviate
 from actiondet.models.weights.torchvision import TORCHVISION
+from actiondet.models.weights.videomae import VIDEOMAE
 from evaluation.errors import InputError
 
 OriginName = Literal[
-    "auto", "actiondet", "mmaction2", "pyslowfast", "caffe2", "pytorchvideo", "paddle", "torchvision", "imagenet"
+    "auto",
+    "actiondet",
+    "mmaction2",
+    "pyslowfast",
+    "caffe2",
+    "pytorchvideo",
+    "paddle",
+    "torchvision",
+    "videomae",
+    "imagenet",
 ]
-ORIGINS: tuple[Origin, ...] = (OWN, MMACTION2, PYSLOWFAST, CAFFE2, PYTORCHVIDEO, PADDLE, TORCHVISION, IMAGENET)
+ORIGINS: tuple[Origin, ...] = (
+    OWN,
+    MMACTION2,
+    PYSLOWFAST,
+    CAFFE2,
+    PYTORCHVIDEO,
+    PADDLE,
+    TORCHVISION,
+    VIDEOMAE,
+    IMAGENET,
+)
 
 # What torch puts into the middle of names where a part of a network is compiled, sharded or recomputed.
 _WITHIN = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module)\.")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from actiondet.models.backbones.mvit import MViT
+from actiondet.models.backbones.vit import Vit
 from actiondet.models.blocks import DESIGNS, Bottleneck, Pathway
 from actiondet.models.detector import ActionDetector
 from actiondet.models.heads import RecognitionHead, RoIHead
@@ -18,11 +19,13 @@ from actiondet.models.nonlocal_block import NonLocalSpec
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.slowfast import SlowFast
 from actiondet.models.weights.mvit import settings_of_mvit
+from actiondet.models.weights.vit import settings_of_vit
 
 Settings = dict[str, Any]
 Kind = Literal["detection", "recognition"]
 STAGES = ("res2", "res3", "res4", "res5")
 MVIT_BEHAVIOUR = ("pool_at", "kv_stride", "residual_pooling", "pool_first")
+VIT_BEHAVIOUR = ("heads", "frames", "remainder")
 BEHAVIOUR = (
     "backbone.alpha",
     "backbone.slow_frames",
@@ -31,11 +34,12 @@ BEHAVIOUR = (
     "backbone.nonlocal_blocks.attention",
     "backbone.nonlocal_blocks.pool",
     "backbone.nonlocal_blocks.pool_first",
-    *(f"backbone.{name}" for name in MVIT_BEHAVIOUR),
+    *(f"backbone.{name}" for name in (*MVIT_BEHAVIOUR, *VIT_BEHAVIOUR)),
     "head.roi_size",
     "head.aligned",
     "head.temporal_pool",
     "head.sampling_ratio",
+    "head.box_margin",
     "multi_label",
     "window",
     "average_positions",
@@ -48,7 +52,9 @@ BEHAVIOUR = (
 def settings_of_weights(weights: Mapping[str, Tensor], kind: Kind | None) -> Settings:
     """What the shapes of one of our networks (by our names) say about it; {} for a network of the user's own."""
     found: Settings
-    if "backbone.blocks.0.attention.pool_k.conv.weight" in weights:
+    if "backbone.blocks.0.attention.q_bias" in weights and "backbone.patch.weight" in weights:
+        found = settings_of_vit(weights)
+    elif "backbone.blocks.0.attention.pool_k.conv.weight" in weights:
         found = settings_of_mvit(weights)
     elif "backbone.slow.stem.conv.weight" in weights:
         found = {"backbone.name": "slowfast"}
@@ -115,7 +121,9 @@ def _settings_of_head(weights: Mapping[str, Tensor], backbone: Settings, kind: K
     if kind == "recognition":
         return {"num_classes": len(last)}
     first = weights.get("head.convolutions.project.weight", first)
-    if backbone["backbone.name"] == "mvit":
+    if backbone["backbone.name"] == "vit":
+        channels = backbone["backbone.width"]
+    elif backbone["backbone.name"] == "mvit":
         channels = len(weights["backbone.norm.weight"])
     else:
         pathways = ("slow.", "fast.") if backbone["backbone.name"] == "slowfast" else ("",)
@@ -152,10 +160,11 @@ def settings_of_network(network: ActionDetector | ActionRecognizer) -> Settings:
         found |= settings_of_nonlocal(pathway.nonlocal_blocks)
     if isinstance(backbone, MViT):
         found |= {f"backbone.{name}": getattr(backbone, name) for name in MVIT_BEHAVIOUR}
+    if isinstance(backbone, Vit):
+        found |= {f"backbone.{name}": getattr(backbone, name) for name in VIT_BEHAVIOUR}
     if isinstance(head, RoIHead):
-        found |= {
-            f"head.{name}": getattr(head, name) for name in ("roi_size", "aligned", "temporal_pool", "sampling_ratio")
-        }
+        names = ("roi_size", "aligned", "temporal_pool", "sampling_ratio", "box_margin")
+        found |= {f"head.{name}": getattr(head, name) for name in names}
     if isinstance(head, RecognitionHead):
         found["window"] = head.window
         if head.window is not None:  # else there is but one position
