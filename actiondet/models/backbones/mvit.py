@@ -322,7 +322,9 @@ class PoolingAttention(nn.Module):
                 rows, places = F.pad(rows, (0, 0, 1, 0)), F.pad(places, (0, 0, 1, 0))
             query = torch.cat([query, rows], dim=-1)
             key = torch.cat([key, places.expand(*k.shape[:2], -1, -1)], dim=-1)
-        attended = F.scaled_dot_product_attention(query, key, v, scale=1.0)
+        # Fused kernels want values as wide as the queries: zeros cost less than the (N', N) table without them.
+        value = F.pad(v, (0, query.shape[-1] - self.head_width))
+        attended = F.scaled_dot_product_attention(query, key, value, scale=1.0)[..., : self.head_width]
         if self.residual_pooling:
             if self.class_token:
                 attended = torch.cat([attended[:, :, :1], attended[:, :, 1:] + q[:, :, 1:]], dim=2)

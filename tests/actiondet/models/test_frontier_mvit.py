@@ -21,6 +21,7 @@ from actiondet.config import load_recognition_config
 from actiondet.config.networks import DetectorConfig, MViTConfig, RecognizerConfig, RoIHeadConfig
 from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.detector import ActionDetector
+from actiondet.models.inference import optimize_for_inference
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights import load_weights
 from actiondet.models.weights.conversion import Target
@@ -179,6 +180,45 @@ def test_the_settings_are_inferred_from_the_file(truth: dict[str, Any], checkpoi
     network = build(kind.model_validate(settings))
     load_weights(network, checkpoint)
     torch.testing.assert_close(run(network, truth), truth["outputs"]["logits64"], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("truth", ["psf_mvitv2_rec"], indirect=True)
+def test_a_recognizer_fills_the_backbone_of_a_detector(truth: dict[str, Any], checkpoint: Path) -> None:
+    recognizer = build(configuration(truth))
+    load_weights(recognizer, checkpoint)
+    config = configuration(truth)
+    detector = build(DetectorConfig(backbone=config.backbone, num_actions=5, mean=config.mean, std=config.std))
+
+    report = load_weights(detector, checkpoint)
+
+    assert set(report.left_alone) == {"head.fc.weight", "head.fc.bias"}
+    for name, weight in detector.backbone.state_dict().items():
+        assert torch.equal(weight, recognizer.backbone.state_dict()[name])
+
+
+@pytest.mark.parametrize("truth", ["psf_mvitv2_det_100x116", "psf_mvitv1_det"], indirect=True)
+def test_a_network_made_for_inference_scores_the_same(truth: dict[str, Any], checkpoint: Path) -> None:
+    network = build(configuration(truth))
+    load_weights(network, checkpoint)
+    clips = torch.randn(truth["meta"]["input"], generator=torch.Generator().manual_seed(0))
+    boxes = [torch.tensor([[4.0, 8.0, 50.0, 70.0]])] * len(clips)
+
+    with torch.inference_mode():
+        expected = network(clips, boxes)
+        for precision, tolerance in (("float32", 1e-5), ("bfloat16", 0.2)):
+            found = optimize_for_inference(network, precision=precision)(clips, boxes)
+            torch.testing.assert_close(found, expected, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("truth", ["psf_mvitv2_det_cls", "psf_mvitv1_det_joint_pos"], indirect=True)
+def test_every_weight_learns(truth: dict[str, Any]) -> None:
+    network = build(configuration(truth)).train()
+    clips = torch.randn(truth["meta"]["input"])
+
+    sum(map(Tensor.sum, network.backbone(clips))).backward()
+
+    still = {name for name, weight in network.backbone.named_parameters() if weight.grad is None}
+    assert still == set()
 
 
 @pytest.mark.parametrize(
