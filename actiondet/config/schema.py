@@ -111,6 +111,9 @@ class OptimizerConfig(Choice):
     weight_decay: NonNegativeFloat = 1e-5
     norm_weight_decay: NonNegativeFloat | None = None
     """Weight decay of batch norm's scale and shift; null: as `weight_decay`."""
+    layer_decay: UnitFloat | None = None
+    """Transformers: each block learns at this share of the next one's rate, the head at the full one (0.75 in VideoMAE
+    B); biases, norms and other vectors then have no weight decay. null: one rate for all."""
 
 
 class SGDConfig(OptimizerConfig):

@@ -20,7 +20,7 @@ from actiondet.engine.checkpoint import Checkpoint, Progress, TrainingState, loa
 from actiondet.engine.devices import seed_step
 from actiondet.engine.log import RunLog, describe_environment, say
 from actiondet.engine.multigrid import MultigridTask
-from actiondet.engine.optim import build_optimizer, parameter_groups, scaled_learning_rate
+from actiondet.engine.optim import build_groups, build_optimizer, scaled_learning_rate
 from actiondet.engine.recognition_task import RecognitionTask
 from actiondet.engine.task import DetectionTask, Task
 from actiondet.models.convolution import Conv3d
@@ -100,11 +100,7 @@ def start(
         )
     if fabric.device.type == "cuda":
         lay_channels_last(task.network)
-    groups = parameter_groups(
-        task.network,
-        weight_decay=settings.optimizer.weight_decay,
-        norm_weight_decay=settings.optimizer.norm_weight_decay,
-    )
+    groups = build_groups(task.network, settings.optimizer)
     optimizer = build_optimizer(settings.optimizer, groups, lr=lr)
     average = None
     if settings.ema_decay is not None:

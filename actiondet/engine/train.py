@@ -23,6 +23,7 @@ from actiondet.engine.checkpoint import Progress, save_checkpoint
 from actiondet.engine.devices import prepare_determinism, seed_step, share_buffers, total
 from actiondet.engine.left_out import check_lost
 from actiondet.engine.log import EpochRow, ProgressBar, say
+from actiondet.engine.optim import full_rate, set_rates
 from actiondet.engine.profile import profiled
 from actiondet.engine.run import Run, finished, save_last, start
 from actiondet.engine.run_lock import RunLock
@@ -120,8 +121,7 @@ def take_step(run: Run, group: Sequence[Loaded[Any]]) -> float:
     """Change the weights once, by the gradients of a group of batches; returns the loss."""
     settings, progress, fabric = run.config.train, run.progress, run.fabric
     factor = run.task.pace.lr_factor(progress.epoch, progress.step) * settings.schedule.gamma**progress.falls
-    for parameters in run.optimizer.param_groups:
-        parameters["lr"] = run.lr * factor
+    set_rates(run.optimizer, run.lr * factor)
     seed_step(settings.seed, progress.epoch, progress.step, fabric.global_rank)
 
     # Every person weighs the same, in whichever batch and process it is: the loss is divided by the terms of
@@ -174,7 +174,7 @@ def note_step(run: Run, loss: torch.Tensor, *, read: int, lost: int) -> float:
     )
     if run.log is not None:
         number = progress.step + sum(map(run.task.pace.steps_in, range(progress.epoch)))
-        run.log.step(number, loss=mean, lr=run.optimizer.param_groups[0]["lr"])
+        run.log.step(number, loss=mean, lr=full_rate(run.optimizer))
     return mean
 
 
@@ -191,7 +191,7 @@ def finish_epoch(run: Run, *, seconds: float) -> None:
         score = run.task.validate(run.best_network)
     row = EpochRow(
         epoch=done,
-        lr=run.optimizer.param_groups[0]["lr"],
+        lr=full_rate(run.optimizer),
         loss=run.progress.loss_sum / max(run.progress.loss_steps, 1),
         score=score,
         skipped=run.progress.skipped,

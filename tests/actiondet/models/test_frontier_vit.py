@@ -15,15 +15,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from actiondet.config.networks import DetectorConfig, RecognizerConfig, RoIHeadConfig, VitConfig
+from actiondet.config.networks import DetectorConfig, RecognizerConfig, RoIHeadConfig, SlowOnlyConfig, VitConfig
+from actiondet.config.schema import ScheduleConfig
+from actiondet.engine.optim import layered_groups, schedule_factor
 from actiondet.models.backbones.vit import Vit, sine_positions
 from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.detector import ActionDetector
-from actiondet.models.weights import load_weights
+from actiondet.models.weights import load_weights, mmaction2, videomae
 from actiondet.models.weights.conversion import Target
 from actiondet.models.weights.files import CheckpointFile
 from actiondet.models.weights.infer import infer_model
 from actiondet.models.weights.opening import ORIGINS
+from evaluation.errors import InputError
 
 MMACTION2 = ["mma_videomae_det_224", "mma_videomae_det_168x248", "mma_videomae_det_256x320_gamma"]
 VIDEOMAE = ["vmae_det_224", "vmae_det_176x300_padded", "umt_det_224x300_padded"]
@@ -276,3 +279,67 @@ def test_skipped_blocks_leave_the_mean_of_a_sample_as_it_is() -> None:
     with torch.no_grad():
         outputs = network(clips)[0].flatten(1)
     assert len({tuple(row) for row in outputs[:, :4].round(decimals=4).tolist()}) == 4  # two branches, each kept or not
+
+
+@pytest.fixture
+def training(shared: Path) -> dict[str, Any]:
+    path = shared / "reference" / "frontier" / "fixtures" / "vit_training.json"
+    if not path.is_file():
+        pytest.skip("the reference files are not beside this checkout")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("case", "rename", "layer_scale"),
+    [
+        ("mmaction2_layer_decay_depth12_decay0.75", mmaction2.rename, 0.1),
+        ("videomae_layer_decay_depth12_decay0.75", videomae.rename, None),
+    ],
+)
+def test_rates_and_decays_of_layers_are_those_of_the_toolkit(
+    training: dict[str, Any], case: str, rename: Any, layer_scale: float | None
+) -> None:
+    backbone = VitConfig(width=24, heads=2, layer_scale=layer_scale)
+    network = build_detector(DetectorConfig(backbone=backbone, num_actions=3))
+    groups = layered_groups(network, weight_decay=0.05, layer_decay=0.75)
+    ours = {
+        id(weight): (group["rate_share"], group["weight_decay"])
+        for group in groups
+        for weight in group["params"]  # type: ignore[attr-defined]
+    }
+    found = {name: ours[id(weight)] for name, weight in network.named_parameters()}
+    wanted = {rename(name): tuple(pair) for name, pair in training[case]["parameters"].items()}
+    assert None not in wanted
+    assert found.keys() == wanted.keys()
+    for name, (share, decay) in wanted.items():
+        assert found[name] == (pytest.approx(share, rel=1e-12), decay), name
+
+
+@pytest.mark.parametrize(
+    ("case", "base", "epochs", "start", "final"),
+    [
+        ("mmaction2_lr_20_epochs_10_iterations", 1.25e-4, 20, 0.1, 0.0),
+        ("videomae_lr_30_epochs_10_iterations", 2.5e-4, 30, 0.0, 1e-6 / 5e-4),
+    ],
+)
+def test_schedules_are_those_of_the_toolkit(
+    training: dict[str, Any], case: str, base: float, epochs: int, start: float, final: float
+) -> None:
+    schedule = ScheduleConfig(policy="cosine", warmup_epochs=5, warmup_start=start, final=final)
+    rates = [
+        base * schedule_factor(schedule, epoch=i // 10, step=i % 10, steps_per_epoch=10, epochs=epochs)
+        for i in range(10 * epochs)
+    ]
+    assert rates == pytest.approx(training[case]["values"], rel=1e-9, abs=1e-18)
+
+
+def test_drop_path_rises_as_in_the_toolkits(training: dict[str, Any]) -> None:
+    network = Vit(depth=12, width=12, heads=1, patch=8, image=32, drop_path=0.2)
+    assert [block.drop_path for block in network.blocks] == pytest.approx(training["drop_path"]["values"], abs=1e-7)
+
+
+def test_layers_of_a_network_without_blocks_are_refused() -> None:
+    network = build_detector(DetectorConfig(backbone=SlowOnlyConfig(depth=18, width=4), num_actions=3))
+    with pytest.raises(InputError, match="layer_decay is for backbones made of blocks"):
+        layered_groups(network, weight_decay=0.05, layer_decay=0.75)
