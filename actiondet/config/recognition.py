@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
 
 from actiondet.config.choice import Choice, Settings, one_of
-from actiondet.config.networks import RecognizerConfig, SlowFastConfig, SlowOnlyConfig
+from actiondet.config.networks import RecognizerConfig, Share, SlowFastConfig, SlowOnlyConfig
 from actiondet.config.schema import FrameFolderConfig, PublishedConfig, TrainConfig, UnitFloat
 
 Sampling = Literal["mmaction2", "pyslowfast", "uniform"]
@@ -58,6 +58,9 @@ class VideoTransformConfig(Settings):
     """Probability of a mirror image; set 0 where actions know left and right."""
     per_frame: bool = False
     """Scale, crop and mirror every frame of a training clip on its own, instead of all alike."""
+    repeats: PositiveInt = 1
+    """Clips that each video of a training batch gives (repeated augmentation, Hoffer et al. 2020): the same frames,
+    resized, cropped and mirrored anew for each. A batch then has so many times the clips; its videos are read once."""
     test_short_side: PositiveInt = 256
     val_crop: PositiveInt = 224
     """Side of the centre crop when validating."""
@@ -156,6 +159,21 @@ class MultigridConfig(Settings):
         return self
 
 
+class MixingConfig(Settings):
+    """Batches in which each clip is mixed with another one, and its label with the other's: a strong regularizer."""
+
+    mixup_alpha: PositiveFloat = 0.8
+    """mixup adds two clips up: the share of the first is drawn from Beta(alpha, alpha)."""
+    cutmix_alpha: PositiveFloat = 1.0
+    """CutMix puts a window of one clip into the other: the share of the area that stays is drawn likewise."""
+    cutmix_share: UnitFloat = 0.5
+    """Probability of CutMix, where a batch is mixed; else mixup."""
+    probability: UnitFloat = 1.0
+    """Share of the batches that are mixed."""
+    label_smoothing: Share = 0.1
+    """Share of every label that all classes get in equal parts."""
+
+
 class RecognitionConfig(Settings):
     """One recognition run, whole."""
 
@@ -165,6 +183,8 @@ class RecognitionConfig(Settings):
     transform: VideoTransformConfig = VideoTransformConfig()
     data: Annotated[VideoDataConfig, one_of(VideoDataConfig), SerializeAsAny()]
     train: TrainConfig = TrainConfig()
+    mixing: MixingConfig | None = None
+    """null trains on clips as they are."""
     multigrid: MultigridConfig | None = None
     """null trains on clips of one size."""
     precise_norm: NonNegativeInt = 0
@@ -198,6 +218,14 @@ class RecognitionConfig(Settings):
             raise ValueError("multigrid shows every video equally often; set train.repeat_threshold=null")
         if self.multigrid.long_cycle and self.clip.frames % 4:
             raise ValueError(f"multigrid begins with a quarter of the frames; clip.frames {self.clip.frames} has none")
+        return self
+
+    @model_validator(mode="after")
+    def _check_mixing(self) -> RecognitionConfig:
+        if self.multigrid is not None and (self.mixing is not None or self.transform.repeats > 1):
+            raise ValueError("multigrid shows every clip once and as it is; set mixing=null transform.repeats=1")
+        if self.mixing is not None and self.train.batch * self.transform.repeats < 2:
+            raise ValueError("mixing takes two clips of a batch, and train.batch is 1; make it 2 or more")
         return self
 
     @model_validator(mode="after")

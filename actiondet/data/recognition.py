@@ -150,7 +150,7 @@ class VideoDataset(Dataset["VideoSample | Unreadable"]):
 
 
 class TrainVideos(VideoDataset):
-    """A random clip of each video."""
+    """A random clip of each video, or several of the same frames."""
 
     def __init__(
         self,
@@ -160,6 +160,7 @@ class TrainVideos(VideoDataset):
         transform: VideoTrainTransform,
         seed: int,
         strides: tuple[int, int] | None = None,
+        repeats: int = 1,
     ) -> None:
         """Keep the parts.
 
@@ -169,11 +170,13 @@ class TrainVideos(VideoDataset):
             transform: what happens to them.
             seed: with epoch and index, it decides everything random about a sample.
             strides: smallest and largest stride of a clip, instead of that of `sampling`.
+            repeats: clips of the same frames, each with a transform of its own.
         """
         super().__init__(videos, sampling=sampling)
         self._transform = transform
         self._seed = seed
         self._strides = strides
+        self._repeats = repeats
 
     def _sample(self, draw: Draw, reader: VideoReader) -> VideoSample:
         random = np.random.default_rng((self._seed, draw.epoch, draw.index, draw.repeat))
@@ -186,8 +189,9 @@ class TrainVideos(VideoDataset):
             sampling = replace(sampling, frames=shape.frames, stride=stride)
             transform = replace(transform, side=shape.side, short_side=shape.short_side)
         chosen = sampling.draw(count, rate=float(reader.index.rate), random=random)
-        clip = transform(reader.read(chosen), random)
-        return VideoSample(clip[None], int(self.videos.labels[draw.index]), video=draw.index, first_view=0)
+        frames = reader.read(chosen)
+        clips = torch.stack([transform(frames, random) for _ in range(self._repeats)])
+        return VideoSample(clips, int(self.videos.labels[draw.index]), video=draw.index, first_view=0)
 
 
 class TestVideos(VideoDataset):
@@ -237,6 +241,7 @@ def build_train_videos(
         ),
         seed=seed,
         strides=clip.train_strides,
+        repeats=transform.repeats,
     )
 
 

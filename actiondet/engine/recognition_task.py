@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from actiondet.config import RecognitionConfig
 from actiondet.data import Loaded, TrainSampler
 from actiondet.data.loading import Batches, make_loader
+from actiondet.data.mixing import mix_clips
 from actiondet.data.recognition import build_train_videos, collate_videos
 from actiondet.data.repeats import repeat_factors
 from actiondet.engine.left_out import check_missing, tell_missing
@@ -45,6 +46,7 @@ class RecognitionTask:
     def __init__(self, config: RecognitionConfig, fabric: Fabric) -> None:
         self.config = config
         self.fabric = fabric
+        self._epoch = self._batch = 0  # of the batch whose loss comes next
         self._network = build_recognizer(config.model)
         self._train = build_train_videos(
             config.data,
@@ -85,6 +87,7 @@ class RecognitionTask:
     def loader(self, *, epoch: int, start: int) -> DataLoader[Loaded[VideoBatch]]:
         """Videos in the epoch's random order."""
         self._sampler.set_position(epoch=epoch, start=start * self.config.train.batch)
+        self._epoch, self._batch = epoch, start
         return self._loader
 
     def count_terms(self, loaded: Loaded[VideoBatch]) -> int:
@@ -94,9 +97,10 @@ class RecognitionTask:
         return sum(len(batch) for batch in loaded.batches)
 
     def loss(self, forward: Forward, loaded: Loaded[VideoBatch], *, normalizer: Tensor) -> Tensor:
-        """Cross-entropy, focal if the settings say so."""
+        """Cross-entropy, focal if the settings say so, of clips that are mixed if they say so."""
         device = self.fabric.device
         classes = self.config.model.num_classes
+        self._batch += 1
         if not loaded.batches:
             # A clip without label: its loss is zero, and the other processes need not wait for a gradient.
             side = self.config.transform.train_crop
@@ -105,10 +109,14 @@ class RecognitionTask:
         else:
             clips = loaded.batches[0].clips
             labels = F.one_hot(loaded.batches[0].labels, classes).float()
-        logits = forward(self.network.normalize(clips.to(device)))
+        clips, labels = self.network.normalize(clips.to(device)), labels.to(device)
+        if self.config.mixing is not None and loaded.batches:
+            # What is random follows from the place in the run, so that a resumed one mixes alike.
+            place = (self.config.train.seed, self._epoch, self._batch, self.fabric.global_rank)
+            clips, labels = mix_clips(clips, labels, config=self.config.mixing, random=np.random.default_rng(place))
         return action_loss(
-            logits,
-            labels.to(device),
+            forward(clips),
+            labels,
             multi_label=False,
             focal_gamma=self.config.train.loss.focal_gamma,
             focal_alpha=self.config.train.loss.focal_alpha,
