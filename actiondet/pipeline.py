@@ -17,7 +17,7 @@ from actiondet.config import DetectionConfig, PersonsConfig, load_config
 from actiondet.config.choice import members
 from actiondet.data.ava import REACH
 from actiondet.data.clip_stream import moment_times
-from actiondet.data.tracks import follow_near
+from actiondet.datasets.tracks import follow_near
 from actiondet.downloads import download
 from actiondet.engine.predict import activate
 from actiondet.engine.trained import TrainedDetector, from_checkpoint, from_config

@@ -13,11 +13,11 @@ import numpy as np
 from actiondet.config.schema import AvaConfig, AvaKineticsConfig, ClipConfig, SplitConfig, TransformConfig
 from actiondet.data.build import build_test_set, build_training_set
 from actiondet.data.keyframes import TestSet, TrainingSet
-from actiondet.data.sources import Videos, find_videos, missing_videos
-from actiondet.data.tables import BoolArray, KeyTable, PersonTable, TruePersons, gather_persons, select_persons
-from actiondet.data.tracks import Neighbours, Reach, Tracks
 from actiondet.data.transforms import TestTransform, TrainTransform
-from actiondet.data.window import ClipWindow
+from actiondet.datasets.sources import Videos, find_videos, missing_videos
+from actiondet.datasets.tables import BoolArray, KeyTable, PersonTable, TruePersons, gather_persons, select_persons
+from actiondet.datasets.tracks import Neighbours, Reach, Tracks
+from actiondet.datasets.windows import ClipWindow
 from actiondet.video import FrameFolder, open_video
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList, read_action_list, read_ava_csv, read_excluded

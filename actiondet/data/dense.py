@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from actiondet.data.clip_stream import stream_windows
 from actiondet.data.keyframes import OUTSIDE_US
 from actiondet.data.loading import prepare_worker
-from actiondet.data.tables import PersonTable
-from actiondet.data.tracks import Tracks
-from actiondet.data.window import ClipWindow, frame_time
+from actiondet.datasets.tables import PersonTable
+from actiondet.datasets.tracks import Tracks
+from actiondet.datasets.windows import ClipWindow, frame_time
 from actiondet.records import ClipBatch
 from actiondet.video import index_video
 from evaluation.boxes import unit_to_pixel

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from actiondet.data.assign import match_proposals
 from actiondet.data.loading import Draw, Unreadable
-from actiondet.data.repeats import repeat_factors
-from actiondet.data.sources import Videos
-from actiondet.data.tables import PersonTable, TruePersons
-from actiondet.data.tracks import Tracks
 from actiondet.data.transforms import BoxedClip, Frames, TestTransform, TrainTransform
-from actiondet.data.window import ClipWindow, frame_time
+from actiondet.datasets.assign import match_proposals
+from actiondet.datasets.repeats import repeat_factors
+from actiondet.datasets.sources import Videos
+from actiondet.datasets.tables import PersonTable, TruePersons
+from actiondet.datasets.tracks import Tracks
+from actiondet.datasets.windows import ClipWindow, frame_time
 from actiondet.records import ClipSample
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
@@ -166,7 +166,7 @@ class TrainingSet(KeyMomentDataset):
         return -(-len(self.keys) // self._one_of)
 
     def repeat_factors(self, threshold: float) -> FloatArray:
-        """(len(self),) how often each sample should come in an epoch; see `actiondet.data.repeats`."""
+        """(len(self),) how often each sample should come in an epoch; see `actiondet.datasets.repeats`."""
         persons = np.repeat(np.arange(len(self.keys)), np.diff(self._people.first))
         moments = np.repeat(persons, np.diff(self._people.first_label))
         return repeat_factors(moments // self._one_of, self._people.labels, count=len(self), threshold=threshold)

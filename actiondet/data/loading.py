@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from actiondet.data.repeats import epoch_length, repeated_order
+from actiondet.datasets.repeats import epoch_length, repeated_order
 from actiondet.records import ClipBatch, ClipSample, VideoBatch
 from evaluation.errors import InputError
 from evaluation.records import FloatArray, FrameKey, IntArray

@@ -14,11 +14,11 @@ import numpy as np
 from actiondet.config.schema import ClipConfig, MultiSportsConfig, TransformConfig
 from actiondet.data.build import build_test_set, build_training_set
 from actiondet.data.keyframes import TestSet, TrainingSet
-from actiondet.data.sources import Videos, find_videos, missing_videos
-from actiondet.data.tables import KeyTable, PersonTable, TruePersons, gather_persons, select_persons
-from actiondet.data.tracks import Neighbours, Reach, Tracks
 from actiondet.data.transforms import TestTransform, TrainTransform
-from actiondet.data.window import ClipWindow
+from actiondet.datasets.sources import Videos, find_videos, missing_videos
+from actiondet.datasets.tables import KeyTable, PersonTable, TruePersons, gather_persons, select_persons
+from actiondet.datasets.tracks import Neighbours, Reach, Tracks
+from actiondet.datasets.windows import ClipWindow
 from actiondet.video import index_video, open_video
 from evaluation.errors import InputError
 from evaluation.formats.act_tubes import check_tubes

@@ -14,13 +14,13 @@ from torch.utils.data import Dataset
 from actiondet.config.recognition import VideoClipConfig, VideoDataConfig, VideoTransformConfig
 from actiondet.data.kept_videos import KeptReader, Room
 from actiondet.data.loading import Draw, Loaded, Unreadable
-from actiondet.data.sources import Videos, find_videos, missing_videos
 from actiondet.data.video_transforms import VideoTestTransform, VideoTrainTransform
+from actiondet.datasets.sources import Videos, find_videos, missing_videos
+from actiondet.datasets.video_lists import Listing, Part, bare_names, list_videos
 from actiondet.records import VideoBatch, VideoSample
 from actiondet.video import FrameFolder, VideoReader, open_video
 from actiondet.video.sampling import IntArray
 from actiondet.video.views import ViewSampling
-from actiondet.video_lists import Listing, Part, bare_names, list_videos
 from evaluation.errors import InputError
 from evaluation.records import FrameKey
 

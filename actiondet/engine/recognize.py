@@ -14,6 +14,7 @@ import torch
 from actiondet.config import RecognitionConfig
 from actiondet.config.recognition import Ucf101Config
 from actiondet.data.recognition import view_sampling
+from actiondet.datasets.video_lists import list_videos
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.recognition_test import Protocol, test_transform, view_scores
 from actiondet.models.build import build_recognizer
@@ -21,7 +22,6 @@ from actiondet.models.inference import Precision, optimize_for_inference
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights import load_weights
 from actiondet.video import ReaderName, open_video
-from actiondet.video_lists import list_videos
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
 from evaluation.formats.video_list import read_class_names

@@ -16,7 +16,7 @@ from actiondet.config.schema import MultiSportsConfig
 from actiondet.data.dense import DenseClips, VideoEnd, VideoMoments, build_dense_loader, video_moments
 from actiondet.data.loading import worker_deaths_explained
 from actiondet.data.multisports import Moments, TubePart, read_part, with_sizes_of_files
-from actiondet.data.window import ClipWindow
+from actiondet.datasets.windows import ClipWindow
 from actiondet.engine.frame_parts import FrameParts, parts_folder
 from actiondet.engine.frame_rows import RowChoice, Rows, as_detections
 from actiondet.engine.log import ProgressBar, say

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from actiondet.config.recognition import VideoDataConfig
-from actiondet.video_lists import Listing, Part, bare_names, list_videos
+from actiondet.datasets.video_lists import Listing, Part, bare_names, list_videos
 from data_tools.check_dataset.findings import Report, some
 from evaluation.command_line import describe
 from evaluation.errors import InputError

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from actiondet.data.dense import DenseClips, VideoEnd, video_moments
-from actiondet.data.tables import KeyTable, select_persons
-from actiondet.data.tracks import Neighbours, Reach, Tracks
-from actiondet.data.window import ClipWindow
+from actiondet.datasets.tables import KeyTable, select_persons
+from actiondet.datasets.tracks import Neighbours, Reach, Tracks
+from actiondet.datasets.windows import ClipWindow
 from evaluation.records import FrameKey, PersonBoxes
 from tests.stamped_videos import HEIGHT, WIDTH, read_stamp, write_stamped
 

@@ -11,10 +11,10 @@ import torch
 from actiondet.config import DetectionDataConfig
 from actiondet.config.schema import ClipConfig, TransformConfig
 from actiondet.data import Draw, TrainingSet, TrainSampler, Unreadable, build_loader, build_test_set, build_training_set
-from actiondet.data.sources import Videos
-from actiondet.data.tables import KeyTable, TruePersons, select_persons
 from actiondet.data.transforms import TrainTransform
-from actiondet.data.window import ClipWindow
+from actiondet.datasets.sources import Videos
+from actiondet.datasets.tables import KeyTable, TruePersons, select_persons
+from actiondet.datasets.windows import ClipWindow
 from actiondet.records import ClipSample
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList

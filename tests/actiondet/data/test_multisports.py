@@ -10,7 +10,7 @@ import pytest
 
 from actiondet.config.schema import ClipConfig, MultiSportsConfig, TransformConfig
 from actiondet.data import Draw, TestSet, TrainingSet, Unreadable, build_test_set, build_training_set
-from actiondet.data.window import frame_time
+from actiondet.datasets.windows import frame_time
 from actiondet.records import ClipSample
 from evaluation.errors import InputError
 from evaluation.formats.multisports import write_multisports

@@ -10,8 +10,8 @@ import av
 import pytest
 
 from actiondet.config.recognition import VideoListConfig
+from actiondet.datasets.video_lists import list_videos
 from actiondet.video import open_video
-from actiondet.video_lists import list_videos
 from data_tools import prepare_kinetics
 from data_tools.preparing.kinetics import choose_classes, plan_clips, write_lists
 from data_tools.preparing.run import prepare

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from actiondet.data import Draw, TrainSampler
-from actiondet.data.repeats import epoch_length, repeat_factors, repeated_order
+from actiondet.datasets.repeats import epoch_length, repeat_factors, repeated_order
 
 # 100 samples: everyone shows action 1, sample 0 also action 2, samples 0 to 3 action 3, samples 90 to 99 action 4.
 SAMPLES = np.array([*range(100), 0, 0, 1, 2, 3, *range(90, 100), 5])

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from actiondet.data.tables import KeyTable, TruePersons, gather_persons, select_persons
+from actiondet.datasets.tables import KeyTable, TruePersons, gather_persons, select_persons
 from evaluation.formats.ava import read_ava_csv
 from evaluation.records import FrameKey, PersonBoxes, TruthRows
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from actiondet.data.assign import match_proposals
+from actiondet.datasets.assign import match_proposals
 
 # tests/golden/data/mmaction2.json says which code of MMAction2 made it.
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "data" / "mmaction2.json").read_text())

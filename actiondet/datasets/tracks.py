@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actiondet.data.assign import match_proposals
-from actiondet.data.tables import PersonTable
+from actiondet.datasets.assign import match_proposals
+from actiondet.datasets.tables import PersonTable
 from actiondet.tubes.tracking import boxes_along_tracks, track_persons
 from evaluation.ragged import row_ranges
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes

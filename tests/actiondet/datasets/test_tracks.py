@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from actiondet.data.tables import KeyTable, PersonTable, select_persons
-from actiondet.data.tracks import Neighbours, Reach, Tracks
+from actiondet.datasets.tables import KeyTable, PersonTable, select_persons
+from actiondet.datasets.tracks import Neighbours, Reach, Tracks
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
 
 Box = tuple[float, float, float, float]

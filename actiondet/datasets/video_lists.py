@@ -60,7 +60,7 @@ def list_videos(data: VideoDataConfig, part: Part) -> Listing:
     """
     raise InputError(
         f"data.name: nothing lists the videos of '{data.name}'; register a function for {type(data).__name__} "
-        "with @actiondet.video_lists.list_videos.register"
+        "with @actiondet.datasets.video_lists.list_videos.register"
     )
 
 

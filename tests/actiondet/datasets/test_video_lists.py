@@ -8,7 +8,7 @@ import pytest
 
 from actiondet.config.recognition import VideoListConfig
 from actiondet.data.recognition import find_labelled_videos
-from actiondet.video_lists import list_videos
+from actiondet.datasets.video_lists import list_videos
 from evaluation.errors import InputError
 
 HEADING = "label,youtube_id,time_start,time_end,split"

@@ -7,8 +7,8 @@ from typing import Literal
 
 import pytest
 
-from actiondet.data import sources
-from actiondet.data.sources import Videos, find_videos, missing_videos
+from actiondet.datasets import sources
+from actiondet.datasets.sources import Videos, find_videos, missing_videos
 from evaluation.errors import InputError
 from evaluation.video_names import composed
 
@@ -93,7 +93,7 @@ def test_a_reader_is_made_once_and_only_the_last_ones_stay_open() -> None:
 
 
 def test_of_a_large_set_only_the_indices_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actiondet.data.sources.KNOWN_READERS", 2)
+    monkeypatch.setattr("actiondet.datasets.sources.KNOWN_READERS", 2)
     pool = videos(at_once=1)
     a, b = pool.reader("a"), pool.reader("b")
     assert pool.reader("a") is a
