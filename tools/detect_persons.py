@@ -71,7 +71,7 @@ def main() -> int:
     arguments = parse_arguments()
     settings = detector_settings(arguments)
 
-    from actiondet.persons.moments import parse_moments
+    from actiondet.persons.key_frames import parse_moments
     from actiondet.persons.videos import FRAME_NUMBERED, choose_videos
 
     videos = choose_videos(arguments.videos, form=arguments.form, root=arguments.root)

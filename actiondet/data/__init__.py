@@ -4,7 +4,7 @@
 from actiondet.data import ava as _ava
 from actiondet.data import multisports as _multisports
 from actiondet.data.build import build_test_set, build_training_set
-from actiondet.data.keyframes import KeyMomentDataset, TestSet, TrainingSet
+from actiondet.data.key_frames import KeyMomentDataset, TestSet, TrainingSet
 from actiondet.data.loading import Draw, Loaded, TestSampler, TrainSampler, Unreadable, build_loader, collate
 
 __all__ = [

@@ -12,11 +12,11 @@ import numpy as np
 
 from actiondet.config.schema import AvaConfig, AvaKineticsConfig, ClipConfig, SplitConfig, TransformConfig
 from actiondet.data.build import build_test_set, build_training_set
-from actiondet.data.keyframes import TestSet, TrainingSet
+from actiondet.data.key_frames import TestSet, TrainingSet
 from actiondet.data.transforms import TestTransform, TrainTransform
-from actiondet.datasets.sources import Videos, find_videos, missing_videos
+from actiondet.datasets.sources import ReaderPool, find_videos, missing_videos
 from actiondet.datasets.tables import BoolArray, KeyTable, PersonTable, TruePersons, gather_persons, select_persons
-from actiondet.datasets.tracks import Neighbours, Reach, Tracks
+from actiondet.datasets.tracks import FollowLimits, PersonIndex, Tracks
 from actiondet.datasets.windows import ClipWindow
 from actiondet.video import FrameFolder, open_video
 from evaluation.errors import InputError
@@ -28,7 +28,7 @@ from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes, Trut
 # Rounding may carry a corner a little over the border of the frame; more is a fault of the file.
 BEYOND = 0.01
 # AVA looks at people once a second: the next moment lies at most so far beyond a clip, in microseconds.
-REACH = Reach(beyond=1_000_000, max_gap=1)
+REACH = FollowLimits(beyond=1_000_000, max_gap=1)
 
 
 @build_training_set.register
@@ -125,10 +125,10 @@ def _tracks(
     data: AvaConfig, everybody: TruePersons, found: Mapping[FrameKey, PersonBoxes] | None, path: str | None
 ) -> Tracks:
     """Who is where at all moments of the files, be they annotated or not."""
-    true = Neighbours.of(everybody.as_persons(), everybody.identities)
+    true = PersonIndex.of(everybody.as_persons(), everybody.identities)
     if found is None or path is None:
         return Tracks(found=None, true=true, reach=REACH)
-    return Tracks(found=Neighbours.of(_select(data, KeyTable.of(list(found)), found, path)), true=true, reach=REACH)
+    return Tracks(found=PersonIndex.of(_select(data, KeyTable.of(list(found)), found, path)), true=true, reach=REACH)
 
 
 def _window(clip: ClipConfig) -> ClipWindow:
@@ -254,11 +254,11 @@ def _available(keys: KeyTable, paths: Mapping[str, Path]) -> BoolArray:
     return available
 
 
-def _open_lazily(data: AvaConfig, paths: Mapping[str, Path]) -> Videos:
+def _open_lazily(data: AvaConfig, paths: Mapping[str, Path]) -> ReaderPool:
     if data.pictures is None:
-        return Videos(paths, partial(open_video, reader=data.reader))
+        return ReaderPool(paths, partial(open_video, reader=data.reader))
     layout = data.pictures
-    return Videos(paths, partial(FrameFolder, template=layout.template, first=layout.first, fps=layout.fps))
+    return ReaderPool(paths, partial(FrameFolder, template=layout.template, first=layout.first, fps=layout.fps))
 
 
 def _first_line(path: str, is_wrong: Callable[[list[str]], bool]) -> str:

@@ -6,7 +6,7 @@ import functools
 from typing import Literal
 
 from actiondet.config.schema import ClipConfig, DetectionDataConfig, TransformConfig
-from actiondet.data.keyframes import TestSet, TrainingSet
+from actiondet.data.key_frames import TestSet, TrainingSet
 from evaluation.errors import InputError
 
 

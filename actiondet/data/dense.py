@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from actiondet.data.clip_stream import stream_windows
-from actiondet.data.keyframes import OUTSIDE_US
+from actiondet.data.key_frames import OUTSIDE_US
 from actiondet.data.loading import prepare_worker
 from actiondet.datasets.tables import PersonTable
 from actiondet.datasets.tracks import Tracks

@@ -13,11 +13,11 @@ import numpy as np
 
 from actiondet.config.schema import ClipConfig, MultiSportsConfig, TransformConfig
 from actiondet.data.build import build_test_set, build_training_set
-from actiondet.data.keyframes import TestSet, TrainingSet
+from actiondet.data.key_frames import TestSet, TrainingSet
 from actiondet.data.transforms import TestTransform, TrainTransform
-from actiondet.datasets.sources import Videos, find_videos, missing_videos
+from actiondet.datasets.sources import ReaderPool, find_videos, missing_videos
 from actiondet.datasets.tables import KeyTable, PersonTable, TruePersons, gather_persons, select_persons
-from actiondet.datasets.tracks import Neighbours, Reach, Tracks
+from actiondet.datasets.tracks import FollowLimits, PersonIndex, Tracks
 from actiondet.datasets.windows import ClipWindow
 from actiondet.video import index_video, open_video
 from evaluation.errors import InputError
@@ -32,7 +32,7 @@ from evaluation.tube_set import TubeSet
 Moments = Literal["all", "annotated"]
 # Boxes of every frame, or of every n-th one up to a second apart: the next ones lie at most so many frames beyond a
 # clip, and a person may be missed in a third of a second.
-REACH = Reach(beyond=30, max_gap=10)
+REACH = FollowLimits(beyond=30, max_gap=10)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,11 +71,11 @@ class TubePart:
 
     def tracks(self, data: MultiSportsConfig) -> Tracks:
         """Who is where on all frames of the files, be they annotated or not."""
-        true = Neighbours.of(self.people.as_persons())
+        true = PersonIndex.of(self.people.as_persons())
         if self.proposals is None:
             return Tracks(found=None, true=true, reach=REACH)
         found = self.persons(data, KeyTable.of(list(self.proposals)))
-        return Tracks(found=Neighbours.of(found), true=true, reach=REACH)
+        return Tracks(found=PersonIndex.of(found), true=true, reach=REACH)
 
     def keys(self, moments: Moments) -> KeyTable:
         """The annotated frames, or all that have proposals too, of the videos that are there; in order."""
@@ -168,7 +168,7 @@ def multisports_training_set(
         seed=seed,
         missing=part.missing,
         notes=part.notes,
-        one_of=data.train_every,
+        neighbors_per_sample=data.train_every,
         tracks=part.tracks(data) if tracks else None,
     )
 
@@ -288,8 +288,8 @@ def _refuse_missing(data: MultiSportsConfig, part: TubePart) -> None:
         raise InputError(f"{complaint}, or set data.unreadable=skip to leave them out")
 
 
-def _videos(data: MultiSportsConfig, part: TubePart) -> Videos:
-    return Videos(part.paths, partial(open_video, reader=data.reader))
+def _videos(data: MultiSportsConfig, part: TubePart) -> ReaderPool:
+    return ReaderPool(part.paths, partial(open_video, reader=data.reader))
 
 
 def _window(clip: ClipConfig) -> ClipWindow:

@@ -18,7 +18,7 @@ OPEN_READERS = 4
 KNOWN_READERS = 10_000
 
 
-class Videos:
+class ReaderPool:
     """The readers of a data set's videos, each made when it is first asked for.
 
     A reader keeps the index of its video. Its file is opened by the process that reads from it, and only the files

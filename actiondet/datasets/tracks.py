@@ -19,7 +19,7 @@ SAME_PERSON = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reach:
+class FollowLimits:
     """How far persons are followed, in the unit of the moments.
 
     Attributes:
@@ -32,7 +32,7 @@ class Reach:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Neighbours:
+class PersonIndex:
     """The persons of all moments of some videos, N in all, found by the moment.
 
     Attributes:
@@ -50,7 +50,7 @@ class Neighbours:
     identities: IntArray
 
     @classmethod
-    def of(cls, persons: PersonTable, identities: IntArray | None = None) -> Neighbours:
+    def of(cls, persons: PersonTable, identities: IntArray | None = None) -> PersonIndex:
         """Sort `persons` by video and moment; `identities` are those of its N rows, -1 for unknown."""
         keys = persons.keys_in_order
         order = np.lexsort((keys.moment, keys.video))
@@ -67,9 +67,9 @@ class Neighbours:
         )
 
     def __repr__(self) -> str:
-        return f"Neighbours({len(self.moment)} moments, {len(self.boxes)} persons)"
+        return f"PersonIndex({len(self.moment)} moments, {len(self.boxes)} persons)"
 
-    def around(self, video: str, begin: int, end: int, *, beyond: int) -> dict[int, Seen]:
+    def around(self, video: str, begin: int, end: int, *, beyond: int) -> dict[int, PersonsAt]:
         """The persons of each moment from `begin` to `end`, and of the next one on either side.
 
         Args:
@@ -81,16 +81,16 @@ class Neighbours:
         low, high = _within(self.moment[start:stop], begin, end, beyond)
         return {int(self.moment[row]): self._seen(row) for row in range(start + low, start + high)}
 
-    def all_of(self, video: str) -> dict[int, Seen]:
+    def all_of(self, video: str) -> dict[int, PersonsAt]:
         """The persons of every moment of a video, in order."""
         return {int(self.moment[row]): self._seen(row) for row in range(*self.where.get(video, (0, 0)))}
 
-    def _seen(self, row: int) -> Seen:
+    def _seen(self, row: int) -> PersonsAt:
         persons = slice(self.first[row], self.first[row + 1])
-        return Seen(self.boxes[persons], self.identities[persons])
+        return PersonsAt(self.boxes[persons], self.identities[persons])
 
 
-class Seen(NamedTuple):
+class PersonsAt(NamedTuple):
     """Persons of one moment: (P, 4) unit boxes, and (P,) identities, -1 for unknown."""
 
     boxes: FloatArray
@@ -100,10 +100,10 @@ class Seen(NamedTuple):
         """The boxes as the persons of `key`."""
         return PersonBoxes(key, self.boxes, np.ones(len(self.boxes), np.float32))
 
-    def with_others(self, more: Seen) -> Seen:
+    def with_others(self, more: PersonsAt) -> PersonsAt:
         """These persons, and those of `more` who are not the same."""
         others = match_proposals(more.boxes, self.boxes, min_iou=SAME_PERSON) < 0
-        return Seen(
+        return PersonsAt(
             np.concatenate([self.boxes, more.boxes[others]]), np.concatenate([self.identities, more.identities[others]])
         )
 
@@ -118,9 +118,9 @@ class Tracks:
         reach: how far persons are followed.
     """
 
-    found: Neighbours | None
-    true: Neighbours | None
-    reach: Reach
+    found: PersonIndex | None
+    true: PersonIndex | None
+    reach: FollowLimits
 
     def of_found(self, key: FrameKey, boxes: FloatArray, times: IntArray) -> FloatArray:
         """Follow found persons, (P, 4) unit boxes of the moment `key`, through what was found.
@@ -134,7 +134,7 @@ class Tracks:
             (P, T, 4) unit boxes: persons move in straight lines from one moment at which they are seen to the next.
         """
         unknown = np.full(len(boxes), -1, np.int64)
-        return self._follow(key, Seen(boxes, unknown), times, [self.true if self.found is None else self.found])
+        return self._follow(key, PersonsAt(boxes, unknown), times, [self.true if self.found is None else self.found])
 
     def through(self, video: str) -> VideoTracks:
         """Follow everybody who was found in a video from its beginning to its end, once for all its moments."""
@@ -147,13 +147,13 @@ class Tracks:
 
         The other arguments and what is returned are as in `of_found`.
         """
-        return self._follow(key, Seen(boxes, identities), times, [self.true, self.found])
+        return self._follow(key, PersonsAt(boxes, identities), times, [self.true, self.found])
 
     def _follow(
-        self, key: FrameKey, persons: Seen, times: IntArray, neighbours: Sequence[Neighbours | None]
+        self, key: FrameKey, persons: PersonsAt, times: IntArray, neighbours: Sequence[PersonIndex | None]
     ) -> FloatArray:
         begin, end = min(int(times.min()), key.moment), max(int(times.max()), key.moment)
-        seen: dict[int, Seen] = {}
+        seen: dict[int, PersonsAt] = {}
         for each in neighbours:
             around = {} if each is None else each.around(key.video, begin, end, beyond=self.reach.beyond)
             for moment, found in around.items():
@@ -166,7 +166,7 @@ class Tracks:
         return boxes_along_tracks(moments.index(key.moment), boxes, identities, times)
 
 
-def follow_near(seen: Sequence[PersonBoxes], moment: int, times: IntArray, reach: Reach) -> FloatArray:
+def follow_near(seen: Sequence[PersonBoxes], moment: int, times: IntArray, reach: FollowLimits) -> FloatArray:
     """Follow the persons of one moment through those around it alone.
 
     Args:
@@ -186,7 +186,7 @@ def follow_near(seen: Sequence[PersonBoxes], moment: int, times: IntArray, reach
 class VideoTracks:
     """Everybody who was found in one video, followed from its beginning to its end."""
 
-    def __init__(self, seen: Sequence[PersonBoxes], reach: Reach) -> None:
+    def __init__(self, seen: Sequence[PersonBoxes], reach: FollowLimits) -> None:
         """Link `seen`, moments rising, as far as `reach` says."""
         self._seen, self._reach = seen, reach
         self._moments = np.array([each.key.moment for each in seen], dtype=np.int64)

@@ -24,7 +24,7 @@ Part = Literal["train", "val"]
 
 
 @dataclass(frozen=True, eq=False)
-class Listing:
+class VideoListing:
     """The videos of one part of a data set.
 
     Attributes:
@@ -46,13 +46,13 @@ class Listing:
     classes_source: str
 
     @classmethod
-    def of(cls, videos: VideoList, classes: tuple[str, ...] | None, classes_source: str) -> Listing:
+    def of(cls, videos: VideoList, classes: tuple[str, ...] | None, classes_source: str) -> VideoListing:
         """What a list says, with the names of its labels."""
         return cls(videos.path, videos.names, videos.labels, videos.frames, videos.lines, classes, classes_source)
 
 
 @singledispatch
-def list_videos(data: VideoDataConfig, part: Part) -> Listing:
+def list_videos(data: VideoDataConfig, part: Part) -> VideoListing:
     """List the videos of `part`; each member of the family registers its own.
 
     Raises:
@@ -65,17 +65,17 @@ def list_videos(data: VideoDataConfig, part: Part) -> Listing:
 
 
 @list_videos.register
-def _(data: VideoListConfig, part: Part) -> Listing:
+def _(data: VideoListConfig, part: Part) -> VideoListing:
     path = data.train if part == "train" else data.val
     if is_kinetics_table(_existing_file(path, f"data.{part}")):
         return _from_table(data, part)
     videos = read_video_list(path)
     if data.classes is None:
-        return Listing.of(videos, None, path)
-    return Listing.of(videos, read_class_names(_existing_file(data.classes, "data.classes")), data.classes)
+        return VideoListing.of(videos, None, path)
+    return VideoListing.of(videos, read_class_names(_existing_file(data.classes, "data.classes")), data.classes)
 
 
-def _from_table(data: VideoListConfig, part: Part) -> Listing:
+def _from_table(data: VideoListConfig, part: Part) -> VideoListing:
     """The clips of an official table, wherever below the folder of the videos a file (or folder) of their name lies."""
     path = data.train if part == "train" else data.val
     clips = read_kinetics_table(path)
@@ -93,7 +93,7 @@ def _from_table(data: VideoListConfig, part: Part) -> Listing:
         if _plain_name(clip.label) not in labels:
             raise InputError(f"{path}, line {clip.line}: '{clip.label}' is no class of {data.classes}")
     places = _find_by_stem(Path(data.videos), {clip.name for clip in clips}, pictures=data.pictures is not None)
-    return Listing(
+    return VideoListing(
         source=path,
         names=tuple(places.get(clip.name, clip.name) for clip in clips),
         labels=np.array([labels[_plain_name(clip.label)] for clip in clips], dtype=np.int64),
@@ -123,7 +123,7 @@ def _find_by_stem(folder: Path, wanted: set[str], *, pictures: bool) -> dict[str
 
 
 @list_videos.register
-def _(data: Ucf101Config, part: Part) -> Listing:
+def _(data: Ucf101Config, part: Part) -> VideoListing:
     if data.splits is None:
         half = "training" if part == "train" else "validation"
         return _from_folders(Path(data.videos), half, pictures=data.pictures is not None)
@@ -132,10 +132,10 @@ def _(data: Ucf101Config, part: Part) -> Listing:
     classes = read_class_names(_existing_file(str(index), "data.splits"))
     name = f"{'train' if part == 'train' else 'test'}list{data.split:02d}.txt"
     videos = read_ucf101_split(_existing_file(str(folder / name), "data.splits"), classes)
-    return Listing.of(videos, classes, str(index))
+    return VideoListing.of(videos, classes, str(index))
 
 
-def _from_folders(videos: Path, part: str, *, pictures: bool) -> Listing:
+def _from_folders(videos: Path, part: str, *, pictures: bool) -> VideoListing:
     """UCF101/{training,validation}/{Class}/*.avi, or folders of pictures there: the classes are those of both parts."""
     classes: set[str] = set()
     for each in ("training", "validation"):
@@ -156,7 +156,7 @@ def _from_folders(videos: Path, part: str, *, pictures: bool) -> Listing:
     if not names:
         raise InputError(f"data.videos: {videos / part} holds no videos; expected <Class>/<video>.avi there")
     lines = np.arange(1, len(names) + 1)
-    return Listing(str(videos / part), tuple(names), np.array(labels), None, lines, ordered, str(videos))
+    return VideoListing(str(videos / part), tuple(names), np.array(labels), None, lines, ordered, str(videos))
 
 
 def bare_names(data: VideoDataConfig, names: Iterable[str]) -> dict[str, str]:

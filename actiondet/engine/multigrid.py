@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader
 from actiondet.config import RecognitionConfig
 from actiondet.config.recognition import MultigridConfig
 from actiondet.data import Loaded
+from actiondet.data.labelled_videos import collate_videos
 from actiondet.data.loading import make_loader
-from actiondet.data.multigrid import PlainRecipe, Plan, norm_plan, plan
-from actiondet.data.multigrid_loading import MultigridSampler
-from actiondet.data.recognition import collate_videos
+from actiondet.data.multigrid_plan import PlainRecipe, Plan, norm_plan, plan
+from actiondet.data.multigrid_sampler import MultigridSampler
 from actiondet.engine.recognition_task import RecognitionTask
 from actiondet.models.norm import set_splits, use_split_norm
 from actiondet.records import VideoBatch

@@ -15,7 +15,7 @@ from actiondet.config import PersonsConfig
 from actiondet.engine.log import ProgressBar, say
 from actiondet.persons.build import build_persons
 from actiondet.persons.finished import SearchCounts, note_finished, read_finished
-from actiondet.persons.moments import SearchedMoments
+from actiondet.persons.key_frames import SearchedMoments
 from actiondet.persons.parts import SearchParts
 from actiondet.persons.search import search_video
 from actiondet.persons.videos import SearchedVideo

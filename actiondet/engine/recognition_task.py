@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader
 
 from actiondet.config import RecognitionConfig
 from actiondet.data import Loaded, TrainSampler
+from actiondet.data.labelled_videos import build_train_videos, collate_videos
 from actiondet.data.loading import Batches, make_loader
 from actiondet.data.mixing import mix_clips
-from actiondet.data.recognition import build_train_videos, collate_videos
 from actiondet.datasets.repeats import repeat_factors
 from actiondet.engine.left_out import check_missing, tell_missing
 from actiondet.engine.log import TOP_1, say

@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader
 
 from actiondet.config import RecognitionConfig
 from actiondet.data import Loaded, TestSampler
+from actiondet.data.labelled_videos import TestVideos, collate_videos, find_labelled_videos, view_sampling
 from actiondet.data.loading import Batches, Draw, make_loader, test_share, worker_deaths_explained
-from actiondet.data.recognition import TestVideos, collate_videos, find_labelled_videos, view_sampling
 from actiondet.data.video_transforms import VideoTestTransform
 from actiondet.engine.devices import total
 from actiondet.engine.log import ProgressBar, say

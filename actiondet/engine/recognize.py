@@ -13,7 +13,7 @@ import torch
 
 from actiondet.config import RecognitionConfig
 from actiondet.config.recognition import Ucf101Config
-from actiondet.data.recognition import view_sampling
+from actiondet.data.labelled_videos import view_sampling
 from actiondet.datasets.video_lists import list_videos
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.recognition_test import Protocol, test_transform, view_scores

@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 
 from actiondet.persons.base import Frame, PersonDetector
-from actiondet.persons.moments import SearchedMoments
+from actiondet.persons.key_frames import SearchedMoments
 from actiondet.persons.videos import SearchedVideo
 from actiondet.video import VideoIndex, index_video
 from actiondet.video.streaming import stream_unconverted

@@ -58,8 +58,8 @@ def _looks(names: Collection[str], videos: Mapping[str, VideoFacts]) -> dict[str
     found = {}
     for name in names:
         facts = videos.get(name)
-        if facts is not None and facts.look is not None and facts.look.std() > _CONTRAST:
-            found[name] = facts.look.astype(np.float32)
+        if facts is not None and facts.thumbnails is not None and facts.thumbnails.std() > _CONTRAST:
+            found[name] = facts.thumbnails.astype(np.float32)
     return found
 
 

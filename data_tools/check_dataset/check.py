@@ -12,7 +12,7 @@ from actiondet.config import DetectionConfig
 from actiondet.config.schema import AvaConfig, AvaKineticsConfig, MultiSportsConfig, SplitConfig
 from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report, some
-from data_tools.check_dataset.moments import (
+from data_tools.check_dataset.key_frames import (
     check_excluded,
     check_leaks,
     check_tail,

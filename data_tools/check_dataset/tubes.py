@@ -12,7 +12,7 @@ from actiondet.config import DetectionConfig
 from actiondet.config.schema import MultiSportsConfig
 from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report, some
-from data_tools.check_dataset.moments import check_leaks
+from data_tools.check_dataset.key_frames import check_leaks
 from data_tools.check_dataset.motion import check_motion
 from data_tools.check_dataset.proposals import check_against_truth, check_persons
 from data_tools.check_dataset.rows import BOX

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from actiondet.config.recognition import VideoDataConfig
-from actiondet.datasets.video_lists import Listing, Part, bare_names, list_videos
+from actiondet.datasets.video_lists import Part, VideoListing, bare_names, list_videos
 from data_tools.check_dataset.findings import Report, some
 from evaluation.command_line import describe
 from evaluation.errors import InputError
@@ -27,7 +27,7 @@ def read_parts(data: VideoDataConfig, report: Report) -> tuple[dict[str, pd.Data
         Of each readable part a table: video (without suffix), label, frames (NaN where the list says nothing), line,
         source; the names of the labels, None where nothing names them; the file or folder that names them.
     """
-    listings: dict[str, Listing] = {}
+    listings: dict[str, VideoListing] = {}
     faults: dict[str, None] = {}
     for part in PARTS:
         try:
@@ -41,7 +41,7 @@ def read_parts(data: VideoDataConfig, report: Report) -> tuple[dict[str, pd.Data
     return tables, None if named is None else named.classes, "" if named is None else named.classes_source
 
 
-def _table(data: VideoDataConfig, listing: Listing) -> pd.DataFrame:
+def _table(data: VideoDataConfig, listing: VideoListing) -> pd.DataFrame:
     bare = bare_names(data, listing.names)
     table: pd.DataFrame = pd.DataFrame(
         {

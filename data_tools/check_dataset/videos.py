@@ -35,7 +35,7 @@ class VideoFacts:
         content: fingerprint of the file.
         blank: every frame that was looked at has one colour.
         frozen: they are all the same.
-        look: (3, 16, 16) uint8, small grey pictures of the beginning, the middle and the end.
+        thumbnails: (3, 16, 16) uint8, small grey pictures of the beginning, the middle and the end.
     """
 
     fault: str | None
@@ -47,7 +47,7 @@ class VideoFacts:
     content: str = ""
     blank: bool = False
     frozen: bool = False
-    look: npt.NDArray[np.uint8] | None = None
+    thumbnails: npt.NDArray[np.uint8] | None = None
 
 
 def find_files(folder: str, names: Sequence[str], *, pictures: bool, report: Report) -> dict[str, Path]:

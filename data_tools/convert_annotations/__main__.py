@@ -114,7 +114,7 @@ def _own_to_ava(arguments: argparse.Namespace) -> None:
         raise InputError(f"--val-share {arguments.val_share:g}: expected a share between 0 and 1")
 
     from data_tools.convert_annotations.clips import find_clips
-    from data_tools.convert_annotations.key_moments import find_moments
+    from data_tools.convert_annotations.key_frames import find_moments
     from data_tools.convert_annotations.naming import action_list, name_actions
     from data_tools.convert_annotations.to_ava import split_videos, summary, write_ava
 

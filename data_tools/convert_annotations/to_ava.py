@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_tools.convert_annotations.key_moments import VideoMoments, boxes_of, occurrences
+from data_tools.convert_annotations.key_frames import VideoMoments, boxes_of, occurrences
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList, write_action_list
 from evaluation.formats.ava import write_ava_csv, write_excluded

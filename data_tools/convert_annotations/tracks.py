@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_tools.convert_annotations.annotated import AnnotatedVideo, Remark
-from data_tools.convert_annotations.key_moments import Person, persons_at
+from data_tools.convert_annotations.key_frames import Person, persons_at
 from evaluation.records import FloatArray, IntArray
 
 # Frames that are farther apart than so many usual distances are no neighbors: in between nobody looked.

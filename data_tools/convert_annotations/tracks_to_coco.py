@@ -10,7 +10,7 @@ import numpy as np
 
 from data_tools.convert_annotations.annotated import AnnotatedVideo, Remark
 from data_tools.convert_annotations.clips import Clip
-from data_tools.convert_annotations.key_moments import boxes_of, persons_at
+from data_tools.convert_annotations.key_frames import boxes_of, persons_at
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 

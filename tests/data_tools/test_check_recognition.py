@@ -13,7 +13,7 @@ import pytest
 
 from actiondet.config import load_recognition_config
 from data_tools.check_dataset.findings import Report
-from data_tools.check_dataset.recognition import check_recognition
+from data_tools.check_dataset.labelled_videos import check_recognition
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "toy" / "recognition_slowonly.yaml"

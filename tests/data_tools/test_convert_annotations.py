@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from data_tools.convert_annotations.cvat import read_cvat
-from data_tools.convert_annotations.key_moments import Person, VideoMoments
+from data_tools.convert_annotations.key_frames import Person, VideoMoments
 from data_tools.convert_annotations.to_ava import split_videos
 from data_tools.convert_annotations.yolo import read_yolo
 from evaluation.command_line import describe

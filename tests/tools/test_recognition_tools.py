@@ -19,7 +19,7 @@ import torch
 from av.video.frame import PictureType
 
 from actiondet.config import load_recognition_config
-from actiondet.data.recognition import build_train_videos, find_labelled_videos
+from actiondet.data.labelled_videos import build_train_videos, find_labelled_videos
 from actiondet.engine.recognize import class_names
 from actiondet.video import VideoWriter
 from evaluation.errors import InputError

@@ -7,7 +7,7 @@ import numpy as np
 
 from actiondet.data.dense import DenseClips, VideoEnd, video_moments
 from actiondet.datasets.tables import KeyTable, select_persons
-from actiondet.datasets.tracks import Neighbours, Reach, Tracks
+from actiondet.datasets.tracks import FollowLimits, PersonIndex, Tracks
 from actiondet.datasets.windows import ClipWindow
 from evaluation.records import FrameKey, PersonBoxes
 from tests.stamped_videos import HEIGHT, WIDTH, read_stamp, write_stamped
@@ -27,7 +27,7 @@ def test_dense_clips_show_the_box_of_each_of_their_frames(tmp_path: Path) -> Non
         window=ClipWindow(frames=4, stride=2, clip_fps=None),
         short_side=HEIGHT,
         batch=5,
-        tracks=Tracks(found=Neighbours.of(persons), true=None, reach=Reach(beyond=30, max_gap=10)),
+        tracks=Tracks(found=PersonIndex.of(persons), true=None, reach=FollowLimits(beyond=30, max_gap=10)),
     )
     *batches, end = list(clips)
     assert end == VideoEnd("v")

@@ -61,7 +61,7 @@ def test_over_many_epochs_a_sample_comes_as_often_as_its_factor_says() -> None:
     drawn = [repeated_order(factors, np.random.default_rng(epoch))[0] for epoch in range(2000)]
     mean = np.bincount(np.concatenate(drawn), minlength=100) / 2000
     assert np.abs(mean - factors).max() < 0.05
-    # Neighbours in the file are rounded independently: consecutive moments of a video are alike.
+    # PersonIndex in the file are rounded independently: consecutive moments of a video are alike.
     counts = np.stack([np.bincount(each, minlength=100)[90:] for each in drawn]).astype(float)
     assert abs(np.corrcoef(counts[:, 0], counts[:, 1])[0, 1]) < 0.2
 

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from actiondet.datasets import sources
-from actiondet.datasets.sources import Videos, find_videos, missing_videos
+from actiondet.datasets.sources import ReaderPool, find_videos, missing_videos
 from evaluation.errors import InputError
 from evaluation.video_names import composed
 
@@ -78,8 +78,8 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
         find_videos(tmp_path / "file", ["a"], pictures=False)
 
 
-def videos(at_once: int = 2) -> Videos:
-    return Videos({name: Path(name) for name in "abc"}, FakeReader, at_once=at_once)  # type: ignore[arg-type]
+def videos(at_once: int = 2) -> ReaderPool:
+    return ReaderPool({name: Path(name) for name in "abc"}, FakeReader, at_once=at_once)  # type: ignore[arg-type]
 
 
 def test_a_reader_is_made_once_and_only_the_last_ones_stay_open() -> None:

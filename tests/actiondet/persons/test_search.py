@@ -23,7 +23,7 @@ from actiondet.engine.person_search import SearchReport, search_videos
 from actiondet.persons import search as search_module
 from actiondet.persons.base import Frame
 from actiondet.persons.build import build_persons
-from actiondet.persons.moments import parse_moments
+from actiondet.persons.key_frames import parse_moments
 from actiondet.persons.videos import FRAME_NUMBERED, Form, choose_videos
 from actiondet.video import index_video
 from evaluation.errors import InputError

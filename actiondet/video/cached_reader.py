@@ -10,7 +10,7 @@ from actiondet.video.index import IntArray
 from actiondet.video.pixels import Image
 
 
-class Room:
+class MemoryBudget:
     """How much memory is left for decoded videos, shared by the readers of one data set in one process.
 
     Attributes:
@@ -28,10 +28,10 @@ class Room:
         return True
 
 
-class KeptReader:
+class CachedReader:
     """A reader that decodes its video as a whole when first read, and keeps the frames if there is room for them."""
 
-    def __init__(self, reader: VideoReader, room: Room) -> None:
+    def __init__(self, reader: VideoReader, room: MemoryBudget) -> None:
         self._reader = reader
         self._room = room
         self._images: Image | None = None
@@ -61,7 +61,7 @@ class KeptReader:
         """Close the file; the frames stay."""
         self._reader.close()
 
-    def __enter__(self) -> KeptReader:
+    def __enter__(self) -> CachedReader:
         return self
 
     def __exit__(

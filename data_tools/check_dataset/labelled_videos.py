@@ -11,7 +11,7 @@ from actiondet.config import RecognitionConfig
 from actiondet.config.recognition import VideoClipConfig
 from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report
-from data_tools.check_dataset.moments import check_leaks
+from data_tools.check_dataset.key_frames import check_leaks
 from data_tools.check_dataset.settings import check_settings
 from data_tools.check_dataset.video_lists import (
     check_entries,

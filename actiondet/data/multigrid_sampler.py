@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch.utils.data import Sampler
 
 from actiondet.data.loading import ClipShape, Draw, shared_order
-from actiondet.data.multigrid import Plan, Turn, batches, count_batches, short_cycle, short_sides
+from actiondet.data.multigrid_plan import Plan, ShortCycleStep, batches, count_batches, short_cycle, short_sides
 
 
 class MultigridSampler(Sampler[list[Draw]]):
@@ -56,9 +56,9 @@ class MultigridSampler(Sampler[list[Draw]]):
         """Batches that this process has left in the epoch."""
         return self.batches_in(self._epoch) - self._start
 
-    def _turns(self, epoch: int) -> tuple[Turn, ...]:
+    def _turns(self, epoch: int) -> tuple[ShortCycleStep, ...]:
         stage = self._plan.stage_at(epoch)
         batch = self._batch * stage.batch_factor
         if self._short_cycle:
             return short_cycle(self._plan.plain, stage, batch=batch)
-        return (Turn(batch=batch, crop=stage.crop, short_side=short_sides(self._plan.plain, stage.crop)),)
+        return (ShortCycleStep(batch=batch, crop=stage.crop, short_side=short_sides(self._plan.plain, stage.crop)),)

@@ -73,7 +73,7 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
+class ShortCycleStep:
     """One batch of the short cycle: clips of this process, side of a crop and range of the short side in pixels."""
 
     batch: int
@@ -199,7 +199,7 @@ def _learning_rates(stages: Sequence[Stage], gamma: float) -> tuple[tuple[int, .
     return (*edges, (tuning.first + tuning.end) // 2), (*factors[:-1], factors[-2], factors[-1])
 
 
-def short_cycle(plain: PlainRecipe, stage: Stage, *, batch: int) -> tuple[Turn, ...]:
+def short_cycle(plain: PlainRecipe, stage: Stage, *, batch: int) -> tuple[ShortCycleStep, ...]:
     """The batches that follow one another within `stage`, round and round.
 
     Args:
@@ -211,8 +211,8 @@ def short_cycle(plain: PlainRecipe, stage: Stage, *, batch: int) -> tuple[Turn, 
     for share in SHORT_FACTORS:
         crop = round(share * plain.crop)
         factor = round((stage.crop / (share * plain.crop)) ** 2)
-        turns.append(Turn(batch=batch * factor, crop=crop, short_side=short_sides(plain, crop)))
-    return (*turns, Turn(batch=batch, crop=stage.crop, short_side=short_sides(plain, stage.crop)))
+        turns.append(ShortCycleStep(batch=batch * factor, crop=crop, short_side=short_sides(plain, crop)))
+    return (*turns, ShortCycleStep(batch=batch, crop=stage.crop, short_side=short_sides(plain, stage.crop)))
 
 
 def short_sides(plain: PlainRecipe, crop: int) -> tuple[int, int]:
@@ -220,7 +220,7 @@ def short_sides(plain: PlainRecipe, crop: int) -> tuple[int, int]:
     return round(plain.short_side[0] * crop / plain.crop), plain.short_side[1]
 
 
-def batches(indices: Sequence[int], turns: Sequence[Turn]) -> Iterator[tuple[int, list[int]]]:
+def batches(indices: Sequence[int], turns: Sequence[ShortCycleStep]) -> Iterator[tuple[int, list[int]]]:
     """Cut `indices` into batches, turn by turn: (number of the turn, indices); a rest that fills none is dropped."""
     start = number = 0
     while start + turns[number].batch <= len(indices):
@@ -229,7 +229,7 @@ def batches(indices: Sequence[int], turns: Sequence[Turn]) -> Iterator[tuple[int
         number = (number + 1) % len(turns)
 
 
-def count_batches(length: int, turns: Sequence[Turn]) -> int:
+def count_batches(length: int, turns: Sequence[ShortCycleStep]) -> int:
     """How many batches `batches` cuts `length` indices into; the loop asks this of every epoch in every step."""
     rounds, rest = divmod(length, sum(turn.batch for turn in turns))
     filled = accumulate(turn.batch for turn in turns)

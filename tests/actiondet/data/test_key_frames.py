@@ -12,7 +12,7 @@ from actiondet.config import DetectionDataConfig
 from actiondet.config.schema import ClipConfig, TransformConfig
 from actiondet.data import Draw, TrainingSet, TrainSampler, Unreadable, build_loader, build_test_set, build_training_set
 from actiondet.data.transforms import TrainTransform
-from actiondet.datasets.sources import Videos
+from actiondet.datasets.sources import ReaderPool
 from actiondet.datasets.tables import KeyTable, TruePersons, select_persons
 from actiondet.datasets.windows import ClipWindow
 from actiondet.records import ClipSample
@@ -83,7 +83,7 @@ def training_set(
         "people": truth,
         "proposals": select_persons(keys, proposals, threshold=0, at_most=99) if proposals else None,
         "centers_us": keys.moment,
-        "videos": Videos({name: Path(name) for name in keys.names}, FakeReader),  # type: ignore[arg-type]
+        "videos": ReaderPool({name: Path(name) for name in keys.names}, FakeReader),  # type: ignore[arg-type]
         "window": ClipWindow(frames=8, stride=stride, clip_fps=30, frame_jitter=True),
         "transform": TrainTransform(short_side=(48, 48), crop=(48, 64), flip=0.0, min_visible=0.3),
         "actions": ActionList(tuple(range(1, 6)), tuple("abcde"), (None,) * 5),

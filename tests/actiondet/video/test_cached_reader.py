@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actiondet.data.kept_videos import KeptReader, Room
 from actiondet.video import VideoWriter, open_video
+from actiondet.video.cached_reader import CachedReader, MemoryBudget
 from actiondet.video.pixels import Image
 from evaluation.errors import InputError
 
@@ -31,7 +31,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_frames_are_those_of_the_file_with_room_and_without(room: int, film: Path) -> None:
     frames = [5, 3, 3, 19, 0]
     expected = open_video(film, reader="pyav").read(frames)
-    kept = KeptReader(open_video(film, reader="pyav"), Room(room))
+    kept = CachedReader(open_video(film, reader="pyav"), MemoryBudget(room))
     again = pickle.loads(pickle.dumps(kept))  # a worker's copy
     for reader in (kept, kept, again):
         assert np.array_equal(reader.read(frames), expected)
@@ -40,13 +40,13 @@ def test_frames_are_those_of_the_file_with_room_and_without(room: int, film: Pat
 
 
 def test_a_video_is_decoded_once_as_long_as_there_is_room(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    room = Room(2 * SIZE - 1)
+    room = MemoryBudget(2 * SIZE - 1)
     calls: list[int] = []
     kept = []
     for number in range(2):
         reader = open_video(film, reader="pyav")
         monkeypatch.setattr(reader, "read", partial(_counted, reader.read, calls, number))
-        kept.append(KeptReader(reader, room))
+        kept.append(CachedReader(reader, room))
     for _ in range(3):
         for each in kept:
             each.read([1])
@@ -62,8 +62,8 @@ def test_a_broken_video_gives_its_room_back(film: Path, tmp_path: Path) -> None:
     path = tmp_path / "b.mp4"
     path.write_bytes(film.read_bytes())
     reader = open_video(path, reader="pyav")
-    room = Room(SIZE)
+    room = MemoryBudget(SIZE)
     path.write_bytes(b"")
     with pytest.raises(InputError):
-        KeptReader(reader, room).read([0])
+        CachedReader(reader, room).read([0])
     assert room.bytes == SIZE

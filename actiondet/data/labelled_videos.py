@@ -12,13 +12,13 @@ import torch
 from torch.utils.data import Dataset
 
 from actiondet.config.recognition import VideoClipConfig, VideoDataConfig, VideoTransformConfig
-from actiondet.data.kept_videos import KeptReader, Room
 from actiondet.data.loading import Draw, Loaded, Unreadable
 from actiondet.data.video_transforms import VideoTestTransform, VideoTrainTransform
-from actiondet.datasets.sources import Videos, find_videos, missing_videos
-from actiondet.datasets.video_lists import Listing, Part, bare_names, list_videos
+from actiondet.datasets.sources import ReaderPool, find_videos, missing_videos
+from actiondet.datasets.video_lists import Part, VideoListing, bare_names, list_videos
 from actiondet.records import VideoBatch, VideoSample
 from actiondet.video import FrameFolder, VideoReader, open_video
+from actiondet.video.cached_reader import CachedReader, MemoryBudget
 from actiondet.video.sampling import IntArray
 from actiondet.video.views import ViewSampling
 from evaluation.errors import InputError
@@ -42,7 +42,7 @@ class LabelledVideos:
     labels: IntArray
     frames: IntArray | None
     classes: tuple[str, ...]
-    sources: Videos
+    sources: ReaderPool
     missing: tuple[str, ...]
 
 
@@ -74,7 +74,7 @@ def find_labelled_videos(data: VideoDataConfig, part: Part, *, num_classes: int)
     )
 
 
-def _check_labels(listing: Listing, named: int, num_classes: int) -> None:
+def _check_labels(listing: VideoListing, named: int, num_classes: int) -> None:
     if named != num_classes:
         raise InputError(
             f"model.num_classes is {num_classes}, but {listing.classes_source} has {named} classes; "
@@ -89,18 +89,18 @@ def _check_labels(listing: Listing, named: int, num_classes: int) -> None:
         )
 
 
-def _open_lazily(data: VideoDataConfig, paths: Mapping[str, Path]) -> Videos:
+def _open_lazily(data: VideoDataConfig, paths: Mapping[str, Path]) -> ReaderPool:
     make: Callable[[Path], VideoReader] = partial(open_video, reader=data.reader)
     if data.pictures is not None:
         layout = data.pictures
         make = partial(FrameFolder, template=layout.template, first=layout.first, fps=layout.fps)
     if data.keep_gib:
-        make = partial(_kept, make_reader=make, room=Room(int(data.keep_gib * 2**30)))
-    return Videos(paths, make)
+        make = partial(_kept, make_reader=make, room=MemoryBudget(int(data.keep_gib * 2**30)))
+    return ReaderPool(paths, make)
 
 
-def _kept(path: Path, *, make_reader: Callable[[Path], VideoReader], room: Room) -> VideoReader:
-    return KeptReader(make_reader(path), room)
+def _kept(path: Path, *, make_reader: Callable[[Path], VideoReader], room: MemoryBudget) -> VideoReader:
+    return CachedReader(make_reader(path), room)
 
 
 def view_sampling(clip: VideoClipConfig) -> ViewSampling:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from actiondet.data.multigrid import (
+from actiondet.data.multigrid_plan import (
     LONG_FACTORS,
     SHORT_FACTORS,
     NormPlan,
@@ -17,7 +17,7 @@ from actiondet.data.multigrid import (
     short_cycle,
     short_sides,
 )
-from actiondet.data.multigrid_loading import MultigridSampler
+from actiondet.data.multigrid_sampler import MultigridSampler
 
 GOLDEN = Path(__file__).parents[2] / "golden/multigrid"
 LONG = ("k400_slowfast_8x8", "ssv2_slowfast_16x8", "charades_slowfast_16x8", "toy")

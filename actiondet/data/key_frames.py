@@ -13,7 +13,7 @@ from actiondet.data.loading import Draw, Unreadable
 from actiondet.data.transforms import BoxedClip, Frames, TestTransform, TrainTransform
 from actiondet.datasets.assign import match_proposals
 from actiondet.datasets.repeats import repeat_factors
-from actiondet.datasets.sources import Videos
+from actiondet.datasets.sources import ReaderPool
 from actiondet.datasets.tables import PersonTable, TruePersons
 from actiondet.datasets.tracks import Tracks
 from actiondet.datasets.windows import ClipWindow, frame_time
@@ -42,7 +42,7 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
         *,
         keys: Sequence[FrameKey],
         centers_us: IntArray | None,
-        videos: Videos,
+        videos: ReaderPool,
         window: ClipWindow,
         actions: ActionList,
         missing: Sequence[str],
@@ -121,7 +121,7 @@ class TrainingSet(KeyMomentDataset):
         people: TruePersons,
         proposals: PersonTable | None,
         centers_us: IntArray | None,
-        videos: Videos,
+        videos: ReaderPool,
         window: ClipWindow,
         transform: TrainTransform,
         actions: ActionList,
@@ -131,7 +131,7 @@ class TrainingSet(KeyMomentDataset):
         seed: int,
         missing: Sequence[str] = (),
         notes: Sequence[str] = (),
-        one_of: int = 1,
+        neighbors_per_sample: int = 1,
         tracks: Tracks | None = None,
     ) -> None:
         """Keep the parts.
@@ -145,7 +145,7 @@ class TrainingSet(KeyMomentDataset):
             match_iou: a proposal takes the labels of a true person that it overlaps at least so much.
             max_boxes: boxes a clip.
             seed: with epoch and index, it decides everything random about a sample.
-            one_of: so many neighbouring moments make one sample, which shows one of them, drawn at random.
+            neighbors_per_sample: neighboring key frames that make one sample, which shows a random one of them.
             tracks: who is where around the moments, to give every person a box for each frame; None gives one.
         """
         super().__init__(
@@ -157,29 +157,31 @@ class TrainingSet(KeyMomentDataset):
             missing=missing,
             notes=notes,
         )
-        self._one_of, self._tracks = one_of, tracks
+        self._neighbors_per_sample, self._tracks = neighbors_per_sample, tracks
         self._people, self._proposals = people, proposals
         self._transform = transform
         self._num_actions, self._match_iou, self._max_boxes, self._seed = num_actions, match_iou, max_boxes, seed
 
     def __len__(self) -> int:
-        return -(-len(self.keys) // self._one_of)
+        return -(-len(self.keys) // self._neighbors_per_sample)
 
     def repeat_factors(self, threshold: float) -> FloatArray:
         """(len(self),) how often each sample should come in an epoch; see `actiondet.datasets.repeats`."""
         persons = np.repeat(np.arange(len(self.keys)), np.diff(self._people.first))
         moments = np.repeat(persons, np.diff(self._people.first_label))
-        return repeat_factors(moments // self._one_of, self._people.labels, count=len(self), threshold=threshold)
+        return repeat_factors(
+            moments // self._neighbors_per_sample, self._people.labels, count=len(self), threshold=threshold
+        )
 
     def _random(self, draw: Draw) -> np.random.Generator:
         return np.random.default_rng((self._seed, draw.epoch, draw.index, draw.repeat))
 
     def _moment(self, draw: Draw, random: np.random.Generator | None) -> int:
         assert random is not None
-        if self._one_of == 1:
+        if self._neighbors_per_sample == 1:
             return draw.index
-        first = draw.index * self._one_of
-        return int(random.integers(first, min(first + self._one_of, len(self.keys))))
+        first = draw.index * self._neighbors_per_sample
+        return int(random.integers(first, min(first + self._neighbors_per_sample, len(self.keys))))
 
     def _sample(self, index: int, frames: Frames, times: IntArray, random: np.random.Generator | None) -> ClipSample:
         assert random is not None
@@ -227,7 +229,7 @@ class TestSet(KeyMomentDataset):
         *,
         persons: PersonTable,
         centers_us: IntArray | None,
-        videos: Videos,
+        videos: ReaderPool,
         window: ClipWindow,
         transform: TestTransform,
         truth: TruthRows | TubeTruth,
