@@ -19,8 +19,8 @@ from actiondet.data.ava import REACH
 from actiondet.data.clip_stream import moment_times
 from actiondet.datasets.tracks import follow_near
 from actiondet.downloads import download
+from actiondet.engine.loading import TrainedDetector, from_checkpoint, from_config
 from actiondet.engine.predict import activate
-from actiondet.engine.trained import TrainedDetector, from_checkpoint, from_config
 from actiondet.frame_sources import FrameSource, Source, open_source
 from actiondet.models.detector import ActionDetector
 from actiondet.models.inference import optimize_for_inference

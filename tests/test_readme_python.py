@@ -20,7 +20,7 @@ import torch
 from actiondet import downloads, pipeline
 from actiondet.config import load_config
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
-from actiondet.engine.trained import named_actions
+from actiondet.engine.loading import named_actions
 from actiondet.models.build import build_detector
 from actiondet.video import VideoWriter
 from evaluation.formats.ava import read_ava_csv

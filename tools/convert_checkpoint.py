@@ -65,8 +65,8 @@ def convert(arguments: argparse.Namespace) -> None:
     """Write our checkpoint."""
     from actiondet.config import DetectionConfig, load_config_by_task
     from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
-    from actiondet.engine.recognize import class_names
-    from actiondet.engine.trained import named_actions
+    from actiondet.engine.loading import named_actions
+    from actiondet.engine.recognition.recognize import class_names
     from actiondet.models.build import build_detector, build_recognizer
     from actiondet.models.detector import ActionDetector
     from actiondet.models.recognizer import ActionRecognizer

@@ -129,7 +129,7 @@ def main() -> None:
 
 def draw_tube_set(arguments: argparse.Namespace, style: DrawingStyle) -> None:
     """Draw tubes that were found before."""
-    from actiondet.engine.log import ProgressBar, say
+    from actiondet.engine.log import ProgressBar, log_line
     from actiondet.tube_drawing import draw_tubes
     from actiondet.video import index_video
 
@@ -138,15 +138,15 @@ def draw_tube_set(arguments: argparse.Namespace, style: DrawingStyle) -> None:
         said = draw_tubes(
             index, arguments.out, arguments.tubes, truth=arguments.truth, style=style, on_frame=bar.advance
         )
-    say(f"wrote {arguments.out}: {said}")
+    log_line(f"wrote {arguments.out}: {said}")
 
 
 def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
     """Find the persons and their actions, and write what the command line asks for."""
     from actiondet.config.schema import AvaConfig, StoredPersons
     from actiondet.engine.devices import choose_device
-    from actiondet.engine.log import ProgressBar, say
-    from actiondet.engine.trained import from_names
+    from actiondet.engine.loading import from_names
+    from actiondet.engine.log import ProgressBar, log_line
     from actiondet.persons.build import change_persons
     from actiondet.pipeline import VideoPipeline
     from actiondet.results import summary
@@ -177,28 +177,28 @@ def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
         batch=arguments.batch,
         device=choose_device(arguments.device or "auto"),
     )
-    say(f"video: {len(index)} frames of {index.width}x{index.height}, {float(index.rate):g} a second")
+    log_line(f"video: {len(index)} frames of {index.width}x{index.height}, {float(index.rate):g} a second")
     if trained.report:
-        say(trained.report)
-    say(f"network: {trained}")
-    say(f"persons: {persons.name}" + HINTS.get(persons.name, ""))
+        log_line(trained.report)
+    log_line(f"network: {trained}")
+    log_line(f"persons: {persons.name}" + HINTS.get(persons.name, ""))
     result = pipeline(index)
     detections = list(ProgressBar("looking", pipeline.count_moments(index)).over(result))
-    say(summary(detections, trained.actions, arguments.threshold))
+    log_line(summary(detections, trained.actions, arguments.threshold))
     if stored and not any(map(len, detections)):
-        say(
+        log_line(
             f"no stored box is near a key moment: is {arguments.start:g} (--start) when the file begins on their clock?"
         )
     if arguments.json:
         result.to_json(arguments.json, threshold=arguments.threshold)
-        say(f"wrote {arguments.json}")
+        log_line(f"wrote {arguments.json}")
     if arguments.csv:
         result.to_ava_csv(arguments.csv)
-        say(f"wrote {arguments.csv}")
+        log_line(f"wrote {arguments.csv}")
     if arguments.out:
         with closing(ProgressBar("drawing", len(index))) as bar:
             fault = result.save(arguments.out, style=style, on_frame=bar.advance)
-        say(f"wrote {arguments.out}" + (f"; {fault}" if fault else ""))
+        log_line(f"wrote {arguments.out}" + (f"; {fault}" if fault else ""))
 
 
 HINTS = {

@@ -44,7 +44,7 @@ def by_torch(arguments: argparse.Namespace, clips: int, crops: int) -> tuple[Rec
     if importlib.util.find_spec("torch") is None:
         raise InputError("--weights needs torch, which is not installed; give --model F.onnx (of tools/export.py)")
     from actiondet.engine.devices import choose_device
-    from actiondet.engine.recognize import load_recognizer
+    from actiondet.engine.recognition.recognize import load_recognizer
     from actiondet.models.weights.download import choose_weights
 
     device = choose_device(arguments.device)

@@ -68,8 +68,8 @@ def main() -> None:
     config = load_config(arguments.config, arguments.settings, modules=arguments.modules)
 
     from actiondet.config.schema import MultiSportsConfig
+    from actiondet.engine.detection.testing import load_detector, run_test
     from actiondet.engine.devices import launch, leave
-    from actiondet.engine.test import load_detector, run_test
     from actiondet.models.weights.download import choose_weights
 
     tubes = isinstance(config.data, MultiSportsConfig)
@@ -86,8 +86,8 @@ def main() -> None:
     folder = Path(arguments.out)
     result: FrameMapResult | ThresholdMapResult | None
     if tubes:
-        from actiondet.engine.frame_rows import RowChoice
-        from actiondet.engine.tube_test import FrameTest, run_tube_test
+        from actiondet.engine.tubes.multisports_rows import RowChoice
+        from actiondet.engine.tubes.testing import FrameTest, run_tube_test
 
         choice = RowChoice(min_score=arguments.min_score, labels_per_box=arguments.labels_per_box)
         test = FrameTest(

@@ -44,7 +44,7 @@ def main() -> None:
     )
 
     from actiondet.engine.devices import launch, leave
-    from actiondet.engine.recognition_test import run_recognition_test
+    from actiondet.engine.recognition.testing import run_recognition_test
     from actiondet.models.weights.download import choose_weights
 
     weights = choose_weights(arguments.weights, config.published.weights)

@@ -4,15 +4,15 @@
 from actiondet.data import ava as _ava
 from actiondet.data import multisports as _multisports
 from actiondet.data.build import build_test_set, build_training_set
-from actiondet.data.key_frames import KeyMomentDataset, TestSet, TrainingSet
-from actiondet.data.loading import Draw, Loaded, TestSampler, TrainSampler, Unreadable, build_loader, collate
+from actiondet.data.key_frames import EvaluationSet, KeyMomentDataset, TrainingSet
+from actiondet.data.loading import Draw, Loaded, OrderedSampler, TrainSampler, Unreadable, build_loader, collate
 
 __all__ = [
     "Draw",
+    "EvaluationSet",
     "KeyMomentDataset",
     "Loaded",
-    "TestSampler",
-    "TestSet",
+    "OrderedSampler",
     "TrainSampler",
     "TrainingSet",
     "Unreadable",

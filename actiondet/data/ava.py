@@ -12,8 +12,8 @@ import numpy as np
 
 from actiondet.config.schema import AvaConfig, AvaKineticsConfig, ClipConfig, SplitConfig, TransformConfig
 from actiondet.data.build import build_test_set, build_training_set
-from actiondet.data.key_frames import TestSet, TrainingSet
-from actiondet.data.transforms import TestTransform, TrainTransform
+from actiondet.data.key_frames import EvaluationSet, TrainingSet
+from actiondet.data.transforms import TrainTransform, WholeFrameTransform
 from actiondet.datasets.sources import ReaderPool, find_videos, missing_videos
 from actiondet.datasets.tables import BoolArray, KeyTable, PersonTable, TruePersons, gather_persons, select_persons
 from actiondet.datasets.tracks import FollowLimits, PersonIndex, Tracks
@@ -85,7 +85,7 @@ def ava_test_set(
     moments: Literal["all", "annotated"] = "annotated",
     split: Literal["train", "val"] = "val",
     tracks: bool = False,
-) -> TestSet:
+) -> EvaluationSet:
     """The test data of an AVA-format set; see `build_test_set`."""
     files = data.val if split == "val" else data.train
     actions = _read_actions(data, num_actions)
@@ -105,12 +105,12 @@ def ava_test_set(
     persons = persons.take(somebody)
     paths, missing = _locate(data, persons.keys_in_order)
     persons = persons.take(_available(persons.keys_in_order, paths))
-    return TestSet(
+    return EvaluationSet(
         persons=persons,
         centers_us=_centers_us(data, persons.keys_in_order),
         videos=_open_lazily(data, paths),
         window=_window(clip),
-        transform=TestTransform(short_side=transform.test_short_side),
+        transform=WholeFrameTransform(short_side=transform.test_short_side),
         truth=truth,
         actions=actions,
         evaluated=_read_evaluated(data, actions),

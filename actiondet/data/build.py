@@ -6,7 +6,7 @@ import functools
 from typing import Literal
 
 from actiondet.config.schema import ClipConfig, DetectionDataConfig, TransformConfig
-from actiondet.data.key_frames import TestSet, TrainingSet
+from actiondet.data.key_frames import EvaluationSet, TrainingSet
 from evaluation.errors import InputError
 
 
@@ -45,7 +45,7 @@ def build_test_set(
     moments: Literal["all", "annotated"] = "annotated",
     split: Literal["train", "val"] = "val",
     tracks: bool = False,
-) -> TestSet:
+) -> EvaluationSet:
     """Build the test data of the data set that `data` describes; each member of the family registers its own.
 
     Args:

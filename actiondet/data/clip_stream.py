@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from actiondet.data.transforms import BoxedClip, TestTransform
+from actiondet.data.transforms import BoxedClip, WholeFrameTransform
 from actiondet.video import VideoIndex, clip_frames, stream_frames
 from evaluation.errors import InputError
 from evaluation.records import IntArray
@@ -95,7 +95,7 @@ def _windows(
     every_frame: Iterator[tuple[int, Frame]], windows: Sequence[IntArray], *, short_side: int
 ) -> Iterator[tuple[int, Tensor]]:
     """Cut `windows` out of `every_frame`: (number, (3, T, h, w) uint8)."""
-    resize = TestTransform(short_side=short_side)
+    resize = WholeFrameTransform(short_side=short_side)
     wanted = set(np.concatenate(windows).tolist()) if windows else set()
     small: dict[int, Tensor] = {}
     done = 0

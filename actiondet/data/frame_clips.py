@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from actiondet.data.clip_stream import Frame, MomentClip
-from actiondet.data.transforms import BoxedClip, TestTransform
+from actiondet.data.transforms import BoxedClip, WholeFrameTransform
 from actiondet.video import clip_frames
 from actiondet.video.sampling import nearest_frames
 from evaluation.records import IntArray
@@ -48,7 +48,7 @@ class _Cutter:
 
     def __init__(self, *, every: int, frames: int, stride: int, clip_fps: float | None, short_side: int) -> None:
         self._every, self._frames, self._stride, self._clip_fps = every, frames, stride, clip_fps
-        self._resize = TestTransform(short_side=short_side)
+        self._resize = WholeFrameTransform(short_side=short_side)
         self._times: list[int] = []
         self._small: list[Tensor] = []
         self._key_frames: dict[int, Frame] = {}  # by time

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from actiondet.data.loading import Draw, Unreadable
-from actiondet.data.transforms import BoxedClip, Frames, TestTransform, TrainTransform
+from actiondet.data.transforms import BoxedClip, Frames, TrainTransform, WholeFrameTransform
 from actiondet.datasets.assign import match_proposals
 from actiondet.datasets.repeats import repeat_factors
 from actiondet.datasets.sources import ReaderPool
@@ -211,7 +211,7 @@ class TrainingSet(KeyMomentDataset):
         return np.concatenate(parts), torch.from_numpy(labels)
 
 
-class TestSet(KeyMomentDataset):
+class EvaluationSet(KeyMomentDataset):
     """Whole-frame clips with the persons to score.
 
     Attributes:
@@ -222,8 +222,6 @@ class TestSet(KeyMomentDataset):
         without_persons: how many key moments have no proposals; nobody is found there, no clip is read.
     """
 
-    __test__ = False  # pytest: not a test
-
     def __init__(
         self,
         *,
@@ -231,7 +229,7 @@ class TestSet(KeyMomentDataset):
         centers_us: IntArray | None,
         videos: ReaderPool,
         window: ClipWindow,
-        transform: TestTransform,
+        transform: WholeFrameTransform,
         truth: TruthRows | TubeTruth,
         actions: ActionList,
         evaluated: ActionList,

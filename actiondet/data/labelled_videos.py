@@ -194,10 +194,8 @@ class TrainVideos(VideoDataset):
         return VideoSample(clips, int(self.videos.labels[draw.index]), video=draw.index, first_view=0)
 
 
-class TestVideos(VideoDataset):
+class VideoViews(VideoDataset):
     """The same views of each video every time; a draw is one clip with all of its crops."""
-
-    __test__ = False  # pytest: not a test
 
     def __init__(
         self, videos: LabelledVideos, *, sampling: ViewSampling, transform: VideoTestTransform, clips: int

@@ -182,10 +182,8 @@ def shared_order(length: int, *, seed: int, epoch: int, rank: int, world_size: i
     return np.resize(order, -(-length // world_size) * world_size)[rank::world_size]
 
 
-class TestSampler(Sampler[Draw]):
+class OrderedSampler(Sampler[Draw]):
     """Every sample once over all processes; each takes one run of neighbours, which share videos."""
-
-    __test__ = False  # pytest: not a test
 
     def __init__(self, length: int, *, rank: int = 0, world_size: int = 1, done: Collection[int] = frozenset()) -> None:
         """Samples that are `done` are left out; they do not change which process takes the others."""
@@ -209,7 +207,7 @@ def test_share(length: int, *, rank: int, world_size: int) -> range:
 class Batches(Sampler[list[Draw]]):
     """What `sampler` draws, `size` draws at a time; the last batch may be smaller."""
 
-    def __init__(self, sampler: TrainSampler | TestSampler, size: int) -> None:
+    def __init__(self, sampler: TrainSampler | OrderedSampler, size: int) -> None:
         self._sampler, self._size = sampler, size
 
     def __iter__(self) -> Iterator[list[Draw]]:
@@ -222,7 +220,7 @@ class Batches(Sampler[list[Draw]]):
 
 
 def build_loader(
-    dataset: Dataset[ClipSample | Unreadable], sampler: TrainSampler | TestSampler, *, batch: int, workers: int
+    dataset: Dataset[ClipSample | Unreadable], sampler: TrainSampler | OrderedSampler, *, batch: int, workers: int
 ) -> DataLoader[Loaded[ClipBatch]]:
     """Load batches of `batch` key moments; other arguments as in `make_loader`."""
     return make_loader(dataset, Batches(sampler, batch), workers=workers, collate=collate)

@@ -13,8 +13,8 @@ import numpy as np
 
 from actiondet.config.schema import ClipConfig, MultiSportsConfig, TransformConfig
 from actiondet.data.build import build_test_set, build_training_set
-from actiondet.data.key_frames import TestSet, TrainingSet
-from actiondet.data.transforms import TestTransform, TrainTransform
+from actiondet.data.key_frames import EvaluationSet, TrainingSet
+from actiondet.data.transforms import TrainTransform, WholeFrameTransform
 from actiondet.datasets.sources import ReaderPool, find_videos, missing_videos
 from actiondet.datasets.tables import KeyTable, PersonTable, TruePersons, gather_persons, select_persons
 from actiondet.datasets.tracks import FollowLimits, PersonIndex, Tracks
@@ -183,19 +183,19 @@ def multisports_test_set(
     moments: Moments = "annotated",
     split: Literal["train", "val"] = "val",
     tracks: bool = False,
-) -> TestSet:
+) -> EvaluationSet:
     """The test data of a set of tubes, every `val_every`-th frame of it; see `build_test_set`."""
     part = read_part(data, split, num_actions=num_actions)
     _refuse_missing(data, part)
     keys = part.keys(moments)[:: data.val_every]
     persons = part.persons(data, keys)
     somebody = persons.counts > 0
-    return TestSet(
+    return EvaluationSet(
         persons=persons.take(somebody),
         centers_us=None,
         videos=_videos(data, part),
         window=_window(clip),
-        transform=TestTransform(short_side=transform.test_short_side),
+        transform=WholeFrameTransform(short_side=transform.test_short_side),
         truth=part.truth if data.val_every == 1 else _truth_at(part.truth, keys),
         actions=part.actions,
         evaluated=part.actions,

@@ -125,10 +125,8 @@ class TrainTransform:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestTransform:
+class WholeFrameTransform:
     """The whole frame, its short side scaled to `short_side` pixels."""
-
-    __test__ = False  # pytest: not a test
 
     short_side: int
 

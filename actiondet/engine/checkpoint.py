@@ -81,8 +81,8 @@ class Checkpoint(Generic[Config]):
     Attributes:
         config: the resolved configuration.
         weights: state of the network; of its moving average where the run keeps one.
-        actions: ids and names of the actions; of a recogniser, of its classes from 0.
-        score: validation score in [0, 1] of these weights, where known: mAP@0.5 of a detector, top-1 of a recogniser.
+        actions: ids and names of the actions; of a recognizer, of its classes from 0.
+        score: validation score in [0, 1] of these weights, where known: mAP@0.5 of a detector, top-1 of a recognizer.
         training: present in `last.pt`, from which a run resumes.
     """
 
@@ -141,7 +141,7 @@ def load_checkpoint(path: str | Path, kind: type[Any] = DetectionConfig) -> Chec
 
     Args:
         path: the file.
-        kind: what its configuration must be: a detector's or a recogniser's.
+        kind: what its configuration must be: a detector's or a recognizer's.
 
     Raises:
         InputError: no such file, a damaged one, one of another toolkit or for another task.

@@ -20,8 +20,8 @@ from torch.export import Dim, ExportedProgram
 
 from actiondet.config import DetectionConfig, RecognitionConfig, dump_config
 from actiondet.engine.checkpoint import load_checkpoint
-from actiondet.engine.recognize import class_names
-from actiondet.engine.trained import named_actions
+from actiondet.engine.loading import named_actions
+from actiondet.engine.recognition.recognize import class_names
 from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.deployed import DeployedDetector, DeployedPathways, DeployedRecognizer
 from actiondet.models.slowfast import SlowFast
@@ -85,7 +85,7 @@ def export_network(
         weights: a checkpoint.
         path: where to.
         format: of the file.
-        inputs: "pathways" lets a SlowFast recogniser take slow and fast frames apart.
+        inputs: "pathways" lets a SlowFast recognizer take slow and fast frames apart.
 
     Raises:
         InputError: weights that do not fit, packages that are not installed, or a file that scores otherwise.
@@ -153,7 +153,7 @@ def _deployed_network(config: DetectionConfig | RecognitionConfig, weights: str 
 def _divided(deployed: Deployed) -> DeployedPathways:
     backbone = deployed.network.backbone if isinstance(deployed, DeployedRecognizer) else None
     if not isinstance(deployed, DeployedRecognizer) or not isinstance(backbone, SlowFast):
-        raise InputError("inputs 'pathways': only a SlowFast recogniser takes its frames apart; expected 'clip'")
+        raise InputError("inputs 'pathways': only a SlowFast recognizer takes its frames apart; expected 'clip'")
     return DeployedPathways(deployed, backbone)
 
 

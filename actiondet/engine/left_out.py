@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from actiondet.engine.checkpoint import Progress
-from actiondet.engine.log import say
+from actiondet.engine.log import log_line
 from evaluation.errors import InputError
 
 _ROUNDING = 1e-6  # 0.29 of 100 is 28.999999999999996
 
 
-def tell_missing(missing: Sequence[int], listed: Sequence[int]) -> None:
+def log_missing(missing: Sequence[int], listed: Sequence[int]) -> None:
     """Say how many of how many (training, validation) videos are missing."""
-    say(
+    log_line(
         f"left out because they are missing: {missing[0]} of {listed[0]} training and {missing[1]} of {listed[1]} "
         "validation videos"
     )

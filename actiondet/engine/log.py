@@ -78,7 +78,7 @@ class RunLog:
         self._board.add_scalar("train/lr", lr, number)
 
     def epoch(self, row: EpochRow) -> None:
-        """Note one finished epoch in log.csv and TensorBoard, and say it."""
+        """Note one finished epoch in log.csv and TensorBoard, and print it."""
         self._rows.append(row)
         with atomic_path(self._csv) as temporary, temporary.open("w", newline="") as file:
             writer = csv.writer(file)
@@ -89,7 +89,7 @@ class RunLog:
             self._board.add_scalar(f"val/{self._metric.column}", row.score, row.epoch)
             score = f"  {self._metric.title} {row.score:.4f}"
         skipped = f"  skipped clips {row.skipped}" if row.skipped else ""
-        say(f"epoch {row.epoch}  loss {row.loss:.4f}  lr {row.lr:.2e}{score}{skipped}  {row.seconds:.0f} s")
+        log_line(f"epoch {row.epoch}  loss {row.loss:.4f}  lr {row.lr:.2e}{score}{skipped}  {row.seconds:.0f} s")
 
     def close(self) -> None:
         """Draw curves.png and close the files."""
@@ -159,7 +159,7 @@ def describe_environment(seed: int) -> dict[str, str | int]:
     return found
 
 
-def say(line: str) -> None:
+def log_line(line: str) -> None:
     """Print one line of a log, past a progress bar."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -172,7 +172,7 @@ class ProgressBar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._title, self._total, self._done, self._shown = title, total, done, shown
-        self._began = self._told = time.monotonic()
+        self._began = self._logged = time.monotonic()
         self._start = done
         self._bar: Progress | None = None
         if shown and sys.stdout.isatty() and not os.environ.get("CI"):
@@ -182,15 +182,15 @@ class ProgressBar:
             self._task = self._bar.add_task(title, total=total, completed=done)
 
     def advance(self, note: str = "", *, by: int = 1) -> None:
-        """Count one more, or `by`; `note` (the loss, say) stands beside the title."""
+        """Count one more, or `by`; `note` (such as the loss) is shown beside the title."""
         self._done += by
         if self._bar is not None:
             self._bar.update(self._task, advance=by, description=f"{self._title}  {note}")
-        elif self._shown and time.monotonic() - self._told > 30:
-            self._told = time.monotonic()
-            rate = (self._told - self._began) / (self._done - self._start)
+        elif self._shown and time.monotonic() - self._logged > 30:
+            self._logged = time.monotonic()
+            rate = (self._logged - self._began) / (self._done - self._start)
             left = rate * (self._total - self._done)
-            say(f"{self._title}  {self._done}/{self._total}  {note}  about {left:.0f} s left")
+            log_line(f"{self._title}  {self._done}/{self._total}  {note}  about {left:.0f} s left")
 
     def close(self) -> None:
         """Take the bar off the terminal."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from lightning_fabric import Fabric
 
 from actiondet.config import PersonsConfig
-from actiondet.engine.log import ProgressBar, say
+from actiondet.engine.log import ProgressBar, log_line
 from actiondet.persons.build import build_persons
 from actiondet.persons.finished import SearchCounts, note_finished, read_finished
 from actiondet.persons.key_frames import SearchedMoments
@@ -84,7 +84,7 @@ def search_videos(
     if out.exists() and not overwrite and not parts.folder.exists():
         found = read_finished(out, settings, videos)
         if fabric.is_global_zero:
-            say(f"{out} is finished already; --overwrite makes it again")
+            log_line(f"{out} is finished already; --overwrite makes it again")
         return SearchReport(len(videos), found.moments, found.persons, ())
     share = videos[fabric.global_rank :: fabric.world_size]
     if fabric.is_global_zero:
@@ -159,7 +159,7 @@ def _finish(
                 yield each
 
     write_proposals(out, counted())
-    say(f"wrote {out}")
+    log_line(f"wrote {out}")
     if not faults:
         note_finished(out, settings, videos, SearchCounts(count["moments"], count["persons"]))
         parts.remove()

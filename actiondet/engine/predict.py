@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from actiondet.data import Loaded
-from actiondet.engine.log import say
+from actiondet.engine.log import log_line
 from actiondet.models.detector import ActionDetector
 from actiondet.records import ClipBatch
 from evaluation.errors import InputError
@@ -137,4 +137,4 @@ def write_dense_scores(detections: Sequence[ActionDetections], path: Path) -> No
             person_scores=np.concatenate([each.person_scores for each in detections]),
             action_scores=np.concatenate([each.action_scores for each in detections]),
         )
-    say(f"wrote {path}")
+    log_line(f"wrote {path}")

@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from actiondet.engine.log import say
+from actiondet.engine.log import log_line
 from evaluation.files import atomic_path
 
 Item = TypeVar("Item")
@@ -45,4 +45,4 @@ def _stop(profiler: profile, folder: Path) -> None:
     table = profiler.key_averages().table(sort_by=order, row_limit=25)
     with atomic_path(folder / "profile.txt") as temporary:
         temporary.write_text(table + "\n", encoding="utf-8")
-    say(f"wrote {folder / 'profile.json'} and {folder / 'profile.txt'}")
+    log_line(f"wrote {folder / 'profile.json'} and {folder / 'profile.txt'}")

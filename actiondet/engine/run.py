@@ -17,12 +17,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from actiondet.config import DetectionConfig, RecognitionConfig, differing_settings, dump_config
 from actiondet.engine.checkpoint import Checkpoint, Progress, TrainingState, load_checkpoint, save_checkpoint
+from actiondet.engine.detection.task import DetectionTask
 from actiondet.engine.devices import seed_step
-from actiondet.engine.log import RunLog, describe_environment, say
-from actiondet.engine.multigrid import MultigridTask
+from actiondet.engine.log import RunLog, describe_environment, log_line
 from actiondet.engine.optim import build_groups, build_optimizer, scaled_learning_rate
-from actiondet.engine.recognition_task import RecognitionTask
-from actiondet.engine.task import DetectionTask, Task
+from actiondet.engine.recognition.multigrid import MultigridTask
+from actiondet.engine.recognition.task import RecognitionTask
+from actiondet.engine.task import Task
 from actiondet.models.convolution import Conv3d
 from actiondet.models.weights import load_weights
 from evaluation.errors import InputError
@@ -88,7 +89,7 @@ def start(
     if settings.weights is not None and not resuming:
         report = load_weights(task.network, settings.weights, allow=settings.weights_allow)
         if fabric.is_global_zero:
-            say(str(report))
+            log_line(str(report))
     lr = settings.base_lr
     if settings.scale_lr:
         lr = scaled_learning_rate(
@@ -126,7 +127,7 @@ def start(
     if resuming:
         take_up(run, load_checkpoint(last, type(config)))
     elif fabric.is_global_zero and resume:
-        say(f"{last} does not exist: starting from the beginning")
+        log_line(f"{last} does not exist: starting from the beginning")
     if fabric.is_global_zero:
         folder.mkdir(parents=True, exist_ok=True)
         if overwrite and not resuming:
@@ -197,11 +198,11 @@ def announce(run: Run) -> None:
     reason = "as given (train.scale_lr is off)"
     if settings.scale_lr:
         reason = f"base_lr {settings.base_lr:g} x {total_batch} / base_batch {settings.base_batch}"
-    say(
+    log_line(
         f"total batch {total_batch}: {settings.batch} clips x {run.fabric.world_size} processes "
         f"x {settings.accumulate} accumulated"
     )
-    say(f"learning rate {run.lr:g}: {reason}")
+    log_line(f"learning rate {run.lr:g}: {reason}")
 
 
 def finished(run: Run, score: float | None) -> Checkpoint[DetectionConfig | RecognitionConfig]:
@@ -219,7 +220,7 @@ def save_last(run: Run) -> None:
         average=run.average.state_dict() if run.average is not None else None,
         precision=run.fabric.strategy.precision.state_dict(),
         processes=run.fabric.world_size,
-        epoch_steps=run.task.pace.steps_in(run.progress.epoch),
+        epoch_steps=run.task.schedule.steps_in(run.progress.epoch),
     )
     weights = run.task.network.state_dict()
     save_checkpoint(Checkpoint(run.config, weights, run.task.actions, training=state), run.folder / "last.pt")
@@ -238,7 +239,7 @@ def take_up(run: Run, checkpoint: Checkpoint[DetectionConfig | RecognitionConfig
             f"{run.folder / 'last.pt'} was made with other settings ({'; '.join(changed)}); "
             "resume with the run's own config.yaml, or choose another --out"
         )
-    processes, steps = run.fabric.world_size, run.task.pace.steps_in(state.progress.epoch)
+    processes, steps = run.fabric.world_size, run.task.schedule.steps_in(state.progress.epoch)
     if state.progress.step > 0 and (state.processes, state.epoch_steps) != (processes, steps):
         raise InputError(
             f"{run.folder / 'last.pt'} stands at step {state.progress.step} of {state.epoch_steps} of an epoch with "
@@ -252,8 +253,8 @@ def take_up(run: Run, checkpoint: Checkpoint[DetectionConfig | RecognitionConfig
     run.fabric.strategy.precision.load_state_dict(state.precision)
     run.progress = state.progress
     if run.fabric.is_global_zero:
-        if run.progress.epoch >= run.task.pace.epochs:
-            say(f"all {run.progress.epoch} epochs are done; a larger train.epochs starts a new --out")
+        if run.progress.epoch >= run.task.schedule.epochs:
+            log_line(f"all {run.progress.epoch} epochs are done; a larger train.epochs starts a new --out")
             return
         place = f"step {run.progress.step + 1} of {steps}" if run.progress.step < steps else "its validation"
-        say(f"resuming at epoch {run.progress.epoch + 1}, {place}")
+        log_line(f"resuming at epoch {run.progress.epoch + 1}, {place}")

@@ -5,31 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from actiondet.config import DetectionConfig
-from actiondet.data import (
-    KeyMomentDataset,
-    Loaded,
-    TestSet,
-    TrainSampler,
-    build_loader,
-    build_test_set,
-    build_training_set,
-)
-from actiondet.engine.left_out import check_missing, tell_missing
-from actiondet.engine.log import MEAN_AP, Metric, say
-from actiondet.engine.pace import Pace, PlainPace
-from actiondet.engine.test import build_test_loader, evaluate, run, unread
-from actiondet.models.build import build_detector
+from actiondet.data import Loaded
+from actiondet.engine.log import Metric
+from actiondet.engine.schedule import Schedule
 from actiondet.models.detector import ActionDetector
-from actiondet.models.losses import action_loss, count_elements
 from actiondet.models.recognizer import ActionRecognizer
-from actiondet.records import ClipBatch
-from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 
 Forward = Callable[..., Tensor]
@@ -42,12 +25,12 @@ class Task(Protocol):
     Attributes:
         actions: what its output columns stand for.
         metric: what `validate` measures.
-        pace: how long it is trained, how fast and when it is validated.
+        schedule: how long it is trained, how fast and when it is validated.
     """
 
     metric: Metric
     actions: ActionList
-    pace: Pace
+    schedule: Schedule
 
     @property
     def network(self) -> ActionDetector | ActionRecognizer:
@@ -64,113 +47,3 @@ class Task(Protocol):
 
     def validate(self, network: nn.Module) -> float:
         """The score in [0, 1] by which the best checkpoint is chosen; the same in every process."""
-
-
-class DetectionTask:
-    """Training a detector on key moments."""
-
-    metric = MEAN_AP
-
-    def __init__(self, config: DetectionConfig, fabric: Fabric) -> None:
-        self.config = config
-        self.fabric = fabric
-        self._network = build_detector(config.model)
-        self._train = build_training_set(
-            config.data,
-            clip=config.clip,
-            transform=config.transform,
-            num_actions=config.model.num_actions,
-            seed=config.train.seed,
-            tracks=config.model.head.follows_tracks,
-        )
-        threshold = config.train.repeat_threshold
-        self._sampler = TrainSampler(
-            len(self._train),
-            seed=config.train.seed,
-            rank=fabric.global_rank,
-            world_size=fabric.world_size,
-            factors=None if threshold is None else self._train.repeat_factors(threshold),
-        )
-        self.pace: Pace = PlainPace(config.train, -(-len(self._sampler) // config.train.batch))
-        self._loader = build_loader(self._train, self._sampler, batch=config.train.batch, workers=config.train.workers)
-        self._val = build_test_set(
-            config.data,
-            clip=config.clip,
-            transform=config.transform,
-            num_actions=config.model.num_actions,
-            tracks=config.model.head.follows_tracks,
-        )
-        self._val_loader = build_test_loader(self._val, config, fabric)
-        self.actions = self._train.actions
-        if fabric.is_global_zero:
-            tell_what_is_left_out(self._train, self._val)
-        if missing := len(self._train.missing):
-            check_missing(missing, missing + _count_videos(self._train), limit=config.data.max_unreadable)
-        if fabric.is_global_zero and threshold is not None:
-            length = len(self._sampler) * fabric.world_size
-            say(f"repeat-factor sampling: {length} clips an epoch instead of {len(self._train)}")
-
-    @property
-    def network(self) -> ActionDetector:
-        """The detector."""
-        return self._network
-
-    def loader(self, *, epoch: int, start: int) -> DataLoader[Loaded[ClipBatch]]:
-        """Key moments in the epoch's random order."""
-        self._sampler.set_position(epoch=epoch, start=start * self.config.train.batch)
-        return self._loader
-
-    def count_terms(self, loaded: Loaded[ClipBatch]) -> int:
-        """Persons who do something, times actions unless each person does exactly one."""
-        if loaded.unreadable and self.config.data.unreadable == "stop":
-            raise InputError(loaded.unreadable[0].message + "; data.unreadable=skip leaves such clips out")
-        multi_label = self.config.model.multi_label
-        labels = [each for batch in loaded.batches for each in batch.labels or ()]
-        return sum(int(count_elements(each, multi_label=multi_label)) for each in labels)
-
-    def loss(self, forward: Forward, loaded: Loaded[ClipBatch], *, normalizer: Tensor) -> Tensor:
-        """Cross-entropy, focal if the settings say so."""
-        batch = loaded.batches[0] if loaded.batches else self._empty_batch()
-        device = self.fabric.device
-        assert batch.labels is not None
-        logits = forward(self.network.normalize(batch.clips.to(device)), [boxes.to(device) for boxes in batch.boxes])
-        return action_loss(
-            logits,
-            torch.cat(list(batch.labels)).to(device),
-            multi_label=self.config.model.multi_label,
-            focal_gamma=self.config.train.loss.focal_gamma,
-            focal_alpha=self.config.train.loss.focal_alpha,
-            normalizer=normalizer,
-        )
-
-    def _empty_batch(self) -> ClipBatch:
-        """A clip without persons: its loss is zero, and the other processes need not wait for a gradient."""
-        crop = self.config.transform.train_crop
-        height, width = (crop, crop) if isinstance(crop, int) else crop
-        clips = torch.zeros(1, 3, self.config.clip.frames, height, width, dtype=torch.uint8)
-        labels = torch.zeros(0, self.config.model.num_actions)
-        return ClipBatch(clips, [torch.zeros(0, 4)], [labels], [self._train.keys[0]])
-
-    def validate(self, network: nn.Module) -> float:
-        """Frame-mAP@0.5 on the annotated validation moments, by the rules of the data set's benchmark."""
-        assert isinstance(network, ActionDetector)
-        detections = run(network, self._val, self._val_loader, self.config, self.fabric)
-        if self.fabric.is_global_zero:
-            for note in unread(detections, self._val):
-                say(f"validation: {note}")
-        return evaluate(detections, self._val).mean_ap
-
-
-def tell_what_is_left_out(train: KeyMomentDataset, val: TestSet) -> None:
-    """Say which moments take no part, if there are any: they cost accuracy silently."""
-    for note in dict.fromkeys([*train.notes, *val.notes]):
-        say(note)
-    if train.missing or val.missing:
-        missing = [len(part.missing) for part in (train, val)]
-        tell_missing(missing, [len(part.missing) + _count_videos(part) for part in (train, val)])
-    if val.without_persons:
-        say(f"validation: {val.without_persons} key moments have no proposals; nobody is found there")
-
-
-def _count_videos(part: KeyMomentDataset | TestSet) -> int:
-    return len({key.video for key in part.keys})

@@ -22,7 +22,7 @@ from actiondet.data.loading import worker_deaths_explained
 from actiondet.engine.checkpoint import Progress, save_checkpoint
 from actiondet.engine.devices import prepare_determinism, seed_step, share_buffers, total
 from actiondet.engine.left_out import check_lost
-from actiondet.engine.log import EpochRow, ProgressBar, say
+from actiondet.engine.log import EpochRow, ProgressBar, log_line
 from actiondet.engine.optim import full_rate, set_rates
 from actiondet.engine.profile import profiled
 from actiondet.engine.run import Run, finished, save_last, start
@@ -45,7 +45,7 @@ def train(
     """Train as `config` says and leave best.pt, last.pt, log.csv and curves.png in `folder`.
 
     Returns:
-        The best validation score in [0, 1]: mAP@0.5 of a detector, top-1 of a recogniser.
+        The best validation score in [0, 1]: mAP@0.5 of a detector, top-1 of a recognizer.
 
     Raises:
         InputError: data or settings that cannot be used, or a folder that holds another run.
@@ -56,7 +56,7 @@ def train(
         lock = held.enter_context(RunLock(folder)) if fabric.is_global_zero else None
         run = start(config, folder=folder, fabric=fabric, resume=resume, overwrite=overwrite)
         signals = held.enter_context(StopSignals())
-        while run.progress.epoch < run.task.pace.epochs:
+        while run.progress.epoch < run.task.schedule.epochs:
             began = time.monotonic()
             train_epoch(run, signals)
             if lock is not None:
@@ -66,7 +66,7 @@ def train(
     if run.log is not None:
         run.log.close()
         if run.progress.skipped:
-            say(f"left out: {run.progress.skipped} training clips, over all epochs, whose video could not be read")
+            log_line(f"left out: {run.progress.skipped} training clips, over all epochs, whose video could not be read")
     return run.progress.best
 
 
@@ -84,13 +84,13 @@ def stop_where_asked(run: Run, signals: StopSignals) -> None:
 
 def train_epoch(run: Run, signals: StopSignals) -> None:
     """Run the rest of the epoch at which `run.progress` stands."""
-    settings, pace = run.config.train, run.task.pace
+    settings, schedule = run.config.train, run.task.schedule
     epoch = run.progress.epoch
-    steps = pace.steps_in(epoch)
+    steps = schedule.steps_in(epoch)
     if run.progress.step == steps:  # it was stopped when it validated
         return
     bar = ProgressBar(
-        f"epoch {epoch + 1}/{pace.epochs}",
+        f"epoch {epoch + 1}/{schedule.epochs}",
         steps,
         done=run.progress.step,
         shown=run.fabric.is_global_zero,
@@ -120,7 +120,7 @@ def train_epoch(run: Run, signals: StopSignals) -> None:
 def take_step(run: Run, group: Sequence[Loaded[Any]]) -> float:
     """Change the weights once, by the gradients of a group of batches; returns the loss."""
     settings, progress, fabric = run.config.train, run.progress, run.fabric
-    factor = run.task.pace.lr_factor(progress.epoch, progress.step) * settings.schedule.gamma**progress.falls
+    factor = run.task.schedule.lr_factor(progress.epoch, progress.step) * settings.schedule.gamma**progress.falls
     set_rates(run.optimizer, run.lr * factor)
     seed_step(settings.seed, progress.epoch, progress.step, fabric.global_rank)
 
@@ -173,7 +173,7 @@ def note_step(run: Run, loss: torch.Tensor, *, read: int, lost: int) -> float:
         skipped=progress.skipped + lost_by_all,
     )
     if run.log is not None:
-        number = progress.step + sum(map(run.task.pace.steps_in, range(progress.epoch)))
+        number = progress.step + sum(map(run.task.schedule.steps_in, range(progress.epoch)))
         run.log.step(number, loss=mean, lr=full_rate(run.optimizer))
     return mean
 
@@ -183,9 +183,9 @@ def finish_epoch(run: Run, *, seconds: float) -> None:
     settings, done = run.config.train, run.progress.epoch + 1
     lost, drawn = run.progress.lost, run.progress.drawn
     if lost and run.log is not None:
-        say(f"left out: {lost} of {drawn} training clips of epoch {done}, whose video could not be read")
+        log_line(f"left out: {lost} of {drawn} training clips of epoch {done}, whose video could not be read")
     score = None
-    if run.task.pace.validates_after(run.progress.epoch):
+    if run.task.schedule.validates_after(run.progress.epoch):
         share_buffers(run.best_network)
         save_last(run)  # what was trained outlives a validation that fails
         score = run.task.validate(run.best_network)

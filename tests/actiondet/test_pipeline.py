@@ -8,7 +8,7 @@ import torch
 
 from actiondet.config.networks import DetectorConfig, RoIHeadConfig, SlowOnlyConfig
 from actiondet.config.schema import AvaConfig, ClipConfig, DetectionConfig, SplitConfig, TransformConfig
-from actiondet.data.transforms import BoxedClip, TestTransform
+from actiondet.data.transforms import BoxedClip, WholeFrameTransform
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
 from actiondet.models.build import build_detector
 from actiondet.persons.base import Frame
@@ -77,7 +77,7 @@ def test_every_moment_is_scored_as_in_testing(video: Path) -> None:
         for each in found:
             wanted = clip_frames(index.frame_times, center_us=each.key.moment, frames=4, stride=3, clip_fps=30.0)
             boxed = BoxedClip.of(reader.read(wanted.tolist()), each.boxes)
-            frames, boxes = TestTransform(short_side=48)(boxed).tensors()
+            frames, boxes = WholeFrameTransform(short_side=48)(boxed).tensors()
             scores = detector(detector.normalize(frames[None]), [boxes]).sigmoid()
             assert each.action_scores.shape == (len(each), 5)
             assert each.action_scores == pytest.approx(scores.numpy(), abs=1e-5)
@@ -116,7 +116,7 @@ def test_persons_are_followed_where_the_network_asks_for_it(video: Path, batch: 
             # He stands still before he is first and after he is last seen.
             when = np.clip(index.frame_times[wanted] / SECOND, 0, 3)
             boxes = np.array([[[0.1 * t, 0.2, 0.1 * t + 0.3, 0.9] for t in when]], dtype=np.float32)
-            clip, pixel_boxes = TestTransform(short_side=48)(
+            clip, pixel_boxes = WholeFrameTransform(short_side=48)(
                 BoxedClip.of(reader.read(wanted.tolist()), boxes)
             ).tensors()
             scores = detector(detector.normalize(clip[None]), [pixel_boxes]).sigmoid()

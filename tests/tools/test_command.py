@@ -14,7 +14,7 @@ from actiondet.config import load_config
 from actiondet.config.load import load_config_by_task
 from actiondet.config.plain_yaml import ConfigError
 from actiondet.config.zoo import find_config, zoo_entry, zoo_names
-from actiondet.engine.trained import from_config
+from actiondet.engine.loading import from_config
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from actiondet.engine.recognize import load_recognizer
+from actiondet.engine.recognition.recognize import load_recognizer
 from evaluation.formats.video_scores import read_video_scores
 
 ROOT = Path(__file__).parents[2]

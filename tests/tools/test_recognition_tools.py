@@ -20,7 +20,7 @@ from av.video.frame import PictureType
 
 from actiondet.config import load_recognition_config
 from actiondet.data.labelled_videos import build_train_videos, find_labelled_videos
-from actiondet.engine.recognize import class_names
+from actiondet.engine.recognition.recognize import class_names
 from actiondet.video import VideoWriter
 from evaluation.errors import InputError
 from evaluation.formats.video_scores import read_video_scores
@@ -317,7 +317,7 @@ def test_settings_without_a_meaning_are_refused(films: Path, setting: str, messa
 
 KILLED = """
 import os, runpy, signal, sys
-from actiondet.engine import score_parts
+from actiondet.engine.recognition import score_parts
 
 score_parts.PART_SECONDS = 0
 add = score_parts.ScoreParts.add

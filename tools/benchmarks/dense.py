@@ -136,10 +136,10 @@ def read_plainly(index: VideoIndex, windows: list[IntArray], short_side: int) ->
     """Read clip by clip, as training and the tests on key moments do."""
     import numpy as np
 
-    from actiondet.data.transforms import BoxedClip, TestTransform
+    from actiondet.data.transforms import BoxedClip, WholeFrameTransform
     from actiondet.video import open_video
 
-    resize = TestTransform(short_side=short_side)
+    resize = WholeFrameTransform(short_side=short_side)
     with open_video(index.path, reader="pyav", index=index) as reader:
         for window in windows:
             frames = reader.read(window)

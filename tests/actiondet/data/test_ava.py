@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from actiondet.config.schema import AvaConfig, AvaKineticsConfig, ClipConfig, TransformConfig
-from actiondet.data import Draw, TestSet, TrainingSet, Unreadable, build_test_set, build_training_set
+from actiondet.data import Draw, EvaluationSet, TrainingSet, Unreadable, build_test_set, build_training_set
 from actiondet.records import ClipSample
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList, write_action_list
@@ -81,11 +81,11 @@ def training_part(files: dict[str, Any], *, num_actions: int = 9, kind: type[Ava
 
 def scored_part(
     files: dict[str, Any], *, clip: ClipConfig = CLIP, kind: type[AvaConfig] = AvaConfig, **how: Any
-) -> TestSet:
+) -> EvaluationSet:
     return build_test_set(kind(**files), clip=clip, transform=AS_IS, num_actions=9, **how)
 
 
-def clip(dataset: TrainingSet | TestSet, key: tuple[str, int]) -> ClipSample:
+def clip(dataset: TrainingSet | EvaluationSet, key: tuple[str, int]) -> ClipSample:
     sample = dataset[Draw(0, list(dataset.keys).index(FrameKey(key[0], key[1] * 1_000_000)))]
     assert isinstance(sample, ClipSample), sample
     return sample

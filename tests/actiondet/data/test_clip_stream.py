@@ -8,7 +8,7 @@ import pytest
 
 from actiondet.data import clip_stream
 from actiondet.data.clip_stream import moment_times, stream_clips
-from actiondet.data.transforms import BoxedClip, TestTransform
+from actiondet.data.transforms import BoxedClip, WholeFrameTransform
 from actiondet.video import VideoIndex, clip_frames, index_video, open_video
 from evaluation.errors import InputError
 
@@ -132,5 +132,5 @@ def test_clips_of_a_real_file_equal_random_access(tmp_path: Path, shared: Path) 
         for clip in clips:
             wanted = clip_frames(index.frame_times, center_us=clip.time, frames=8, stride=8, clip_fps=30.0)
             boxed = BoxedClip.of(reader.read(wanted.tolist()), np.zeros((0, 4), dtype=np.float32))
-            expected, _ = TestTransform(short_side=64)(boxed).tensors()
+            expected, _ = WholeFrameTransform(short_side=64)(boxed).tensors()
             assert np.array_equal(clip.frames.numpy(), expected.numpy())

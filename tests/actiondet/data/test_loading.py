@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from actiondet.data import Draw, Loaded, TestSampler, TrainSampler, Unreadable, build_loader, collate
+from actiondet.data import Draw, Loaded, OrderedSampler, TrainSampler, Unreadable, build_loader, collate
 from actiondet.records import ClipSample
 from evaluation.records import FrameKey
 
@@ -81,13 +81,13 @@ def test_a_resumed_epoch_goes_on_where_it_stopped() -> None:
 @pytest.mark.parametrize("length", [0, 1, 7, 8])
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_testing_sees_every_sample_once(length: int, processes: int) -> None:
-    samplers = [TestSampler(length, rank=rank, world_size=processes) for rank in range(processes)]
+    samplers = [OrderedSampler(length, rank=rank, world_size=processes) for rank in range(processes)]
     assert [draw.index for sampler in samplers for draw in sampler] == list(range(length))
     assert sum(map(len, samplers)) == length
 
 
-@pytest.mark.parametrize("kind", [TestSampler, lambda *args, **kwargs: TrainSampler(*args, seed=0, **kwargs)])
-def test_a_rank_outside_the_processes_is_refused(kind: type[TestSampler]) -> None:
+@pytest.mark.parametrize("kind", [OrderedSampler, lambda *args, **kwargs: TrainSampler(*args, seed=0, **kwargs)])
+def test_a_rank_outside_the_processes_is_refused(kind: type[OrderedSampler]) -> None:
     with pytest.raises(ValueError, match="rank 2 of 2 processes"):
         kind(5, rank=2, world_size=2)
 
@@ -149,11 +149,11 @@ def test_workers_compute_with_one_thread() -> None:
         def __getitem__(self, draw: Draw) -> ClipSample:
             return sample(torch.get_num_threads())
 
-    (loaded,) = build_loader(Threads(), TestSampler(1), batch=1, workers=1)
+    (loaded,) = build_loader(Threads(), OrderedSampler(1), batch=1, workers=1)
     assert keys(loaded) == [1]
 
 
 @pytest.mark.gpu
 def test_clips_are_pinned_where_there_is_a_gpu() -> None:
-    (loaded,) = build_loader(Numbers(), TestSampler(1), batch=1, workers=0)
+    (loaded,) = build_loader(Numbers(), OrderedSampler(1), batch=1, workers=0)
     assert loaded.batches[0].clips.is_pinned()

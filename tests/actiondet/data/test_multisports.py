@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from actiondet.config.schema import ClipConfig, MultiSportsConfig, TransformConfig
-from actiondet.data import Draw, TestSet, TrainingSet, Unreadable, build_test_set, build_training_set
+from actiondet.data import Draw, EvaluationSet, TrainingSet, Unreadable, build_test_set, build_training_set
 from actiondet.datasets.windows import frame_time
 from actiondet.records import ClipSample
 from evaluation.errors import InputError
@@ -97,11 +97,11 @@ def training_part(files: dict[str, Any], num_actions: int = 3, clip: ClipConfig 
     return build_training_set(MultiSportsConfig(**files), clip=clip, transform=AS_IS, num_actions=num_actions, seed=0)
 
 
-def scored_part(files: dict[str, Any], **how: Any) -> TestSet:
+def scored_part(files: dict[str, Any], **how: Any) -> EvaluationSet:
     return build_test_set(MultiSportsConfig(**files), clip=CLIP, transform=AS_IS, num_actions=3, **how)
 
 
-def sample(dataset: TrainingSet | TestSet, index: int, epoch: int = 0) -> ClipSample:
+def sample(dataset: TrainingSet | EvaluationSet, index: int, epoch: int = 0) -> ClipSample:
     found = dataset[Draw(epoch, index)]
     assert isinstance(found, ClipSample), found
     return found

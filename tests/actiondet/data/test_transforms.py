@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from actiondet.data.transforms import BoxedClip, TestTransform, TrainTransform, scaled_size
+from actiondet.data.transforms import BoxedClip, TrainTransform, WholeFrameTransform, scaled_size
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "data" / "mmaction2.json").read_text())
 
@@ -164,7 +164,7 @@ def test_a_mirror_image_maps_x_to_width_minus_x_and_twice_is_nothing() -> None:
 def test_resizing_is_bilinear_without_antialias() -> None:
     random = np.random.default_rng(0)
     frames = random.integers(0, 256, (2, 60, 90, 3), dtype=np.uint8)
-    resized = TestTransform(short_side=24)(clip_of(frames)).tensors()[0].permute(1, 0, 2, 3).float()
+    resized = WholeFrameTransform(short_side=24)(clip_of(frames)).tensors()[0].permute(1, 0, 2, 3).float()
     source = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
     exact = torch.nn.functional.interpolate(source, size=(24, 36), mode="bilinear", align_corners=False)
     smooth = torch.nn.functional.interpolate(source, size=(24, 36), mode="bilinear", antialias=True)
@@ -174,7 +174,7 @@ def test_resizing_is_bilinear_without_antialias() -> None:
 
 def test_a_test_clip_shows_the_whole_frame_and_keeps_every_box() -> None:
     frames = picture(60, 90, (10, 20, 40, 50))
-    clip = TestTransform(short_side=30)(clip_of(frames, (10, 20, 40, 50), (0, 0, 90, 60)))
+    clip = WholeFrameTransform(short_side=30)(clip_of(frames, (10, 20, 40, 50), (0, 0, 90, 60)))
     pixels, boxes = clip.tensors()
     assert pixels.shape == (3, 3, 30, 45)
     assert boxes.tolist() == [[5, 10, 20, 25], [0, 0, 45, 30]]
@@ -214,5 +214,5 @@ def test_the_boxes_of_every_frame_move_as_a_box_of_all_frames_does(seed: int) ->
 
 def test_nobody_to_follow_is_fine() -> None:
     clip = BoxedClip.of(np.zeros((3, 60, 90, 3), dtype=np.uint8), np.zeros((0, 3, 4), dtype=np.float32))
-    assert TestTransform(short_side=30)(clip).tensors()[1].shape == (0, 3, 4)
+    assert WholeFrameTransform(short_side=30)(clip).tensors()[1].shape == (0, 3, 4)
     assert always()(clip, np.random.default_rng(0))[1].shape == (0,)

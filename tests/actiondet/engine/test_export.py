@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from actiondet.config import DetectionConfig, RecognitionConfig, load_config, load_recognition_config, parse_config_of
-from actiondet.data.transforms import BoxedClip, TestTransform
+from actiondet.data.transforms import BoxedClip, WholeFrameTransform
 from actiondet.data.video_transforms import VideoTestTransform
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
 from actiondet.engine.export import Format, export_network
-from actiondet.engine.recognize import load_recognizer
+from actiondet.engine.recognition.recognize import load_recognizer
 from actiondet.exported import OnnxNetwork, OnnxRecognizer
 from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.deployed import DeployedDetector, DeployedRecognizer
@@ -156,7 +156,7 @@ def test_an_exported_detector_follows_tracks(name: str, format: Format, track_he
         pytest.param("slowonly", "torch_export", marks=pytest.mark.slow),
     ],
 )
-def test_an_exported_recogniser_scores_as_the_network_does(name: str, format: Format, tmp_path: Path) -> None:
+def test_an_exported_recognizer_scores_as_the_network_does(name: str, format: Format, tmp_path: Path) -> None:
     config, weights = trained_recognizer(name, tmp_path)
     assert export_network(config, weights, tmp_path / "rec.file", format=format).largest_difference < 1e-4
     network = build_recognizer(config.model)
@@ -197,9 +197,9 @@ def test_slow_and_fast_frames_may_be_given_apart(slow_frames: str, format: Forma
         np.testing.assert_allclose(found, load_recognizer(weights)(tmp_path / "film.mp4"), atol=5e-3)
 
 
-def test_only_a_slowfast_recogniser_takes_its_frames_apart(tmp_path: Path) -> None:
+def test_only_a_slowfast_recognizer_takes_its_frames_apart(tmp_path: Path) -> None:
     config, weights = trained_recognizer("slowonly", tmp_path)
-    with pytest.raises(InputError, match="only a SlowFast recogniser"):
+    with pytest.raises(InputError, match="only a SlowFast recognizer"):
         export_network(config, weights, tmp_path / "rec.pt2", format="torch_export", inputs="pathways")
 
 
@@ -223,7 +223,7 @@ def test_resizing_inside_is_that_of_testing(size: tuple[int, int], tmp_path: Pat
     config, _ = trained_detector("slowonly", tmp_path, "model.backbone.zero_init_residual=true")
     detector = build_detector(config.model).eval()
     frames, (boxes, owners) = pictures(1, *size), people(3, 1)
-    clip, pixel_boxes = TestTransform(short_side=64)(BoxedClip.of(frames[0], boxes)).tensors()
+    clip, pixel_boxes = WholeFrameTransform(short_side=64)(BoxedClip.of(frames[0], boxes)).tensors()
     with torch.inference_mode():
         expected = detector(detector.normalize(clip[None]), [pixel_boxes]).sigmoid()
         found = DeployedDetector(detector, short_side=64, multi_label=True)(
@@ -268,7 +268,7 @@ runpy.run_path({tool!r}, run_name="__main__")
 """
 
 
-def test_an_exported_recogniser_names_videos_without_torch(tmp_path: Path) -> None:
+def test_an_exported_recognizer_names_videos_without_torch(tmp_path: Path) -> None:
     config, weights = trained_recognizer("slowonly", tmp_path)
     write_film(tmp_path / "film.mp4")
     assert "times as fast" in str(export_network(config, weights, tmp_path / "rec.onnx", format="onnx"))

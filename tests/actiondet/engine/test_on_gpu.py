@@ -13,9 +13,9 @@ from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.config.networks import NonLocalConfig, SlowOnlyConfig
 from actiondet.data import build_test_set
 from actiondet.engine.checkpoint import load_checkpoint
+from actiondet.engine.detection.testing import build_test_loader, load_detector, run
 from actiondet.engine.devices import launch
 from actiondet.engine.run import start
-from actiondet.engine.test import build_test_loader, load_detector, run
 from actiondet.engine.train import train
 from actiondet.models.build import build_backbone, build_detector
 

@@ -139,7 +139,7 @@ def test_clips_of_rare_actions_come_more_often(
     assert total > len(factors)
 
     run = start(config, folder=tmp_path, fabric=launch(), resume=False, overwrite=False)
-    assert run.task.pace.steps_in(0) == run.task.pace.steps_in(3) == total
+    assert run.task.schedule.steps_in(0) == run.task.schedule.steps_in(3) == total
     assert f"repeat-factor sampling: {total} clips an epoch instead of {len(factors)}" in capsys.readouterr().out
     keys = [key for loaded in run.task.loader(epoch=3, start=0) for batch in loaded.batches for key in batch.keys]
     assert len(keys) == total

@@ -15,12 +15,12 @@ from actiondet.config import DetectionConfig
 from actiondet.engine import run as run_module
 from actiondet.engine import train as train_module
 from actiondet.engine.checkpoint import Progress, load_checkpoint
+from actiondet.engine.detection.task import DetectionTask
 from actiondet.engine.devices import launch
 from actiondet.engine.left_out import check_lost
 from actiondet.engine.log import read_log
-from actiondet.engine.pace import PlainPace
 from actiondet.engine.run import start
-from actiondet.engine.task import DetectionTask
+from actiondet.engine.schedule import PlainSchedule
 from actiondet.engine.train import train
 from actiondet.models.slowonly import SlowOnly
 from evaluation.errors import InputError
@@ -113,12 +113,12 @@ def test_max_steps_counts_all_steps_of_a_training(
 
     monkeypatch.setattr(train_module, "take_step", noted)
     config = tiny_config("train.batch=2", f"train.max_steps={steps}", "train.epochs=3")
-    whole = PlainPace(config.train.model_copy(update={"max_steps": None}), 2)
+    whole = PlainSchedule(config.train.model_copy(update={"max_steps": None}), 2)
     train(config, folder=tmp_path, fabric=launch())
     per_epoch = max(step for _, step in taken) + 1
     assert len(taken) == min(steps, 3 * per_epoch)
     assert len(read_log(tmp_path / "log.csv")) == len({epoch for epoch, _ in taken}) <= epochs
-    cut = PlainPace(config.train, 2)
+    cut = PlainSchedule(config.train, 2)
     assert cut.lr_factor(0, 0) == whole.lr_factor(0, 0)  # the schedule is cut off, not compressed
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from actiondet.config import load_config
-from actiondet.data import TestSet, build_test_set
+from actiondet.data import EvaluationSet, build_test_set
 from actiondet.data.loading import Draw
 from actiondet.video import index_video
 from data_tools.preparing.ava import annotation_files
@@ -92,7 +92,7 @@ def settings(out: Path, *more: str) -> list[str]:
     ]
 
 
-def shown_in(data: TestSet, index: int, stamped: ModuleType) -> list[int]:
+def shown_in(data: EvaluationSet, index: int, stamped: ModuleType) -> list[int]:
     """The numbers that the frames of a clip show."""
     clip = data[Draw(0, index)].frames
     return [stamped.read_stamp(frame) for frame in clip.permute(1, 2, 3, 0).numpy()]

@@ -15,7 +15,7 @@ import numpy as np
 from actiondet.config import DetectionConfig
 from actiondet.config.schema import MultiSportsConfig
 from actiondet.data.dense import VideoEnd
-from actiondet.engine.frame_rows import Rows
+from actiondet.engine.tubes.multisports_rows import Rows
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 

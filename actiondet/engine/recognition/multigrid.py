@@ -1,4 +1,4 @@
-"""Training a recogniser by multigrid: what differs from plain training."""
+"""Training a recognizer by multigrid: what differs from plain training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from actiondet.data.labelled_videos import collate_videos
 from actiondet.data.loading import make_loader
 from actiondet.data.multigrid_plan import PlainRecipe, Plan, norm_plan, plan
 from actiondet.data.multigrid_sampler import MultigridSampler
-from actiondet.engine.recognition_task import RecognitionTask
+from actiondet.engine.recognition.task import RecognitionTask
 from actiondet.models.norm import set_splits, use_split_norm
 from actiondet.records import VideoBatch
 from evaluation.errors import InputError
@@ -45,7 +45,7 @@ def plan_multigrid(config: RecognitionConfig, multigrid: MultigridConfig, *, pro
 
 
 @dataclass(frozen=True)
-class MultigridPace:
+class MultigridSchedule:
     """Epochs, learning rates and validations as the plan has them.
 
     Attributes:
@@ -84,7 +84,7 @@ class MultigridPace:
 
 
 class MultigridTask(RecognitionTask):
-    """Training a recogniser on clips whose size changes.
+    """Training a recognizer on clips whose size changes.
 
     Nothing is rebuilt when it does: convolutions take any size, the optimizer keeps its state, and batch norm is told
     into how many parts to split the next batches, or with how many processes to share small ones.
@@ -106,7 +106,7 @@ class MultigridTask(RecognitionTask):
             world_size=fabric.world_size,
         )
         schedule = config.train.schedule
-        self.pace = MultigridPace(
+        self.schedule = MultigridSchedule(
             self._plan,
             self._stages_sampler,
             schedule.warmup_epochs,
@@ -115,7 +115,7 @@ class MultigridTask(RecognitionTask):
             config.train.validate_every,
         )
         for stage in self._plan.stages:
-            if stage.first < stage.end and self.pace.steps_in(stage.first) == 0:
+            if stage.first < stage.end and self.schedule.steps_in(stage.first) == 0:
                 raise InputError(
                     f"multigrid: epoch {stage.first + 1} takes up to {stage.batch_factor} times train.batch="
                     f"{config.train.batch} clips at once (with a short cycle, more), but a process has only "

@@ -17,12 +17,12 @@ from actiondet.engine import run as run_module
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.devices import launch
 from actiondet.engine.log import read_log
-from actiondet.engine.multigrid import MultigridTask
+from actiondet.engine.recognition.multigrid import MultigridTask
 from actiondet.engine.train import train
 from actiondet.models.norm import SplitBatchNorm3d
 from evaluation.errors import InputError
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 Config = Callable[..., RecognitionConfig]
 
 
@@ -34,12 +34,12 @@ def build(config: RecognitionConfig) -> MultigridTask:
 def test_clips_and_norms_change_as_planned(multigrid_config: Config) -> None:
     task = build(multigrid_config("train.epochs=6", "train.schedule.steps=[4, 5]"))
     seen = set()
-    assert task.pace.epochs == 9
+    assert task.schedule.epochs == 9
     for epoch in (0, 3, 6):  # one epoch of three of the sizes
         loader = task.loader(epoch=epoch, start=0)
         splits = {module.splits for module in task.network.modules() if isinstance(module, SplitBatchNorm3d)}
         batches = [loaded.batches[0] for loaded in loader]
-        assert len(batches) == task.pace.steps_in(epoch)
+        assert len(batches) == task.schedule.steps_in(epoch)
         for batch in batches:
             count, _, frames, height, width = batch.clips.shape
             assert height == width
@@ -111,7 +111,7 @@ def test_measured_statistics_are_what_is_validated(multigrid_config: Config) -> 
 TWO = """
 import os, runpy, sys
 import torch
-from actiondet.engine.recognition_task import RecognitionTask
+from actiondet.engine.recognition.task import RecognitionTask
 
 folder, validate = sys.argv.pop(1), RecognitionTask.validate
 

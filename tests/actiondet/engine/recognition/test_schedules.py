@@ -11,7 +11,7 @@ import pytest
 from actiondet.config import load_recognition_config
 from actiondet.engine.optim import schedule_factor
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 CURVES = json.loads((ROOT / "tests/golden/engine/lr_schedules.json").read_text())
 PUBLISHED = {
     path: name.group(1)

@@ -11,11 +11,11 @@ from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
 from actiondet.config import DetectionConfig
-from actiondet.data import Loaded, TestSampler, TestSet, build_loader, build_test_set
+from actiondet.data import EvaluationSet, Loaded, OrderedSampler, build_loader, build_test_set
 from actiondet.data.loading import worker_deaths_explained
-from actiondet.engine.frame_rows import frame_detections
-from actiondet.engine.log import ProgressBar, say
+from actiondet.engine.log import ProgressBar, log_line
 from actiondet.engine.predict import Control, detect, gather, to_rows, write_dense_scores
+from actiondet.engine.tubes.multisports_rows import frame_detections
 from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
 from actiondet.models.inference import optimize_for_inference
@@ -42,7 +42,7 @@ def load_detector(config: DetectionConfig, weights: str | Path, fabric: Fabric) 
     report = load_weights(detector, weights)
     report.require_head()
     if fabric.is_global_zero:
-        say(str(report))
+        log_line(str(report))
     return optimize_for_inference(detector).to(fabric.device)
 
 
@@ -103,20 +103,20 @@ def run_test(
         with atomic_path(folder / "results.json") as temporary:
             temporary.write_text(json.dumps(summary, indent=2))
         for note in notes:
-            say(f"note: {note}")
-        say(f"wrote {folder / 'detections.csv'} and {folder / 'results.json'}")
+            log_line(f"note: {note}")
+        log_line(f"wrote {folder / 'detections.csv'} and {folder / 'results.json'}")
     return result
 
 
-def build_test_loader(dataset: TestSet, config: DetectionConfig, fabric: Fabric) -> DataLoader[Loaded[ClipBatch]]:
+def build_test_loader(dataset: EvaluationSet, config: DetectionConfig, fabric: Fabric) -> DataLoader[Loaded[ClipBatch]]:
     """Load this process's share of `dataset`."""
-    sampler = TestSampler(len(dataset), rank=fabric.global_rank, world_size=fabric.world_size)
+    sampler = OrderedSampler(len(dataset), rank=fabric.global_rank, world_size=fabric.world_size)
     return build_loader(dataset, sampler, batch=config.test.batch, workers=config.train.workers)
 
 
 def run(
     detector: ActionDetector,
-    dataset: TestSet,
+    dataset: EvaluationSet,
     loader: DataLoader[Loaded[ClipBatch]],
     config: DetectionConfig,
     fabric: Fabric,
@@ -136,7 +136,7 @@ def run(
     return gather(found, fabric)
 
 
-def unread(detections: list[ActionDetections], dataset: TestSet) -> list[str]:
+def unread(detections: list[ActionDetections], dataset: EvaluationSet) -> list[str]:
     """One sentence if some clips of `dataset` could not be read, and have no detections; else none."""
     seen = {each.key for each in detections}
     holes = [key for key in dataset.keys if key not in seen]
@@ -146,7 +146,7 @@ def unread(detections: list[ActionDetections], dataset: TestSet) -> list[str]:
     return [f"clips that cannot be read: {share}, such as of '{holes[0].video}'; nobody is found there"]
 
 
-def left_out(detections: list[ActionDetections], dataset: TestSet) -> list[str]:
+def left_out(detections: list[ActionDetections], dataset: EvaluationSet) -> list[str]:
     """What is odd in the data set and what could not be tested, which costs accuracy: one sentence for each kind."""
     notes = list(dataset.notes)
     if missing := dataset.missing:
@@ -156,7 +156,7 @@ def left_out(detections: list[ActionDetections], dataset: TestSet) -> list[str]:
     return notes + unread(detections, dataset)
 
 
-def evaluate(detections: list[ActionDetections], dataset: TestSet) -> FrameMapResult | ThresholdMapResult:
+def evaluate(detections: list[ActionDetections], dataset: EvaluationSet) -> FrameMapResult | ThresholdMapResult:
     """Frame-mAP@0.5 of `detections` by the official rules: AVA's of rows, MultiSports' of tubes."""
     if isinstance(dataset.truth, TubeTruth):
         return tube_frame_map(dataset.truth, frame_detections(detections, dataset.truth))

@@ -1,4 +1,4 @@
-"""Test a recogniser on a data set: the scores of every video, their file, their accuracy."""
+"""Test a recognizer on a data set: the scores of every video, their file, their accuracy."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from actiondet.config import RecognitionConfig
-from actiondet.data import Loaded, TestSampler
-from actiondet.data.labelled_videos import TestVideos, collate_videos, find_labelled_videos, view_sampling
+from actiondet.data import Loaded, OrderedSampler
+from actiondet.data.labelled_videos import VideoViews, collate_videos, find_labelled_videos, view_sampling
 from actiondet.data.loading import Batches, Draw, make_loader, test_share, worker_deaths_explained
 from actiondet.data.video_transforms import VideoTestTransform
 from actiondet.engine.devices import total
-from actiondet.engine.log import ProgressBar, say
-from actiondet.engine.score_parts import ScoreParts, ViewScores, parts_folder
+from actiondet.engine.log import ProgressBar, log_line
+from actiondet.engine.recognition.score_parts import ScoreParts, ViewScores, parts_folder
 from actiondet.models.build import build_recognizer
 from actiondet.models.inference import optimize_for_inference
 from actiondet.models.recognizer import ActionRecognizer
@@ -36,7 +36,7 @@ Average = Literal["softmax", "sum", "logits"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
+class Views:
     """On which views a video is tested.
 
     Attributes:
@@ -50,41 +50,41 @@ class Protocol:
     side: int
 
 
-def validation_protocol(config: RecognitionConfig) -> Protocol:
+def validation_views(config: RecognitionConfig) -> Views:
     """The middle clip and its centre crop: what training validates on."""
-    return Protocol(clips=1, crops=1, side=config.transform.val_crop)
+    return Views(clips=1, crops=1, side=config.transform.val_crop)
 
 
-def test_protocol(config: RecognitionConfig) -> Protocol:
+def chosen_views(config: RecognitionConfig) -> Views:
     """The views that the settings ask for."""
-    return Protocol(clips=config.test.clips, crops=config.test.crops, side=config.test.crop)
+    return Views(clips=config.test.clips, crops=config.test.crops, side=config.test.crop)
 
 
-def test_transform(config: RecognitionConfig, protocol: Protocol) -> VideoTestTransform:
+def view_transform(config: RecognitionConfig, views: Views) -> VideoTestTransform:
     """How the views of a clip are cut out."""
     return VideoTestTransform(
         short_side=config.transform.test_short_side,
-        side=protocol.side,
-        crops=protocol.crops,
+        side=views.side,
+        crops=views.crops,
         rounding="up" if config.clip.sampling == "pyslowfast" else "down",
     )
 
 
-def build_test_videos(config: RecognitionConfig, protocol: Protocol) -> TestVideos:
+def build_test_videos(config: RecognitionConfig, views: Views) -> VideoViews:
     """Build the validation part of the data set; faults as in `find_labelled_videos`."""
-    return TestVideos(
+    return VideoViews(
         find_labelled_videos(config.data, "val", num_classes=config.model.num_classes),
         sampling=view_sampling(config.clip),
-        transform=test_transform(config, protocol),
-        clips=protocol.clips,
+        transform=view_transform(config, views),
+        clips=views.clips,
     )
 
 
 def build_video_loader(
-    dataset: TestVideos, config: RecognitionConfig, fabric: Fabric, *, done: Collection[int] = frozenset()
+    dataset: VideoViews, config: RecognitionConfig, fabric: Fabric, *, done: Collection[int] = frozenset()
 ) -> DataLoader[Loaded[VideoBatch]]:
     """Load this process's share of `dataset`, but for clips that are done: every clip once over all processes."""
-    sampler = TestSampler(len(dataset), rank=fabric.global_rank, world_size=fabric.world_size, done=done)
+    sampler = OrderedSampler(len(dataset), rank=fabric.global_rank, world_size=fabric.world_size, done=done)
     batches = Batches(sampler, config.test.batch)
     return make_loader(dataset, batches, workers=config.train.workers, collate=collate_videos)
 
@@ -115,9 +115,9 @@ def run_recognition_test(
     report = load_weights(network, weights)
     report.require_head()
     if fabric.is_global_zero:
-        say(str(report))
+        log_line(str(report))
     network = optimize_for_inference(network).to(fabric.device)
-    dataset = build_test_videos(config, test_protocol(config))
+    dataset = build_test_videos(config, chosen_views(config))
     parts = None
     if dump is not None:
         parts = ScoreParts(
@@ -130,7 +130,7 @@ def run_recognition_test(
         )
         done = round(total(fabric, len(parts.done)))
         if done and fabric.is_global_zero:
-            say(f"going on with an interrupted test: {done} of {len(dataset)} clips are done")
+            log_line(f"going on with an interrupted test: {done} of {len(dataset)} clips are done")
     loader = build_video_loader(dataset, config, fabric, done=parts.done if parts else ())
     found = score_videos(network, dataset, loader, config, fabric, average=config.test.average, parts=parts)
     result = recognition_accuracy(found.scores, found.labels)
@@ -138,10 +138,10 @@ def run_recognition_test(
         left_out = len(dataset.videos.names) - len(found.videos)
         if dataset.videos.missing or left_out:
             missing, names = len(dataset.videos.missing), len(dataset.videos.names)
-            say(f"left out: {missing} missing and {left_out} unreadable videos of {missing + names}")
+            log_line(f"left out: {missing} missing and {left_out} unreadable videos of {missing + names}")
         if dump is not None:
             write_video_scores(dump, found)
-            say(f"wrote {dump}")
+            log_line(f"wrote {dump}")
             assert parts is not None
             parts.remove()
         if json_ is not None:
@@ -168,15 +168,15 @@ def summarize(result: RecognitionResult) -> dict[str, object]:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write `content` as JSON and say so."""
+    """Write `content` as JSON and log its path."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    say(f"wrote {path}")
+    log_line(f"wrote {path}")
 
 
 def score_videos(
     network: ActionRecognizer,
-    dataset: TestVideos,
+    dataset: VideoViews,
     loader: DataLoader[Loaded[VideoBatch]],
     config: RecognitionConfig,
     fabric: Fabric,

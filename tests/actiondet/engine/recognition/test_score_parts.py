@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actiondet.engine import score_parts
-from actiondet.engine.score_parts import ScoreParts, ViewScores
+from actiondet.engine.recognition import score_parts
+from actiondet.engine.recognition.score_parts import ScoreParts, ViewScores
 from evaluation.errors import InputError
 
 

@@ -1,4 +1,4 @@
-"""Name what a video file shows, with a trained recogniser."""
+"""Name what a video file shows, with a trained recognizer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from actiondet.config.recognition import Ucf101Config
 from actiondet.data.labelled_videos import view_sampling
 from actiondet.datasets.video_lists import list_videos
 from actiondet.engine.checkpoint import load_checkpoint
-from actiondet.engine.recognition_test import Protocol, test_transform, view_scores
+from actiondet.engine.recognition.testing import Views, view_scores, view_transform
 from actiondet.models.build import build_recognizer
 from actiondet.models.inference import Precision, optimize_for_inference
 from actiondet.models.recognizer import ActionRecognizer
@@ -31,13 +31,13 @@ from evaluation.records import FloatArray, check_finite
 
 @dataclass(frozen=True, eq=False)
 class VideoRecognizer:
-    """A recogniser, what its classes are called, and on which views it looks at a video.
+    """A recognizer, what its classes are called, and on which views it looks at a video.
 
     Attributes:
         network: made for inference.
         config: what it was trained as.
         classes: (C) names.
-        protocol: the views.
+        views: clips and crops.
         device: where the network is.
         reader: what decodes the videos, as in `open_video`.
     """
@@ -45,7 +45,7 @@ class VideoRecognizer:
     network: ActionRecognizer
     config: RecognitionConfig
     classes: tuple[str, ...]
-    protocol: Protocol
+    views: Views
     device: torch.device
     reader: ReaderName = "auto"
 
@@ -56,12 +56,12 @@ class VideoRecognizer:
             InputError: the file cannot be read or is not a video, or the scores are not finite.
         """
         average: Literal["softmax", "logits"] = "logits" if self.config.test.average == "logits" else "softmax"
-        transform = test_transform(self.config, self.protocol)
+        transform = view_transform(self.config, self.views)
         scores: list[torch.Tensor] = []
         with open_video(path, self.reader) as reader, torch.inference_mode():
             rate = float(reader.index.rate)
             sampling = view_sampling(self.config.clip)
-            for chosen in sampling.views(len(reader.index), rate=rate, clips=self.protocol.clips):
+            for chosen in sampling.views(len(reader.index), rate=rate, clips=self.views.clips):
                 # Clip by clip: thirty views of a long clip at once would not fit everywhere.
                 clips = transform(reader.read(chosen)).to(self.device)
                 scores.append(view_scores(self.network(self.network.normalize(clips)), average))
@@ -80,7 +80,7 @@ def load_recognizer(
     precision: Precision = "float32",
     reader: ReaderName = "auto",
 ) -> VideoRecognizer:
-    """Make a trained recogniser ready.
+    """Make a trained recognizer ready.
 
     Args:
         weights: a checkpoint of ours; with `config`, of another toolkit, too.
@@ -104,10 +104,12 @@ def load_recognizer(
         report.require_head()
         own = report.origin == "actiondet"
         classes = load_checkpoint(weights, RecognitionConfig).actions.names if own else class_names(config)
-    side = config.test.crop if views[1] == 3 else config.transform.val_crop
-    protocol = Protocol(clips=views[0], crops=views[1], side=side)
+    clips, crops = views
+    side = config.test.crop if crops == 3 else config.transform.val_crop
     fast = optimize_for_inference(network.to(device), precision=precision)
-    return VideoRecognizer(fast, config, classes, protocol, torch.device(device), reader)
+    return VideoRecognizer(
+        fast, config, classes, Views(clips=clips, crops=crops, side=side), torch.device(device), reader
+    )
 
 
 def class_names(config: RecognitionConfig) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from actiondet.config import RecognitionConfig
 from actiondet.config.plain_yaml import ConfigError
 from actiondet.engine.devices import launch
 from actiondet.engine.log import read_log
-from actiondet.engine.recognition_task import RecognitionTask
+from actiondet.engine.recognition.task import RecognitionTask
 from actiondet.engine.train import train
 
 Config = Callable[..., RecognitionConfig]

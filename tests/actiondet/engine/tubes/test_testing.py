@@ -15,11 +15,11 @@ import torch
 
 from actiondet.config import DetectionConfig, parse_config
 from actiondet.data import build_test_set
-from actiondet.engine import tube_test as tube_test_module
+from actiondet.engine.detection.testing import build_test_loader, run
 from actiondet.engine.devices import launch
-from actiondet.engine.frame_rows import RowChoice
-from actiondet.engine.test import build_test_loader, run
-from actiondet.engine.tube_test import FrameTest, run_tube_test
+from actiondet.engine.tubes import testing as tube_testing
+from actiondet.engine.tubes.multisports_rows import RowChoice
+from actiondet.engine.tubes.testing import FrameTest, run_tube_test
 from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
 from evaluation.errors import InputError
@@ -206,13 +206,13 @@ def test_every_frame_is_decoded_and_resized_once(
 
     resized = 0
 
-    class Counting(clip_stream.TestTransform):
+    class Counting(clip_stream.WholeFrameTransform):
         def __call__(self, clip: Any) -> Any:
             nonlocal resized
             resized += len(clip.video)
             return super().__call__(clip)
 
-    monkeypatch.setattr(clip_stream, "TestTransform", Counting)
+    monkeypatch.setattr(clip_stream, "WholeFrameTransform", Counting)
     test_in(config_of(data), "dense")
     assert resized == sum(COUNTS.values())
 
@@ -278,7 +278,7 @@ def test_a_test_that_was_stopped_goes_on_and_ends_with_the_same_file(
     config = config_of(data)
     test_in(config, "whole")
     looks = 0
-    detect = tube_test_module.detect_batch
+    detect = tube_testing.detect_batch
 
     def stop_after_ten(*arguments: Any, **more: Any) -> Any:
         nonlocal looks
@@ -287,7 +287,7 @@ def test_a_test_that_was_stopped_goes_on_and_ends_with_the_same_file(
             raise StoppedError
         return detect(*arguments, **more)
 
-    monkeypatch.setattr(tube_test_module, "detect_batch", stop_after_ten)
+    monkeypatch.setattr(tube_testing, "detect_batch", stop_after_ten)
     with pytest.raises(StoppedError):
         test_in(config, "stopped")
     (parts,) = (tmp_path / "stopped").glob("frame_detections.pkl.*.parts")
@@ -305,7 +305,7 @@ def test_a_test_with_other_settings_begins_anew(
     def stop(*arguments: Any) -> Any:
         raise StoppedError
 
-    monkeypatch.setattr(tube_test_module, "_finish", stop)
+    monkeypatch.setattr(tube_testing, "_finish", stop)
     for choice in (RowChoice(), RowChoice(min_score=0.1)):
         with pytest.raises(StoppedError):
             test_in(config_of(data), "out", choice=choice)
@@ -329,7 +329,7 @@ def test_parts_of_other_weights_truth_or_persons_are_not_mixed_in_but_videos_may
     def stop(*arguments: Any) -> Any:
         raise StoppedError
 
-    monkeypatch.setattr(tube_test_module, "_finish", stop)
+    monkeypatch.setattr(tube_testing, "_finish", stop)
 
     def list_another_video_first() -> None:
         content = pickle.loads((tmp_path / "GT.pkl").read_bytes())

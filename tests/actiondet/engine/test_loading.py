@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from actiondet.config import load_config
-from actiondet.engine import trained
+from actiondet.engine import loading
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
-from actiondet.engine.trained import from_checkpoint, from_config
+from actiondet.engine.loading import from_checkpoint, from_config
 from actiondet.models.build import build_detector
 from actiondet.models.weights.report import Report
 from evaluation.formats.ava import ActionList, write_action_list
@@ -60,8 +60,8 @@ def test_a_checkpoint_brings_its_own_configuration_and_names(config: Path, tmp_p
 
 
 def test_labels_of_a_head_that_was_not_loaded_mean_nothing(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    report = Report(Path("rec.pth"), "mmaction2", left_alone={"head.classifier.weight": "a recogniser's file"})
-    monkeypatch.setattr(trained, "load_weights", lambda network, path: report)
+    report = Report(Path("rec.pth"), "mmaction2", left_alone={"head.classifier.weight": "a recognizer's file"})
+    monkeypatch.setattr(loading, "load_weights", lambda network, path: report)
     loaded = from_config(config, "rec.pth")
     assert loaded.weights is None
     assert "mean nothing" in str(loaded)

@@ -9,7 +9,7 @@ from actiondet.config.schema import TrainConfig
 from actiondet.engine.optim import schedule_factor
 
 
-class Pace(Protocol):
+class Schedule(Protocol):
     """What the training loop asks; epochs and steps count from 0."""
 
     @property
@@ -27,7 +27,7 @@ class Pace(Protocol):
 
 
 @dataclass(frozen=True)
-class PlainPace:
+class PlainSchedule:
     """Every epoch is as long as the others.
 
     Attributes:

@@ -17,10 +17,10 @@ from actiondet.data.dense import DenseClips, VideoEnd, VideoMoments, build_dense
 from actiondet.data.loading import worker_deaths_explained
 from actiondet.data.multisports import Moments, TubePart, read_part, with_sizes_of_files
 from actiondet.datasets.windows import ClipWindow
-from actiondet.engine.frame_parts import FrameParts, parts_folder
-from actiondet.engine.frame_rows import RowChoice, Rows, as_detections
-from actiondet.engine.log import ProgressBar, say
+from actiondet.engine.log import ProgressBar, log_line
 from actiondet.engine.predict import Control, detect_batch
+from actiondet.engine.tubes.frame_parts import FrameParts, parts_folder
+from actiondet.engine.tubes.multisports_rows import RowChoice, Rows, as_detections
 from actiondet.models.detector import ActionDetector
 from actiondet.tubes.carrying import CarriedPersons
 from actiondet.tubes.score_smoothing import smooth_scores
@@ -236,8 +236,8 @@ def _finish(
     with atomic_path(target.with_name("results.json")) as temporary:
         temporary.write_text(json.dumps(summary, indent=2))
     for note in notes:
-        say(f"note: {note}")
-    say(f"wrote {target} ({len(detections)} rows) and {target.with_name('results.json')}")
+        log_line(f"note: {note}")
+    log_line(f"wrote {target} ({len(detections)} rows) and {target.with_name('results.json')}")
     if all(not end.fault for end in ends):
         parts.remove()
     return result

@@ -13,17 +13,17 @@ import torch
 from actiondet.config import DetectionConfig, load_config, load_recognition_config
 from actiondet.data import build_test_set
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
+from actiondet.engine.detection.testing import build_test_loader, load_detector, run
 from actiondet.engine.devices import launch
-from actiondet.engine.recognition_test import run_recognition_test
-from actiondet.engine.recognize import load_recognizer
+from actiondet.engine.recognition.recognize import load_recognizer
+from actiondet.engine.recognition.testing import run_recognition_test
 from actiondet.engine.run import start
-from actiondet.engine.test import build_test_loader, load_detector, run
 from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.inference import InferenceBackbone
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def shaken(network: torch.nn.Module) -> None:

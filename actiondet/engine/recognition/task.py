@@ -1,4 +1,4 @@
-"""Training a recogniser: what the loop asks of it."""
+"""Training a recognizer: what the loop asks of it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from actiondet.data.labelled_videos import build_train_videos, collate_videos
 from actiondet.data.loading import Batches, make_loader
 from actiondet.data.mixing import mix_clips
 from actiondet.datasets.repeats import repeat_factors
-from actiondet.engine.left_out import check_missing, tell_missing
-from actiondet.engine.log import TOP_1, say
-from actiondet.engine.pace import Pace, PlainPace
-from actiondet.engine.recognition_test import (
+from actiondet.engine.left_out import check_missing, log_missing
+from actiondet.engine.log import TOP_1, log_line
+from actiondet.engine.recognition.testing import (
     build_test_videos,
     build_video_loader,
     score_videos,
-    validation_protocol,
+    validation_views,
 )
+from actiondet.engine.schedule import PlainSchedule, Schedule
 from actiondet.engine.task import Forward
 from actiondet.models.build import build_recognizer
 from actiondet.models.losses import action_loss
@@ -39,7 +39,7 @@ from evaluation.recognition import recognition_accuracy
 
 
 class RecognitionTask:
-    """Training a recogniser on videos of one action each."""
+    """Training a recognizer on videos of one action each."""
 
     metric = TOP_1
 
@@ -66,9 +66,9 @@ class RecognitionTask:
             else repeat_factors(np.arange(len(labels)), labels, len(labels), threshold),
         )
         batches = Batches(self._sampler, config.train.batch)
-        self.pace: Pace = PlainPace(config.train, len(batches))
+        self.schedule: Schedule = PlainSchedule(config.train, len(batches))
         self._loader = make_loader(self._train, batches, workers=config.train.workers, collate=collate_videos)
-        self._val = build_test_videos(config, validation_protocol(config))
+        self._val = build_test_videos(config, validation_views(config))
         self._val_loader = build_video_loader(self._val, config, fabric)
         classes = self._train.videos.classes
         self.actions = ActionList(tuple(range(len(classes))), classes, (None,) * len(classes))
@@ -76,12 +76,12 @@ class RecognitionTask:
         missing = [len(part.missing) for part in parts]
         of = [len(part.missing) + len(set(part.names)) for part in parts]
         if any(missing) and fabric.is_global_zero:
-            tell_missing(missing, of)
+            log_missing(missing, of)
         check_missing(missing[0], of[0], limit=config.data.max_unreadable)
 
     @property
     def network(self) -> ActionRecognizer:
-        """The recogniser."""
+        """The recognizer."""
         return self._network
 
     def loader(self, *, epoch: int, start: int) -> DataLoader[Loaded[VideoBatch]]:
@@ -133,16 +133,16 @@ class RecognitionTask:
         left_out = len(self._val.videos.names) - len(found.videos)
         if left_out and self.fabric.is_global_zero:
             videos = len(self._val.videos.names)
-            say(f"validation: {left_out} videos that cannot be read are left out, of {videos}")
+            log_line(f"validation: {left_out} videos that cannot be read are left out, of {videos}")
         return recognition_accuracy(found.scores, found.labels).top(1)
 
     def _measure_norm(self, network: nn.Module) -> None:
         """Take the statistics of batch norm from `precise_norm` plain batches of this process and all others."""
         set_splits(network, 1)
         self._sampler.set_position(epoch=0)
-        recogniser, device = cast(ActionRecognizer, network), self.fabric.device
+        recognizer, device = cast(ActionRecognizer, network), self.fabric.device
         clips = (
-            recogniser.normalize(loaded.batches[0].clips.to(device))
+            recognizer.normalize(loaded.batches[0].clips.to(device))
             for loaded in islice(self._loader, self.config.precise_norm)
             if loaded.batches
         )
