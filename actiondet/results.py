@@ -13,11 +13,10 @@ import pandas as pd
 
 from actiondet.detections_json import write_detections_json
 from actiondet.drawing import ActionDrawer, DrawingStyle, Frame, draw_frames
-from actiondet.engine.predict import to_rows
 from actiondet.frame_sources import FrameSource
 from actiondet.tubes.carrying import CarriedPersons
 from evaluation.formats.ava import ActionList, write_ava_results
-from evaluation.records import ActionDetections
+from evaluation.records import ActionDetections, DetectionRows
 
 _SHOWN_ROWS = 20
 _NAMED = 0.5  # lowest score of an action that a summary counts
@@ -109,7 +108,7 @@ class VideoResult:
             threshold: actions with a lower score are left out.
         """
         found = self.detections
-        rows = to_rows(found, actions=self.actions)
+        rows = DetectionRows.from_detections(found, actions=self.actions)
         times = len(self.actions)
         followed = [each for part in self._persons().identities for each in part.tolist()]
         person_scores = np.concatenate([each.person_scores for each in found] or [np.zeros(0)])
@@ -149,7 +148,7 @@ class VideoResult:
 
     def to_ava_csv(self, path: str | os.PathLike[str]) -> None:
         """Write every score in AVA's result format."""
-        write_ava_results(os.fspath(path), to_rows(self.detections, actions=self.actions))
+        write_ava_results(os.fspath(path), DetectionRows.from_detections(self.detections, actions=self.actions))
 
     def save(
         self,

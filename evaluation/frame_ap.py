@@ -144,10 +144,12 @@ def frame_map(
             it bit for bit in the same numpy on the same processor.
 
     Raises:
-        InputError: an unknown protocol, no truth for any listed action, or detections at which the protocol's
-            toolkit stops.
+        InputError: an unknown protocol, no truth for any listed action, rows that no reader of files lets pass, or
+            detections at which the protocol's toolkit stops.
     """
     protocol = find_protocol(protocol)
+    truth.check()
+    detections.check()
     codes = MomentCodes([truth, detections], [*truth.empty_moments, *excluded])
     known = listed_truth(truth, actions, codes, excluded, protocol)
     rows = ranked_rows(detections, actions, codes, known, protocol, order_all=ties == "official")

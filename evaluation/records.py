@@ -5,16 +5,20 @@ Boxes are *unit boxes*: (x1, y1, x2, y2) as fractions of the frame's width and h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from evaluation import row_values as values
 from evaluation.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd  # only AVA's million rows need it; scoring tubes starts in half the time without
+
+    from evaluation.formats.action_list import ActionList
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
@@ -115,12 +119,30 @@ class ActionDetections:
 class DetectionRows:
     """Scored (box, label) pairs as columns of N rows, the way result files hold them.
 
+    `rows[a:b]`, `rows[mask]` and `rows[places]` choose rows, `select` chooses by video, label and score.
+
     Attributes:
         video: (N,) pandas Categorical of video names.
         moment: (N,) int64, unit as in FrameKey.
         boxes: (N, 4) float64 unit boxes.
         labels: (N,) int64.
         scores: (N,) float64.
+
+    Example:
+        >>> from evaluation import DetectionRows
+        >>> rows = DetectionRows.from_arrays(
+        ...     video=["a", "a", "b"],
+        ...     time=[902, 903, 902],
+        ...     boxes=[[0.1, 0.1, 0.5, 0.9], [0.1, 0.1, 0.5, 0.9], [0.4, 0.2, 0.6, 0.8]],
+        ...     labels=[12, 12, 80],
+        ...     scores=[0.9, 0.8, 0.3],
+        ... )
+        >>> rows.select(videos=["a"], min_score=0.85)
+        DetectionRows(1 rows, 2 videos)
+        >>> DetectionRows.concatenate([rows[:1], rows[2:]]).to_frame()[["video", "time", "label", "score"]]
+          video   time  label  score
+        0     a  902.0     12    0.9
+        1     b  902.0     80    0.3
     """
 
     video: pd.Categorical
@@ -142,10 +164,137 @@ class DetectionRows:
     def __repr__(self) -> str:
         return f"DetectionRows({len(self)} rows, {len(self.video.categories)} videos)"
 
+    def __getitem__(self, rows: RowChoice) -> DetectionRows:
+        """The rows of a slice, of an (N,) mask, or at some places."""
+        return DetectionRows(
+            video=self.video[rows],
+            moment=self.moment[rows],
+            boxes=self.boxes[rows],
+            labels=self.labels[rows],
+            scores=self.scores[rows],
+        )
+
+    def check(self) -> None:
+        """Refuse values that no reader of files lets pass.
+
+        Raises:
+            InputError: a box that is not finite or in pixels, or a score that is not finite.
+        """
+        values.check_unit_boxes(self.boxes)
+        values.check_scores(self.scores)
+
+    def select(
+        self,
+        *,
+        videos: Collection[str] | None = None,
+        labels: Collection[int] | None = None,
+        min_score: float | None = None,
+    ) -> DetectionRows:
+        """The rows of some videos and labels, or of a score that is not lower; None takes all."""
+        chosen = _chosen(self.video, self.labels, videos, labels)
+        return self[chosen if min_score is None else chosen & (self.scores >= min_score)]
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[DetectionRows]) -> DetectionRows:
+        """The rows of all parts, one after the other."""
+        return cls(
+            video=_joined_videos(parts),
+            moment=np.concatenate([np.zeros(0, np.int64), *(part.moment for part in parts)]),
+            boxes=np.concatenate([np.zeros((0, 4)), *(part.boxes for part in parts)]),
+            labels=np.concatenate([np.zeros(0, np.int64), *(part.labels for part in parts)]),
+            scores=np.concatenate([np.zeros(0), *(part.scores for part in parts)]),
+        )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        *,
+        video: npt.ArrayLike | pd.Series | pd.Categorical,
+        time: npt.ArrayLike,
+        boxes: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        scores: npt.ArrayLike,
+    ) -> DetectionRows:
+        """Build rows from arrays, lists or pandas columns; what the readers of files refuse is refused here, too.
+
+        Args:
+            video: (N,) names, or one name for all rows.
+            time: (N,) seconds, or one time for all rows.
+            boxes: (N, 4) unit boxes x1, y1, x2, y2.
+            labels: (N,) action ids.
+            scores: (N,) finite scores.
+
+        Raises:
+            InputError: naming the first row, from 0, that cannot be a detection.
+        """
+        unit_boxes = values.box_column(boxes)
+        rows = len(unit_boxes)
+        codes, names = values.name_codes(video, rows)
+        table = cls(
+            video=values.categorical(codes, names),
+            moment=values.moment_column(time, rows),
+            boxes=unit_boxes,
+            labels=values.id_column(labels, "label", rows),
+            scores=values.number_column(scores, "score", rows),
+        )
+        table.check()
+        return table
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> DetectionRows:
+        """Build rows from a table with the columns video, time (seconds), x1, y1, x2, y2, label and score.
+
+        Raises:
+            InputError: a missing column, or a row that cannot be a detection.
+        """
+        columns = values.table_columns(frame, needed=["video", "time", *values.SIDES, "label", "score"])
+        return cls.from_arrays(
+            video=columns["video"],
+            time=columns["time"],
+            boxes=values.frame_boxes(columns),
+            labels=columns["label"],
+            scores=columns["score"],
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """The rows as a table with the columns that `from_frame` takes."""
+        frame = _frame_of(self)
+        frame["score"] = self.scores
+        return frame
+
+    @classmethod
+    def from_detections(cls, detections: Sequence[ActionDetections], *, actions: ActionList) -> DetectionRows:
+        """One row for every person and listed action, from dense scores; the scores are the action's alone.
+
+        Args:
+            detections: in the order of the rows.
+            actions: the actions that become rows, in the order of a person's rows.
+
+        Raises:
+            InputError: an action without a column of scores.
+        """
+        columns = np.asarray(actions.ids, dtype=np.int64) - actions.first_id
+        if short := [each for each in detections if each.action_scores.shape[1] <= columns.max()]:
+            raise InputError(f"{short[0]} has no column for action {actions.largest_id}; is it the right action list?")
+        videos = {name: code for code, name in enumerate(dict.fromkeys(each.key.video for each in detections))}
+        counts = np.array([len(each) * len(columns) for each in detections], dtype=np.int64)
+        codes = np.array([videos[each.key.video] for each in detections], dtype=np.int64)
+        moments = np.array([each.key.moment for each in detections], dtype=np.int64)
+        boxes = np.concatenate([np.zeros((0, 4)), *(each.boxes for each in detections)])
+        return cls(
+            video=values.categorical(np.repeat(codes, counts), tuple(videos)),
+            moment=np.repeat(moments, counts),
+            boxes=boxes.repeat(len(columns), axis=0),
+            labels=np.tile(np.asarray(actions.ids, dtype=np.int64), len(boxes)),
+            scores=np.concatenate([np.zeros(0), *(each.action_scores[:, columns].ravel() for each in detections)]),
+        )
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TruthRows:
     """Annotated (box, label) pairs as columns of N rows.
+
+    `rows[a:b]`, `rows[mask]` and `rows[places]` choose rows and keep `empty_moments`.
 
     Attributes:
         video: (N,) pandas Categorical of video names.
@@ -155,6 +304,11 @@ class TruthRows:
         persons: (N,) int64 identity of the person within its video; -1 where the file gives none.
         empty_moments: annotated moments at which nobody was found (rows of a file that name only a
             video and a time).
+
+    Example:
+        >>> from evaluation import TruthRows
+        >>> TruthRows.from_arrays(video="a", time=902, boxes=[[0.1, 0.1, 0.5, 0.9]], labels=[12], empty=[("a", 903)])
+        TruthRows(1 rows, 1 videos)
     """
 
     video: pd.Categorical
@@ -176,6 +330,152 @@ class TruthRows:
 
     def __repr__(self) -> str:
         return f"TruthRows({len(self)} rows, {len(self.video.categories)} videos)"
+
+    def __getitem__(self, rows: RowChoice) -> TruthRows:
+        """The rows of a slice, of an (N,) mask, or at some places."""
+        return TruthRows(
+            video=self.video[rows],
+            moment=self.moment[rows],
+            boxes=self.boxes[rows],
+            labels=self.labels[rows],
+            persons=self.persons[rows],
+            empty_moments=self.empty_moments,
+        )
+
+    def check(self) -> None:
+        """Refuse values that no reader of files lets pass.
+
+        Raises:
+            InputError: a box that is not finite or in pixels.
+        """
+        values.check_unit_boxes(self.boxes)
+
+    def select(self, *, videos: Collection[str] | None = None, labels: Collection[int] | None = None) -> TruthRows:
+        """The rows of some videos and labels, and the empty moments of these videos; None takes all."""
+        table = self[_chosen(self.video, self.labels, videos, labels)]
+        if videos is None:
+            return table
+        return replace(table, empty_moments=tuple(key for key in self.empty_moments if key.video in videos))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[TruthRows]) -> TruthRows:
+        """The rows of all parts, one after the other."""
+        return cls(
+            video=_joined_videos(parts),
+            moment=np.concatenate([np.zeros(0, np.int64), *(part.moment for part in parts)]),
+            boxes=np.concatenate([np.zeros((0, 4)), *(part.boxes for part in parts)]),
+            labels=np.concatenate([np.zeros(0, np.int64), *(part.labels for part in parts)]),
+            persons=np.concatenate([np.zeros(0, np.int64), *(part.persons for part in parts)]),
+            empty_moments=tuple(dict.fromkeys(key for part in parts for key in part.empty_moments)),
+        )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        *,
+        video: npt.ArrayLike | pd.Series | pd.Categorical,
+        time: npt.ArrayLike,
+        boxes: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        persons: npt.ArrayLike | None = None,
+        empty: Iterable[tuple[str, float]] = (),
+    ) -> TruthRows:
+        """Build rows from arrays, lists or pandas columns; what the readers of files refuse is refused here, too.
+
+        Args:
+            video: (N,) names, or one name for all rows.
+            time: (N,) seconds, or one time for all rows.
+            boxes: (N, 4) unit boxes x1, y1, x2, y2.
+            labels: (N,) action ids.
+            persons: (N,) identities within each video; None where they are not known.
+            empty: video and time of moments that were annotated and show nobody.
+
+        Raises:
+            InputError: naming the first row, from 0, that cannot be an annotation.
+        """
+        unit_boxes = values.box_column(boxes)
+        rows = len(unit_boxes)
+        codes, names = values.name_codes(video, rows)
+        numbers = values.number_column(-1 if persons is None else persons, "person", rows)
+        values.refuse(~values.is_person(numbers), lambda row: f"person {numbers[row]:g} {values.NOT_A_PERSON}")
+        keys = list(empty)
+        key_codes, key_names = values.name_codes([name for name, _ in keys], len(keys))
+        key_moments = values.moment_column([time for _, time in keys], len(keys))
+        table = cls(
+            video=values.categorical(codes, names),
+            moment=values.moment_column(time, rows),
+            boxes=unit_boxes,
+            labels=values.id_column(labels, "label", rows),
+            persons=numbers.astype(np.int64),
+            empty_moments=tuple(
+                FrameKey(key_names[code], moment)
+                for code, moment in zip(key_codes.tolist(), key_moments.tolist(), strict=True)
+            ),
+        )
+        table.check()
+        values.check_uninverted(unit_boxes)
+        return table
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> TruthRows:
+        """Build rows from a table with the columns video, time (seconds), x1, y1, x2, y2, label and maybe person.
+
+        A row that has a video and a time alone (NaN in the other columns) is a moment that shows nobody.
+
+        Raises:
+            InputError: a missing column, or a row that cannot be an annotation.
+        """
+        columns = values.table_columns(frame, needed=["video", "time", *values.SIDES, "label"], optional=["person"])
+        boxes = values.frame_boxes(columns)
+        empty = np.isnan(boxes).all(axis=1) & np.asarray(frame["label"].isna())
+        keys = zip(frame["video"][empty].tolist(), frame["time"][empty].tolist(), strict=True)
+        return cls.from_arrays(
+            video=columns["video"][~empty],
+            time=columns["time"][~empty],
+            boxes=boxes[~empty],
+            labels=columns["label"][~empty],
+            persons=columns["person"][~empty] if "person" in columns else None,
+            empty=list(keys),
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """The rows as a table with the columns that `from_frame` takes; without the empty moments."""
+        frame = _frame_of(self)
+        frame["person"] = self.persons
+        return frame
+
+
+RowChoice = slice | npt.NDArray[np.bool_] | npt.NDArray[np.integer]
+"""A slice, an (N,) mask, or places of rows."""
+
+
+def _chosen(
+    video: pd.Categorical, labels: IntArray, videos: Collection[str] | None, wanted: Collection[int] | None
+) -> npt.NDArray[np.bool_]:
+    """(N,) which rows are of some videos and labels; None takes all."""
+    chosen = np.ones(len(labels), dtype=np.bool_)
+    if videos is not None:
+        known = np.array([str(name) in videos for name in video.categories] + [False], dtype=np.bool_)
+        chosen &= known[np.asarray(video.codes)]
+    if wanted is not None:
+        chosen &= np.isin(labels, list(wanted))
+    return chosen
+
+
+def _joined_videos(parts: Sequence[DetectionRows] | Sequence[TruthRows]) -> pd.Categorical:
+    codes, names = values.joined_names(
+        [(np.asarray(part.video.codes), part.video.categories.tolist()) for part in parts]
+    )
+    return values.categorical(codes, names)
+
+
+def _frame_of(rows: DetectionRows | TruthRows) -> pd.DataFrame:
+    import pandas as pd  # scoring tubes does without it, and starts in half the time
+
+    frame: pd.DataFrame = pd.DataFrame({"video": rows.video, "time": rows.moment / 1e6})
+    frame[list(values.SIDES)] = rows.boxes
+    frame["label"] = rows.labels
+    return frame
 
 
 @dataclass(frozen=True, eq=False, repr=False)

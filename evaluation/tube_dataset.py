@@ -6,24 +6,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
+from evaluation.errors import InputError
 from evaluation.records import DetectionRows, FloatArray, IntArray, TruthRows, expect_shape
+from evaluation.row_values import (
+    LARGEST_ID,
+    box_column,
+    categorical,
+    check_pixels,
+    is_inverted,
+    name_codes,
+    number_column,
+)
 from evaluation.tube_set import Sizes, TubeSet
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-def _videos(places: IntArray, names: Sequence[str]) -> pd.Categorical:
-    import pandas as pd  # scoring does without it, and starts in half the time
-
-    index: pd.Index = pd.Index(list(names), dtype="object")
-    return pd.Categorical.from_codes(places, index)
 
 
 def _unit(boxes: FloatArray, places: IntArray, names: Sequence[str], sizes: Sizes) -> FloatArray:
@@ -61,6 +62,89 @@ class TubeTruth:
             f"{len(self.test_videos)} test videos, {len(self.tubes)} tubes)"
         )
 
+    @classmethod
+    def from_tubes(
+        cls,
+        tubes: TubeSet,
+        *,
+        labels: Sequence[str],
+        sizes: Sizes,
+        frame_counts: Mapping[str, int] | None = None,
+        test_videos: Sequence[str] | None = None,
+        unscored: Collection[int] = (),
+    ) -> TubeTruth:
+        """Make tubes the truth to score against.
+
+        Args:
+            tubes: in pixels, of all videos; `TubeSet.from_arrays` makes them.
+            labels: names of the actions; a label is a place among them.
+            sizes: (height, width) of every video in pixels.
+            frame_counts: number of frames of every video; None ends each with its last tube.
+            test_videos: the videos that are scored, also those without tubes; None takes those that have tubes.
+            unscored: labels that do not count.
+
+        Raises:
+            InputError: a label without name, a video without size, a box that is inverted or beyond the last frame.
+
+        Example:
+            >>> from evaluation import TubeSet, TubeTruth
+            >>> boxes = [[10, 10, 50, 90], [12, 10, 52, 90]]
+            >>> tubes = TubeSet.from_arrays(video="v", tube=0, frame=[1, 2], boxes=boxes, labels=0)
+            >>> TubeTruth.from_tubes(tubes, labels=["run", "jump"], sizes={"v": (240, 320)})
+            TubeTruth(2 labels, 0 train videos, 1 test videos, 1 tubes)
+        """
+        if len(tubes) and not 0 <= int(tubes.labels.min()) <= int(tubes.labels.max()) < len(labels):
+            raise InputError(
+                f"labels of tubes are {tubes.labels.min()} to {tubes.labels.max()}; expected 0 to {len(labels) - 1}"
+            )
+        videos = tuple(tubes.videos if test_videos is None else test_videos)
+        if missing := [name for name in (*videos, *tubes.videos) if name not in sizes]:
+            raise InputError(f"sizes has no (height, width) for video {missing[0]}")
+        last = np.zeros(len(tubes.videos), dtype=np.int64)
+        np.maximum.at(last, tubes.video, tubes.last)
+        truth = cls(
+            labels=tuple(labels),
+            unscored=frozenset(unscored),
+            train_videos=(),
+            test_videos=videos,
+            frame_counts={**dict.fromkeys(videos, 0), **dict(zip(tubes.videos, last.tolist(), strict=True))}
+            if frame_counts is None
+            else frame_counts,
+            sizes=sizes,
+            tubes=tubes,
+        )
+        truth.check("tubes")
+        return truth
+
+    def check(self, where: str | os.PathLike[str]) -> None:
+        """Refuse truth that cannot be meant, before it is trained on or scored against.
+
+        Readers accept it, so that a checker can list every fault.
+
+        Args:
+            where: where it comes from, for messages.
+
+        Raises:
+            InputError: inverted boxes, frames before the first or after the last of their video.
+        """
+        tubes = self.tubes
+        tube_of = np.repeat(np.arange(len(tubes.labels)), np.diff(tubes.offsets))
+        lengths = np.array([self.frame_counts.get(name, LARGEST_ID) for name in tubes.videos], dtype=np.int64)
+        faults = (
+            (is_inverted(tubes.boxes), "is inverted (x1 > x2 or y1 > y2; is it x, y, width, height?)"),
+            (tubes.moments < 1, "is of a frame below 1; frames count from 1"),
+            (tubes.moments > lengths[tubes.video][tube_of], "is of a frame beyond the last of its video"),
+        )
+        for wrong, what in faults:
+            if (rows := np.flatnonzero(wrong)).size:
+                row = int(rows[0])
+                video = tubes.videos[tubes.video[tube_of[row]]]
+                box = ", ".join(f"{side:g}" for side in tubes.boxes[row])
+                raise InputError(
+                    f"{where}: {len(rows)} of {len(wrong)} boxes cannot be meant; the first, ({box}) of frame "
+                    f"{tubes.moments[row]} in video {video}, {what}"
+                )
+
     def of_videos(self, videos: Sequence[str]) -> TubeSet:
         """Return the tubes of `videos`, video by video; their `video` points into `videos`."""
         tubes = self.tubes.of_videos(videos)
@@ -73,7 +157,7 @@ class TubeTruth:
         tubes = self.of_videos(videos)
         video = np.repeat(tubes.video, tubes.lengths)
         return TruthRows(
-            video=_videos(video, videos),
+            video=categorical(video, videos),
             moment=tubes.moments,
             boxes=_unit(tubes.boxes, video, videos, self.sizes),
             labels=np.repeat(tubes.labels, tubes.lengths),
@@ -153,12 +237,79 @@ class FrameDetections:
         known = self.known
         video = self.video[known]
         return DetectionRows(
-            video=_videos(video, self.videos),
+            video=categorical(video, self.videos),
             moment=self.moments[known],
             boxes=_unit(self.boxes[known], video, self.videos, sizes),
             labels=self.labels[known],
             scores=self.scores[known].astype(np.float64),
         )
+
+    @classmethod
+    def from_table(cls, table: FloatArray, *, videos: Sequence[str], where: str | os.PathLike[str]) -> FrameDetections:
+        """Build the columns from a table and check every number.
+
+        Args:
+            table: (N, 8) place of the video, frame, label, score, x1, y1, x2, y2 in pixels. Boxes and scores stay
+                where they are: copying them would cost as much as reading the file.
+            videos: the test videos of the truth.
+            where: where the table comes from, for messages.
+
+        Raises:
+            InputError: a number that is not finite, a frame or label that is not whole, boxes that are not in pixels.
+        """
+        if not np.isfinite(table).all():
+            row = int(np.flatnonzero(~np.isfinite(table).all(axis=1))[0])
+            raise InputError(f"{where}: row {row} (of {len(table)}, from 0) has a number that is not finite")
+        if (rows := np.flatnonzero((np.abs(table[:, :3]) > LARGEST_ID).any(axis=1))).size:
+            row = int(rows[0])
+            raise InputError(
+                f"{where}: row {row}: video, frame or label exceed {LARGEST_ID}, found {table[row, :3].tolist()}"
+            )
+        video, moments, labels = (table[:, column].astype(np.int64) for column in range(3))
+        for column, whole in enumerate((video, moments, labels)):
+            if not np.array_equal(whole, table[:, column]):
+                row = int(np.flatnonzero(whole != table[:, column])[0])
+                raise InputError(
+                    f"{where}: row {row}: video, frame and label must be whole numbers, found {table[row, :3]}"
+                )
+        check_pixels(table[:, 4:], where)
+        return cls(
+            videos=tuple(videos), video=video, moments=moments, boxes=table[:, 4:], labels=labels, scores=table[:, 3]
+        )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        truth: TubeTruth,
+        *,
+        video: npt.ArrayLike,
+        frame: npt.ArrayLike,
+        boxes: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        scores: npt.ArrayLike,
+    ) -> FrameDetections:
+        """Build rows from arrays, lists or pandas columns; what the readers of files refuse is refused here, too.
+
+        Args:
+            truth: names the test videos; rows of other videos count as false.
+            video: (N,) names, or one name for all rows.
+            frame: (N,) frame numbers, from 1.
+            boxes: (N, 4) x1, y1, x2, y2 in pixels.
+            labels: (N,) from 0.
+            scores: (N,).
+
+        Raises:
+            InputError: naming the first row, from 0, that cannot be a detection.
+        """
+        pixels = box_column(boxes)
+        rows = len(pixels)
+        codes, names = name_codes(video, rows)
+        place = {name: index for index, name in enumerate(truth.test_videos)}
+        places = np.array([place.get(name, -1) for name in names], dtype=np.int64)
+        numbers = [number_column(each, name, rows) for each, name in ((frame, "frame"), (labels, "label"))]
+        numbers.append(number_column(scores, "score", rows))
+        table = np.column_stack([places[codes] if rows else codes, *numbers, pixels])
+        return cls.from_table(table, videos=truth.test_videos, where="frame detections")
 
     @classmethod
     def from_rows(cls, rows: DetectionRows, videos: Sequence[str], sizes: Sizes) -> FrameDetections:

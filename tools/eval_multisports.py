@@ -67,7 +67,7 @@ def main() -> None:
     # What follows loads numpy and pandas; --help does not wait for it.
     from evaluation.error_analysis import ErrorBreakdown, frame_errors, video_errors
     from evaluation.errors import InputError
-    from evaluation.formats.act_tubes import check_tubes, read_corrected_ucf24
+    from evaluation.formats.act_tubes import read_corrected_ucf24
     from evaluation.formats.multisports import read_frame_detections, read_multisports, read_video_detections
     from evaluation.tube_ap import VIDEO_RANGES, ThresholdMapResult
     from evaluation.tube_scoring import tube_frame_map, video_map
@@ -88,7 +88,7 @@ def main() -> None:
         truth = read_corrected_ucf24(arguments.truth, test_list=arguments.test_list)
     else:
         truth = read_multisports(arguments.truth, split=arguments.split)
-    check_tubes(truth, arguments.truth)
+    truth.check(arguments.truth)
 
     metric = "frame-mAP" if task.startswith("frame") else "video-mAP"
     moments = PROTOCOLS[arguments.moments] if task.startswith("frame") else TUBES

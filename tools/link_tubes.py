@@ -49,13 +49,12 @@ def main() -> None:
 
     from actiondet.tubes.linking import link_frames
     from actiondet.tubes.options import LinkOptions, named
-    from evaluation.formats.act_tubes import check_tubes
     from evaluation.formats.multisports import read_frame_detections, read_multisports, write_video_detections
 
     given = {field.name: getattr(arguments, field.name, None) for field in fields(LinkOptions)}
     options = replace(named(arguments.preset), **{name: value for name, value in given.items() if value is not None})
     truth = read_multisports(arguments.truth, split=arguments.split)
-    check_tubes(truth, arguments.truth)
+    truth.check(arguments.truth)
     detections = read_frame_detections(arguments.detections, truth)
     if arguments.moments == "annotated":
         detections = detections.on_annotated_frames(truth)

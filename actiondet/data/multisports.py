@@ -21,7 +21,6 @@ from actiondet.datasets.tracks import FollowLimits, PersonIndex, Tracks
 from actiondet.datasets.windows import ClipWindow
 from actiondet.video import index_video, open_video
 from evaluation.errors import InputError
-from evaluation.formats.act_tubes import check_tubes
 from evaluation.formats.action_list import ActionList
 from evaluation.formats.frame_tables import FramePersons, read_frame_persons, read_tube_csv
 from evaluation.formats.multisports import read_multisports
@@ -217,7 +216,7 @@ def read_part_truth(data: MultiSportsConfig, split: Literal["train", "val"], *, 
     if Path(path).suffix == ".csv":
         return read_tube_csv(path, labels=num_actions)
     truth = read_multisports(path)
-    check_tubes(truth, path)
+    truth.check(path)
     if len(truth.labels) != num_actions:
         raise InputError(
             f"model.num_actions is {num_actions}, but {path} has {len(truth.labels)} labels; "

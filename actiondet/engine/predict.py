@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -18,8 +17,7 @@ from actiondet.models.detector import ActionDetector
 from actiondet.records import ClipBatch
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
-from evaluation.formats.ava import ActionList
-from evaluation.records import ActionDetections, DetectionRows, FrameKey, PersonBoxes, check_finite
+from evaluation.records import ActionDetections, FrameKey, PersonBoxes, check_finite
 
 Control = Literal["none", "still", "reversed"]
 
@@ -105,24 +103,6 @@ def gather(detections: list[ActionDetections], fabric: Fabric) -> list[ActionDet
         parts = [None] * fabric.world_size
         torch.distributed.all_gather_object(parts, detections)
     return sorted((each for part in parts for each in part or ()), key=lambda each: each.key)
-
-
-def to_rows(detections: Sequence[ActionDetections], *, actions: ActionList) -> DetectionRows:
-    """One row for every person and listed action: what result files hold. Scores are the action's alone."""
-    columns = np.asarray(actions.ids, dtype=np.int64) - actions.first_id
-    counts = [len(each) for each in detections]
-    videos = pd.Categorical([each.key.video for each in detections])
-    boxes = np.concatenate([each.boxes for each in detections] or [np.zeros((0, 4))]).astype(np.float64)
-    scores = [each.action_scores[:, columns] for each in detections]
-    return DetectionRows(
-        video=videos.take(np.repeat(np.arange(len(detections)), counts).repeat(len(columns))),
-        moment=np.repeat(np.asarray([each.key.moment for each in detections], dtype=np.int64), counts).repeat(
-            len(columns)
-        ),
-        boxes=boxes.repeat(len(columns), axis=0),
-        labels=np.tile(np.asarray(actions.ids, dtype=np.int64), len(boxes)),
-        scores=np.concatenate([each.ravel() for each in scores] or [np.zeros(0)]).astype(np.float64),
-    )
 
 
 def write_dense_scores(detections: Sequence[ActionDetections], path: Path) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from data_tools.check_dataset.findings import Report
 from evaluation.errors import InputError
 from evaluation.formats.ava import read_ava_csv
-from evaluation.formats.csv_columns import LARGEST_TIME, moments_of
+from evaluation.row_values import LARGEST_TIME, moments_of
 
 BOX = ["x1", "y1", "x2", "y2"]
 _NUMBERS = ["time", *BOX, "label", "person"]

@@ -67,34 +67,6 @@ def read_act_tubes(path: str | os.PathLike[str], *, split: int = 1, unscored: Se
     )
 
 
-def check_tubes(truth: TubeTruth, path: str | os.PathLike[str]) -> None:
-    """Refuse truth that cannot be meant, before it is trained on or scored against.
-
-    Readers accept it, so that a checker can list every fault.
-
-    Raises:
-        InputError: inverted boxes, frames before the first or after the last of their video.
-    """
-    tubes = truth.tubes
-    tube_of = np.repeat(np.arange(len(tubes.labels)), np.diff(tubes.offsets))
-    inverted = (tubes.boxes[:, 2] < tubes.boxes[:, 0]) | (tubes.boxes[:, 3] < tubes.boxes[:, 1])
-    lengths = np.array([truth.frame_counts.get(name, _MOST) for name in tubes.videos], dtype=np.int64)[tubes.video]
-    faults = (
-        (inverted, "is inverted (x1 > x2 or y1 > y2; is it x, y, width, height?)"),
-        (tubes.moments < 1, "is of a frame below 1; frames count from 1"),
-        (tubes.moments > lengths[tube_of], "is of a frame beyond the last of its video"),
-    )
-    for wrong, what in faults:
-        if (rows := np.flatnonzero(wrong)).size:
-            row = int(rows[0])
-            video = tubes.videos[tubes.video[tube_of[row]]]
-            box = ", ".join(f"{side:g}" for side in tubes.boxes[row])
-            raise InputError(
-                f"{path}: {len(rows)} of {len(wrong)} boxes cannot be meant; the first, ({box}) of frame "
-                f"{tubes.moments[row]} in video {video}, {what}"
-            )
-
-
 def read_corrected_ucf24(path: str | os.PathLike[str], *, test_list: str | os.PathLike[str]) -> TubeTruth:
     """Read UCF101-24's corrected annotations (pyannot.pkl).
 

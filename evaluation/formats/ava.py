@@ -23,6 +23,7 @@ from evaluation.files import atomic_path
 from evaluation.formats import csv_columns as columns
 from evaluation.formats.action_list import ActionList, read_action_list, write_action_list
 from evaluation.records import DetectionRows, FrameKey, TruthRows
+from evaluation.row_values import INVERTED, LARGEST_PERSON, NOT_FINITE, is_inverted, is_person
 
 __all__ = [
     "ActionList",
@@ -35,10 +36,6 @@ __all__ = [
     "write_ava_results",
     "write_excluded",
 ]
-
-
-_LARGEST_PERSON = 2**53
-"""Up to here float64 holds every integer."""
 
 
 def read_ava_csv(path: str | os.PathLike[str]) -> TruthRows:
@@ -55,9 +52,7 @@ def read_ava_csv(path: str | os.PathLike[str]) -> TruthRows:
     rows = ~table.empty
     boxes, labels, persons = table.boxes[rows], table.labels[rows], table.last[rows]
     persons = np.where(np.isnan(persons), -1.0, persons)
-    inside_out = (boxes[:, 0] > boxes[:, 2]) | (boxes[:, 1] > boxes[:, 3])
-    whole = (persons == np.rint(persons)) & (np.abs(persons) <= _LARGEST_PERSON)
-    if np.any(labels < 0) or inside_out.any() or not whole.all():
+    if np.any(labels < 0) or is_inverted(boxes).any() or not is_person(persons).all():
         raise columns.first_fault(path, _truth_fault, "some row is not an annotation")
     names = table.video.categories
     empty = [
@@ -158,11 +153,11 @@ def _truth_fault(row: list[str]) -> str | None:
         return complaint
     x1, y1, x2, y2 = (float(text) for text in row[2:6])
     if x1 > x2 or y1 > y2:
-        return f"box {','.join(row[2:6])} is inside out; expected x1 <= x2 and y1 <= y2"
+        return f"box {','.join(row[2:6])} {INVERTED}"
     if len(row) == 8 and not (columns.is_finite(row[7]) and float(row[7]).is_integer()):
         return f'person "{row[7]}" in column 8 is not an integer (is this a file of detections?)'
-    if len(row) == 8 and abs(float(row[7])) > _LARGEST_PERSON:
-        return f'person "{row[7]}" in column 8 is too large; expected an id up to {_LARGEST_PERSON}'
+    if len(row) == 8 and abs(float(row[7])) > LARGEST_PERSON:
+        return f'person "{row[7]}" in column 8 is too large; expected an id up to {LARGEST_PERSON}'
     return None
 
 
@@ -176,7 +171,7 @@ def _result_fault(row: list[str]) -> str | None:
     if complaint := columns.check_box_and_label(row):
         return complaint
     if len(row) == 8 and not columns.is_finite(row[7]):
-        return f'score "{row[7]}" in column 8 is not a finite number'
+        return f'score "{row[7]}" in column 8 {NOT_FINITE}'
     return None
 
 

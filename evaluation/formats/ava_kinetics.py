@@ -14,6 +14,7 @@ import numpy as np
 from evaluation.errors import InputError
 from evaluation.formats import csv_columns as columns
 from evaluation.records import FrameKey, TruthRows
+from evaluation.row_values import INVERTED, is_inverted
 
 
 def read_kinetics_boxes(path: str | os.PathLike[str]) -> TruthRows:
@@ -27,8 +28,7 @@ def read_kinetics_boxes(path: str | os.PathLike[str]) -> TruthRows:
     if not rows.any():
         raise InputError(f"{path}: holds no annotated boxes; expected rows youtube_id,time,x1,y1,x2,y2,action")
     boxes = table.boxes[rows]
-    inside_out = (boxes[:, 0] > boxes[:, 2]) | (boxes[:, 1] > boxes[:, 3])
-    if inside_out.any() or not np.isnan(table.last).all():
+    if is_inverted(boxes).any() or not np.isnan(table.last).all():
         raise columns.first_fault(path, _fault, "some row is not an annotation")
     names = table.video.categories
     empty = [
@@ -63,5 +63,5 @@ def _fault(row: list[str]) -> str | None:
         return complaint
     x1, y1, x2, y2 = (float(text) for text in row[2:6])
     if x1 > x2 or y1 > y2:
-        return f"box {','.join(row[2:6])} is inside out; expected x1 <= x2 and y1 <= y2"
+        return f"box {','.join(row[2:6])} {INVERTED}"
     return None

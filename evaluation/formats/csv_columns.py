@@ -19,6 +19,18 @@ from evaluation.boxes import BoolArray
 from evaluation.errors import InputError
 from evaluation.files import open_table
 from evaluation.records import FloatArray, IntArray
+from evaluation.row_values import (
+    LARGEST_ID,
+    LARGEST_TIME,
+    LARGEST_UNIT_COORDINATE,
+    NOT_AN_ID,
+    NOT_SECONDS,
+    PIXELS,
+    SIDES,
+    bad_coordinates,
+    categorical,
+    moments_of,
+)
 from evaluation.video_names import composed
 
 if TYPE_CHECKING:
@@ -29,12 +41,6 @@ _NAMES = ["video", *_NUMBERS]
 
 # Few enough rows that a chunk stays in the processor's caches, enough that the work per chunk does not show.
 _CHUNK_ROWS = 200_000
-
-# Unit boxes may reach a little beyond the frame; boxes in pixels exceed this at once.
-LARGEST_UNIT_COORDINATE = 3.0
-LARGEST_TIME = 9e12
-"""Seconds whose microseconds fit into 64 bits; a time in microseconds already exceeds this."""
-_LARGEST_LABEL = 2**31 - 1
 
 # Scores and coordinates must be the very floats that Python's float() gives. From 3.1 on that is what pandas
 # does by itself, and asking for it is deprecated.
@@ -112,7 +118,7 @@ def read_columns(path: str | os.PathLike[str], check: RowCheck) -> CsvColumns:
         np.concatenate([part.box[place] for part in parts], out=boxes[place])
     video = np.concatenate([np.empty(0, np.int32), *(part.video for part in parts)])
     return CsvColumns(
-        video=pd.Categorical.from_codes(video, pd.Index(list(categories), dtype=object)),
+        video=categorical(video, tuple(categories)),
         moment=np.concatenate([np.empty(0, np.int64), *(part.moment for part in parts)]),
         boxes=boxes.T,
         labels=np.concatenate([np.empty(0, np.int64), *(part.labels for part in parts)]),
@@ -153,7 +159,7 @@ def _checked(chunk: pd.DataFrame, categories: dict[str, int]) -> _Chunk:
     seconds = chunk["time"].to_numpy()
     if codes.min(initial=0) < 0 or not (np.abs(seconds) <= LARGEST_TIME).all():
         raise _FaultyRowsError("a row has no video name or no time")
-    box = [chunk[name].to_numpy() for name in ("x1", "y1", "x2", "y2")]
+    box = [chunk[name].to_numpy() for name in SIDES]
     labels, last = chunk["label"].to_numpy(), chunk["last"].to_numpy()
     empty = np.isnan(box[0])
     given = box
@@ -164,7 +170,7 @@ def _checked(chunk: pd.DataFrame, categories: dict[str, int]) -> _Chunk:
         raise _FaultyRowsError("a box is incomplete or in pixels")
     absent = np.isnan(labels)
     known = np.where(absent, -1, labels) if absent.any() else labels
-    if not (known.min(initial=0) >= -1 and known.max(initial=0) <= _LARGEST_LABEL):
+    if not (known.min(initial=0) >= -1 and known.max(initial=0) <= LARGEST_ID):
         raise _FaultyRowsError("a label is not an id")
     ids = known.astype(np.int64)
     if np.any(ids != known):
@@ -210,24 +216,21 @@ def check_key(row: list[str]) -> str | None:
         word = row[1].strip().isidentifier() and row[1].strip().lower() not in ("nan", "inf", "infinity")
         header = " (a header line? AVA files have none: delete it)" if word else ""
         shown = row[1] if len(row[1]) <= 40 else f"{row[1][:40]}..."
-        return f'time "{shown}" in column 2 is not a number of seconds{header}'
+        return f'time "{shown}" in column 2 {NOT_SECONDS}{header}'
     return None
 
 
 def check_box_and_label(row: list[str]) -> str | None:
     """Say what is wrong with fields 3 to 7 of a row."""
-    for column, name in zip(range(2, 6), ("x1", "y1", "x2", "y2"), strict=True):
+    for column, name in zip(range(2, 6), SIDES, strict=True):
         text = row[column]
         if not is_finite(text):
             return f'{name} "{text}" in column {column + 1} is not a number'
         if abs(float(text)) > LARGEST_UNIT_COORDINATE:
-            return (
-                f"{name} = {text} in column {column + 1} looks like pixels; expected unit boxes, fractions of the "
-                "frame (divide x by its width and y by its height)"
-            )
-    if not re.fullmatch(r"\s*\+?[0-9]+(\.0*)?\s*", row[6]) or float(row[6]) > _LARGEST_LABEL:
+            return f"{name} = {text} in column {column + 1} {PIXELS}"
+    if not re.fullmatch(r"\s*\+?[0-9]+(\.0*)?\s*", row[6]) or float(row[6]) > LARGEST_ID:
         shown = row[6] if len(row[6]) <= 40 else f"{row[6][:40]}..."
-        return f'label "{shown}" in column 7 is not an action id; expected an integer from 0 to {_LARGEST_LABEL}'
+        return f'label "{shown}" in column 7 {NOT_AN_ID}'
     return None
 
 
@@ -244,26 +247,6 @@ def is_finite(text: str) -> bool:
 def is_time(text: str) -> bool:
     """Whether `text` is a number of seconds that a moment can hold."""
     return is_finite(text) and abs(float(text)) <= LARGEST_TIME
-
-
-def bad_coordinates(coordinates: FloatArray) -> bool:
-    """Whether any is missing, not finite or far outside the frame."""
-    # A NaN is the least and the largest of its array, and no comparison with it is true.
-    least, largest = coordinates.min(initial=0), coordinates.max(initial=0)
-    return not (least >= -LARGEST_UNIT_COORDINATE and largest <= LARGEST_UNIT_COORDINATE)
-
-
-def moments_of(seconds: FloatArray) -> IntArray:
-    """Return the (N,) exact moments, in microseconds, of times in seconds.
-
-    The official key is the time with six decimals; float64 holds every such time exactly enough.
-    """
-    scaled = seconds * 1e6
-    moments: IntArray = np.rint(scaled).astype(np.int64)
-    # Times with more than six decimals are rounded the way "%.6f" rounds them: on the exact binary value.
-    for index in np.flatnonzero(np.abs(scaled - moments) > 0.01):
-        moments[index] = int(f"{seconds[index]:.6f}".replace(".", ""))
-    return moments
 
 
 def times_of(moments: IntArray) -> list[str]:

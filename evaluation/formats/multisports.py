@@ -17,7 +17,7 @@ import numpy as np
 from evaluation.errors import InputError
 from evaluation.files import atomic_path, load_pickle
 from evaluation.formats.act_tubes import read_act_tubes
-from evaluation.formats.tube_arrays import LARGEST_ID, Entry, check_pixels, label_id, tube_set
+from evaluation.formats.tube_arrays import Entry, label_id, tube_set
 from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_set import TubeSet
 
@@ -78,25 +78,10 @@ def read_frame_detections(path: str | os.PathLike[str], truth: TubeTruth) -> Fra
     if table.ndim != 2 or table.shape[1] != 8 or table.dtype.kind not in "fiu":
         hint = "; this looks like video detections" if isinstance(content, dict) else ""
         raise InputError(f"{path}: found {table.dtype} of shape {table.shape}; {layout}{hint}")
-    if table.dtype != np.float32:
-        table = table.astype(np.float64, copy=False)
-    if not np.isfinite(table).all():
-        row = int(np.flatnonzero(~np.isfinite(table).all(axis=1))[0])
-        raise InputError(f"{path}: row {row} (of {len(table)}, from 0) has a number that is not finite")
-    if (rows := np.flatnonzero((np.abs(table[:, :3]) > LARGEST_ID).any(axis=1))).size:
-        row = int(rows[0])
-        raise InputError(
-            f"{path}: row {row}: video, frame or label exceed {LARGEST_ID}, found {table[row, :3].tolist()}"
-        )
-    video, moments, labels = (table[:, column].astype(np.int64) for column in range(3))
-    for column, whole in enumerate((video, moments, labels)):
-        if not np.array_equal(whole, table[:, column]):
-            row = int(np.flatnonzero(whole != table[:, column])[0])
-            raise InputError(f"{path}: row {row}: video, frame and label must be whole numbers, found {table[row, :3]}")
-    check_pixels(table[:, 4:], path)
-    # Boxes and scores stay where they are: copying them would cost as much as reading the file.
-    return FrameDetections(
-        videos=truth.test_videos, video=video, moments=moments, boxes=table[:, 4:], labels=labels, scores=table[:, 3]
+    return FrameDetections.from_table(
+        table if table.dtype == np.float32 else table.astype(np.float64, copy=False),
+        videos=truth.test_videos,
+        where=path,
     )
 
 

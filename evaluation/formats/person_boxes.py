@@ -15,6 +15,7 @@ from evaluation.errors import InputError
 from evaluation.files import atomic_path, load_pickle
 from evaluation.formats import csv_columns as columns
 from evaluation.records import FloatArray, FrameKey, PersonBoxes
+from evaluation.row_values import bad_coordinates, moments_of
 from evaluation.video_names import composed
 
 
@@ -103,7 +104,7 @@ def _joined(entries: list[object]) -> tuple[FloatArray, FloatArray, list[int]] |
     if len(arrays) < len(entries) or not arrays or any(array.dtype.kind != "f" for array in arrays):
         return None
     rows = np.concatenate(arrays)
-    if columns.bad_coordinates(rows[:, :4]) or not np.isfinite(rows[:, 4]).all():
+    if bad_coordinates(rows[:, :4]) or not np.isfinite(rows[:, 4]).all():
         return None
     boxes, scores = rows[:, :4].astype(np.float32), rows[:, 4].astype(np.float32)
     return boxes, scores, np.cumsum([len(array) for array in arrays]).tolist()
@@ -140,7 +141,7 @@ def _checked(path: str | os.PathLike[str], key: FrameKey, text: str, rows: objec
     if array.ndim != 2 or array.shape[1] not in (4, 5):
         raise InputError(f"{path}: {text!r} has shape {array.shape}; expected (P, 5): x1, y1, x2, y2, score")
     boxes, scores = array[:, :4], array[:, 4] if array.shape[1] == 5 else np.ones(len(array))
-    if columns.bad_coordinates(boxes) or not np.isfinite(scores).all():
+    if bad_coordinates(boxes) or not np.isfinite(scores).all():
         raise InputError(
             f"{path}: {text!r} has boxes that are not finite or look like pixels; expected unit boxes, fractions of "
             "the frame (divide x by its width and y by its height)"
@@ -157,4 +158,4 @@ def _text_key(key: FrameKey) -> str:
 
 
 def _moment(time: str) -> int | None:
-    return int(columns.moments_of(np.array([float(time)]))[0]) if columns.is_time(time) else None
+    return int(moments_of(np.array([float(time)]))[0]) if columns.is_time(time) else None

@@ -10,13 +10,11 @@ import numpy as np
 
 from evaluation.errors import InputError
 from evaluation.records import FloatArray
+from evaluation.row_values import LARGEST_ID
 from evaluation.tube_set import TubeSet
 
 Entry = tuple[str, int, float, Any]
 """Video, label, score and the array of one tube, as read."""
-
-LARGEST_ID = 2**31 - 1
-"""The largest label, frame or place of a video that a file may hold."""
 
 
 def label_id(label: int | np.integer[Any]) -> int:
@@ -48,48 +46,14 @@ def tube_set(entries: Iterable[Entry], *, scored: bool, path: str | os.PathLike[
     arrays = [_tube_array(entry, columns, path) for entry in entries]
     kept = [array.dtype == np.float32 for array in arrays]
     table = np.concatenate([*arrays, np.zeros((0, columns), np.float32)], dtype=np.float32 if all(kept) else np.float64)
-    offsets = np.cumsum([0, *map(len, arrays)], dtype=np.int64)
-    scores = np.array([entry[2] for entry in entries], dtype=np.float64)
-
-    def fault(row: int, what: str) -> InputError:
-        place = int(np.searchsorted(offsets, row, side="right")) - 1
-        return InputError(f"{path}: {_which(entries[place])}, row {row - int(offsets[place])}: {what}")
-
-    if (rows := np.flatnonzero(~np.isfinite(table).all(axis=1))).size:
-        raise fault(int(rows[0]), "a number is not finite")
-    if (tubes := np.flatnonzero(~np.isfinite(scores))).size:
-        raise InputError(f"{path}: {_which(entries[int(tubes[0])])}: its score is {scores[tubes[0]]}")
-    frames = table[:, 0]
-    if (rows := np.flatnonzero(np.abs(frames) > LARGEST_ID)).size:
-        raise fault(int(rows[0]), f"the frame number {frames[rows[0]]:g} is too large")
-    if (rows := np.flatnonzero(frames % 1)).size:
-        raise fault(int(rows[0]), f"the frame number {frames[rows[0]]} is not whole")
-    steps = np.diff(frames)
-    steps[offsets[1:-1] - 1] = 1  # from the end of one tube to the start of the next
-    if (rows := np.flatnonzero(steps != 1)).size:
-        before, after = frames[rows[0] : rows[0] + 2]
-        raise fault(int(rows[0]) + 1, f"frame {after:g} follows {before:g}; a tube has all frames from first to last")
-    check_pixels(table[:, 1:5], path)
-    names = list(dict.fromkeys(entry[0] for entry in entries))
-    place = {name: index for index, name in enumerate(names)}
-    return TubeSet(
-        videos=tuple(names),
-        video=np.array([place[entry[0]] for entry in entries], dtype=np.int64),
+    return TubeSet.from_table(
+        table,
+        offsets=np.cumsum([0, *map(len, arrays)], dtype=np.int64),
+        videos=[entry[0] for entry in entries],
         labels=np.array([entry[1] for entry in entries], dtype=np.int64),
-        scores=scores,
-        offsets=offsets,
-        moments=frames.astype(np.int64),
-        boxes=np.ascontiguousarray(table[:, 1:5]),
-        box_scores=table[:, 5] if scored else np.ones(len(table), table.dtype),
+        scores=np.array([entry[2] for entry in entries], dtype=np.float64),
+        where=path,
     )
-
-
-def check_pixels(boxes: FloatArray, path: str | os.PathLike[str]) -> None:
-    """Refuse (N, 4) boxes that are all within 0 and 1: unit boxes where the layout has pixels."""
-    if len(boxes) and boxes[0].max() <= 1.0 and np.abs(boxes).max() <= 1.0:
-        raise InputError(
-            f"{path}: all boxes lie within 0 and 1; this layout has pixels, so multiply by width and height"
-        )
 
 
 def _tube_array(entry: Entry, columns: int, path: str | os.PathLike[str]) -> FloatArray:

@@ -14,7 +14,7 @@ from actiondet.config import DetectionConfig
 from actiondet.data import EvaluationSet, Loaded, OrderedSampler, build_loader, build_test_set
 from actiondet.data.loading import worker_deaths_explained
 from actiondet.engine.log import ProgressBar, log_line
-from actiondet.engine.predict import Control, detect, gather, to_rows, write_dense_scores
+from actiondet.engine.predict import Control, detect, gather, write_dense_scores
 from actiondet.engine.tubes.multisports_rows import frame_detections
 from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
@@ -24,7 +24,7 @@ from actiondet.records import ClipBatch
 from evaluation.files import atomic_path, check_writable
 from evaluation.formats.ava import write_ava_results
 from evaluation.frame_ap import FrameMapResult, frame_map
-from evaluation.records import ActionDetections
+from evaluation.records import ActionDetections, DetectionRows
 from evaluation.tube_ap import ThresholdMapResult
 from evaluation.tube_dataset import TubeTruth
 from evaluation.tube_scoring import tube_frame_map
@@ -85,7 +85,9 @@ def run_test(
     loader = build_test_loader(dataset, config, fabric)
     detections = run(detector, dataset, loader, config, fabric, control=control)
     if fabric.is_global_zero:
-        write_ava_results(folder / "detections.csv", to_rows(detections, actions=dataset.evaluated))
+        write_ava_results(
+            folder / "detections.csv", DetectionRows.from_detections(detections, actions=dataset.evaluated)
+        )
         if dump:
             write_dense_scores(detections, folder / "dense_scores.npz")
     result = evaluate(detections, dataset)
@@ -160,5 +162,5 @@ def evaluate(detections: list[ActionDetections], dataset: EvaluationSet) -> Fram
     """Frame-mAP@0.5 of `detections` by the official rules: AVA's of rows, MultiSports' of tubes."""
     if isinstance(dataset.truth, TubeTruth):
         return tube_frame_map(dataset.truth, frame_detections(detections, dataset.truth))
-    rows = to_rows(detections, actions=dataset.evaluated)
+    rows = DetectionRows.from_detections(detections, actions=dataset.evaluated)
     return frame_map(dataset.truth, rows, actions=dataset.evaluated, excluded=dataset.excluded)

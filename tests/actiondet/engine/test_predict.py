@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from actiondet.engine.predict import activate, apply_control, to_rows, write_dense_scores
+from actiondet.engine.predict import activate, apply_control, write_dense_scores
 from evaluation.formats.ava import ActionList, read_ava_results, write_ava_results
-from evaluation.records import ActionDetections, FrameKey
+from evaluation.records import ActionDetections, DetectionRows, FrameKey
 
 ACTIONS = ActionList(ids=(1, 3), names=("stand", "walk"), types=(None, None))
 
@@ -29,7 +29,7 @@ def detections(seed: int = 0) -> list[ActionDetections]:
 
 def test_a_row_for_every_person_and_listed_action() -> None:
     found = detections()
-    rows = to_rows(found, actions=ACTIONS)
+    rows = DetectionRows.from_detections(found, actions=ACTIONS)
     assert len(rows) == 3 * 2
     assert list(rows.video) == ["a"] * 4 + ["b"] * 2
     assert rows.labels.tolist() == [1, 3] * 3
@@ -44,7 +44,7 @@ def test_a_row_for_every_person_and_listed_action() -> None:
 
 
 def test_rows_survive_the_result_file_to_the_last_bit(tmp_path: Path) -> None:
-    rows = to_rows(detections(), actions=ACTIONS)
+    rows = DetectionRows.from_detections(detections(), actions=ACTIONS)
     write_ava_results(tmp_path / "detections.csv", rows)
     back = read_ava_results(tmp_path / "detections.csv")
     np.testing.assert_array_equal(back.scores.astype(np.float32), rows.scores.astype(np.float32))
@@ -53,7 +53,7 @@ def test_rows_survive_the_result_file_to_the_last_bit(tmp_path: Path) -> None:
 
 
 def test_no_detections_make_no_rows() -> None:
-    assert len(to_rows([], actions=ACTIONS)) == 0
+    assert len(DetectionRows.from_detections([], actions=ACTIONS)) == 0
 
 
 def test_dense_scores_are_written_without_pickling(tmp_path: Path) -> None:

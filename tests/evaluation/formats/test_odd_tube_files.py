@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from evaluation.errors import InputError
-from evaluation.formats.act_tubes import check_tubes, read_corrected_ucf24
+from evaluation.formats.act_tubes import read_corrected_ucf24
 from evaluation.formats.multisports import read_frame_detections, read_multisports, read_video_detections
 
 
@@ -75,17 +75,17 @@ def test_odd_truth_ends_in_a_sentence(tmp_path: Path, changes: dict[str, Any], m
 def test_truth_that_cannot_be_meant_is_not_scored(tmp_path: Path, gttubes: dict[str, Any], message: str) -> None:
     path = dumped(tmp_path / "gt.pkl", truth(gttubes=gttubes))
     with pytest.raises(InputError, match=message):
-        check_tubes(read_multisports(path), path)
+        read_multisports(path).check(path)
 
 
 def test_sound_truth_passes(tmp_path: Path) -> None:
     path = dumped(tmp_path / "gt.pkl", truth())
-    check_tubes(read_multisports(path), path)
+    read_multisports(path).check(path)
 
 
 def test_the_real_jhmdb_truth_passes(shared: Path) -> None:
     path = shared / "reference/evaluation/real/jhmdb/JHMDB-GT.pkl"
-    check_tubes(read_multisports(path), path)
+    read_multisports(path).check(path)
 
 
 ROW = [0, 1, 0, 0.5, 10, 10, 50, 80]
