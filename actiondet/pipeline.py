@@ -20,7 +20,7 @@ from actiondet.data.clip_stream import moment_times
 from actiondet.datasets.tracks import follow_near
 from actiondet.downloads import download
 from actiondet.engine.loading import TrainedDetector, from_checkpoint, from_config
-from actiondet.engine.predict import activate
+from actiondet.engine.predict import Scoring
 from actiondet.frame_sources import FrameSource, Source, open_source
 from actiondet.models.detector import ActionDetector
 from actiondet.models.inference import optimize_for_inference
@@ -31,7 +31,7 @@ from actiondet.video import VideoIndex
 from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
-from evaluation.records import ActionDetections, FloatArray, FrameKey, IntArray, PersonBoxes, check_finite
+from evaluation.records import ActionDetections, FloatArray, FrameKey, IntArray, PersonBoxes
 
 
 class Looked(NamedTuple):
@@ -86,6 +86,7 @@ class VideoPipeline:
         self.actions = actions
         self._config = config
         self._detector = optimize_for_inference(detector).to(device)
+        self._scoring = Scoring.of(config)
         self._follows = config.model.head.follows_tracks
         self._persons = persons
         self._every = every
@@ -227,24 +228,21 @@ class VideoPipeline:
     def _score(self, moments: Sequence[Looked], seen: Sequence[PersonBoxes]) -> Iterator[ActionDetections]:
         """Score the persons of some moments; `seen` are those of all moments so far."""
         peopled = [moment for moment in moments if len(moment.persons)]
-        scores = iter(self._scores(peopled, seen)) if peopled else iter(())
+        scored = iter(self._scored(peopled, seen)) if peopled else iter(())
         nobody = np.zeros((0, self._config.model.num_actions), dtype=np.float32)
         for moment in moments:
             persons = moment.persons
-            of_moment = next(scores).numpy() if len(persons) else nobody
-            yield ActionDetections(persons.key, persons.boxes, persons.scores, of_moment)
+            if len(persons):
+                yield next(scored)
+            else:
+                yield ActionDetections(persons.key, persons.boxes, persons.scores, nobody)
 
-    @torch.inference_mode()
-    def _scores(self, moments: Sequence[Looked], seen: Sequence[PersonBoxes]) -> tuple[Tensor, ...]:
+    def _scored(self, moments: Sequence[Looked], seen: Sequence[PersonBoxes]) -> list[ActionDetections]:
         clips = torch.stack([moment.frames for moment in moments])
         height, width = clips.shape[-2:]
-        boxes = [unit_to_pixel(self._unit_boxes(moment, seen), width, height) for moment in moments]
-        on_device = [torch.from_numpy(each).to(self._device) for each in boxes]
-        logits = self._detector(self._detector.normalize(clips.to(self._device)), on_device)
-        scores = activate(logits, multi_label=self._config.model.multi_label).cpu()
-        check_finite(scores.numpy())
-        parts: tuple[Tensor, ...] = torch.split(scores, [len(moment.persons) for moment in moments])
-        return parts
+        boxes = [torch.from_numpy(unit_to_pixel(self._unit_boxes(moment, seen), width, height)) for moment in moments]
+        persons = [moment.persons for moment in moments]
+        return self._scoring.score(self._detector, clips.to(self._device), boxes, persons)
 
     def _unit_boxes(self, moment: Looked, seen: Sequence[PersonBoxes]) -> FloatArray:
         """(P, 4) boxes; (P, T, 4), one for each frame, where the head follows tracks."""

@@ -37,6 +37,13 @@ class NonLocalConfig(Settings):
 class BackboneConfig(Choice):
     """Open family: the network that turns clips into feature maps."""
 
+    def check_clip(self, frames: int) -> None:
+        """Refuse clips of a length that the network cannot take; here every length is fine.
+
+        Raises:
+            ValueError: such a length.
+        """
+
 
 class SlowOnlyConfig(BackboneConfig):
     """The slow pathway alone."""
@@ -95,6 +102,11 @@ class SlowFastConfig(BackboneConfig):
         if self.width % self.beta_inv:
             raise ValueError(f"width {self.width} is not a multiple of beta_inv {self.beta_inv}")
         return self
+
+    def check_clip(self, frames: int) -> None:
+        """The slow pathway sees a whole number of frames."""
+        if frames % self.alpha:
+            raise ValueError(f"clips of {frames} frames: expected a multiple of model.backbone.alpha, {self.alpha}")
 
 
 class MViTConfig(BackboneConfig):
@@ -202,6 +214,14 @@ class VitConfig(BackboneConfig):
                 f"{self.patch}"
             )
         return self
+
+    def check_clip(self, frames: int) -> None:
+        """The table of positions is not resized over time."""
+        if frames != self.frames:
+            raise ValueError(
+                f"clips of {frames} frames, but the positions of this network are made for {self.frames}; make "
+                "clip.frames and model.backbone.frames equal"
+            )
 
 
 class HeadConfig(Choice):

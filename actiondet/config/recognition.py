@@ -229,16 +229,13 @@ class RecognitionConfig(Settings):
         return self
 
     @model_validator(mode="after")
-    def _check_pathways(self) -> RecognitionConfig:
-        backbone = self.model.backbone
-        if not isinstance(backbone, SlowFastConfig):
-            return self
-        quarter = self.multigrid is not None and self.multigrid.long_cycle
-        if self.clip.frames % (backbone.alpha * (4 if quarter else 1)):
-            why = " times 4 (multigrid begins with a quarter of the frames)" if quarter else ""
-            raise ValueError(
-                f"clip.frames {self.clip.frames} is not a multiple of model.backbone.alpha {backbone.alpha}{why}"
-            )
+    def _check_frames(self) -> RecognitionConfig:
+        self.model.backbone.check_clip(self.clip.frames)
+        if self.multigrid is not None and self.multigrid.long_cycle:
+            try:
+                self.model.backbone.check_clip(self.clip.frames // 4)
+            except ValueError as fault:
+                raise ValueError(f"multigrid begins with a quarter of clip.frames: {fault}") from None
         return self
 
     @model_validator(mode="after")

@@ -27,7 +27,7 @@ from actiondet.config.data_sets import (
     TubeSplitConfig,
     UnitFloat,
 )
-from actiondet.config.networks import DetectorConfig, Share, SlowFastConfig
+from actiondet.config.networks import DetectorConfig, Share
 
 __all__ = [
     "AdamWConfig",
@@ -228,6 +228,9 @@ class TestConfig(Settings):
 
     batch: PositiveInt = 8
     """Clips a process and step."""
+    person_score: Literal["ignore", "multiply"] = "ignore"
+    """multiply: an action's score is also multiplied by that of the person (VideoMAE's and UMT's authors); truth has
+    persons of score 1."""
 
 
 class PublishedConfig(Settings):
@@ -342,9 +345,5 @@ class DetectionConfig(Settings):
 
     @model_validator(mode="after")
     def _check_frames(self) -> DetectionConfig:
-        backbone = self.model.backbone
-        if isinstance(backbone, SlowFastConfig) and self.clip.frames % backbone.alpha:
-            raise ValueError(
-                f"clip.frames {self.clip.frames} is not a multiple of model.backbone.alpha {backbone.alpha}"
-            )
+        self.model.backbone.check_clip(self.clip.frames)
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from actiondet.config import DetectionConfig
 from actiondet.data import Loaded
 from actiondet.engine.log import log_line
 from actiondet.models.detector import ActionDetector
@@ -40,6 +42,58 @@ def apply_control(clips: Tensor, control: Control, *, time: int = 2) -> Tensor:
     return clips
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """How the persons of clips get their scores.
+
+    Attributes:
+        multi_label: whether a person does any number of actions, or exactly one.
+        by_person: multiply the scores of a person's actions by that of the person.
+        control: still or reversed clips.
+    """
+
+    multi_label: bool
+    by_person: bool = False
+    control: Control = "none"
+
+    @classmethod
+    def of(cls, config: DetectionConfig, *, control: Control = "none") -> Scoring:
+        """As the configuration says."""
+        return cls(
+            multi_label=config.model.multi_label,
+            by_person=config.test.person_score == "multiply",
+            control=control,
+        )
+
+    @torch.inference_mode()
+    def score(
+        self, detector: ActionDetector, clips: Tensor, boxes: Sequence[Tensor], persons: Sequence[PersonBoxes]
+    ) -> list[ActionDetections]:
+        """Score the persons of some clips.
+
+        Args:
+            detector: in evaluation mode.
+            clips: (B, 3, T, H, W) uint8, on the detector's device.
+            boxes: B tensors (P_i, 4) or (P_i, T, 4) of pixel boxes, on any device.
+            persons: B times the same persons, as they are reported.
+
+        Raises:
+            InputError: scores that are not finite.
+        """
+        clips = detector.normalize(apply_control(clips, self.control))
+        tracks = [apply_control(each, self.control, time=1) if each.ndim == 3 else each for each in boxes]
+        logits = detector(clips, [each.to(clips.device) for each in tracks])
+        scores = activate(logits, multi_label=self.multi_label).cpu().numpy()
+        check_finite(scores)
+        per_clip = np.split(scores, np.cumsum([len(each) for each in boxes])[:-1])
+        return [
+            ActionDetections(
+                each.key, each.boxes, each.scores, of_clip * each.scores[:, None] if self.by_person else of_clip
+            )
+            for each, of_clip in zip(persons, per_clip, strict=True)
+        ]
+
+
 @torch.inference_mode()
 def detect(
     detector: ActionDetector,
@@ -47,9 +101,8 @@ def detect(
     persons: Mapping[FrameKey, PersonBoxes],
     *,
     fabric: Fabric,
-    multi_label: bool,
+    scoring: Scoring,
     unreadable: Literal["stop", "skip"] = "stop",
-    control: Control = "none",
 ) -> list[ActionDetections]:
     """Score the given persons of every clip that this process reads; with "skip" a clip that cannot be read has none.
 
@@ -62,9 +115,7 @@ def detect(
         if each.unreadable and unreadable == "stop":
             raise InputError(each.unreadable[0].message + "; data.unreadable=skip leaves such clips out")
         for batch in each.batches:
-            found.extend(
-                detect_batch(detector, batch, persons, fabric=fabric, multi_label=multi_label, control=control)
-            )
+            found.extend(detect_batch(detector, batch, persons, fabric=fabric, scoring=scoring))
     return found
 
 
@@ -75,25 +126,15 @@ def detect_batch(
     persons: Mapping[FrameKey, PersonBoxes],
     *,
     fabric: Fabric,
-    multi_label: bool,
-    control: Control = "none",
+    scoring: Scoring,
 ) -> list[ActionDetections]:
     """Score the given persons of one batch of clips.
 
     Raises:
         InputError: scores that are not finite.
     """
-    clips = detector.normalize(apply_control(batch.clips.to(fabric.device), control))
-    tracks = [apply_control(each, control, time=1) if each.ndim == 3 else each for each in batch.boxes]
     with fabric.autocast():
-        logits = detector(clips, [boxes.to(fabric.device) for boxes in tracks])
-    scores = activate(logits, multi_label=multi_label).cpu().numpy()
-    check_finite(scores)
-    per_clip = np.split(scores, np.cumsum([len(boxes) for boxes in batch.boxes])[:-1])
-    return [
-        ActionDetections(key, persons[key].boxes, persons[key].scores, clip_scores)
-        for key, clip_scores in zip(batch.keys, per_clip, strict=True)
-    ]
+        return scoring.score(detector, batch.clips.to(fabric.device), batch.boxes, [persons[key] for key in batch.keys])
 
 
 def gather(detections: list[ActionDetections], fabric: Fabric) -> list[ActionDetections]:

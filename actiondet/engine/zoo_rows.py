@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -130,8 +131,9 @@ def zoo_page(rows: Sequence[ZooRow]) -> str:
         for row in (each for each in rows if each.data == data):
             file = f"[{row.megabytes:.0f} MB]({row.weights})" if row.weights else ""
             link = f"[{row.name}]({row.name}.yaml)"
+            license = re.sub(r"(CC-BY-NC[-.0-9]*)", r"**\1**", row.license)  # excludes commercial use
             lines.append(
                 f"| {link} | {row.counterpart} | {row.figure} | {row.parameters / 1e6:.1f} M | {row.gmac:.1f} | "
-                f"{file} | {row.license} |"
+                f"{file} | {license} |"
             )
     return "\n".join(lines) + "\n"

@@ -14,7 +14,7 @@ from actiondet.config import DetectionConfig
 from actiondet.data import EvaluationSet, Loaded, OrderedSampler, build_loader, build_test_set
 from actiondet.data.loading import worker_deaths_explained
 from actiondet.engine.log import ProgressBar, log_line
-from actiondet.engine.predict import Control, detect, gather, write_dense_scores
+from actiondet.engine.predict import Control, Scoring, detect, gather, write_dense_scores
 from actiondet.engine.tubes.multisports_rows import frame_detections
 from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
@@ -131,9 +131,8 @@ def run(
         ProgressBar("testing", len(loader), shown=fabric.is_global_zero).over(loader),
         dataset.persons,
         fabric=fabric,
-        multi_label=config.model.multi_label,
+        scoring=Scoring.of(config, control=control),
         unreadable=config.data.unreadable,
-        control=control,
     )
     return gather(found, fabric)
 

@@ -101,7 +101,8 @@ def parts_folder(target: Path, config: DetectionConfig, weights: str | Path, *ho
     """
     assert isinstance(config.data, MultiSportsConfig)
     digest = hashlib.sha256()
-    asked, free = {"model", "clip", "transform", "data"}, {"data": {"max_unreadable"}}
+    asked = {"model", "clip", "transform", "data", "test"}
+    free = {"data": {"max_unreadable"}, "test": {"batch"}}
     settings = config.model_dump(mode="json", include=asked, exclude=free)
     digest.update(json.dumps([settings, config.train.precision, [repr(each) for each in how]], sort_keys=True).encode())
     files = config.data.val

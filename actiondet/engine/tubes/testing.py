@@ -18,7 +18,7 @@ from actiondet.data.loading import worker_deaths_explained
 from actiondet.data.multisports import Moments, TubePart, read_part, with_sizes_of_files
 from actiondet.datasets.windows import ClipWindow
 from actiondet.engine.log import ProgressBar, log_line
-from actiondet.engine.predict import Control, detect_batch
+from actiondet.engine.predict import Control, Scoring, detect_batch
 from actiondet.engine.tubes.frame_parts import FrameParts, parts_folder
 from actiondet.engine.tubes.multisports_rows import RowChoice, Rows, as_detections
 from actiondet.models.detector import ActionDetector
@@ -150,6 +150,7 @@ def _detect(
         tracks=part.tracks(config.data) if config.model.head.follows_tracks else None,
     )
     found: dict[str, list[ActionDetections]] = {}
+    scoring = Scoring.of(config, control=test.control)
     detector.eval()
     for loaded in build_dense_loader(clips, workers=min(config.train.workers, len(todo))):
         if isinstance(loaded, VideoEnd):
@@ -158,14 +159,7 @@ def _detect(
             parts.write(place[video.video], rows, loaded)
             continue
         video = by_name[loaded.keys[0].video]
-        scored = detect_batch(
-            detector,
-            loaded,
-            video.persons,
-            fabric=fabric,
-            multi_label=config.model.multi_label,
-            control=test.control,
-        )
+        scored = detect_batch(detector, loaded, video.persons, fabric=fabric, scoring=scoring)
         found.setdefault(video.video, []).extend(scored)
         bar.advance(by=len(scored))
     bar.close()

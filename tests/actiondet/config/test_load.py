@@ -16,6 +16,7 @@ from actiondet.config import (
     dump_config,
     json_schema,
     load_config,
+    load_recognition_config,
     parse_config,
 )
 from actiondet.config.choice import Choice, one_of
@@ -387,3 +388,22 @@ def test_members_without_a_name_of_their_own_cannot_be_chosen() -> None:
     assert validate(Leaf()).chosen == Leaf()
     with pytest.raises(ValueError, match="expected one of: leaf"):
         validate({"name": "abstract"})
+
+
+@pytest.mark.parametrize(
+    ("backbone", "frames", "fault"),
+    [
+        ("vit", 8, "clips of 8 frames, but the positions of this network are made for 16"),
+        ("slowfast", 6, "clips of 6 frames: expected a multiple of model.backbone.alpha, 4"),
+    ],
+)
+def test_clips_of_a_length_that_the_network_cannot_take_are_refused(
+    folder: Path, backbone: str, frames: int, fault: str
+) -> None:
+    (said,) = faults(folder, "", f"model.backbone={{name: {backbone}}}", f"clip.frames={frames}")
+    assert fault in said
+
+
+def test_multigrid_refuses_a_network_whose_clips_have_one_length() -> None:
+    with pytest.raises(ConfigError, match=r"multigrid begins with a quarter of clip\.frames: clips of 4 frames, but"):
+        load_recognition_config("toy/recognition_multigrid", ["model.backbone={name: vit}", "clip.frames=16"])

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from actiondet.engine.predict import activate, apply_control, write_dense_scores
+from actiondet.config.networks import DetectorConfig, SlowOnlyConfig
+from actiondet.engine.predict import Scoring, activate, apply_control, write_dense_scores
+from actiondet.models.build import build_detector
 from evaluation.formats.ava import ActionList, read_ava_results, write_ava_results
-from evaluation.records import ActionDetections, DetectionRows, FrameKey
+from evaluation.records import ActionDetections, DetectionRows, FrameKey, PersonBoxes
 
 ACTIONS = ActionList(ids=(1, 3), names=("stand", "walk"), types=(None, None))
 
@@ -77,3 +79,18 @@ def test_controls_stop_or_reverse_time() -> None:
     assert torch.equal(still[:, :, 0], clips[:, :, 1])
     assert torch.equal(still[:, :, 1], clips[:, :, 1])
     assert torch.equal(apply_control(clips, "none"), clips)
+
+
+def test_the_scores_of_actions_are_multiplied_by_those_of_the_persons() -> None:
+    torch.manual_seed(0)
+    detector = build_detector(DetectorConfig(backbone=SlowOnlyConfig(depth=18, width=4), num_actions=3)).eval()
+    clips = torch.randint(0, 256, (1, 3, 4, 32, 32), dtype=torch.uint8)
+    boxes = torch.tensor([[0.0, 0.0, 16.0, 32.0], [16.0, 0.0, 32.0, 32.0]])
+    sure = np.array([0.9, 0.5], dtype=np.float32)
+    persons = PersonBoxes(FrameKey("a", 0), boxes.numpy() / 32, sure)
+    plain, multiplied = (
+        Scoring(multi_label=True, by_person=by_person).score(detector, clips, [boxes], [persons])[0]
+        for by_person in (False, True)
+    )
+    np.testing.assert_array_equal(multiplied.action_scores, plain.action_scores * sure[:, None])
+    np.testing.assert_array_equal(multiplied.person_scores, sure)
