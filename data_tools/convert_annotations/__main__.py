@@ -17,6 +17,7 @@ from evaluation.errors import InputError
 if TYPE_CHECKING:
     from data_tools.convert_annotations.annotated import AnnotatedVideo
     from data_tools.convert_annotations.detections import Thresholds
+    from data_tools.convert_annotations.key_frames import VideoMoments
     from data_tools.convert_annotations.naming import Naming
     from evaluation.formats.action_list import ActionList
 
@@ -35,8 +36,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="annotation files, or folders of them")
     parser.add_argument("--from", required=True, choices=(*_OWN, _FOUND, *_TRUTH), dest="source_format")
     parser.add_argument("--to", required=True, choices=("ava", "coco", "cvat"), dest="target_format")
-    parser.add_argument(
-        "--out", required=True, type=Path, metavar="PATH", help="folder (ava, cvat) or json file (coco)"
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--out", type=Path, metavar="PATH", help="folder (ava, cvat) or json file (coco)")
+    place.add_argument(
+        "--update",
+        type=Path,
+        metavar="DIR",
+        help="data set that --to ava has written: replace the videos that it has, add the others; ids and split stay",
     )
     parser.add_argument("--videos", type=Path, metavar="DIR", help="folder of the videos that were annotated")
     parser.add_argument("--fps", type=float, metavar="N", help="their frames a second, if you have no video files")
@@ -61,7 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     split.add_argument(
         "--val-share", type=float, default=0.2, metavar="X", help="share of the key moments (default 0.2)"
     )
-    split.add_argument("--val-videos", nargs="+", metavar="NAME", help="these videos validate, instead of a share")
+    split.add_argument(
+        "--val-videos",
+        nargs="+",
+        metavar="NAME",
+        help="these videos validate, instead of a share (of --update: of the new videos; the others train)",
+    )
     split.add_argument("--seed", type=int, default=0, metavar="N", help="of the division (default 0)")
     boxes = parser.add_argument_group("boxes and frames")
     boxes.add_argument("--clip", action="store_true", help="cut boxes at the border of the frame, do not refuse them")
@@ -100,7 +111,11 @@ def main() -> None:
         raise InputError(f"--vid-stride {arguments.vid_stride}: expected 1 or more, and --from yolo")
     if arguments.fps is not None and not 0 < arguments.fps < 1e6:
         raise InputError(f"--fps {arguments.fps:g}: expected a positive number of frames a second")
-    if target == "ava":
+    if arguments.update is not None and (target != "ava" or arguments.actions is not None):
+        raise InputError(f"--update {arguments.update}: expected --to ava, and no --actions; the set has its own list")
+    if arguments.update is not None:
+        _update_ava(arguments)
+    elif target == "ava":
         _own_to_ava(arguments)
     elif source == _FOUND:
         _found_to_tracks(arguments)
@@ -109,29 +124,60 @@ def main() -> None:
 
 
 def _own_to_ava(arguments: argparse.Namespace) -> None:
-    every = _seconds(arguments.every)
     if not 0 < arguments.val_share < 1:
         raise InputError(f"--val-share {arguments.val_share:g}: expected a share between 0 and 1")
+
+    from data_tools.convert_annotations.to_ava import split_videos, summary, write_ava
+
+    moments, actions = _moments(arguments)
+    train, val = split_videos(
+        moments, val_share=arguments.val_share, val_videos=arguments.val_videos, seed=arguments.seed
+    )
+    parts = {"train": train, "val": val}
+    start = _written_start(arguments)
+    write_ava(arguments.out, parts, actions, start=start, proposals=arguments.proposals)
+    print(summary(parts, actions))
+    print(f"{arguments.out}: set model.num_actions={actions.largest_id} data.start={start:g}")
+
+
+def _update_ava(arguments: argparse.Namespace) -> None:
+    from data_tools.convert_annotations.updating import extended_actions, read_data_set, update_ava
+
+    data_set = read_data_set(arguments.update)
+    moments, found = _moments(arguments)
+    actions = extended_actions(data_set.actions, found.names)
+    changes = update_ava(
+        data_set,
+        moments,
+        actions,
+        start=_written_start(arguments),
+        val_videos=arguments.val_videos or (),
+        proposals=arguments.proposals,
+    )
+    for change in changes:
+        print(change)
+    for label, name in zip(actions.ids[len(data_set.actions) :], actions.names[len(data_set.actions) :], strict=True):
+        print(f"new action {label}: {name}; set model.num_actions={actions.largest_id}")
+
+
+def _moments(arguments: argparse.Namespace) -> tuple[list[VideoMoments], ActionList]:
+    """The key frames of all videos, and the actions: those of --actions, else those that occur."""
+    every = _seconds(arguments.every)
 
     from data_tools.convert_annotations.clips import find_clips
     from data_tools.convert_annotations.key_frames import find_moments
     from data_tools.convert_annotations.naming import action_list, name_actions
-    from data_tools.convert_annotations.to_ava import split_videos, summary, write_ava
 
     naming = _naming(arguments)
     videos = _read(arguments, naming.actions)
     names = name_actions(videos, naming)
     moments = find_moments(videos, find_clips(videos, arguments.videos, arguments.fps), names, every=every)
-    actions = naming.actions or action_list(names.values(), videos[0].source)
-    train, val = split_videos(
-        moments, val_share=arguments.val_share, val_videos=arguments.val_videos, seed=arguments.seed
-    )
-    parts = {"train": train, "val": val}
-    # The clock of detections is that of the data set they were made on; what is written counts from 0, as it was read.
-    start = 0.0 if arguments.source_format == _FOUND else arguments.start or 0.0
-    write_ava(arguments.out, parts, actions, start=start, proposals=arguments.proposals)
-    print(summary(parts, actions))
-    print(f"{arguments.out}: set model.num_actions={actions.largest_id} data.start={start:g}")
+    return moments, naming.actions or action_list(names.values(), videos[0].source)
+
+
+def _written_start(arguments: argparse.Namespace) -> float:
+    """The clock of detections is that of the set they were made on; what is written counts from 0, as it was read."""
+    return 0.0 if arguments.source_format == _FOUND else float(arguments.start or 0.0)
 
 
 def _found_to_tracks(arguments: argparse.Namespace) -> None:
