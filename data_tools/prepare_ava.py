@@ -42,8 +42,9 @@ def main() -> int:
         parser.error("--gop and --recode are for videos; --frames makes pictures")
     check(arguments)
 
+    from data_tools.output_folder import check_writable
     from data_tools.preparing.ava import FRAMES, annotated_videos, lay_annotations, plan_films
-    from data_tools.preparing.run import check_writable, prepare
+    from data_tools.preparing.run import prepare
 
     check_writable(arguments.out)
     annotations = arguments.out / "annotations"

@@ -40,8 +40,9 @@ def main() -> int:
     arguments = parser.parse_args()
     check(arguments)
 
+    from data_tools.output_folder import check_writable
     from data_tools.preparing import ava_kinetics, merging
-    from data_tools.preparing.run import check_writable, prepare
+    from data_tools.preparing.run import prepare
     from evaluation.formats.ava_kinetics import read_kinetics_boxes
     from evaluation.formats.kinetics_table import read_kinetics_table
     from evaluation.formats.person_boxes import read_proposals

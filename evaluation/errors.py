@@ -9,8 +9,10 @@ class InputError(ValueError):
     """
 
 
-class StoppedBySignal(Exception):  # noqa: N818 - it is not an error
+class StoppedBySignal(BaseException):
     """A program ends because a signal asked it to, with the exit code 128 + the signal's number.
+
+    Like KeyboardInterrupt it passes what catches every fault of a file.
 
     Attributes:
         number: the signal.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
 
 from actiondet.video import open_video
 from data_tools.convert_annotations.to_coco import PictureSet
+from data_tools.output_folder import clear_unfinished
+from data_tools.workers import results_in_order
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 
@@ -39,10 +39,10 @@ def extract(pictures: PictureSet, out: Path, *, processes: int) -> int:
         if not file.is_file():
             lacking.setdefault(picture.key.video, []).append((picture.frame, str(file)))
     jobs = [(str(pictures.videos[video][0]), wanted) for video, wanted in lacking.items()]
-    if processes <= 1 or len(jobs) < 2:
-        return sum(map(_extract, jobs))
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return sum(pool.map(_extract, jobs))
+    try:
+        return sum(results_in_order(_extract, jobs, processes))
+    finally:
+        clear_unfinished({Path(file).parent for _, wanted in jobs for _, file in wanted})
 
 
 def _extract(job: tuple[str, Sequence[tuple[int, str]]]) -> int:

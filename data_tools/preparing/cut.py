@@ -14,8 +14,8 @@ from actiondet.video import VideoIndex, VideoWriter, index_video, nearest_frames
 from actiondet.video.pixels import Image
 from actiondet.video.pyav_reader import PyavReader
 from actiondet.video.sampling import IntArray
+from data_tools.disk import link_or_copy
 from data_tools.preparing.coding import USUAL, Coding
-from data_tools.preparing.disk import link_or_copy
 from data_tools.preparing.sources import is_same
 from evaluation.errors import InputError
 from evaluation.files import atomic_path

@@ -12,8 +12,8 @@ from pathlib import Path
 import cv2
 
 from actiondet.video import FrameFolder, index_video
+from data_tools.disk import remove
 from data_tools.preparing.cut import choose_frames, read_in_order, scaled_size
-from data_tools.preparing.disk import remove
 from evaluation.errors import InputError
 
 TEMPLATE = "img_{:05d}.jpg"

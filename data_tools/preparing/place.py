@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actiondet.video import VideoIndex, index_video
+from data_tools.disk import link_or_copy
 from data_tools.preparing.coding import USUAL, Coding
 from data_tools.preparing.cut import Cut
-from data_tools.preparing.disk import link_or_copy
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 

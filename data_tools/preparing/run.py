@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import re
-import sys
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from actiondet.video.names import without_suffix
-from data_tools.preparing.disk import remove
+from data_tools.disk import remove
+from data_tools.output_folder import alone_in, check_writable, clear_unfinished
 from data_tools.preparing.jobs import Job, Outcome, do
 from data_tools.preparing.journal import Journal
-from data_tools.preparing.progress import Progress
 from data_tools.preparing.sources import is_same
-from data_tools.preparing.workers import Crash, side_by_side
+from data_tools.progress import Progress
+from data_tools.workers import Crash, side_by_side
 from evaluation.errors import InputError
 
-# As evaluation.files.atomic_path names what is not finished.
-_UNFINISHED = re.compile(r"\..+\.\d+\.part(\..+)?")
 _TOLD = 10
-_PROBE = 1 << 12
-"""Bytes written to see whether a folder can be written to: a name may fit on a full disk, its content not."""
 
 
 @dataclass(frozen=True)
@@ -94,16 +85,17 @@ def prepare(folder: Path, jobs: Sequence[Job], *, processes: int, title: str) ->
         title: of the progress bar.
 
     Raises:
-        InputError: the folder cannot be written to, or another preparation runs in it.
+        InputError: the folder cannot be written to, or another run is writing to it.
     """
     names = Counter(job.name for job in jobs)
     if (twice := next((name for name, count in names.items() if count > 1), None)) is not None:
         raise InputError(f"{twice} would be made twice; expected every clip once in the annotations")
     check_writable(folder)
-    with _alone_in(folder):
+    folders = list(dict.fromkeys([folder, *((folder / job.name).parent for job in jobs)]))
+    with alone_in(folder):
         journal = Journal(folder)
         done = journal.done
-        _clear_unfinished(folder, jobs)
+        clear_unfinished(folders)
         journal.begin()
         outcomes: dict[int, Outcome] = {}
         tasks = [(job, done.get(job.name)) for job in jobs]
@@ -122,54 +114,11 @@ def prepare(folder: Path, jobs: Sequence[Job], *, processes: int, title: str) ->
         finally:
             work.close()
             journal.close()
-            _clear_unfinished(folder, jobs)
+            clear_unfinished(folders)
         summary = Summary(folder, journal.path, tuple(outcomes[place] for place in sorted(outcomes)), len(jobs))
         if summary.stopped is None:
             journal.finish()
     return summary
-
-
-def check_writable(folder: Path) -> None:
-    """Make the folder if it is missing; an InputError if nothing can be written there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(_PROBE))
-    except OSError as fault:
-        remedy = "make room" if fault.errno == errno.ENOSPC else "name a folder of your own"
-        raise InputError(f"--out {folder}: cannot write there ({fault.strerror}); {remedy}") from None
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold the folder for this run; a second run would clear away what the first is writing."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise InputError(f"--out {folder}: another preparation is running in this folder; wait for its end") from None
-    except OSError:
-        pass  # a network file system that cannot lock folders
-    try:
-        yield
-    finally:
-        os.close(handle)
-
-
-def _clear_unfinished(folder: Path, jobs: Sequence[Job]) -> None:
-    """Remove what killed runs left under temporary names."""
-    for parent in dict.fromkeys([folder, *((folder / job.name).parent for job in jobs)]):
-        if parent.is_dir():
-            with os.scandir(parent) as entries:
-                names = [entry.name for entry in entries if _UNFINISHED.fullmatch(entry.name)]
-            for name in names:
-                remove(parent / name)
 
 
 def _replace_other_form(folder: Path, other: str, job: Job, journal: Journal) -> None:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
+from data_tools.output_folder import alone_in, check_writable, clear_unfinished
+from data_tools.progress import Progress
 from data_tools.toy.actions import EVALUATED
 from data_tools.toy.ava_files import write_ava
 from data_tools.toy.films import Film, Order, make_film
 from data_tools.toy.multisports_files import video_name, write_multisports_set
 from data_tools.toy.recognition_files import make_clip, plan_clips, write_kinetics, write_ucf101
-from evaluation.errors import InputError
+from data_tools.workers import results_in_order
 
-Item = TypeVar("Item")
 Part = Literal["detection", "tubes", "recognition"]
 PARTS: tuple[Part, ...] = ("detection", "tubes", "recognition")
 TUBE_SLOT = 2
@@ -108,9 +105,9 @@ def make(out: Path, *, seed: int, size: str, processes: int, parts: Sequence[Par
         The films in AVA's form.
 
     Raises:
-        InputError: `out` cannot be written to.
+        InputError: `out` cannot be written to, or another run is writing to it.
     """
-    _check_writable(out)
+    check_writable(out)
     plan = SIZES[size]
     videos, multisports, kinetics, ucf101 = (out / name for name in ("videos", "multisports", "kinetics", "ucf101"))
     clips = plan_clips(seed, plan.frame, *plan.groups, plan.clips) if "recognition" in parts else []
@@ -121,52 +118,28 @@ def make(out: Path, *, seed: int, size: str, processes: int, parts: Sequence[Par
     work.sort(key=lambda job: -job[0].size[0])
     jobs: list[Callable[[], Film | None]] = [partial(make_film, order, folder) for order, folder in work]
     jobs += [partial(make_clip, clip, kinetics, ucf101) for clip in clips]
-    made = {film.order: film for film in _side_by_side(jobs, processes) if film is not None}
-    films = [made[order] for order in orders]
-    if "detection" in parts:
-        write_ava(out / "ava", films, seed)
-    if "tubes" in parts:
-        write_multisports_set(multisports, [made[order] for order in tube_orders], seed)
-    if "recognition" in parts:
-        write_kinetics(kinetics, clips)
-        write_ucf101(ucf101 / "ucfTrainTestlist", clips)
+    with alone_in(out):
+        made = {film.order: film for film in _do_all(jobs, out, processes) if film is not None}
+        films = [made[order] for order in orders]
+        if "detection" in parts:
+            write_ava(out / "ava", films, seed)
+        if "tubes" in parts:
+            write_multisports_set(multisports, [made[order] for order in tube_orders], seed)
+        if "recognition" in parts:
+            write_kinetics(kinetics, clips)
+            write_ucf101(ucf101 / "ucfTrainTestlist", clips)
     return films
 
 
-def _check_writable(out: Path) -> None:
+def _do_all(jobs: Sequence[Callable[[], Film | None]], out: Path, processes: int) -> list[Film | None]:
+    """Do the jobs side by side; nothing unfinished stays if that is stopped or fails."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as fault:
-        raise InputError(f"--out {out}: cannot write there ({fault.strerror}); name a folder of your own") from None
+        with Progress("filming", len(jobs)) as progress:
+            return results_in_order(_do, jobs, processes, advance=progress.advance)
+    except BaseException:
+        clear_unfinished([out, *(path for path in out.rglob("*") if path.is_dir())])
+        raise
 
 
-def _side_by_side(jobs: Sequence[Callable[[], Item]], processes: int) -> list[Item]:
-    """Run `jobs` in several processes; return their results in order."""
-    if processes == 1:
-        return [job() for job in _with_progress(jobs, len(jobs))]
-    # spawn: forking a process that draws a progress bar from a thread is not safe.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_leave_interrupts_to_parent) as pool:
-        futures = [pool.submit(job) for job in jobs]
-        try:
-            for future in _with_progress(as_completed(futures), len(jobs)):
-                future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return [future.result() for future in futures]
-
-
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _with_progress(items: Iterable[Item], total: int) -> Iterator[Item]:
-    """Yield `items`; show a progress bar where somebody is watching."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return iter(track(items, "filming", total, console=console, disable=not console.is_terminal))
+def _do(job: Callable[[], Film | None]) -> Film | None:
+    return job()

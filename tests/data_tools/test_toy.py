@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -12,6 +13,7 @@ import av
 import numpy as np
 import pytest
 
+from data_tools.output_folder import alone_in
 from data_tools.toy.actions import EVALUATED, SPORTS, TRAINED, labels_of
 from data_tools.toy.ava_files import pretend_to_detect, write_ava
 from data_tools.toy.films import Film, Order, make_film, plan
@@ -68,6 +70,51 @@ def test_the_same_seed_gives_the_same_set_whatever_the_number_of_processes(toy: 
     assert annotation_files(tmp_path) == annotation_files(toy)
     pictures = [decode(folder / "videos" / "toy_train_000.mp4").astype(int) for folder in (toy, tmp_path)]
     assert np.abs(pictures[0] - pictures[1]).mean() < 1, "encoders may differ by a shade, scenes may not"
+
+
+STOPPED = """
+import multiprocessing, os, sys
+from data_tools.progress import Progress
+from data_tools.toy.__main__ import main
+from evaluation.command_line import run_tool
+
+def advance(self, **_):
+    print(*(each.pid for each in multiprocessing.active_children()), flush=True)
+    (os.killpg if sys.argv.pop() == "group" else os.kill)(os.getpid(), int(sys.argv.pop()))
+
+Progress.advance = advance
+run_tool(main)
+"""
+
+
+@pytest.mark.parametrize("whom", ["group", "parent"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_all_processes_and_leaves_nothing_unfinished(
+    tmp_path: Path, number: signal.Signals, whom: str
+) -> None:
+    options = ["--out", str(tmp_path), "--size", "tiny", "--parts", "detection", "--processes", "2"]
+    stopped = subprocess.run(
+        [sys.executable, "-c", STOPPED, *options, str(int(number)), whom],
+        capture_output=True,
+        text=True,
+        start_new_session=True,  # a process group of its own, as a terminal's
+    )
+    assert (stopped.returncode, stopped.stderr) == (128 + number, f"-c: stopped by {number.name}\n")
+    workers = [int(each) for each in stopped.stdout.split()]
+    assert len(workers) == 2
+    for worker in workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)
+    names = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(names) in (1, 2)
+    assert all(name.startswith("toy_") for name in names)
+    for name in names:
+        decode(tmp_path / "videos" / name)
+
+
+def test_a_second_run_into_the_same_folder_is_refused(tmp_path: Path) -> None:
+    with alone_in(tmp_path), pytest.raises(InputError, match="another run is writing to this folder"):
+        make(tmp_path, seed=0, size="tiny", processes=1)
 
 
 def test_another_seed_gives_another_set() -> None:

@@ -1,4 +1,4 @@
-"""How far a preparation is: a bar where somebody watches, a line now and then in a log."""
+"""How far a program is: a bar on a terminal, a line every half minute in a log."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self, *, failed: bool) -> None:
+    def advance(self, *, failed: bool = False) -> None:
         """Count one more job, done or failed."""
         self._done += 1
         self._failed += failed

@@ -5,13 +5,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
+
+from evaluation.errors import InputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,6 +33,13 @@ class Crash:
 
 
 @dataclass(frozen=True)
+class _Raised:
+    """What `work` raised in another process, to be raised in this one."""
+
+    fault: InputError | OSError
+
+
+@dataclass(frozen=True)
 class _Worker(Generic[Item]):
     process: BaseProcess
     connection: Connection[Any, Any]
@@ -43,12 +54,16 @@ def side_by_side(
     decoder down, a large one can use up the memory), and its processes outlive a killed parent. These do not.
 
     Args:
-        work: can be pickled; should return, not raise.
+        work: can be pickled.
         items: can be pickled.
         processes: how many work at once.
 
     Yields:
-        (place in `items`, result), as they come. Closing the iterator ends the processes at once.
+        (place in `items`, result), as they come. Closing the iterator ends the processes at once; what they were
+        writing then keeps its temporary name.
+
+    Raises:
+        InputError, OSError: `work` has raised it.
     """
     if processes == 1:
         yield from ((place, work(item)) for place, item in enumerate(items))
@@ -76,12 +91,15 @@ def side_by_side(
                 assert isinstance(connection, Connection)
                 place, worker = busy.pop(connection)
                 try:
-                    result: Result | Crash = connection.recv()
+                    result: Result | Crash | _Raised = connection.recv()
                 except (EOFError, ConnectionError):
                     worker.process.join()
                     result = Crash(_manner(worker.process.exitcode))
                     give(None)
                 else:
+                    if isinstance(result, _Raised):
+                        busy[connection] = place, worker
+                        raise result.fault
                     give(worker)
                 yield place, result
     finally:
@@ -90,12 +108,50 @@ def side_by_side(
             worker.process.join()
 
 
+def results_in_order(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    processes: int,
+    *,
+    advance: Callable[[], None] = lambda: None,
+) -> list[Result]:
+    """Do `work` for each of `items`, all of which are needed.
+
+    Args:
+        work, items, processes: as of `side_by_side`.
+        advance: called after each.
+
+    Raises:
+        InputError: a process died, or `work` has raised it. OSError: `work` has raised it.
+    """
+    results: dict[int, Result] = {}
+    with closing(side_by_side(work, items, min(processes, max(1, len(items))))) as coming:
+        for place, result in coming:
+            if isinstance(result, Crash):
+                raise InputError(
+                    f"one of {processes} processes died ({result.how}); if it ran out of memory, lower --processes"
+                )
+            results[place] = result
+            advance()
+    return [results[place] for place in range(len(items))]
+
+
 def _start(work: Callable[[Item], Result]) -> _Worker[Item]:
     # spawn: a forked copy of a program with threads (a progress bar, OpenCV, FFmpeg) may hang.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, work), daemon=True)
-    process.start()
+    if sys.platform == "win32":
+        process.start()
+    else:
+        # Ctrl-C reaches every process of a terminal; the parent ends these. They inherit the mask, from their first
+        # moment. The tracker of resources must run before: starting it lifts the mask.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()  # so that the death of the process is seen as the end of the connection
     return _Worker(process, ours)
 
@@ -106,14 +162,18 @@ def _manner(exit_code: int | None) -> str:
 
 def _serve(connection: Connection[Any, Any], work: Callable[[Any], Any]) -> None:
     """What a process does: items in, results out, until nobody asks any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where no mask is inherited
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
             item = connection.recv()
         except EOFError:
             return
-        connection.send(work(item))
+        try:
+            result = work(item)
+        except (InputError, OSError) as fault:
+            result = _Raised(fault)
+        connection.send(result)
 
 
 def _end_with_parent() -> None:
