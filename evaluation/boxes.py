@@ -8,12 +8,20 @@ import numpy.typing as npt
 from evaluation.records import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
+BORDER = 0.01
+"""How far rounding may carry a corner of a unit box over the border of the frame."""
 
 
 def area(boxes: FloatArray) -> FloatArray:
     """Return the (N,) areas of (N, 4) boxes; no pixel is added, so a box of no width has area 0."""
     result: FloatArray = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     return result
+
+
+def leaves_frame(unit_boxes: FloatArray) -> BoolArray:
+    """Return (N,) whether each unit box reaches beyond the frame by more than `BORDER`."""
+    outside: BoolArray = np.any((unit_boxes < -BORDER) | (unit_boxes > 1 + BORDER), axis=1)
+    return outside
 
 
 def paired_iou(first: FloatArray, second: FloatArray) -> FloatArray:

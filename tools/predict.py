@@ -25,15 +25,9 @@ Recognize = Callable[[Path], "FloatArray"]
 
 def find_inputs(path: Path) -> list[Path]:
     """The video itself, or the videos below a folder."""
-    from actiondet.video.names import is_video
-    from evaluation.errors import InputError
+    from actiondet.datasets.sources import videos_below
 
-    if not path.is_dir():
-        return [path]
-    videos = sorted(each for each in path.rglob("*") if is_video(each))
-    if not videos:
-        raise InputError(f"{path}: holds no videos; expected files like .mp4, .mkv, .avi, .webm")
-    return videos
+    return videos_below(path) if path.is_dir() else [path]
 
 
 def by_torch(arguments: argparse.Namespace, clips: int, crops: int) -> tuple[Recognize, tuple[str, ...]]:

@@ -14,19 +14,19 @@ from actiondet.config.schema import AvaConfig, AvaKineticsConfig, ClipConfig, Sp
 from actiondet.data.build import build_test_set, build_training_set
 from actiondet.data.key_frames import EvaluationSet, TrainingSet
 from actiondet.data.transforms import TrainTransform, WholeFrameTransform
+from actiondet.datasets.key_frames import start_us
 from actiondet.datasets.sources import ReaderPool, find_videos, missing_videos
 from actiondet.datasets.tables import BoolArray, KeyTable, PersonTable, TruePersons, gather_persons, select_persons
 from actiondet.datasets.tracks import FollowLimits, PersonIndex, Tracks
 from actiondet.datasets.windows import ClipWindow
-from actiondet.video import FrameFolder, open_video
+from actiondet.video import open_video
+from evaluation.boxes import leaves_frame
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList, read_action_list, read_ava_csv, read_excluded
 from evaluation.formats.ava_kinetics import kinetics_clip
 from evaluation.formats.person_boxes import read_proposals
-from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes, TruthRows
+from evaluation.records import FrameKey, IntArray, PersonBoxes, TruthRows
 
-# Rounding may carry a corner a little over the border of the frame; more is a fault of the file.
-BEYOND = 0.01
 # AVA looks at people once a second: the next moment lies at most so far beyond a clip, in microseconds.
 REACH = FollowLimits(beyond=1_000_000, max_gap=1)
 
@@ -168,8 +168,8 @@ def _read_truth(split: SplitConfig, actions: ActionList, list_path: str) -> Trut
             f"{split.truth}{line}: action {_some(strange)} is not in the action list {list_path}; "
             "expected every id there (data.actions lists all ids of the truth, data.evaluated_actions the scored ones)"
         )
-    if _leaves_frame(truth.boxes).any():
-        line = _first_line(split.truth, lambda row: bool(_leaves_frame(np.array([row[2:6]], dtype=float))[0]))
+    if leaves_frame(truth.boxes).any():
+        line = _first_line(split.truth, lambda row: bool(leaves_frame(np.array([row[2:6]], dtype=float))[0]))
         raise InputError(f"{split.truth}{line}: the box leaves the frame; expected unit boxes, 0 to 1")
     return truth
 
@@ -179,17 +179,12 @@ def _read_proposals(path: str) -> dict[FrameKey, PersonBoxes]:
     if not proposals:
         raise InputError(f"{path}: holds no person boxes; expected some for the key moments of its data set")
     for persons in proposals.values():
-        if _leaves_frame(persons.boxes).any():
+        if leaves_frame(persons.boxes).any():
             raise InputError(
                 f"{path}: a box of '{persons.key.video}' at {persons.key.moment / 1e6:g} s leaves the frame; "
                 "expected unit boxes, 0 to 1"
             )
     return proposals
-
-
-def _leaves_frame(boxes: FloatArray) -> BoolArray:
-    outside: BoolArray = np.any((boxes < -BEYOND) | (boxes > 1 + BEYOND), axis=1)
-    return outside
 
 
 def _read_excluded(split: SplitConfig) -> frozenset[FrameKey]:
@@ -225,15 +220,9 @@ def _select(data: AvaConfig, keys: KeyTable, found: Mapping[FrameKey, PersonBoxe
 
 def _centers_us(data: AvaConfig, keys: KeyTable) -> IntArray:
     """(K,) microseconds from the first frame of its video to each moment."""
-    starts = np.array([_start(data, name) for name in keys.names], dtype=np.float64)
-    centers: IntArray = keys.moment - np.rint(starts * 1e6).astype(np.int64)[keys.video]
+    starts = np.array([start_us(data, name) for name in keys.names], dtype=np.int64)
+    centers: IntArray = keys.moment - starts[keys.video]
     return centers
-
-
-def _start(data: AvaConfig, video: str) -> float:
-    """When `video` begins, in seconds on the annotations' clock."""
-    parts = kinetics_clip(video) if isinstance(data, AvaKineticsConfig) else None
-    return data.start if parts is None else float(parts[1])
 
 
 def _locate(data: AvaConfig, keys: KeyTable) -> tuple[dict[str, Path], Sequence[str]]:
@@ -255,10 +244,7 @@ def _available(keys: KeyTable, paths: Mapping[str, Path]) -> BoolArray:
 
 
 def _open_lazily(data: AvaConfig, paths: Mapping[str, Path]) -> ReaderPool:
-    if data.pictures is None:
-        return ReaderPool(paths, partial(open_video, reader=data.reader))
-    layout = data.pictures
-    return ReaderPool(paths, partial(FrameFolder, template=layout.template, first=layout.first, fps=layout.fps))
+    return ReaderPool(paths, partial(open_video, reader=data.reader, pictures=data.pictures))
 
 
 def _first_line(path: str, is_wrong: Callable[[list[str]], bool]) -> str:

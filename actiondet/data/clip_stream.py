@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from actiondet.data.transforms import BoxedClip, WholeFrameTransform
+from actiondet.datasets.key_frames import TOLERANCE_US
 from actiondet.video import VideoIndex, clip_frames, stream_frames
 from evaluation.errors import InputError
 from evaluation.records import IntArray
 
-_LONGEST_GAP = 1_000_000  # microseconds at the end of a video that may fail to decode
 Frame = npt.NDArray[np.uint8]
 """(H, W, 3) RGB, as decoded."""
 _NO_BOXES = np.zeros((0, 4), dtype=np.float32)
@@ -131,7 +131,7 @@ def _every_frame(index: VideoIndex) -> Iterator[tuple[int, Frame]]:
         for shown in range(number, decoded + 1):
             yield shown, frame
         number = decoded + 1
-    if frame is None or index.frame_times[-1] - index.frame_times[number - 1] > _LONGEST_GAP:
+    if frame is None or index.frame_times[-1] - index.frame_times[number - 1] > TOLERANCE_US:
         raise InputError(
             f"{index.path}: decoding ends after {number} of {len(index)} frames; the video is damaged or cut off"
         )

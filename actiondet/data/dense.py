@@ -12,8 +12,8 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from actiondet.data.clip_stream import stream_windows
-from actiondet.data.key_frames import OUTSIDE_US
 from actiondet.data.loading import prepare_worker
+from actiondet.datasets.key_frames import TOLERANCE_US
 from actiondet.datasets.tables import PersonTable
 from actiondet.datasets.tracks import Tracks
 from actiondet.datasets.windows import ClipWindow, frame_time
@@ -103,7 +103,7 @@ class DenseClips(IterableDataset["ClipBatch | VideoEnd"]):
             numbers = video.persons.keys_in_order.moment.tolist()
             centers = [frame_time(index.frame_times, number) for number in numbers]
             end = int(index.frame_times[-1])
-            inside = [place for place, center in enumerate(centers) if -OUTSIDE_US <= center <= end + OUTSIDE_US]
+            inside = [place for place, center in enumerate(centers) if -TOLERANCE_US <= center <= end + TOLERANCE_US]
             beyond = len(centers) - len(inside)
             late = sum(numbers[place] > len(index) for place in inside)
             windows = [self._window.choose(index.frame_times, centers[place], None) for place in inside]

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from actiondet.data.loading import Draw, Unreadable
 from actiondet.data.transforms import BoxedClip, Frames, TrainTransform, WholeFrameTransform
 from actiondet.datasets.assign import match_proposals
+from actiondet.datasets.key_frames import TOLERANCE_US
 from actiondet.datasets.repeats import repeat_factors
 from actiondet.datasets.sources import ReaderPool
 from actiondet.datasets.tables import PersonTable, TruePersons
@@ -22,9 +23,6 @@ from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes, TruthRows
 from evaluation.tube_dataset import TubeTruth
-
-# How far outside of its video, in microseconds, a key moment may lie: real files end a little early.
-OUTSIDE_US = 1_000_000
 
 
 class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
@@ -101,7 +99,7 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
             center = frame_time(times, self.keys[index].moment)
         else:
             center = int(self._centers_us[index])
-        if not times[0] - OUTSIDE_US <= center <= times[-1] + OUTSIDE_US:
+        if not times[0] - TOLERANCE_US <= center <= times[-1] + TOLERANCE_US:
             raise InputError(
                 f"video '{video}': its moment {self.keys[index].moment} lies {center / 1e6:.3f} s after the beginning "
                 f"of the file, which lasts {times[-1] / 1e6:.3f} s; expected it inside (is the start of the "

@@ -17,7 +17,7 @@ from actiondet.data.video_transforms import VideoTestTransform, VideoTrainTransf
 from actiondet.datasets.sources import ReaderPool, find_videos, missing_videos
 from actiondet.datasets.video_lists import Part, VideoListing, bare_names, list_videos
 from actiondet.records import VideoBatch, VideoSample
-from actiondet.video import FrameFolder, VideoReader, open_video
+from actiondet.video import VideoReader, open_video
 from actiondet.video.cached_reader import CachedReader, MemoryBudget
 from actiondet.video.sampling import IntArray
 from actiondet.video.views import ViewSampling
@@ -90,10 +90,7 @@ def _check_labels(listing: VideoListing, named: int, num_classes: int) -> None:
 
 
 def _open_lazily(data: VideoDataConfig, paths: Mapping[str, Path]) -> ReaderPool:
-    make: Callable[[Path], VideoReader] = partial(open_video, reader=data.reader)
-    if data.pictures is not None:
-        layout = data.pictures
-        make = partial(FrameFolder, template=layout.template, first=layout.first, fps=layout.fps)
+    make: Callable[[Path], VideoReader] = partial(open_video, reader=data.reader, pictures=data.pictures)
     if data.keep_gib:
         make = partial(_kept, make_reader=make, room=MemoryBudget(int(data.keep_gib * 2**30)))
     return ReaderPool(paths, make)

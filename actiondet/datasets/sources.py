@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from actiondet.video import VideoReader
@@ -80,29 +81,53 @@ def find_videos(folder: str | Path, names: Iterable[str], *, pictures: bool) -> 
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"data.videos: {folder} is {'not a folder' if folder.exists() else 'no folder that exists'}")
-    names = list(dict.fromkeys(names))
-    if pictures:
-        return {name: place for name in names if (place := folder_below(folder, name)).is_dir()}
-    known: dict[str, Path] = {}
-    wanted = {composed(name) for name in names}
-    for parent in dict.fromkeys(name.rpartition("/")[0] for name in names):
-        if folder_below(folder, parent).is_dir():
-            known.update(_files_by_name(folder, parent, wanted))
-    return {name: known[composed(name)] for name in names if composed(name) in known}
-
-
-def _files_by_name(folder: Path, parent: str, wanted: set[str]) -> dict[str, Path]:
-    """The video files in one subfolder that `wanted`, composed names, asks for."""
-    found: dict[str, Path] = {}
-    for path in sorted(folder_below(folder, parent).iterdir()):
-        name = composed(f"{parent}/{path.stem}" if parent else path.stem)
-        if not is_video(path) or name not in wanted:
-            continue
-        if name in found:
+    found = video_candidates(folder, names, pictures=pictures)
+    for name, (first, *others) in found.items():
+        if others:
             raise InputError(
-                f"{folder}: video '{name}' is there twice, as {found[name].name} and {path.name}; keep one of them"
+                f"{folder}: video '{name}' is there twice, as {first.name} and {others[0].name}; keep one of them"
             )
-        found[name] = path
+    return {name: paths[0] for name, paths in found.items()}
+
+
+def video_candidates(folder: Path, names: Iterable[str], *, pictures: bool) -> dict[str, list[Path]]:
+    """All files (or folders of images) that may be the videos `names`, as in `find_videos`; at least one each."""
+    if pictures:
+        return {name: [place] for name in names if (place := folder_below(folder, name)).is_dir()}
+    names = list(dict.fromkeys(names))
+    files: dict[str, list[Path]] = {}
+    for parent in dict.fromkeys(name.rpartition("/")[0] for name in names):
+        place = folder_below(folder, parent)
+        for path in sorted(place.iterdir()) if place.is_dir() else ():
+            if is_video(path):
+                files.setdefault(composed(f"{parent}/{path.stem}" if parent else path.stem), []).append(path)
+    return {name: files[composed(name)] for name in names if composed(name) in files}
+
+
+def walk_videos(folder: Path, *, without: Path | None = None) -> Iterator[Path]:
+    """All video files in a folder and below it; no folder is entered twice by way of links.
+
+    Hidden files are left out, and everything in the folder `without`.
+
+    Raises:
+        InputError: no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: " + ("is not a folder" if folder.exists() else "no such folder of videos"))
+    left = {os.path.realpath(without)} if without is not None else set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        left.add(os.path.realpath(parent))
+        folders[:] = sorted(name for name in folders if os.path.realpath(Path(parent, name)) not in left)
+        for name in sorted(names):
+            if is_video(name):
+                yield Path(parent, name)
+
+
+def videos_below(folder: Path, *, without: Path | None = None) -> list[Path]:
+    """What `walk_videos` finds, sorted; an InputError if that is nothing."""
+    found = sorted(walk_videos(folder, without=without))
+    if not found:
+        raise InputError(f"{folder}: holds no videos; expected files like .mp4, .mkv, .avi, .webm")
     return found
 
 

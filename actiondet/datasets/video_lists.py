@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from actiondet.config.recognition import Ucf101Config, VideoDataConfig, VideoListConfig
+from actiondet.datasets.sources import walk_videos
 from actiondet.video.names import is_video, without_suffix
 from actiondet.video.sampling import IntArray
 from evaluation.errors import InputError
@@ -92,7 +93,7 @@ def _from_table(data: VideoListConfig, part: Part) -> VideoListing:
     for clip in clips:
         if _plain_name(clip.label) not in labels:
             raise InputError(f"{path}, line {clip.line}: '{clip.label}' is no class of {data.classes}")
-    places = _find_by_stem(Path(data.videos), {clip.name for clip in clips}, pictures=data.pictures is not None)
+    places = _find_below(Path(data.videos), {clip.name for clip in clips}, pictures=data.pictures is not None)
     return VideoListing(
         source=path,
         names=tuple(places.get(clip.name, clip.name) for clip in clips),
@@ -109,17 +110,22 @@ def _plain_name(name: str) -> str:
     return re.sub("[ /_]+", "_", name)
 
 
-def _find_by_stem(folder: Path, wanted: set[str], *, pictures: bool) -> dict[str, str]:
-    """Paths below `folder`, without suffix, of the videos (or folders of pictures) called `wanted`."""
-    found = {}
+def _find_below(folder: Path, wanted: set[str], *, pictures: bool) -> dict[str, str]:
+    """Paths below `folder`, without suffix, of the videos (or folders of images) called `wanted`."""
     called = {composed(name): name for name in wanted}
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        for there in folders if pictures else [Path(file).stem for file in files if is_video(file)]:
-            if composed(there) in called:
-                found[called[composed(there)]] = (Path(parent) / there).relative_to(folder).as_posix()
-        if pictures:
-            folders[:] = [there for there in folders if composed(there) not in called]
-    return found
+    places = _folders_below(folder, called) if pictures else (path.with_suffix("") for path in walk_videos(folder))
+    return {
+        called[name]: place.relative_to(folder).as_posix()
+        for place in places
+        if (name := composed(place.name)) in called
+    }
+
+
+def _folders_below(folder: Path, called: Container[str]) -> Iterator[Path]:
+    """All folders below `folder`, but those inside of one that is `called` so."""
+    for parent, folders, _ in os.walk(folder, followlinks=True):
+        yield from (Path(parent, name) for name in folders)
+        folders[:] = [name for name in folders if composed(name) not in called]
 
 
 @list_videos.register

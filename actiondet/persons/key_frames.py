@@ -9,17 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from actiondet.datasets.key_frames import SECOND_US, TOLERANCE_US, start_of
 from actiondet.persons.videos import SearchedVideo
 from actiondet.video import VideoIndex, nearest_frames
 from actiondet.video.names import without_suffix
 from evaluation.errors import InputError
 from evaluation.formats.ava import read_ava_csv
-from evaluation.formats.ava_kinetics import kinetics_clip
 from evaluation.moments import annotated_moments
 from evaluation.records import IntArray
-
-_SECOND = 1_000_000
-_OUTSIDE = _SECOND  # a moment may lie so far beyond a video whose annotations were rounded
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,28 +71,27 @@ class SearchedMoments:
         frames = nearest_frames(index.frame_times, instants)
         if self.frame_numbers:
             frames = np.unique(frames)
-            return frames, (frames + 1) * _SECOND
+            return frames, (frames + 1) * SECOND_US
         return frames, self._start_of(name) + instants
 
     def _start_of(self, name: str) -> int:
-        clip = kinetics_clip(name.rpartition("/")[2]) if self.kinetics_clips else None
-        return self.start if clip is None else clip[1] * _SECOND
+        return start_of(name, usual=self.start, kinetics_clips=self.kinetics_clips)
 
     def _frames_at(self, moments: IntArray, name: str, index: VideoIndex) -> IntArray:
         start = self._start_of(name)
         instants = moments - start
         if self.frame_numbers:
-            frames = moments // _SECOND - 1
-            outside = (frames < 0) | (frames >= len(index)) | (moments % _SECOND != 0)
+            frames = moments // SECOND_US - 1
+            outside = (frames < 0) | (frames >= len(index)) | (moments % SECOND_US != 0)
             extent, clock = f"its frames are 1 to {len(index)}", ""
         else:
             frames = nearest_frames(index.frame_times, instants)
-            outside = (instants < -_OUTSIDE) | (instants > index.frame_times[-1] + _OUTSIDE)
-            last = (start + int(index.frame_times[-1])) / _SECOND
-            extent = f"its file lasts from {start / _SECOND:g} to {last:g} s on that clock"
+            outside = (instants < -TOLERANCE_US) | (instants > index.frame_times[-1] + TOLERANCE_US)
+            last = (start + int(index.frame_times[-1])) / SECOND_US
+            extent = f"its file lasts from {start / SECOND_US:g} to {last:g} s on that clock"
             clock = " (is --start right?)"
         if outside.any():
-            first = int(moments[outside][0]) / _SECOND
+            first = int(moments[outside][0]) / SECOND_US
             raise InputError(f"{index.path}: the moment {first:g} of '{name}' is not in it, {extent}{clock}")
         return frames
 
@@ -113,12 +109,12 @@ def parse_moments(text: str, *, start: float, frame_numbers: bool, kinetics_clip
     if frame_numbers and (start or kinetics_clips):
         option = "--start" if start else "--kinetics-clips"
         raise InputError(f"{option}: moments of this form are frame numbers, which begin with 1; leave it out")
-    rule = SearchedMoments(None, None, round(start * _SECOND), frame_numbers, kinetics_clips)
+    rule = SearchedMoments(None, None, round(start * SECOND_US), frame_numbers, kinetics_clips)
     if text == "all":
         return rule
     regular = re.fullmatch(r"([0-9]*\.?[0-9]+)s", text)
     if regular is not None:
-        every = round(float(regular[1]) * _SECOND)
+        every = round(float(regular[1]) * SECOND_US)
         if every < 1:
             raise InputError(f"--moments {text}: expected a time above 0")
         return replace(rule, every=every)

@@ -9,6 +9,7 @@ from itertools import islice
 
 import numpy as np
 
+from actiondet.datasets.key_frames import TOLERANCE_US
 from actiondet.persons.base import Frame, PersonDetector
 from actiondet.persons.key_frames import SearchedMoments
 from actiondet.persons.videos import SearchedVideo
@@ -16,8 +17,6 @@ from actiondet.video import VideoIndex, index_video
 from actiondet.video.streaming import stream_unconverted
 from evaluation.errors import InputError
 from evaluation.records import FrameKey, IntArray, PersonBoxes
-
-_LONGEST_GAP = 1_000_000  # microseconds at the end of a video that may fail to decode
 
 
 def search_video(
@@ -77,7 +76,7 @@ def frames_in_turn(index: VideoIndex, frames: IntArray) -> Generator[Frame, None
             place += 1
             if place == len(times):
                 return
-    if picture is None or times[-1] - time > _LONGEST_GAP:
+    if picture is None or times[-1] - time > TOLERANCE_US:
         raise InputError(
             f"{index.path}: decoding ends after {time / 1e6:.1f} of {index.frame_times[-1] / 1e6:.1f} s; the video is "
             "damaged or cut off"

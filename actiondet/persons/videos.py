@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from actiondet.datasets.sources import videos_below
 from actiondet.video.names import is_video
 from evaluation.errors import InputError
 from evaluation.video_names import composed
@@ -63,10 +64,7 @@ def choose_videos(source: Path, *, form: Form, root: Path | None = None) -> list
 
 def _paths(source: Path, root: Path | None) -> Sequence[Path]:
     if source.is_dir():
-        found = [path for path in sorted(source.rglob("*")) if is_video(path) and path.is_file()]
-        if not found:
-            raise InputError(f"{source}: holds no videos; expected files like .mp4, .mkv, .avi, .webm")
-        return found
+        return videos_below(source)
     if is_video(source) or not source.is_file():
         return [source]  # what is wrong with it is said when it is read
     try:

@@ -1,17 +1,21 @@
-"""What a reader of frames is, and the one way to get one for a video file."""
+"""What a reader of frames is, and the one way to get one for a video."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from actiondet.video.decord_reader import DecordReader, decord_is_installed
+from actiondet.video.frame_folder import FrameFolder
 from actiondet.video.index import IntArray, VideoIndex, index_video
 from actiondet.video.pixels import Image
 from actiondet.video.pyav_reader import PyavReader
 from evaluation.errors import InputError
+
+if TYPE_CHECKING:
+    from actiondet.config.data_sets import FrameFolderConfig
 
 ReaderName = Literal["auto", "decord", "pyav"]
 
@@ -40,19 +44,26 @@ class VideoReader(Protocol):
 
 
 def open_video(
-    path: str | os.PathLike[str], reader: ReaderName = "auto", index: VideoIndex | None = None
+    path: str | os.PathLike[str],
+    reader: ReaderName = "auto",
+    index: VideoIndex | None = None,
+    *,
+    pictures: FrameFolderConfig | None = None,
 ) -> VideoReader:
-    """Make a reader for a video file.
+    """Make a reader for a video.
 
     Args:
-        path: the file.
+        path: a video file, or with `pictures` a folder of numbered images.
         reader: "decord" or "pyav"; "auto" is PyAV, which reads every file exactly and costs less than decord for the
             same pixels: measured on H.264, VP9 and MPEG-4 at 256 to 720 pixels, decord takes 1.1 to 3.6 times as long.
         index: what `index_video` said of the file earlier; None indexes it now. Keep the index of a long video.
+        pictures: how the images of the folder are named, and their rate; `reader` and `index` then have no effect.
 
     Raises:
-        InputError: the file cannot be read; decord was asked for and is not installed, or would give wrong frames.
+        InputError: the video cannot be read; decord was asked for and is not installed, or would give wrong frames.
     """
+    if pictures is not None:
+        return FrameFolder(path, template=pictures.template, first=pictures.first, fps=pictures.fps)
     if reader == "decord" and not decord_is_installed():
         raise InputError("decord is not installed (its wheels are for x86_64 only); use reader auto or pyav")
     index = index or index_video(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 
 from actiondet.config import DetectionConfig
 from actiondet.config.schema import AvaConfig, AvaKineticsConfig, MultiSportsConfig, SplitConfig
+from actiondet.datasets.key_frames import start_us
 from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.key_frames import (
@@ -35,6 +35,7 @@ from data_tools.check_dataset.videos import (
 )
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList, read_action_list
+from evaluation.formats.ava_kinetics import kinetics_clip
 
 
 def check_detection(
@@ -156,30 +157,16 @@ def _check_part(
     if found is not None:
         check_persons(split.proposals, found, data.person_threshold, report)
         if isinstance(data, AvaKineticsConfig):  # published boxes name Kinetics clips by their bare id
-            table = (
-                table.assign(video=[_bare_name(name, found_videos) for name in table["video"]])
-                if (found_videos := {key.video for key in found})
-                else table
-            )
+            named = {key.video for key in found}
+            table = table.assign(video=[_bare_name(name, named) for name in table["video"]])
         check_against_truth(
             part, split.proposals, table, found, excluded, data.person_threshold, report, match_iou=data.match_iou
         )
 
 
-def _kinetics_parts(video: str) -> tuple[str, float] | None:
-    found = re.fullmatch(r"(.+)_(\d+)_(\d+)", video) if len(video) != 11 else None
-    return (found[1], float(found[2])) if found else None
-
-
 def _bare_name(video: str, known: set[str]) -> str:
-    parts = _kinetics_parts(video)
+    parts = kinetics_clip(video)
     return parts[0] if parts is not None and video not in known else video
-
-
-def start_of(data: AvaConfig, video: str) -> float:
-    """When `video` begins, in seconds on the clock of the annotations."""
-    parts = _kinetics_parts(video) if isinstance(data, AvaKineticsConfig) else None
-    return data.start if parts is None else parts[1]
 
 
 def _check_videos(
@@ -201,13 +188,12 @@ def _check_videos(
     looked = look_at_videos(paths, data.pictures, processes)
     check_videos(data.videos, looked, config.clip.clip_fps, report, skip=skip)
     readable = {name: path for name, path in paths.items() if looked[name].fault is None}
-    starts = {name: start_of(data, name) for name in names}
+    starts = {name: start_us(data, name) for name in names}
     truths = {"train": data.train.truth, "val": data.val.truth}
     for part, table in tables.items():
-        check_times(truths[part], table, starts, looked, report)
+        check_times(truths[part], table, {name: start / 1e6 for name, start in starts.items()}, looked, report)
         check_tail(_of(looked, table), table, report, part)
-        begins = table["video"].map(starts).to_numpy(dtype=np.float64)
-        instants = table["moment"].to_numpy() - np.rint(begins * 1e6).astype(np.int64)
+        instants = table["moment"].to_numpy() - table["video"].map(starts).to_numpy(dtype=np.int64)
         check_motion(truths[part], table, instants, readable, data.pictures, processes, report)
     check_leaks(tables, truths, looked, report)
     check_alike({part: table["video"].unique() for part, table in tables.items()}, data.val.truth, looked, report)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from actiondet.config.schema import FrameFolderConfig
-from actiondet.video import FrameFolder, open_video
+from actiondet.video import open_video
 from actiondet.video.lettering import Lettering
 from data_tools.check_dataset.rows import BOX
 from evaluation.errors import InputError
@@ -127,11 +127,7 @@ def write_contact_sheet(
 
 
 def _draw(tile: Tile, layout: FrameFolderConfig | None, lettering: Lettering) -> npt.NDArray[np.uint8]:
-    with (
-        open_video(tile.video, reader="pyav")
-        if layout is None
-        else FrameFolder(tile.video, template=layout.template, first=layout.first, fps=layout.fps)
-    ) as reader:
+    with open_video(tile.video, reader="pyav", pictures=layout) as reader:
         frame = reader.read([tile.frame(reader.index.frame_times)])[0]
     scale = _WIDTH / frame.shape[1]
     size_drawn = (_WIDTH, max(1, round(frame.shape[0] * scale)))

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from actiondet.datasets.key_frames import TOLERANCE_US
 from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.videos import VideoFacts, same_content
 from evaluation.errors import InputError
 from evaluation.formats.ava import read_excluded
 from evaluation.records import FloatArray, FrameKey
 
-# Real files end a little early; training forgives as much.
-_GRACE = 1.0
+_TOLERANCE = TOLERANCE_US / 1e6  # seconds
 
 
 def read_excluded_moments(path: str | None, report: Report) -> frozenset[FrameKey]:
@@ -78,7 +78,7 @@ def check_times(
     seconds = known["moment"].to_numpy() / 1e6
     start = known["video"].map(starts).to_numpy(dtype=np.float64)
     length = known["video"].map({name: facts.seconds for name, facts in videos.items()}).to_numpy(dtype=np.float64)
-    before, after = seconds - start < -_GRACE, seconds - start > length + _GRACE
+    before, after = seconds - start < -_TOLERANCE, seconds - start > length + _TOLERANCE
     outside = before | after
     if not outside.any():
         return
@@ -110,7 +110,7 @@ def check_times(
 
 def _fitting_start(seconds: FloatArray, length: FloatArray) -> float | None:
     for begin in (0.0, 900.0, float(np.floor(seconds.min()))):
-        if ((seconds - begin >= -_GRACE) & (seconds - begin <= length + _GRACE)).all():
+        if ((seconds - begin >= -_TOLERANCE) & (seconds - begin <= length + _TOLERANCE)).all():
             return begin
     return None
 

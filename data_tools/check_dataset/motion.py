@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from actiondet.config.schema import FrameFolderConfig
-from actiondet.video import FrameFolder, nearest_frames, open_video
+from actiondet.video import nearest_frames, open_video
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.readings import READINGS, Reading
 from data_tools.check_dataset.rows import BOX
@@ -132,12 +132,7 @@ def _fit(job: _Job) -> FloatArray:
     """(K, readings) correlations of boxes and motion; NaN where nothing moves or there is no picture."""
     fits = np.full((len(job.instants), len(_NAMES)), np.nan)
     try:
-        layout = job.pictures
-        with (
-            open_video(job.path, reader="pyav")
-            if layout is None
-            else FrameFolder(job.path, template=layout.template, first=layout.first, fps=layout.fps)
-        ) as reader:
+        with open_video(job.path, reader="pyav", pictures=job.pictures) as reader:
             times = reader.index.frame_times
             apart = max(1, round(_APART * float(reader.index.rate)))
             clocks = [(1.0, 0.0), *_CLOCKS.values()]

@@ -13,6 +13,7 @@ import pandas as pd
 from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.recall import check_recall
 from data_tools.check_dataset.rows import BOX
+from evaluation.boxes import BORDER, leaves_frame
 from evaluation.errors import InputError
 from evaluation.files import load_pickle
 from evaluation.formats.person_boxes import read_proposals
@@ -82,10 +83,10 @@ def check_persons(
         return f"{path}, '{_spoken(every[owners[int(wrong.argmax())]].key, per_unit)}'"
 
     inverted = (boxes[:, 0] > boxes[:, 2]) | (boxes[:, 1] > boxes[:, 3])
-    outside = np.asarray(((boxes < -0.01) | (boxes > 1.01)).any(axis=1))
+    outside = leaves_frame(boxes)
     flat = np.asarray((boxes[:, :2] == boxes[:, 2:]).any(axis=1)) & ~inverted
     if inverted.any():
-        sizes = (boxes[:, :2] + boxes[:, 2:] <= 1.01).all(axis=1).mean() > 0.95 and inverted.sum() > 1
+        sizes = (boxes[:, :2] + boxes[:, 2:] <= 1 + BORDER).all(axis=1).mean() > 0.95 and inverted.sum() > 1
         report.error(
             "proposals-xywh" if sizes else "proposals-inverted",
             where(inverted),

@@ -10,17 +10,14 @@ import numpy as np
 import pandas as pd
 
 from data_tools.check_dataset.findings import Report
+from evaluation.boxes import BORDER, leaves_frame
 from evaluation.errors import InputError
 from evaluation.formats.ava import read_ava_csv
-from evaluation.row_values import LARGEST_TIME, moments_of
+from evaluation.row_values import LARGEST_TIME, LARGEST_UNIT_COORDINATE, moments_of
 
 BOX = ["x1", "y1", "x2", "y2"]
 _NUMBERS = ["time", *BOX, "label", "person"]
 _NAMES = ["video", *_NUMBERS, "beyond"]
-# Larger coordinates cannot be fractions of a frame, however badly a box was drawn.
-_PIXELS = 2.0
-# Rounding may carry a corner a little over the border; as in training.
-_BEYOND = 0.01
 
 
 def read_rows(path: str, report: Report) -> pd.DataFrame | None:
@@ -132,11 +129,11 @@ def _report_rows(
 def _check_boxes(path: str, table: pd.DataFrame, report: Report) -> pd.DataFrame:
     """Report boxes in pixels, as corner and size, inside out, outside of the frame, and without area."""
     boxed = table[table["label"] >= 0]
-    x1, y1, x2, y2 = (boxed[name].to_numpy(dtype=np.float64) for name in BOX)
-    largest = np.max([np.abs(x1), np.abs(y1), np.abs(x2), np.abs(y2)], axis=0, initial=0)
-    pixels = largest > _PIXELS
+    boxes = boxed[BOX].to_numpy(dtype=np.float64)
+    x1, y1, x2, y2 = boxes.T
+    pixels = (np.abs(boxes) > LARGEST_UNIT_COORDINATE).any(axis=1)
     inverted = (x1 > x2) | (y1 > y2)
-    as_sizes = (x1 + x2 <= 1 + _BEYOND) & (y1 + y2 <= 1 + _BEYOND)
+    as_sizes = (x1 + x2 <= 1 + BORDER) & (y1 + y2 <= 1 + BORDER)
 
     def tell(code: str, wrong: np.ndarray[tuple[int], np.dtype[np.bool_]], what: str, remedy: str) -> None:
         if wrong.any():
@@ -151,8 +148,7 @@ def _check_boxes(path: str, table: pd.DataFrame, report: Report) -> pd.DataFrame
         tell("box-xywh", inside_out, "looks like corner and size", "write x1,y1,x2,y2: x2 = x1 + width")
     else:
         tell("box-inverted", inside_out, "is inside out", "expected x1 <= x2 and y1 <= y2")
-    outside = (np.min([x1, y1, x2, y2], axis=0, initial=0) < -_BEYOND) | (largest > 1 + _BEYOND)
-    tell("box-outside", outside & ~pixels & ~inverted, "leaves the frame", "clip it to 0..1")
+    tell("box-outside", leaves_frame(boxes) & ~pixels & ~inverted, "leaves the frame", "clip it to 0..1")
     flat = ((x1 == x2) | (y1 == y2)) & ~pixels
     tell("box-without-area", flat, "has no area", "delete it, or draw it again; nothing can ever match it")
     bad = pd.Series(pixels | inverted | flat, index=boxed.index)

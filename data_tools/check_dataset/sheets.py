@@ -10,8 +10,8 @@ import pandas as pd
 
 from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.config.schema import AvaConfig, FrameFolderConfig
+from actiondet.datasets.key_frames import start_us
 from actiondet.video import nearest_frames
-from data_tools.check_dataset.check import start_of
 from data_tools.check_dataset.contact_sheet import ChooseFrame, moment_tiles, video_tiles, write_contact_sheet
 from data_tools.check_dataset.findings import Report
 from evaluation.records import IntArray
@@ -48,7 +48,7 @@ def write_sheet(
         pictures = data.pictures
 
         def at(video: str, moment: int) -> ChooseFrame:
-            return _nearest(moment - round(start_of(data, video) * 1e6))
+            return _nearest(moment - start_us(data, video))
 
         chosen = moment_tiles(tables, videos, names, tiles=tiles, frame_of=at, spoken=lambda us: f"{us / 1e6:g} s")
     else:

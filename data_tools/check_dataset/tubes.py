@@ -20,13 +20,12 @@ from data_tools.check_dataset.settings import check_settings, check_span
 from data_tools.check_dataset.truth import check_copies
 from data_tools.check_dataset.tube_videos import check_tube_videos
 from data_tools.check_dataset.videos import check_videos, find_files, look_at_videos, report_missing, spread
+from evaluation.boxes import leaves_frame
 from evaluation.errors import InputError
 from evaluation.formats.frame_tables import read_frame_persons, read_tube_csv
 from evaluation.formats.multisports import read_multisports
 from evaluation.tube_dataset import TubeTruth
 
-# Rounding may carry a corner a little over the border; training cuts boxes there.
-_BEYOND = 0.01
 # A CSV does not say how many labels there are; more than this no set has.
 _MANY = 10_000
 
@@ -119,7 +118,7 @@ def _boxes(path: str, truth: TubeTruth, report: Report) -> pd.DataFrame:
     x1, y1, x2, y2 = (table[name] for name in BOX)
     inverted = (x1 > x2) | (y1 > y2)
     flat = ((x1 == x2) | (y1 == y2)) & ~inverted
-    outside = (table[BOX].min(axis=1) < -_BEYOND) | (table[BOX].max(axis=1) > 1 + _BEYOND)
+    outside = leaves_frame(rows.boxes)
     for code, wrong, what, remedy in (
         ("box-inverted", inverted, "is inside out", "expected x1 <= x2 and y1 <= y2 (corner and size?)"),
         ("box-without-area", flat, "has no area", "draw it again; nothing can ever match it"),

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from actiondet.config.schema import FrameFolderConfig
-from actiondet.video import FrameFolder, VideoReader, open_video
-from actiondet.video.names import folder_below, is_video, without_suffix
+from actiondet.datasets.sources import video_candidates, walk_videos
+from actiondet.video import open_video
+from actiondet.video.names import without_suffix
 from data_tools.check_dataset.findings import Report, some
-from evaluation.video_names import composed
 
 _PIECE = 1 << 18
 _SIDE = 16
@@ -55,19 +55,11 @@ def find_files(folder: str, names: Sequence[str], *, pictures: bool, report: Rep
 
     With `pictures`, a video is a folder of its name.
     """
-    home = Path(folder)
-    if pictures:
-        return {name: place for name in names if (place := folder_below(home, name)).is_dir()}
-    files: dict[str, list[Path]] = {}
-    for parent in sorted({name.rpartition("/")[0] for name in names}):
-        place = folder_below(home, parent)
-        for path in sorted(place.iterdir()) if place.is_dir() else ():
-            if is_video(path):
-                files.setdefault(composed(f"{parent}/{path.stem}" if parent else path.stem), []).append(path)
-    twice = [name for name in names if len(files.get(composed(name), ())) > 1]
+    found = video_candidates(Path(folder), names, pictures=pictures)
+    twice = [name for name, paths in found.items() if len(paths) > 1]
     if twice:
         report.error("video-ambiguous", folder, f"two files are called {some(twice)}", "keep one of them")
-    return {name: files[composed(name)][0] for name in names if composed(name) in files}
+    return {name: paths[0] for name, paths in found.items()}
 
 
 def spread(paths: Mapping[str, Path], most: int | None) -> dict[str, Path]:
@@ -92,12 +84,7 @@ def look_at_videos(
 def _look(job: tuple[str, FrameFolderConfig | None]) -> VideoFacts:
     path, pictures = job
     try:
-        reader: VideoReader
-        if pictures is None:
-            reader = open_video(path, reader="pyav")
-        else:
-            reader = FrameFolder(path, template=pictures.template, first=pictures.first, fps=pictures.fps)
-        with reader:
+        with open_video(path, reader="pyav", pictures=pictures) as reader:
             index = reader.index
             count = len(index.frame_times)
             frames = reader.read([0, count // 2, count - 1])
@@ -142,7 +129,7 @@ def report_missing(folder: str, names: Sequence[str], found: Mapping[str, Path],
     missing = [name for name in names if name not in found]
     if not missing:
         return
-    there = {path.stem.lower(): path.name for path in Path(folder).rglob("*") if is_video(path)}
+    there = {path.stem.lower(): path.name for path in walk_videos(Path(folder))}
     there |= {path.name.lower(): path.name for path in Path(folder).iterdir() if path.is_dir()}
     near = [(name, there[key]) for name in missing if (key := _bare(name)) in there]
     if near:

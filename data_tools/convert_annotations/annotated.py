@@ -7,14 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluation.boxes import leaves_frame
 from evaluation.errors import InputError
 from evaluation.records import FloatArray, IntArray
 from evaluation.video_names import composed
 
 AttributeValue = bool | float | str | tuple[str, ...]
-
-# Annotation tools round corners, and let them be dragged a little over the border.
-_BEYOND = 0.01
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def _check(
 ) -> None:
     numbers = np.isfinite(boxes).all(axis=1)
     flat = (boxes[:, :2] >= boxes[:, 2:]).any(axis=1)
-    outside = ((boxes < -_BEYOND) | (boxes > 1 + _BEYOND)).any(axis=1)
+    outside = leaves_frame(boxes)
     gone = (np.clip(boxes[:, :2], 0, 1) >= np.clip(boxes[:, 2:], 0, 1)).any(axis=1)
     frame = "the frame" if size is None else f"the frame of {size[0]}x{size[1]} pixels"
     for wrong, what, remedy in (

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from actiondet.datasets.sources import video_candidates
 from actiondet.video.names import folder_below, is_video
 from data_tools.convert_annotations.annotated import AnnotatedVideo
 from evaluation.errors import InputError
@@ -58,17 +59,6 @@ def find_clips(videos: Sequence[AnnotatedVideo], folder: Path | None, fps: float
     return [_with_file(video, folder) for video in videos]
 
 
-def video_files(folder: Path) -> dict[str, list[Path]]:
-    """The video files of a folder by their names without suffix, in composed Unicode."""
-    if not folder.is_dir():
-        raise InputError(f"--videos {folder}: is no folder; expected the folder of the video files")
-    files: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()):
-        if is_video(path):
-            files.setdefault(composed(path.stem), []).append(path)
-    return files
-
-
 def file_of_video(name: str, folder: Path, said_by: str) -> Path:
     """The one file of a video in `folder`; a name with slashes lies below it.
 
@@ -80,20 +70,16 @@ def file_of_video(name: str, folder: Path, said_by: str) -> Path:
     Raises:
         InputError: no such folder, no file of that name, or several.
     """
-    parent, _, stem = name.rpartition("/")
-    home = folder_below(folder, parent)
-    return file_of(stem, home, video_files(home), said_by)
-
-
-def file_of(name: str, folder: Path, files: dict[str, list[Path]], said_by: str) -> Path:
-    """The one file of a video."""
-    mine = files.get(composed(name), [])
+    home = folder_below(folder, name.rpartition("/")[0])
+    if not home.is_dir():
+        raise InputError(f"--videos {home}: is no folder; expected the folder of the video files")
+    mine = video_candidates(folder, [name], pictures=False).get(name, [])
     if len(mine) != 1:
-        there = ", ".join(sorted(files)[:5]) or "no video"
+        there = ", ".join(sorted({composed(path.stem) for path in home.iterdir() if is_video(path)})[:5])
         what = f"{len(mine)} files" if mine else "no file"
         raise InputError(
-            f"{said_by}: there is {what} of the video '{name}' in {folder} (there: {there}); expected exactly one, "
-            f"called {name}.mp4 or so"
+            f"{said_by}: there is {what} of the video '{name}' in {folder} (there: {there or 'no video'}); expected "
+            f"exactly one, called {name}.mp4 or so"
         )
     return mine[0]
 

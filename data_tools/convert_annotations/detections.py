@@ -20,6 +20,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from actiondet.datasets.key_frames import SECOND_US
 from actiondet.tubes.tracking import track_persons
 from actiondet.video import VideoIndex, index_video
 from actiondet.video.sampling import nearest_frames
@@ -35,7 +36,6 @@ from evaluation.video_names import composed
 
 # Boxes of tubes that overlap more are one person who does several things.
 _SAME_PERSON = 0.7
-_SECOND = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _read(
     read = _read_csv if path.suffix == ".csv" else _read_dump
     for name, moments in read(path, actions, thresholds).items():
         index = index_video(file_of_video(name, videos, str(path)))
-        moved = {moment - round(start * _SECOND): persons for moment, persons in moments.items()}
+        moved = {moment - round(start * SECOND_US): persons for moment, persons in moments.items()}
         yield _on_frames(path, name, index, _shown_at(path, name, index, moved))
 
 
@@ -128,7 +128,7 @@ def _read_json(path: Path, thresholds: Thresholds) -> tuple[str, _Moments]:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
         name = composed(Path(str(content["video"]["path"]).replace("\\", "/")).stem)
         moments = {
-            round(float(moment["time"]) * _SECOND): [_json_person(person, thresholds) for person in moment["persons"]]
+            round(float(moment["time"]) * SECOND_US): [_json_person(person, thresholds) for person in moment["persons"]]
             for moment in content["moments"]
         }
     except ValueError as fault:  # JSONDecodeError, UnicodeDecodeError
@@ -237,7 +237,7 @@ def _shown_at(path: Path, name: str, index: VideoIndex, moments: _Moments) -> _M
     frames = nearest_frames(index.frame_times, np.array(instants, dtype=np.int64)).tolist() if instants else []
     shown: _Moments = {}
     for instant, frame in zip(instants, frames, strict=True):
-        if not -_SECOND <= instant <= int(index.frame_times[-1]) + _SECOND:
+        if not -SECOND_US <= instant <= int(index.frame_times[-1]) + SECOND_US:
             raise InputError(
                 f"{path}: video '{name}' at {instant / 1e6:g} s lies outside of {index.path}, which lasts "
                 f"{index.frame_times[-1] / 1e6:.1f} s; is --start right, and is it the video that was searched?"

@@ -10,8 +10,9 @@ from typing import Literal
 
 import numpy as np
 
+from actiondet.datasets.key_frames import TOLERANCE_US
 from actiondet.video import VideoIndex, index_video, nearest_frames
-from actiondet.video.names import folder_below, is_video
+from data_tools.convert_annotations.clips import file_of_video
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.formats.ava import read_ava_csv, read_excluded
@@ -19,7 +20,6 @@ from evaluation.formats.csv_columns import time_of
 from evaluation.formats.multisports import read_multisports
 from evaluation.moments import MomentCodes, annotated_moments
 from evaluation.records import FloatArray, FrameKey, TruthRows
-from evaluation.video_names import composed
 
 # COCO's files of whole videos' frames would be huge with sixteen digits; this is a hundredth of a pixel.
 _DECIMALS = 2
@@ -67,12 +67,12 @@ def ava_pictures(truth_path: Path, videos: Path | None, *, start: float, exclude
     truth = read_ava_csv(truth_path)
     keys = annotated_moments(truth, without=read_excluded(excluded) if excluded is not None else ())
     indices: dict[str, VideoIndex] = {
-        name: index_video(_file_of(name, videos, truth_path)) for name in sorted({key.video for key in keys})
+        name: index_video(file_of_video(name, videos, str(truth_path))) for name in sorted({key.video for key in keys})
     }
     numbers = []
     for key in keys:
         times, instant = indices[key.video].frame_times, key.moment - round(start * 1e6)
-        if not -1_000_000 <= instant <= int(times[-1]) + 1_000_000:
+        if not -TOLERANCE_US <= instant <= int(times[-1]) + TOLERANCE_US:
             raise InputError(
                 f"{truth_path}: {key.video} at {key.moment / 1e6:g} s lies outside of its file, which lasts "
                 f"{times[-1] / 1e6:.1f} s from {start:g} s on; is --start right?"
@@ -104,9 +104,8 @@ def multisports_pictures(
     if not keys:
         raise InputError(f"{truth_path}: no frame 1, {1 + step}, ... of its {part} videos shows anybody; lower --step")
     used = sorted({key.video for key in keys})
-    found = {
-        name: (None if videos is None else _file_of(name, videos, truth_path), truth.sizes[name][::-1]) for name in used
-    }
+    paths = {name: None if videos is None else file_of_video(name, videos, str(truth_path)) for name in used}
+    found = {name: (path, truth.sizes[name][::-1]) for name, path in paths.items()}
     files = [f"{key.video}/{key.moment:05d}.jpg" for key in keys]
     return PictureSet(_pictures(rows, keys, files, [key.moment - 1 for key in keys]), found)
 
@@ -134,18 +133,6 @@ def write_coco(path: Path, pictures: PictureSet) -> int:
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content), encoding="utf-8")
     return len(annotations)
-
-
-def _file_of(name: str, folder: Path, truth_path: Path) -> Path:
-    """The file of a video; its name may hold folders."""
-    parent, _, stem = name.rpartition("/")
-    home = folder_below(folder, parent)
-    there = sorted(home.iterdir()) if home.is_dir() else []
-    mine = [path for path in there if composed(path.stem) == composed(stem) and is_video(path)]
-    if len(mine) != 1:
-        what = f"are {len(mine)} files" if mine else "is no file"
-        raise InputError(f"{truth_path}: there {what} of the video '{name}' in {folder}; expected one {name}.mp4")
-    return mine[0]
 
 
 def _pictures(

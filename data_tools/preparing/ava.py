@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+from actiondet.datasets.key_frames import SECOND_US
 from data_tools.preparing.coding import USUAL, Coding
 from data_tools.preparing.cut import Cut
 from data_tools.preparing.given import lay_files
@@ -25,7 +26,6 @@ FIRST_SECOND, END_SECOND = 900, 1801
 """The official scripts cut 901 seconds from second 900 on: the last key moments need frames after them."""
 FRAMES = (END_SECOND - FIRST_SECOND) * 30
 """27,030 frames."""
-_SECOND_US = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def plan_films(
     jobs: list[Job] = []
     for name in names:
         source = str(found[name]) if name in found else None
-        start_us, end_us, shortest_us = start * _SECOND_US, end * _SECOND_US, (end - start - 1) * _SECOND_US
+        start_us, end_us, shortest_us = start * SECOND_US, end * SECOND_US, (end - start - 1) * SECOND_US
         if pictures:
             jobs.append(
                 Pictures(

@@ -8,16 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from actiondet.datasets.key_frames import SECOND_US
+from actiondet.datasets.sources import walk_videos
 from data_tools.preparing.coding import USUAL, Coding
 from data_tools.preparing.cut import Cut
 from data_tools.preparing.jobs import Job, Refused
 from data_tools.preparing.place import Place
-from data_tools.preparing.sources import find_by_stem, is_same, suffix_there, walk_videos
+from data_tools.preparing.sources import find_by_stem, is_same, suffix_there
 from evaluation.errors import InputError
 from evaluation.formats.kinetics_table import KineticsClip
 from evaluation.records import FrameKey
 
-_SECOND_US = 1_000_000
 _CLIP_NAME = re.compile(r"(.+)_([0-9]{6})_([0-9]{6})")
 
 
@@ -46,7 +47,7 @@ class Clip:
 
     def holds(self, moment: int) -> bool:
         """Whether a moment, in microseconds of the whole video, lies in the clip."""
-        return self.start * _SECOND_US <= moment <= self.end * _SECOND_US
+        return self.start * SECOND_US <= moment <= self.end * SECOND_US
 
 
 def find_clips(
@@ -138,14 +139,14 @@ def plan_clips(
 
 
 def _job(clip: Clip, last_moment: int, short_side: int | None, coding: Coding) -> Cut:
-    start_us, length_us = clip.start * _SECOND_US, (clip.end - clip.start) * _SECOND_US
+    start_us, length_us = clip.start * SECOND_US, (clip.end - clip.start) * SECOND_US
     return Cut(
         source=clip.source,
         name=f"videos/{clip.name}.mp4",
         start_us=start_us if clip.whole else 0,
-        end_us=clip.end * _SECOND_US if clip.whole else None,
+        end_us=clip.end * SECOND_US if clip.whole else None,
         shortest_us=max(last_moment - start_us, 1),
-        longest_us=None if clip.whole else length_us + _SECOND_US,
+        longest_us=None if clip.whole else length_us + SECOND_US,
         short_side=short_side,
         coding=coding,
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from actiondet.datasets.key_frames import SECOND_US, TOLERANCE_US
 from data_tools.preparing.coding import USUAL, Coding
 from data_tools.preparing.cut import Cut
 from data_tools.preparing.sources import find_by_stem
@@ -13,10 +14,6 @@ from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.formats.kinetics_table import KineticsClip
 from evaluation.formats.video_list import read_class_names
-
-_SECOND_US = 1_000_000
-# Clips end up to so much before the table says: the last seconds are rounded, films end early.
-_SHORT_BY_US = 1_000_000
 
 
 def plan_clips(
@@ -43,9 +40,9 @@ def _plan(row: KineticsClip, found: dict[str, Path], short_side: int | None, alr
     return Cut(
         source=str(found[row.video]) if row.video in found else None,
         name=row.path,
-        start_us=row.start * _SECOND_US,
-        end_us=row.end * _SECOND_US,
-        shortest_us=max((row.end - row.start) * _SECOND_US - _SHORT_BY_US, 1),
+        start_us=row.start * SECOND_US,
+        end_us=row.end * SECOND_US,
+        shortest_us=max((row.end - row.start) * SECOND_US - TOLERANCE_US, 1),
         short_side=short_side,
     )
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from actiondet.video.names import VIDEO_SUFFIXES, is_video
+from actiondet.datasets.sources import videos_below
+from actiondet.video.names import VIDEO_SUFFIXES
 from evaluation.errors import InputError
 
 
@@ -26,32 +27,12 @@ def find_by_stem(folder: Path, stems: Iterable[str], *, without: Path | None = N
     """
     wanted = set(stems)
     found: dict[str, Path] = {}
-    some = False
-    for path in walk_videos(folder, without=without):
-        some = True
+    for path in videos_below(folder, without=without):
         if path.stem in wanted:
             if path.stem in found and not is_same(found[path.stem], path):
                 raise InputError(f"{found[path.stem]} and {path} have the same name; expected one, remove the other")
             found.setdefault(path.stem, path)
-    if not some:
-        raise InputError(f"{folder}: holds no video files; expected .mp4, .mkv, .avi, .webm or the like, at any depth")
     return found
-
-
-def walk_videos(folder: Path, *, without: Path | None = None) -> Iterable[Path]:
-    """All video files in a folder and below it, by path; no folder is entered twice by way of links.
-
-    Hidden files are none, nor what lies in a folder `without`.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: " + ("is not a folder" if folder.exists() else "no such folder of videos"))
-    left = {os.path.realpath(without)} if without is not None else set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        left.add(os.path.realpath(parent))
-        folders[:] = sorted(name for name in folders if os.path.realpath(Path(parent, name)) not in left)
-        for name in sorted(names):
-            if is_video(name):
-                yield Path(parent, name)
 
 
 def is_same(one: Path, other: Path) -> bool:

@@ -74,7 +74,7 @@ def test_keyframes_that_cannot_be_meant_are_refused(program: str, tmp_path: Path
 def test_a_folder_without_videos_is_named(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("label,youtube_id,time_start,time_end,split\na,b,1,2,train\n")
     arguments = ["--annotations", str(tmp_path / "table.csv"), "--out", str(tmp_path / "out")]
-    for folder, words in ((tmp_path, "holds no video files"), (tmp_path / "no", "no such folder of videos")):
+    for folder, words in ((tmp_path, "holds no videos"), (tmp_path / "no", "no such folder of videos")):
         done = run("prepare_kinetics", *arguments, "--videos", str(folder))
         assert (done.returncode, words in done.stderr) == (2, True), done.stderr
     arguments[1] = str(tmp_path / "none.csv")
