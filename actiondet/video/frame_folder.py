@@ -88,11 +88,15 @@ class FrameFolder:
             picture = self._picture(number)
             if picture.shape != images.shape[1:]:
                 raise InputError(
-                    f"{self._folder / self._name(number)}: is {picture.shape[1]}x{picture.shape[0]}, "
+                    f"{self.file(number)}: is {picture.shape[1]}x{picture.shape[0]}, "
                     f"the first frame of its folder is {self.index.width}x{self.index.height}"
                 )
             images[places == place] = picture
         return images
+
+    def file(self, number: int) -> Path:
+        """The picture of frame `number`, counted from 0."""
+        return self._folder / self._name(number)
 
     def close(self) -> None:
         """Nothing to close."""
@@ -109,7 +113,7 @@ class FrameFolder:
         return f"{self._before}{self._first + number:0{self._digits}d}{self._after}"
 
     def _picture(self, number: int) -> Image:
-        file = self._folder / self._name(number)
+        file = self.file(number)
         picture = cv2.imread(os.fspath(file), cv2.IMREAD_COLOR)
         if picture is None:
             raise InputError(f"{file}: " + ("is not a picture that can be read" if file.exists() else "no such file"))

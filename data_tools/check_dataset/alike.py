@@ -1,8 +1,8 @@
-"""Videos of both parts that look the same though their files differ: a copy that was coded anew, cut or resized."""
+"""Videos of both parts that look the same though their files differ: copies coded again, resized or mirrored."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,20 @@ from scipy.spatial import cKDTree
 from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.videos import VideoFacts
 
-# Mean difference of small grey pictures, of 255: coding anew changes 1 to 3, any two of the toy videos differ by 19.
+Looks = npt.NDArray[np.float32]
+
+# Mean difference of small gray pictures, of 255: coding again changes 1 to 3, any two of the toy videos differ by 19.
 _SAME = 4.0
 # Pictures with less contrast look like many others.
 _CONTRAST = 8.0
+# What was done to a copy, of (3, S, S) pictures in the order of time.
+_COPIES: dict[str, Callable[[Looks], Looks]] = {
+    "": lambda look: look,
+    ", mirrored": lambda look: look[:, :, ::-1],
+    ", upside down": lambda look: look[:, ::-1],
+    ", turned by 180 degrees": lambda look: look[:, ::-1, ::-1],
+    ", played backward": lambda look: look[::-1],
+}
 
 
 def check_alike(
@@ -38,23 +48,25 @@ def check_alike(
     # The mean over four quarters of each picture can differ by no more than the pictures do, four times over.
     tree = cKDTree(_coarse(table))
     pairs = []
-    for name, look in val.items():
-        for place in tree.query_ball_point(_coarse(look[None])[0], 4 * _SAME, p=np.inf):
-            other = names[place]
-            copies = videos[name].content == videos[other].content  # told as such already
-            if not copies and other != name and np.abs(table[place] - look).mean() < _SAME:
-                pairs.append(f"'{name}' (val) and '{other}' (train)")
+    for name, seen in val.items():
+        for how, copy in _COPIES.items():
+            look = copy(seen)
+            for place in tree.query_ball_point(_coarse(look[None])[0], 4 * _SAME, p=np.inf):
+                other = names[place]
+                same_file = videos[name].content == videos[other].content  # reported as such already
+                if not same_file and other != name and np.abs(table[place] - look).mean() < _SAME:
+                    pairs.append(f"'{name}' (val) and '{other}' (train){how}")
     if pairs:
         report.warn(
             "leak-look-alike",
             where,
             f"begin, middle and end look the same: {some(pairs, 3)}",
-            "is one a copy of the other, coded anew? keep a recording in one part",
+            "is one a copy of the other? keep a recording in one part",
         )
 
 
-def _looks(names: Collection[str], videos: Mapping[str, VideoFacts]) -> dict[str, npt.NDArray[np.float32]]:
-    """(3, S, S) grey pictures of the videos that show something."""
+def _looks(names: Collection[str], videos: Mapping[str, VideoFacts]) -> dict[str, Looks]:
+    """(3, S, S) gray pictures of the videos that show something."""
     found = {}
     for name in names:
         facts = videos.get(name)
@@ -63,9 +75,9 @@ def _looks(names: Collection[str], videos: Mapping[str, VideoFacts]) -> dict[str
     return found
 
 
-def _coarse(looks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _coarse(looks: Looks) -> Looks:
     """(V, 12) means over the quarters of (V, 3, S, S) pictures."""
     count, _, side, _ = looks.shape
     half = side // 2
-    means: npt.NDArray[np.float32] = looks.reshape(count, 3, 2, half, 2, half).mean(axis=(3, 5)).reshape(count, 12)
+    means: Looks = looks.reshape(count, 3, 2, half, 2, half).mean(axis=(3, 5)).reshape(count, 12)
     return means

@@ -20,6 +20,7 @@ from data_tools.check_dataset.key_frames import (
     read_excluded_moments,
 )
 from data_tools.check_dataset.motion import check_motion
+from data_tools.check_dataset.names import check_names
 from data_tools.check_dataset.proposals import check_against_truth, check_persons, read_persons
 from data_tools.check_dataset.rows import read_rows
 from data_tools.check_dataset.settings import check_settings, check_span
@@ -104,9 +105,7 @@ def _check_lists(
             f"is {config.model.num_actions}, but the largest id of {data.actions} is {actions.largest_id}",
             f"set model.num_actions={actions.largest_id}",
         )
-    twice = sorted({name for name in actions.names if actions.names.count(name) > 1})
-    if twice:
-        report.warn("action-name-twice", data.actions, f"several ids are called {some(twice)}", "name each differently")
+    check_names(data.actions, dict(zip(actions.ids, actions.names, strict=True)), report)
     if data.evaluated_actions is None:
         return actions
     evaluated = _read_list(data.evaluated_actions, report)
@@ -183,10 +182,10 @@ def _check_videos(
         return {}
     paths = find_files(data.videos, names, pictures=data.pictures is not None, report=report)
     skip = data.unreadable == "skip"
-    report_missing(data.videos, names, paths, report, skip=skip)
+    report_missing(data.videos, names, paths, report, skip=skip, pictures=data.pictures is not None)
     paths = spread(paths, look)
     looked = look_at_videos(paths, data.pictures, processes)
-    check_videos(data.videos, looked, config.clip.clip_fps, report, skip=skip)
+    check_videos(data.videos, looked, config.clip.clip_fps, report, skip=skip, stride=config.clip.stride)
     readable = {name: path for name, path in paths.items() if looked[name].fault is None}
     starts = {name: start_us(data, name) for name in names}
     truths = {"train": data.train.truth, "val": data.val.truth}

@@ -12,6 +12,7 @@ from actiondet.config.recognition import VideoClipConfig
 from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.key_frames import check_leaks
+from data_tools.check_dataset.names import check_names
 from data_tools.check_dataset.settings import check_settings
 from data_tools.check_dataset.video_lists import (
     check_entries,
@@ -50,6 +51,7 @@ def check_recognition(
     tables, classes, source = read_parts(data, report)
     num_classes = config.model.num_classes
     check_settings(config, classes or (), report)
+    check_names(source, dict(enumerate(classes or ())), report)
     check_numbers(tables, classes, source, num_classes, report)
     check_folders(tables, classes, report)
     check_recordings(tables, report)
@@ -63,11 +65,12 @@ def check_recognition(
         return report, tables, {}
     paths = find_files(data.videos, names, pictures=data.pictures is not None, report=report)
     skip = data.unreadable == "skip"
-    report_missing(data.videos, names, paths, report, skip=skip)
+    report_missing(data.videos, names, paths, report, skip=skip, pictures=data.pictures is not None)
     paths = spread(paths, look)
     looked = look_at_videos(paths, data.pictures, processes)
     # Clips of mmaction2 and uniform count the file's own frames, but sets of mixed rates are usual: a warning will do.
-    check_videos(data.videos, looked, config.clip.target_fps, report, skip=skip)
+    stride = config.clip.stride if config.clip.sampling == "pyslowfast" else None
+    check_videos(data.videos, looked, config.clip.target_fps, report, skip=skip, stride=stride)
     for part, table in tables.items():
         _check_frames(part, table, looked, config.clip, report)
     check_leaks(tables, {part: str(table["source"].iloc[0]) for part, table in tables.items()}, looked, report)

@@ -14,6 +14,7 @@ from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.key_frames import check_leaks
 from data_tools.check_dataset.motion import check_motion
+from data_tools.check_dataset.names import check_names
 from data_tools.check_dataset.proposals import check_against_truth, check_persons
 from data_tools.check_dataset.rows import BOX
 from data_tools.check_dataset.settings import check_settings, check_span
@@ -53,6 +54,7 @@ def check_tubes(
             truths[part] = truth
     names = next((truth.labels for truth in truths.values()), ())
     check_settings(config, names, report)
+    check_names(next((splits[part].truth for part in truths), ""), dict(enumerate(names)), report)
     tables = {}
     for part, truth in truths.items():
         table = _boxes(splits[part].truth, truth, report)
@@ -248,10 +250,10 @@ def _check_files(
     names = sorted({name for truth in truths.values() for name in truth.test_videos})
     paths = find_files(data.videos, names, pictures=False, report=report)
     skip = data.unreadable == "skip"
-    report_missing(data.videos, names, paths, report, skip=skip)
+    report_missing(data.videos, names, paths, report, skip=skip, pictures=False)
     paths = spread(paths, look)
     looked = look_at_videos(paths, None, processes)
-    check_videos(data.videos, looked, config.clip.clip_fps, report, skip=skip)
+    check_videos(data.videos, looked, config.clip.clip_fps, report, skip=skip, stride=config.clip.stride)
     readable = {name: path for name, path in paths.items() if looked[name].fault is None}
     for part, truth in truths.items():
         check_tube_videos(paths_of[part], truth, tables[part], looked, report)

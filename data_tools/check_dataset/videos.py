@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from actiondet.config.schema import FrameFolderConfig
 from actiondet.datasets.sources import video_candidates, walk_videos
-from actiondet.video import open_video
+from actiondet.video import FrameFolder, open_video
 from actiondet.video.names import without_suffix
 from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.picture_files import picture_fault
 
 _PIECE = 1 << 18
 _SIDE = 16
@@ -88,6 +89,8 @@ def _look(job: tuple[str, FrameFolderConfig | None]) -> VideoFacts:
             index = reader.index
             count = len(index.frame_times)
             frames = reader.read([0, count // 2, count - 1])
+            if isinstance(reader, FrameFolder) and (fault := picture_fault(map(reader.file, range(count)))):
+                return VideoFacts(fault=fault)
     except Exception as fault:  # whatever a decoder raises is a fault of the file
         return VideoFacts(fault=str(fault) or type(fault).__name__)
     rate = float(index.rate)
@@ -121,12 +124,15 @@ def _fingerprint(path: str) -> str:
     return digest.hexdigest()
 
 
-def report_missing(folder: str, names: Sequence[str], found: Mapping[str, Path], report: Report, *, skip: bool) -> None:
+def report_missing(
+    folder: str, names: Sequence[str], found: Mapping[str, Path], report: Report, *, skip: bool, pictures: bool
+) -> None:
     """Say which videos are missing, and whether the truth writes their names in another way.
 
     With `skip` the settings leave missing videos out; as long as there are others that is only a warning.
     """
     missing = [name for name in names if name not in found]
+    missing = _report_other_kind(folder, missing, report, pictures=pictures)
     if not missing:
         return
     there = {path.stem.lower(): path.name for path in walk_videos(Path(folder))}
@@ -150,14 +156,56 @@ def report_missing(folder: str, names: Sequence[str], found: Mapping[str, Path],
         )
 
 
+def _report_other_kind(folder: str, missing: Sequence[str], report: Report, *, pictures: bool) -> list[str]:
+    """Report folders where files are expected, and files where folders are; return the names that are neither."""
+    if pictures:
+        files = {name: paths[0] for name, paths in video_candidates(Path(folder), missing, pictures=False).items()}
+        if files:
+            name, path = next(iter(files.items()))
+            report.error(
+                "videos-are-files",
+                folder,
+                f"'{name}' is a video file, {path.name}, not a folder of pictures ({len(files)} such videos)",
+                "set data.pictures=null",
+            )
+        return [name for name in missing if name not in files]
+    bare = [without_suffix(name) for name in missing]
+    folders = {name: paths[0] for name, paths in video_candidates(Path(folder), bare, pictures=True).items()}
+    if folders:
+        name, path = next(iter(folders.items()))
+        report.error(
+            "videos-are-folders",
+            folder,
+            f"'{name}' is a folder, not a video file; it holds "
+            f"{some(sorted(entry.name for entry in path.iterdir()), 2)} ({len(folders)} such videos)",
+            "set data.pictures={template: 'img_{:05d}.jpg', first: 1, fps: 30}, as the pictures are named",
+        )
+    return [name for name in missing if without_suffix(name) not in folders]
+
+
 def _bare(name: str) -> str:
     return without_suffix(name.strip().rsplit("/", 1)[-1].rsplit("\\", 1)[-1].lower())
 
 
 def check_videos(
-    folder: str, videos: Mapping[str, VideoFacts], clip_fps: float | None, report: Report, *, skip: bool
+    folder: str,
+    videos: Mapping[str, VideoFacts],
+    clip_fps: float | None,
+    report: Report,
+    *,
+    skip: bool,
+    stride: int | None,
 ) -> None:
-    """Report videos that cannot be read, that are blank, and whose rate is not that of most; `skip` as above."""
+    """Report videos that cannot be read, that are blank, and whose rate does not suit.
+
+    Args:
+        folder: of the videos, for messages.
+        videos: what was seen of them.
+        clip_fps: the rate that strides of clips count; None: each file's own.
+        report: takes what is found.
+        skip: the settings leave unreadable videos out; as long as there are others that is only a warning.
+        stride: distance of the frames of a clip; None: clips are spread over the whole video.
+    """
     broken = [(name, facts.fault) for name, facts in videos.items() if facts.fault]
     sound = {name: facts for name, facts in videos.items() if not facts.fault}
     tell = report.warn if skip and sound else report.error
@@ -165,35 +213,52 @@ def check_videos(
         tell("video-unreadable", f"{folder}: {name}", str(fault), "copy or cut it again, or leave it out")
     if not sound:
         return
+    still = [name for name, facts in sound.items() if facts.frames == 1]
+    if still:
+        report.error(
+            "video-one-frame", folder, f"has a single frame: {some(still)}", "cut it again; a picture shows no action"
+        )
     blank = [name for name, facts in sound.items() if facts.blank]
     if blank:
         report.warn("video-blank", folder, f"nothing is to be seen in {some(blank)}", "look at these files")
     frozen = [name for name, facts in sound.items() if facts.frozen and not facts.blank]
     if frozen:
         report.warn("video-frozen", folder, f"nothing moves in {some(frozen)}", "look at these files")
-    rates = {name: round(facts.rate, 1) for name, facts in sound.items()}
-    usual, votes = Counter(rates.values()).most_common(1)[0]
-    odd = sorted(name for name, rate in rates.items() if abs(rate - usual) > 0.02 * usual)
-    if odd and (votes > len(rates) / 2 or clip_fps is None):
-        what = f"{some(odd)} run at {rates[odd[0]]:g} frames a second, most at {usual:g}"
-        remedy = "cut all videos at one rate, each at its own true speed"
-        if clip_fps is None:
-            report.error(
-                "frame-rate", folder, f"{what}, and strides count files' frames", f"{remedy}, or set clip.clip_fps"
-            )
-        else:
-            report.warn("frame-rate", folder, what, f"{remedy}; clip.clip_fps keeps clips in time")
-    if clip_fps is not None and usual < 0.34 * clip_fps:
-        report.warn(
-            "frame-rate-low",
-            folder,
-            f"{usual:g} frames a second, clips are made in {clip_fps:g}",
-            "frames may repeat within a clip: extract at a higher rate or raise clip.stride",
-        )
+    usual = _check_rates(folder, sound, clip_fps, report, stride=stride)
     seconds = np.array([facts.seconds for facts in sound.values()])
     report.facts.append(
         ("videos", "read", f"{len(sound)}, {seconds.min():.1f} to {seconds.max():.1f} s, {usual:g} fps")
     )
+
+
+def _check_rates(
+    folder: str, sound: Mapping[str, VideoFacts], clip_fps: float | None, report: Report, *, stride: int | None
+) -> float:
+    """Report rates that differ where strides count frames, and those too low for a clip; return the usual one."""
+    rates = {name: round(facts.rate, 1) for name, facts in sound.items()}
+    usual, votes = Counter(rates.values()).most_common(1)[0]
+    # A clip takes clip_fps / stride frames a second.
+    least = 0.0 if clip_fps is None or stride is None else clip_fps / stride
+    low = sorted(name for name, rate in rates.items() if rate < 0.98 * least)
+    if low and clip_fps is not None and stride is not None:
+        slowest = min(rates[name] for name in low)
+        report.warn(
+            "frame-rate-low",
+            folder,
+            f"{some(low)}: {slowest:g} frames a second, but a clip takes {least:g} a second (its rate "
+            f"{clip_fps:g}, divided by clip.stride {stride}): frames repeat within a clip",
+            f"extract at a higher rate, or raise clip.stride to {int(np.ceil(clip_fps / max(slowest, 0.1)))}",
+        )
+    odd = sorted(name for name, rate in rates.items() if abs(rate - usual) > 0.02 * usual and name not in low)
+    if odd and (votes > len(rates) / 2 or clip_fps is None):
+        what = f"{some(odd)} run at {rates[odd[0]]:g} frames a second, most at {usual:g}"
+        if clip_fps is None:
+            remedy = "cut all videos at one rate, each at its own true speed, or set clip.clip_fps"
+            report.error("frame-rate", folder, f"{what}, and strides count files' frames", remedy)
+        else:
+            remedy = "nothing to do if they were recorded so: clips are made in time, not in frames"
+            report.warn("frame-rate", folder, what, remedy)
+    return usual
 
 
 def same_content(videos: Mapping[str, VideoFacts]) -> list[tuple[str, ...]]:
