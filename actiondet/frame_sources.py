@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -54,7 +54,7 @@ class FrameSource(Protocol):
     @property
     def sound(self) -> str | None: ...  # noqa: D102
 
-    def clips(self, clip: ClipConfig, *, every: float, short_side: int) -> Iterator[MomentClip]:
+    def clips(self, clip: ClipConfig, *, every: float, short_sides: Sequence[int]) -> Iterator[MomentClip]:
         """The clip around each key moment, `every` seconds apart."""
         ...
 
@@ -74,7 +74,7 @@ class FileSource:
         self.rate, self.duration_us, self.pixel_aspect = index.rate, index.duration_us, index.pixel_aspect
         self.sound: str | None = index.path
 
-    def clips(self, clip: ClipConfig, *, every: float, short_side: int) -> Iterator[MomentClip]:
+    def clips(self, clip: ClipConfig, *, every: float, short_sides: Sequence[int]) -> Iterator[MomentClip]:
         """The clip around each key moment; see FrameSource."""
         return stream_clips(
             self._index,
@@ -82,7 +82,7 @@ class FileSource:
             frames=clip.frames,
             stride=clip.stride,
             clip_fps=clip.clip_fps,
-            short_side=short_side,
+            short_sides=short_sides,
         )
 
     def frames(self) -> Iterator[tuple[int, Frame]]:
@@ -121,7 +121,7 @@ class ArrivingSource:
         """From the first frame to the end of the last one."""
         return self._last - self._first + round(1_000_000 / self.rate)
 
-    def clips(self, clip: ClipConfig, *, every: float, short_side: int) -> Iterator[MomentClip]:
+    def clips(self, clip: ClipConfig, *, every: float, short_sides: Sequence[int]) -> Iterator[MomentClip]:
         """The clip around each key moment; see FrameSource."""
         return clips_of_frames(
             self._noted(self.frames()),
@@ -129,7 +129,7 @@ class ArrivingSource:
             frames=clip.frames,
             stride=clip.stride,
             clip_fps=clip.clip_fps,
-            short_side=short_side,
+            short_sides=short_sides,
         )
 
     def frames(self) -> Iterator[tuple[int, Frame]]:

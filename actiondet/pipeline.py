@@ -20,7 +20,7 @@ from actiondet.data.clip_stream import moment_times
 from actiondet.datasets.tracks import follow_near
 from actiondet.downloads import download
 from actiondet.engine.loading import TrainedDetector, from_checkpoint, from_config
-from actiondet.engine.predict import Scoring
+from actiondet.engine.predict import Scoring, averaged
 from actiondet.frame_sources import FrameSource, Source, open_source
 from actiondet.models.detector import ActionDetector
 from actiondet.models.inference import optimize_for_inference
@@ -35,9 +35,9 @@ from evaluation.records import ActionDetections, FloatArray, FrameKey, IntArray,
 
 
 class Looked(NamedTuple):
-    """A key moment whose persons are found: the clip (3, T, h, w), and when its T frames are shown, on their clock."""
+    """A key moment whose persons are found: a clip (3, T, h, w) of each size, and when its T frames are shown."""
 
-    frames: Tensor
+    clips: tuple[Tensor, ...]
     persons: PersonBoxes
     times: IntArray
 
@@ -208,7 +208,7 @@ class VideoPipeline:
     def _detect(self, source: FrameSource) -> Iterator[ActionDetections]:
         """Yield the detections of each key moment, in order."""
         name = source.name
-        clips = source.clips(self._config.clip, every=self._every, short_side=self._config.transform.test_short_side)
+        clips = source.clips(self._config.clip, every=self._every, short_sides=self._config.test_short_sides)
         seen: list[PersonBoxes] = []  # of the whole video: some hundred bytes a moment
         waiting: list[Looked] = []
         while moments := list(islice(clips, self._batch)):
@@ -216,7 +216,7 @@ class VideoPipeline:
             found = self._persons.detect([moment.key_frame for moment in moments], keys)
             seen += found
             waiting += [
-                Looked(moment.frames, persons, self._start + moment.times)
+                Looked(moment.clips, persons, self._start + moment.times)
                 for moment, persons in zip(moments, found, strict=True)
             ]
             # Whoever is followed to the end of the clip is seen again after it.
@@ -238,11 +238,15 @@ class VideoPipeline:
                 yield ActionDetections(persons.key, persons.boxes, persons.scores, nobody)
 
     def _scored(self, moments: Sequence[Looked], seen: Sequence[PersonBoxes]) -> list[ActionDetections]:
-        clips = torch.stack([moment.frames for moment in moments])
-        height, width = clips.shape[-2:]
-        boxes = [torch.from_numpy(unit_to_pixel(self._unit_boxes(moment, seen), width, height)) for moment in moments]
         persons = [moment.persons for moment in moments]
-        return self._scoring.score(self._detector, clips.to(self._device), boxes, persons)
+        unit_boxes = [self._unit_boxes(moment, seen) for moment in moments]
+        found: list[ActionDetections] = []
+        for of_size in zip(*(moment.clips for moment in moments), strict=True):
+            clips = torch.stack(of_size)
+            height, width = clips.shape[-2:]
+            boxes = [torch.from_numpy(unit_to_pixel(each, width, height)) for each in unit_boxes]
+            found += self._scoring.score(self._detector, clips.to(self._device), boxes, persons)
+        return averaged(found)
 
     def _unit_boxes(self, moment: Looked, seen: Sequence[PersonBoxes]) -> FloatArray:
         """(P, 4) boxes; (P, T, 4), one for each frame, where the head follows tracks."""

@@ -231,6 +231,18 @@ class TestConfig(Settings):
     person_score: Literal["ignore", "multiply"] = "ignore"
     """multiply: an action's score is also multiplied by that of the person (VideoMAE's and UMT's authors); truth has
     persons of score 1."""
+    flip: bool = False
+    """Score the mirror image of every clip too; a person's scores are the mean of both. Not where actions know left and
+    right."""
+    short_sides: tuple[PositiveInt, ...] | None = None
+    """Score every clip at each of these short sides ([224, 256, 320]); a person's scores are the mean. null: at
+    transform.test_short_side alone."""
+
+    @model_validator(mode="after")
+    def _check_sides(self) -> TestConfig:
+        if self.short_sides is not None and not 0 < len(set(self.short_sides)) == len(self.short_sides):
+            raise ValueError(f"short_sides {list(self.short_sides)}: expected one or more, each of them once, or null")
+        return self
 
 
 class PublishedConfig(Settings):
@@ -342,6 +354,11 @@ class DetectionConfig(Settings):
     persons: Annotated[PersonsConfig, one_of(PersonsConfig), SerializeAsAny()] = SsdPersons()
     """Who finds the persons of a new video (the demo); training and testing read `data.*.proposals`."""
     published: PublishedConfig = PublishedConfig()
+
+    @property
+    def test_short_sides(self) -> tuple[int, ...]:
+        """The short sides, in pixels, at which clips are tested."""
+        return self.test.short_sides or (self.transform.test_short_side,)
 
     @model_validator(mode="after")
     def _check_frames(self) -> DetectionConfig:

@@ -13,7 +13,7 @@ import numpy as np
 from actiondet.config.schema import AvaConfig, AvaKineticsConfig, ClipConfig, SplitConfig, TransformConfig
 from actiondet.data.build import build_test_set, build_training_set
 from actiondet.data.key_frames import EvaluationSet, TrainingSet
-from actiondet.data.transforms import TrainTransform, WholeFrameTransform
+from actiondet.data.transforms import TrainTransform
 from actiondet.datasets.key_frames import start_us
 from actiondet.datasets.sources import ReaderPool, find_videos, missing_videos
 from actiondet.datasets.tables import BoolArray, KeyTable, PersonTable, TruePersons, gather_persons, select_persons
@@ -85,6 +85,7 @@ def ava_test_set(
     moments: Literal["all", "annotated"] = "annotated",
     split: Literal["train", "val"] = "val",
     tracks: bool = False,
+    short_sides: Sequence[int] | None = None,
 ) -> EvaluationSet:
     """The test data of an AVA-format set; see `build_test_set`."""
     files = data.val if split == "val" else data.train
@@ -110,7 +111,7 @@ def ava_test_set(
         centers_us=_centers_us(data, persons.keys_in_order),
         videos=_open_lazily(data, paths),
         window=_window(clip),
-        transform=WholeFrameTransform(short_side=transform.test_short_side),
+        short_sides=short_sides or (transform.test_short_side,),
         truth=truth,
         actions=actions,
         evaluated=_read_evaluated(data, actions),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Literal
 
 from actiondet.config.schema import ClipConfig, DetectionDataConfig, TransformConfig
@@ -45,6 +46,7 @@ def build_test_set(
     moments: Literal["all", "annotated"] = "annotated",
     split: Literal["train", "val"] = "val",
     tracks: bool = False,
+    short_sides: Sequence[int] | None = None,
 ) -> EvaluationSet:
     """Build the test data of the data set that `data` describes; each member of the family registers its own.
 
@@ -56,6 +58,7 @@ def build_test_set(
             Excluded moments take no part in either.
         split: which part of the data set.
         tracks: give every person a box for each frame of the clip.
+        short_sides: of the clips of each moment, in pixels; None makes one clip, of transform.test_short_side.
 
     Raises:
         InputError: files that are missing, faulty or do not fit together.

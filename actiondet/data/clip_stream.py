@@ -27,13 +27,13 @@ class MomentClip:
 
     Attributes:
         time: microseconds from the video's first frame.
-        frames: (3, T, h, w) uint8, at the network's size.
+        clips: (3, T, h, w) uint8, one at each of the network's sizes.
         key_frame: (H, W, 3) uint8 RGB, as decoded.
         times: (T,) when its frames are shown, on the clock of `time`.
     """
 
     time: int
-    frames: Tensor
+    clips: tuple[Tensor, ...]
     key_frame: Frame
     times: IntArray
 
@@ -44,18 +44,24 @@ def moment_times(index: VideoIndex, every: float) -> IntArray:
 
 
 def stream_clips(
-    index: VideoIndex, times: IntArray, *, frames: int, stride: int, clip_fps: float | None, short_side: int
+    index: VideoIndex,
+    times: IntArray,
+    *,
+    frames: int,
+    stride: int,
+    clip_fps: float | None,
+    short_sides: Sequence[int],
 ) -> Iterator[MomentClip]:
     """Yield the clip around each moment, in order, as soon as its last frame is decoded.
 
-    Held at any time: the frames, at the network's size, from the start of the oldest unfinished clip on, and
+    Held at any time: the frames, at the network's sizes, from the start of the oldest unfinished clip on, and
     one decoded frame for each unfinished clip. That is some two clips, however long the video is.
 
     Args:
         index: the video.
         times: (M,) rising, microseconds from the first frame.
         frames, stride, clip_fps: as in `clip_frames`.
-        short_side: of the clips, in pixels.
+        short_sides: of the clips of each moment, in pixels.
 
     Raises:
         InputError: decoding ends more than a second before the last frame that the file promises.
@@ -67,49 +73,61 @@ def stream_clips(
     key_frames: dict[int, Frame] = {}
     wanted = {int(window[frames // 2]) for window in windows}
     every_frame = _noting(_every_frame(index), wanted, key_frames)
-    for place, clip in _windows(every_frame, windows, short_side=short_side):
+    for place, clips in _windows(every_frame, windows, short_sides=short_sides):
         key = int(windows[place][frames // 2])
-        yield MomentClip(int(times[place]), clip, key_frames[key], index.frame_times[windows[place]])
+        yield MomentClip(int(times[place]), clips, key_frames[key], index.frame_times[windows[place]])
         for older in [number for number in key_frames if number < key]:
             del key_frames[older]
 
 
-def stream_windows(index: VideoIndex, windows: Sequence[IntArray], *, short_side: int) -> Iterator[tuple[int, Tensor]]:
-    """Yield number and clip of each window as soon as its last frame is decoded; every frame is resized once.
+def stream_windows(
+    index: VideoIndex, windows: Sequence[IntArray], *, short_sides: Sequence[int]
+) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
+    """Yield number and clips of each window as soon as its last frame is decoded; every frame is resized once a size.
 
-    Decoding ends with the last window. Held at any time: the frames, at the network's size, from the start of the
+    Decoding ends with the last window. Held at any time: the frames, at the network's sizes, from the start of the
     oldest unfinished window on.
 
     Args:
         index: the video.
         windows: the (T,) frames of each clip, rising; neither first nor last frames may fall from clip to clip.
-        short_side: of the clips, in pixels.
+        short_sides: of the clips of each window, in pixels.
 
     Raises:
         InputError: as in `stream_clips`.
     """
-    return _windows(_every_frame(index), windows, short_side=short_side)
+    return _windows(_every_frame(index), windows, short_sides=short_sides)
 
 
 def _windows(
-    every_frame: Iterator[tuple[int, Frame]], windows: Sequence[IntArray], *, short_side: int
-) -> Iterator[tuple[int, Tensor]]:
-    """Cut `windows` out of `every_frame`: (number, (3, T, h, w) uint8)."""
-    resize = WholeFrameTransform(short_side=short_side)
+    every_frame: Iterator[tuple[int, Frame]], windows: Sequence[IntArray], *, short_sides: Sequence[int]
+) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
+    """Cut `windows` out of `every_frame`: number, and (3, T, h, w) uint8 for each of `short_sides`."""
     wanted = set(np.concatenate(windows).tolist()) if windows else set()
-    small: dict[int, Tensor] = {}
+    small: dict[int, tuple[Tensor, ...]] = {}
     done = 0
     for number, frame in every_frame:
         if number in wanted:
-            small[number] = resize(BoxedClip.of(frame[np.newaxis], _NO_BOXES)).tensors()[0]
+            small[number] = resized_frame(frame, short_sides)
         while done < len(windows) and windows[done][-1] <= number:
-            yield done, torch.cat([small[n] for n in windows[done].tolist()], 1)
+            yield done, joined_frames([small[n] for n in windows[done].tolist()])
             done += 1
             if done < len(windows):
                 for older in [n for n in small if n < windows[done][0]]:
                     del small[older]
         if done == len(windows):
             break
+
+
+def resized_frame(frame: Frame, short_sides: Sequence[int]) -> tuple[Tensor, ...]:
+    """(3, 1, h, w) uint8 at each of these short sides."""
+    whole = BoxedClip.of(frame[np.newaxis], _NO_BOXES)
+    return tuple(WholeFrameTransform(short_side=side)(whole).tensors()[0] for side in short_sides)
+
+
+def joined_frames(frames: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    """T frames, each at some sizes, as clips (3, T, h, w) of these sizes."""
+    return tuple(torch.cat(of_size, 1) for of_size in zip(*frames, strict=True))
 
 
 def _noting(

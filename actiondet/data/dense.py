@@ -66,15 +66,18 @@ def video_moments(persons: PersonTable, paths: dict[str, Path]) -> list[VideoMom
     ]
 
 
-class DenseClips(IterableDataset["ClipBatch | VideoEnd"]):
-    """The clips of some videos in batches of one video each; after a video's last batch comes its VideoEnd."""
+class DenseClips(IterableDataset["tuple[ClipBatch, ...] | VideoEnd"]):
+    """The clips of some videos in batches of one video each; after a video's last batch comes its VideoEnd.
+
+    A batch of moments comes as one ClipBatch for each size.
+    """
 
     def __init__(
         self,
         videos: Sequence[VideoMoments],
         *,
         window: ClipWindow,
-        short_side: int,
+        short_sides: Sequence[int],
         batch: int,
         tracks: Tracks | None = None,
     ) -> None:
@@ -83,20 +86,20 @@ class DenseClips(IterableDataset["ClipBatch | VideoEnd"]):
         Args:
             videos: what to look at; each worker process of a loader takes its share of them.
             window: which frames make a clip.
-            short_side: of the clips, in pixels.
-            batch: clips side by side.
+            short_sides: of the clips of each moment, in pixels.
+            batch: moments side by side.
             tracks: who is where, to give every person a box for each frame; None gives one.
         """
         self._videos, self._tracks = list(videos), tracks
-        self._window, self._short_side, self._batch = window, short_side, batch
+        self._window, self._short_sides, self._batch = window, tuple(short_sides), batch
 
-    def __iter__(self) -> Iterator[ClipBatch | VideoEnd]:
+    def __iter__(self) -> Iterator[tuple[ClipBatch, ...] | VideoEnd]:
         worker = get_worker_info()
         mine = self._videos if worker is None else self._videos[worker.id :: worker.num_workers]
         for video in mine:
             yield from self._clips(video)
 
-    def _clips(self, video: VideoMoments) -> Iterator[ClipBatch | VideoEnd]:
+    def _clips(self, video: VideoMoments) -> Iterator[tuple[ClipBatch, ...] | VideoEnd]:
         late = beyond = 0
         try:
             index = index_video(video.path)
@@ -108,41 +111,48 @@ class DenseClips(IterableDataset["ClipBatch | VideoEnd"]):
             late = sum(numbers[place] > len(index) for place in inside)
             windows = [self._window.choose(index.frame_times, centers[place], None) for place in inside]
             tracks = None if self._tracks is None else self._tracks.through(video.video)
-            waiting: list[SeenClip] = []
-            for number, clip in stream_windows(index, windows, short_side=self._short_side):
+            waiting: list[SeenMoment] = []
+            for number, clips in stream_windows(index, windows, short_sides=self._short_sides):
                 persons = video.persons.at(inside[number])
                 boxes = persons.boxes if tracks is None else tracks.at(persons.key.moment, windows[number] + 1)
-                waiting.append(SeenClip(persons.key, clip, boxes))
+                waiting.append(SeenMoment(persons.key, clips, boxes))
                 if len(waiting) == self._batch:
-                    yield _batch(waiting)
+                    yield _batches(waiting)
                     waiting = []
             if waiting:
-                yield _batch(waiting)
+                yield _batches(waiting)
         except (InputError, OSError) as fault:
             yield VideoEnd(video.video, fault=str(fault))
         else:
             yield VideoEnd(video.video, late=late, beyond=beyond)
 
 
-class SeenClip(NamedTuple):
-    """A clip (3, T, h, w) and the unit boxes (P, 4) or (P, T, 4) of its persons."""
+class SeenMoment(NamedTuple):
+    """Clips (3, T, h, w) of a moment, one of each size, and the unit boxes (P, 4) or (P, T, 4) of its persons."""
 
     key: FrameKey
-    frames: torch.Tensor
+    clips: tuple[torch.Tensor, ...]
     boxes: FloatArray
 
 
-def _batch(clips: Sequence[SeenClip]) -> ClipBatch:
-    height, width = clips[0].frames.shape[-2:]
-    return ClipBatch(
-        clips=torch.stack([clip.frames for clip in clips]),
-        boxes=[torch.from_numpy(unit_to_pixel(clip.boxes, width, height)) for clip in clips],
-        labels=None,
-        keys=[clip.key for clip in clips],
+def _batches(moments: Sequence[SeenMoment]) -> tuple[ClipBatch, ...]:
+    """The clips of one size side by side, for each size."""
+    return tuple(
+        ClipBatch(
+            clips=torch.stack(of_size),
+            boxes=[torch.from_numpy(unit_to_pixel(each.boxes, *_width_and_height(of_size[0]))) for each in moments],
+            labels=None,
+            keys=[each.key for each in moments],
+        )
+        for of_size in zip(*(each.clips for each in moments), strict=True)
     )
 
 
-def build_dense_loader(clips: DenseClips, *, workers: int) -> DataLoader[ClipBatch | VideoEnd]:
+def _width_and_height(clip: torch.Tensor) -> tuple[int, int]:
+    return clip.shape[-1], clip.shape[-2]
+
+
+def build_dense_loader(clips: DenseClips, *, workers: int) -> DataLoader[tuple[ClipBatch, ...] | VideoEnd]:
     """Read in `workers` processes (0: in this one), which take the videos in turn."""
     return DataLoader(
         clips,

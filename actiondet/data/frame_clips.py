@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from actiondet.data.clip_stream import Frame, MomentClip
-from actiondet.data.transforms import BoxedClip, WholeFrameTransform
+from actiondet.data.clip_stream import Frame, MomentClip, joined_frames, resized_frame
 from actiondet.video import clip_frames
 from actiondet.video.sampling import nearest_frames
 from evaluation.records import IntArray
-
-_NO_BOXES = np.zeros((0, 4), dtype=np.float32)
 
 
 def clips_of_frames(
@@ -24,7 +20,7 @@ def clips_of_frames(
     frames: int,
     stride: int,
     clip_fps: float | None,
-    short_side: int,
+    short_sides: Sequence[int],
 ) -> Iterator[MomentClip]:
     """Yield the clip around each moment, in order, as soon as the frame after its last one is there.
 
@@ -34,9 +30,9 @@ def clips_of_frames(
         arriving: microseconds, rising, and the frame (H, W, 3), of one size.
         every: microseconds from one moment to the next; the first is that of the first frame.
         frames, stride, clip_fps: as in `clip_frames`.
-        short_side: of the clips, in pixels.
+        short_sides: of the clips of each moment, in pixels.
     """
-    cutter = _Cutter(every=every, frames=frames, stride=stride, clip_fps=clip_fps, short_side=short_side)
+    cutter = _Cutter(every=every, frames=frames, stride=stride, clip_fps=clip_fps, short_sides=short_sides)
     for time, frame in arriving:
         cutter.add(time, frame)
         yield from cutter.ready(ended=False)
@@ -44,13 +40,15 @@ def clips_of_frames(
 
 
 class _Cutter:
-    """The frames that unfinished clips need, at the network's size, and the key frames of these clips."""
+    """The frames that unfinished clips need, at the network's sizes, and the key frames of these clips."""
 
-    def __init__(self, *, every: int, frames: int, stride: int, clip_fps: float | None, short_side: int) -> None:
+    def __init__(
+        self, *, every: int, frames: int, stride: int, clip_fps: float | None, short_sides: Sequence[int]
+    ) -> None:
         self._every, self._frames, self._stride, self._clip_fps = every, frames, stride, clip_fps
-        self._resize = WholeFrameTransform(short_side=short_side)
+        self._short_sides = short_sides
         self._times: list[int] = []
-        self._small: list[Tensor] = []
+        self._small: list[tuple[Tensor, ...]] = []
         self._key_frames: dict[int, Frame] = {}  # by time
         self._moment: int | None = None  # the next one
 
@@ -59,7 +57,7 @@ class _Cutter:
         if self._moment is None:
             self._moment = time
         self._times.append(time)
-        self._small.append(self._resize(BoxedClip.of(frame[np.newaxis], _NO_BOXES)).tensors()[0])
+        self._small.append(resized_frame(frame, self._short_sides))
         self._key_frames[time] = frame
 
     def ready(self, *, ended: bool) -> Iterator[MomentClip]:
@@ -69,8 +67,8 @@ class _Cutter:
             if window[-1] == len(self._times) - 1 and not ended:
                 break
             shown = np.array([self._times[place] for place in window.tolist()], dtype=np.int64)
-            clip = torch.cat([self._small[place] for place in window.tolist()], 1)
-            yield MomentClip(self._moment, clip, self._key_frames[int(shown[self._frames // 2])], shown)
+            clips = joined_frames([self._small[place] for place in window.tolist()])
+            yield MomentClip(self._moment, clips, self._key_frames[int(shown[self._frames // 2])], shown)
             self._moment += self._every
         self._forget()
 

@@ -77,7 +77,7 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
         except (InputError, OSError) as fault:
             self._videos.forget(key.video)
             return Unreadable(key, str(fault))
-        return self._sample(index, frames, times, random)
+        return self._sample(draw, index, frames, times, random)
 
     def _random(self, draw: Draw) -> np.random.Generator | None:
         raise NotImplementedError
@@ -86,7 +86,9 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
         """Number of the moment that `draw` asks for."""
         return draw.index
 
-    def _sample(self, index: int, frames: Frames, times: IntArray, random: np.random.Generator | None) -> ClipSample:
+    def _sample(
+        self, draw: Draw, index: int, frames: Frames, times: IntArray, random: np.random.Generator | None
+    ) -> ClipSample:
         """The sample of moment number `index`, whose clip has these frames, shown at `times` as moments count."""
         raise NotImplementedError
 
@@ -181,7 +183,9 @@ class TrainingSet(KeyMomentDataset):
         first = draw.index * self._neighbors_per_sample
         return int(random.integers(first, min(first + self._neighbors_per_sample, len(self.keys))))
 
-    def _sample(self, index: int, frames: Frames, times: IntArray, random: np.random.Generator | None) -> ClipSample:
+    def _sample(
+        self, draw: Draw, index: int, frames: Frames, times: IntArray, random: np.random.Generator | None
+    ) -> ClipSample:
         assert random is not None
         unit_boxes, labels = self._boxes_and_labels(index, times)
         clip, in_view = self._transform(BoxedClip.of(frames, unit_boxes), random)
@@ -218,6 +222,7 @@ class EvaluationSet(KeyMomentDataset):
         evaluated: the actions that are scored.
         excluded: moments that take no part.
         without_persons: how many key moments have no proposals; nobody is found there, no clip is read.
+        short_sides: of the clips of each moment, in pixels: draw number `repeat` of a moment has the one at this place.
     """
 
     def __init__(
@@ -227,7 +232,7 @@ class EvaluationSet(KeyMomentDataset):
         centers_us: IntArray | None,
         videos: ReaderPool,
         window: ClipWindow,
-        transform: WholeFrameTransform,
+        short_sides: Sequence[int],
         truth: TruthRows | TubeTruth,
         actions: ActionList,
         evaluated: ActionList,
@@ -250,16 +255,28 @@ class EvaluationSet(KeyMomentDataset):
         self.persons: Mapping[FrameKey, PersonBoxes] = persons
         self.truth, self.evaluated, self.excluded = truth, evaluated, excluded
         self.without_persons = without_persons
+        self.short_sides = tuple(short_sides)
         self._table, self._tracks = persons, tracks
-        self._transform = transform
+        self._before: tuple[int, tuple[Frames, IntArray]] | None = None
 
     def _random(self, draw: Draw) -> None:
         return None
 
-    def _sample(self, index: int, frames: Frames, times: IntArray, random: np.random.Generator | None) -> ClipSample:
+    def _read(self, index: int, jitter: IntArray | None) -> tuple[Frames, IntArray]:
+        """As in the base class; the sizes of a moment come one after the other and are decoded once."""
+        if len(self.short_sides) == 1:
+            return super()._read(index, jitter)
+        if self._before is None or self._before[0] != index:
+            self._before = index, super()._read(index, jitter)
+        return self._before[1]
+
+    def _sample(
+        self, draw: Draw, index: int, frames: Frames, times: IntArray, random: np.random.Generator | None
+    ) -> ClipSample:
         unit_boxes = self._table.at(index).boxes
         if self._tracks is not None:
             unit_boxes = self._tracks.of_found(self.keys[index], unit_boxes, times)
-        clip = self._transform(BoxedClip.of(frames, unit_boxes))
+        resize = WholeFrameTransform(short_side=self.short_sides[draw.repeat])
+        clip = resize(BoxedClip.of(frames, unit_boxes))
         clip_frames_, boxes = clip.tensors()
         return ClipSample(frames=clip_frames_, boxes=boxes, labels=None, key=self.keys[index])

@@ -185,16 +185,28 @@ def shared_order(length: int, *, seed: int, epoch: int, rank: int, world_size: i
 class OrderedSampler(Sampler[Draw]):
     """Every sample once over all processes; each takes one run of neighbours, which share videos."""
 
-    def __init__(self, length: int, *, rank: int = 0, world_size: int = 1, done: Collection[int] = frozenset()) -> None:
-        """Samples that are `done` are left out; they do not change which process takes the others."""
+    def __init__(
+        self,
+        length: int,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
+        done: Collection[int] = frozenset(),
+        repeats: int = 1,
+    ) -> None:
+        """Samples that are `done` are left out; they do not change which process takes the others.
+
+        A sample comes `repeats` times in a row.
+        """
         share = test_share(length, rank=rank, world_size=world_size)
         self._indices = [index for index in share if index not in done]
+        self._repeats = repeats
 
     def __iter__(self) -> Iterator[Draw]:
-        return (Draw(0, index) for index in self._indices)
+        return (Draw(0, index, repeat=repeat) for index in self._indices for repeat in range(self._repeats))
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self._indices) * self._repeats
 
 
 def test_share(length: int, *, rank: int, world_size: int) -> range:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ import numpy as np
 from actiondet.config.schema import ClipConfig, MultiSportsConfig, TransformConfig
 from actiondet.data.build import build_test_set, build_training_set
 from actiondet.data.key_frames import EvaluationSet, TrainingSet
-from actiondet.data.transforms import TrainTransform, WholeFrameTransform
+from actiondet.data.transforms import TrainTransform
 from actiondet.datasets.sources import ReaderPool, find_videos, missing_videos
 from actiondet.datasets.tables import KeyTable, PersonTable, TruePersons, gather_persons, select_persons
 from actiondet.datasets.tracks import FollowLimits, PersonIndex, Tracks
@@ -182,6 +182,7 @@ def multisports_test_set(
     moments: Moments = "annotated",
     split: Literal["train", "val"] = "val",
     tracks: bool = False,
+    short_sides: Sequence[int] | None = None,
 ) -> EvaluationSet:
     """The test data of a set of tubes, every `val_every`-th frame of it; see `build_test_set`."""
     part = read_part(data, split, num_actions=num_actions)
@@ -194,7 +195,7 @@ def multisports_test_set(
         centers_us=None,
         videos=_videos(data, part),
         window=_window(clip),
-        transform=WholeFrameTransform(short_side=transform.test_short_side),
+        short_sides=short_sides or (transform.test_short_side,),
         truth=part.truth if data.val_every == 1 else _truth_at(part.truth, keys),
         actions=part.actions,
         evaluated=part.actions,

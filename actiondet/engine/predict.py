@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -49,11 +49,13 @@ class Scoring:
     Attributes:
         multi_label: whether a person does any number of actions, or exactly one.
         by_person: multiply the scores of a person's actions by that of the person.
+        flip: average them with those of the mirror image.
         control: still or reversed clips.
     """
 
     multi_label: bool
     by_person: bool = False
+    flip: bool = False
     control: Control = "none"
 
     @classmethod
@@ -62,6 +64,7 @@ class Scoring:
         return cls(
             multi_label=config.model.multi_label,
             by_person=config.test.person_score == "multiply",
+            flip=config.test.flip,
             control=control,
         )
 
@@ -82,8 +85,13 @@ class Scoring:
         """
         clips = detector.normalize(apply_control(clips, self.control))
         tracks = [apply_control(each, self.control, time=1) if each.ndim == 3 else each for each in boxes]
-        logits = detector(clips, [each.to(clips.device) for each in tracks])
-        scores = activate(logits, multi_label=self.multi_label).cpu().numpy()
+        tracks = [each.to(clips.device) for each in tracks]
+        activated = activate(detector(clips, tracks), multi_label=self.multi_label)
+        if self.flip:
+            width = clips.shape[-1]
+            mirrored = detector(clips.flip(-1), [mirrored_boxes(each, width) for each in tracks])
+            activated = (activated + activate(mirrored, multi_label=self.multi_label)) / 2
+        scores = activated.cpu().numpy()
         check_finite(scores)
         per_clip = np.split(scores, np.cumsum([len(each) for each in boxes])[:-1])
         return [
@@ -92,6 +100,23 @@ class Scoring:
             )
             for each, of_clip in zip(persons, per_clip, strict=True)
         ]
+
+
+def mirrored_boxes(boxes: Tensor, width: int) -> Tensor:
+    """Pixel boxes (..., 4) in the mirror image of a picture of this width."""
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    return torch.stack([width - x2, y1, width - x1, y2], dim=-1)
+
+
+def averaged(found: Iterable[ActionDetections]) -> list[ActionDetections]:
+    """The detections of each moment once: where several are of the same persons, the mean of their scores."""
+    by_key: dict[FrameKey, list[ActionDetections]] = {}
+    for each in found:
+        by_key.setdefault(each.key, []).append(each)
+    return [
+        same[0] if len(same) == 1 else replace(same[0], action_scores=np.mean([e.action_scores for e in same], axis=0))
+        for same in by_key.values()
+    ]
 
 
 @torch.inference_mode()
@@ -106,6 +131,8 @@ def detect(
 ) -> list[ActionDetections]:
     """Score the given persons of every clip that this process reads; with "skip" a clip that cannot be read has none.
 
+    Clips of several sizes of a moment give one result, the mean.
+
     Raises:
         InputError: a video that cannot be read, unless such are to be skipped.
     """
@@ -116,7 +143,7 @@ def detect(
             raise InputError(each.unreadable[0].message + "; data.unreadable=skip leaves such clips out")
         for batch in each.batches:
             found.extend(detect_batch(detector, batch, persons, fabric=fabric, scoring=scoring))
-    return found
+    return averaged(found)
 
 
 @torch.inference_mode()

@@ -83,6 +83,27 @@ def test_every_moment_is_scored_as_in_testing(video: Path) -> None:
             assert each.action_scores == pytest.approx(scores.numpy(), abs=1e-5)
 
 
+def test_clips_are_scored_at_several_sizes_and_mirrored_as_the_settings_say(video: Path) -> None:
+    def scores(**test: object) -> list[np.ndarray]:
+        torch.manual_seed(0)
+        settings = config().model_copy(update={"test": type(config().test).model_validate(test)})
+        pipeline = VideoPipeline(settings, build_detector(settings.model), SomePersons(), actions=ACTIONS)
+        return [each.action_scores for each in pipeline(video)]
+
+    plain, small, large, both = (
+        scores(),
+        scores(short_sides=[40]),
+        scores(short_sides=[48]),
+        scores(short_sides=[40, 48]),
+    )
+    flipped, sure = scores(flip=True), scores(person_score="multiply")
+    for place in (1, 2, 4):
+        np.testing.assert_array_equal(plain[place], large[place])
+        np.testing.assert_allclose(both[place], (small[place] + large[place]) / 2, atol=1e-6)
+        assert 1e-5 < np.abs(flipped[place] - plain[place]).max() < 0.5
+        np.testing.assert_allclose(sure[place], 0.9 * plain[place], rtol=1e-6)
+
+
 class Walker:
     """Finds one person, who walks to the right, at every moment but the last."""
 

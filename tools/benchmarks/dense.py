@@ -150,7 +150,7 @@ def stream(index: VideoIndex, windows: list[IntArray], short_side: int) -> Itera
     """Read as dense tests do."""
     from actiondet.data.clip_stream import stream_windows
 
-    return (clip for _, clip in stream_windows(index, windows, short_side=short_side))
+    return (clip for _, (clip,) in stream_windows(index, windows, short_sides=(short_side,)))
 
 
 @contextmanager

@@ -62,6 +62,7 @@ class DetectionTask:
             transform=config.transform,
             num_actions=config.model.num_actions,
             tracks=config.model.head.follows_tracks,
+            short_sides=config.test.short_sides,
         )
         self._val_loader = build_test_loader(self._val, config, fabric)
         self.actions = self._train.actions

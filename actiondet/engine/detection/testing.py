@@ -81,6 +81,7 @@ def run_test(
         num_actions=config.model.num_actions,
         moments=moments,
         tracks=config.model.head.follows_tracks,
+        short_sides=config.test.short_sides,
     )
     loader = build_test_loader(dataset, config, fabric)
     detections = run(detector, dataset, loader, config, fabric, control=control)
@@ -112,8 +113,10 @@ def run_test(
 
 def build_test_loader(dataset: EvaluationSet, config: DetectionConfig, fabric: Fabric) -> DataLoader[Loaded[ClipBatch]]:
     """Load this process's share of `dataset`."""
-    sampler = OrderedSampler(len(dataset), rank=fabric.global_rank, world_size=fabric.world_size)
-    return build_loader(dataset, sampler, batch=config.test.batch, workers=config.train.workers)
+    sizes = len(dataset.short_sides)
+    sampler = OrderedSampler(len(dataset), rank=fabric.global_rank, world_size=fabric.world_size, repeats=sizes)
+    # All sizes of a moment come in one batch: a forward pass takes those of one size.
+    return build_loader(dataset, sampler, batch=config.test.batch * sizes, workers=config.train.workers)
 
 
 def run(

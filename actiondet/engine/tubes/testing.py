@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from actiondet.data.loading import worker_deaths_explained
 from actiondet.data.multisports import Moments, TubePart, read_part, with_sizes_of_files
 from actiondet.datasets.windows import ClipWindow
 from actiondet.engine.log import ProgressBar, log_line
-from actiondet.engine.predict import Control, Scoring, detect_batch
+from actiondet.engine.predict import Control, Scoring, averaged, detect_batch
 from actiondet.engine.tubes.frame_parts import FrameParts, parts_folder
 from actiondet.engine.tubes.multisports_rows import RowChoice, Rows, as_detections
 from actiondet.models.detector import ActionDetector
@@ -145,7 +146,7 @@ def _detect(
     clips = DenseClips(
         todo,
         window=ClipWindow(frames=clip.frames, stride=clip.stride, clip_fps=clip.clip_fps, frame_jitter=False),
-        short_side=config.transform.test_short_side,
+        short_sides=config.test_short_sides,
         batch=config.test.batch,
         tracks=part.tracks(config.data) if config.model.head.follows_tracks else None,
     )
@@ -158,8 +159,9 @@ def _detect(
             rows = _rows(found.pop(video.video, []), video.video, part, test, place[video.video])
             parts.write(place[video.video], rows, loaded)
             continue
-        video = by_name[loaded.keys[0].video]
-        scored = detect_batch(detector, loaded, video.persons, fabric=fabric, scoring=scoring)
+        video = by_name[loaded[0].keys[0].video]
+        sizes = [detect_batch(detector, each, video.persons, fabric=fabric, scoring=scoring) for each in loaded]
+        scored = averaged(chain.from_iterable(sizes))
         found.setdefault(video.video, []).extend(scored)
         bar.advance(by=len(scored))
     bar.close()

@@ -407,3 +407,9 @@ def test_clips_of_a_length_that_the_network_cannot_take_are_refused(
 def test_multigrid_refuses_a_network_whose_clips_have_one_length() -> None:
     with pytest.raises(ConfigError, match=r"multigrid begins with a quarter of clip\.frames: clips of 4 frames, but"):
         load_recognition_config("toy/recognition_multigrid", ["model.backbone={name: vit}", "clip.frames=16"])
+
+
+@pytest.mark.parametrize("sides", ["[]", "[256, 224, 256]"])
+def test_short_sides_of_a_test_differ(folder: Path, sides: str) -> None:
+    (said,) = faults(folder, "", f"test.short_sides={sides}")
+    assert "expected one or more, each of them once, or null" in said

@@ -4,6 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from actiondet.data.dense import DenseClips, VideoEnd, video_moments
 from actiondet.datasets.tables import KeyTable, select_persons
@@ -25,14 +26,19 @@ def test_dense_clips_show_the_box_of_each_of_their_frames(tmp_path: Path) -> Non
     clips = DenseClips(
         video_moments(persons, {"v": tmp_path / "v.mp4"}),
         window=ClipWindow(frames=4, stride=2, clip_fps=None),
-        short_side=HEIGHT,
+        short_sides=[HEIGHT, 2 * HEIGHT],
         batch=5,
         tracks=Tracks(found=PersonIndex.of(persons), true=None, reach=FollowLimits(beyond=30, max_gap=10)),
     )
     *batches, end = list(clips)
     assert end == VideoEnd("v")
-    for batch in batches:
-        assert not isinstance(batch, VideoEnd)
+    assert [len(sizes[0]) for sizes in batches if not isinstance(sizes, VideoEnd)] == [5, 5, 2]
+    for sizes in batches:
+        assert not isinstance(sizes, VideoEnd)
+        batch, twice = sizes
+        assert twice.keys == batch.keys
+        assert twice.clips.shape[-2:] == (2 * HEIGHT, 2 * WIDTH)
+        torch.testing.assert_close(torch.cat(list(twice.boxes)), 2 * torch.cat(list(batch.boxes)))
         for clip, boxes in zip(batch.clips, batch.boxes, strict=True):
             shown = [read_stamp(frame) + 1 for frame in clip.permute(1, 2, 3, 0).numpy()]
             assert boxes.shape == (1, 4, 4)

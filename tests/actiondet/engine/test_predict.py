@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from actiondet.config.networks import DetectorConfig, SlowOnlyConfig
+from actiondet.config.networks import DetectorConfig, RoIHeadConfig, SlowOnlyConfig
 from actiondet.engine.predict import Scoring, activate, apply_control, write_dense_scores
 from actiondet.models.build import build_detector
 from evaluation.formats.ava import ActionList, read_ava_results, write_ava_results
@@ -94,3 +94,26 @@ def test_the_scores_of_actions_are_multiplied_by_those_of_the_persons() -> None:
     )
     np.testing.assert_array_equal(multiplied.action_scores, plain.action_scores * sure[:, None])
     np.testing.assert_array_equal(multiplied.person_scores, sure)
+
+
+@pytest.mark.parametrize("follows", [False, True])
+def test_a_clip_and_its_mirror_image_score_alike_with_flip(follows: bool) -> None:
+    torch.manual_seed(0)
+    head = RoIHeadConfig(roi="track" if follows else "static")
+    detector = build_detector(DetectorConfig(backbone=SlowOnlyConfig(depth=18, width=4), head=head, num_actions=3))
+    detector.eval()
+    clips = torch.randint(0, 256, (1, 3, 4, 32, 40), dtype=torch.uint8)
+    boxes = torch.tensor([[3.0, 5.0, 17.0, 30.0]])
+    mirrored = torch.tensor([[23.0, 5.0, 37.0, 30.0]])
+    if follows:
+        boxes, mirrored = (each[:, None].repeat(1, 4, 1) for each in (boxes, mirrored))
+    persons = [PersonBoxes(FrameKey("a", 0), np.zeros((1, 4), np.float32), np.ones(1, np.float32))]
+
+    def score(clips: torch.Tensor, boxes: torch.Tensor, *, flip: bool) -> np.ndarray:
+        (found,) = Scoring(multi_label=True, flip=flip).score(detector, clips, [boxes], persons)
+        return found.action_scores
+
+    here, there = score(clips, boxes, flip=False), score(clips.flip(-1), mirrored, flip=False)
+    assert np.abs(here - there).max() > 1e-4
+    np.testing.assert_allclose(score(clips, boxes, flip=True), (here + there) / 2, atol=1e-6)
+    np.testing.assert_allclose(score(clips.flip(-1), mirrored, flip=True), (here + there) / 2, atol=1e-6)

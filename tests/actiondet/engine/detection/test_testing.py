@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 from actiondet.config import DetectionConfig, load_config, load_recognition_config
 from actiondet.data import build_test_set
+from actiondet.data.key_frames import KeyMomentDataset
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
 from actiondet.engine.detection.testing import build_test_loader, load_detector, run
 from actiondet.engine.devices import launch
@@ -22,6 +24,7 @@ from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.inference import InferenceBackbone
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
+from evaluation.records import ActionDetections
 
 ROOT = Path(__file__).parents[4]
 
@@ -57,6 +60,44 @@ def test_testing_scores_as_validation_does(settings: list[str], tmp_path: Path, 
         assert ours.key == theirs.key
         np.testing.assert_allclose(ours.action_scores, theirs.action_scores, rtol=0, atol=1e-5)
         assert np.ptp(ours.action_scores) > 0.01
+
+
+def test_several_short_sides_give_the_mean_of_their_scores_and_are_read_once(
+    tiny_config: Callable[..., DetectionConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fabric = launch()
+    torch.manual_seed(0)
+    detector = build_detector(tiny_config().model).eval().to(fabric.device)
+    shaken(detector)
+    reads = []
+    read = KeyMomentDataset._read
+
+    def counted(self: KeyMomentDataset, index: int, jitter: None) -> Any:
+        reads.append(index)
+        return read(self, index, jitter)
+
+    monkeypatch.setattr(KeyMomentDataset, "_read", counted)
+
+    def detected(sides: str) -> list[ActionDetections]:
+        config = tiny_config(f"test={{batch: 2, short_sides: {sides}}}")
+        dataset = build_test_set(
+            config.data,
+            clip=config.clip,
+            transform=config.transform,
+            num_actions=config.model.num_actions,
+            short_sides=config.test.short_sides,
+        )
+        return run(detector, dataset, build_test_loader(dataset, config, fabric), config, fabric)
+
+    plain, small, large = detected("null"), detected("[64]"), detected("[80]")
+    reads.clear()
+    both = detected("[64, 80]")
+    assert sorted(reads) == list(range(len(both)))
+    for of_plain, one, other, mean in zip(plain, small, large, both, strict=True):
+        assert of_plain.key == mean.key
+        np.testing.assert_array_equal(of_plain.action_scores, one.action_scores)
+        np.testing.assert_allclose(mean.action_scores, (one.action_scores + other.action_scores) / 2, atol=1e-6)
+        np.testing.assert_array_equal(mean.boxes, one.boxes)
 
 
 def test_validation_leaves_the_trained_network_alone(

@@ -418,3 +418,15 @@ def test_workers_change_nothing(data: dict[str, Any], tmp_path: Path, test_in: T
     test_in(config_of(data, train={"workers": 2}), "two")
     none, two = (tmp_path / folder / "frame_detections.pkl" for folder in ("none", "two"))
     assert none.read_bytes() == two.read_bytes()
+
+
+def test_several_short_sides_give_the_mean_of_their_scores(data: dict[str, Any], tmp_path: Path, test_in: Test) -> None:
+    everything = RowChoice(min_score=0)
+    tables = []
+    for sides in ([48], [64], [48, 64]):
+        test_in(config_of(data, test={"batch": 4, "short_sides": sides}), f"{sides}", choice=everything)
+        tables.append(rows(tmp_path, f"{sides}"))
+    small, large, both = tables
+    assert np.abs(small[:, 3] - large[:, 3]).max() > 1e-3
+    np.testing.assert_allclose(both[:, 3], (small[:, 3] + large[:, 3]) / 2, atol=1e-6)
+    np.testing.assert_array_equal(np.delete(both, 3, axis=1), np.delete(small, 3, axis=1))
