@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from evaluation.records import PersonBoxes as PersonBoxes
     from evaluation.records import TruthRows as TruthRows
     from evaluation.records import Tube as Tube
+    from evaluation.streaming import FrameAP as FrameAP
     from evaluation.tube_ap import ThresholdMapResult as ThresholdMapResult
     from evaluation.tube_dataset import FrameDetections as FrameDetections
     from evaluation.tube_dataset import TubeTruth as TubeTruth
@@ -73,6 +74,7 @@ _NAMES_OF = {
     "persons": ("person_ap",),
     "recognition": ("average_views", "recognition_accuracy"),
     "records": ("ActionDetections", "DetectionRows", "FrameKey", "PersonBoxes", "TruthRows", "Tube"),
+    "streaming": ("FrameAP",),
     "tube_ap": ("ThresholdMapResult",),
     "tube_set": ("TubeSet",),
     "tube_dataset": ("FrameDetections", "TubeTruth"),

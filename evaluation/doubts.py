@@ -2,31 +2,75 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 
 from evaluation.boxes import BoolArray
-from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
+from evaluation.records import FloatArray, FrameKey, IntArray, TruthRows
 from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_set import TubeSet
 
 
-def doubts_about_scores(scores: FloatArray) -> list[str]:
-    """Notes on (N,) scores that are not probabilities, or that look like the last column of a truth file."""
-    if len(scores) == 0:
+@dataclass(frozen=True)
+class ScoreRange:
+    """What is known of some scores; that of parts adds up.
+
+    Attributes:
+        count: how many scores.
+        outside: how many lie outside [0, 1].
+        whole: whether all are whole numbers.
+        lowest: the least; infinity of none.
+        highest: the largest; minus infinity of none.
+    """
+
+    count: int = 0
+    outside: int = 0
+    whole: bool = True
+    lowest: float = math.inf
+    highest: float = -math.inf
+
+    @classmethod
+    def of(cls, scores: FloatArray) -> ScoreRange:
+        """The range of (N,) scores."""
+        if len(scores) == 0:
+            return cls()
+        lowest, highest = float(scores.min()), float(scores.max())
+        inside = lowest >= 0 and highest <= 1
+        return cls(
+            count=len(scores),
+            outside=0 if inside else int(np.count_nonzero((scores < 0) | (scores > 1))),
+            # The first one alone decides for nearly every file, in no time.
+            whole=float(scores[0]) % 1 == 0 and bool((scores % 1 == 0).all()),
+            lowest=lowest,
+            highest=highest,
+        )
+
+    def __add__(self, other: ScoreRange) -> ScoreRange:
+        return ScoreRange(
+            self.count + other.count,
+            self.outside + other.outside,
+            self.whole and other.whole,
+            min(self.lowest, other.lowest),
+            max(self.highest, other.highest),
+        )
+
+
+def doubts_about_scores(scores: ScoreRange) -> list[str]:
+    """Notes on scores that are not probabilities, or that look like the last column of a truth file."""
+    if scores.count == 0:
         return []
-    if bool((scores % 1 == 0).all()):
+    if scores.whole:
         return [
-            f"all {len(scores)} scores are whole numbers: is this the truth, or a file without scores, instead of "
+            f"all {scores.count} scores are whole numbers: is this the truth, or a file without scores, instead of "
             "detections?"
         ]
-    outside = int(np.count_nonzero((scores < 0) | (scores > 1)))
-    if outside:
-        lowest, highest = float(scores.min()), float(scores.max())
+    if scores.outside:
         return [
-            f"{outside} of {len(scores)} scores lie outside [0, 1], from {lowest:g} to {highest:g}: are they logits or "
-            "percentages? Only their order counts."
+            f"{scores.outside} of {scores.count} scores lie outside [0, 1], from {scores.lowest:g} to "
+            f"{scores.highest:g}: are they logits or percentages? Only their order counts."
         ]
     return []
 
@@ -42,9 +86,9 @@ def doubts_about_excluded(excluded: Collection[FrameKey], truth: TruthRows) -> l
     return [f"{count} excluded key frames are of {len(strange)} videos that the truth does not name ({shown})."]
 
 
-def doubts_about_rows(detections: DetectionRows, excluded: Collection[FrameKey], truth: TruthRows) -> list[str]:
+def doubts_about_rows(scores: ScoreRange, excluded: Collection[FrameKey], truth: TruthRows) -> list[str]:
     """Notes on detections in AVA's form, and on the excluded key frames."""
-    return [*doubts_about_scores(detections.scores), *doubts_about_excluded(excluded, truth)]
+    return [*doubts_about_scores(scores), *doubts_about_excluded(excluded, truth)]
 
 
 def doubts_about_frames(detections: FrameDetections, truth: TubeTruth) -> list[str]:
@@ -56,7 +100,7 @@ def doubts_about_frames(detections: FrameDetections, truth: TubeTruth) -> list[s
         *_doubts_about_moments(detections.moments, known & (detections.moments > last), "detections"),
         *_doubts_about_boxes(detections.boxes, "detections"),
         *_doubts_about_labels(detections.labels, len(truth.labels)),
-        *doubts_about_scores(detections.scores),
+        *doubts_about_scores(ScoreRange.of(detections.scores)),
     ]
 
 
@@ -69,7 +113,7 @@ def doubts_about_tubes(tubes: TubeSet, truth: TubeTruth) -> list[str]:
         *_doubts_about_moments(tubes.moments, tubes.moments > last, "boxes of tubes"),
         *_doubts_about_boxes(tubes.boxes, "boxes of tubes"),
         *_doubts_about_labels(tubes.labels, len(truth.labels)),
-        *doubts_about_scores(tubes.scores),
+        *doubts_about_scores(ScoreRange.of(tubes.scores)),
     ]
 
 

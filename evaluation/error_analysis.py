@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evaluation.ap_result import find_thresholds
 from evaluation.average_precision import average_precision
 from evaluation.boxes import BoolArray, paired_iou
-from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.matching import best_truths, first_claims
 from evaluation.protocols import Ties
 from evaluation.records import FloatArray, IntArray
 from evaluation.tables import notes_text, plain, table_text, write_json
-from evaluation.tube_ap import check_thresholds, claim_order, tolerated
+from evaluation.tube_ap import claim_order, scored_labels, tolerated
 from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_iou import paired_tube_iou
 from evaluation.tube_scoring import best_of_pairs, frame_groups, group_pairs
@@ -29,6 +29,7 @@ from evaluation.tube_set import TubeSet
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 VIDEO_REASONS = ("repeat", "extra", "loc", "cls", "time", "cls+time", "cls+loc", "time+loc", "cls+time+loc")
 """In the official order: Repeat, Extra, Loc., Cls., Time, Cls.+Time, Cls.+Loc., Time+Loc., C+T+L."""
@@ -45,6 +46,7 @@ class ErrorBreakdown:
     non-increasing on its own.
 
     Attributes:
+        metric: "frame-mAP" or "video-mAP".
         threshold: IoU that a hit needs.
         reasons: (R) names of the reasons.
         labels: (L,) the labels that count: scored by the benchmark, with truth.
@@ -56,6 +58,7 @@ class ErrorBreakdown:
         notes: what was odd in the files but tolerated.
     """
 
+    metric: str
     threshold: float
     reasons: tuple[str, ...]
     labels: IntArray
@@ -96,38 +99,36 @@ class ErrorBreakdown:
         shares = {reason: self.shares[:, r] for r, reason in enumerate(self.reasons)}
         return {"id": self.labels, "name": list(self.names), "ap": self.ap, **shares, "missed": self.missed}
 
-    def to_json(self, path: str | os.PathLike[str], *, metric: str, moments: str) -> None:
+    def to_json(self, path: str | os.PathLike[str], **more: Any) -> None:
         """Write mean_ap in [0, 1], per_class as AP by id, the means of the reasons, and every action's shares.
 
         Args:
             path: the file.
-            metric: "frame-mAP" or "video-mAP".
-            moments: which frames are scored, in words.
+            more: further entries.
         """
         columns = {name: plain(column) for name, column in self.columns.items()}
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         content = {
             "mean_ap": self.mean_ap,
-            "metric": f"{metric}@{self.threshold:g}",
-            "moments": moments,
+            "metric": f"{self.metric}@{self.threshold:g}",
             "per_class": {str(row["id"]): row["ap"] for row in rows},
             "means": self.means,
             "actions": rows,
             "notes": list(self.notes),
         }
-        write_json(path, content)
+        write_json(path, {**content, **{key: plain(value) for key, value in more.items()}})
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the table of actions, with a header."""
         with atomic_path(path) as temporary:
             self.per_class.to_csv(temporary, index=False, lineterminator="\n")
 
-    def plot(self, path: str | os.PathLike[str], *, metric: str) -> None:
+    def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw AP and the share of every reason per action, sorted by AP.
 
         Args:
-            path: its suffix chooses the format.
-            metric: "frame-mAP" or "video-mAP".
+            path: a file to write; its suffix chooses the format.
+            axes: what to draw on; None makes a picture.
 
         Raises:
             InputError: a suffix that matplotlib cannot write.
@@ -136,11 +137,12 @@ class ErrorBreakdown:
 
         order = np.argsort(self.ap, kind="stable")
         parts = [("AP", self.ap), *zip(self.reasons, self.shares.T, strict=True), ("missed", self.missed)]
-        draw_shares(
-            path,
-            names=[self.names[place] for place in order],
-            parts=[(name, values[order]) for name, values in parts],
-            title=f"{metric}@{self.threshold:g} {self.mean_ap:.4f} and where the AP is lost",
+        return draw_shares(
+            [self.names[place] for place in order],
+            [(name, values[order]) for name, values in parts],
+            title=f"{self.metric}@{self.threshold:g} {self.mean_ap:.4f} and where the AP is lost",
+            path=path,
+            axes=axes,
         )
 
     @property
@@ -173,7 +175,7 @@ def video_errors(
     Raises:
         InputError: no truth to score, or a threshold that is not above 0 and up to 1.
     """
-    check_thresholds([threshold])
+    find_thresholds([threshold])
     tubes = truth.of_videos(truth.test_videos)
     claims = detections.of_videos(truth.test_videos)
     order, offsets = claim_order(claims.labels, claims.scores, len(truth.labels), ties)
@@ -201,7 +203,7 @@ def video_errors(
     which[own_iou >= threshold] = place["repeat"]
     which[first_claims(own, own_iou, threshold)] = len(VIDEO_REASONS)
     notes = tolerated(len(claims), int(np.sum(claims.video[order] < 0)), len(claims) - len(order), "tubes")
-    return _lost(truth, tubes.labels, offsets, which, VIDEO_REASONS, threshold, notes)
+    return _lost(truth, tubes.labels, offsets, which, VIDEO_REASONS, "video-mAP", threshold, notes)
 
 
 def frame_errors(
@@ -223,7 +225,7 @@ def frame_errors(
     Raises:
         InputError: no truth to score, or a threshold that is not above 0 and up to 1.
     """
-    check_thresholds([threshold])
+    find_thresholds([threshold])
     tubes = truth.of_videos(truth.test_videos)
     labels = len(truth.labels)
     order, offsets = claim_order(detections.labels, detections.scores, labels, ties)
@@ -250,7 +252,7 @@ def frame_errors(
     which[first_claims(own, own_iou, threshold)] = len(FRAME_REASONS)
     unknown = int(np.sum(~detections.known[order]))
     notes = tolerated(len(detections), unknown, len(detections) - len(order), "boxes")
-    return _lost(truth, truth_labels, offsets, which, FRAME_REASONS, threshold, notes)
+    return _lost(truth, truth_labels, offsets, which, FRAME_REASONS, "frame-mAP", threshold, notes)
 
 
 def _near_an_end(tubes: TubeSet, detections: FrameDetections, places: IntArray, threshold: float) -> BoolArray:
@@ -274,14 +276,13 @@ def _lost(
     offsets: IntArray,
     which: IntArray,
     reasons: Sequence[str],
+    metric: str,
     threshold: float,
     notes: tuple[str, ...],
 ) -> ErrorBreakdown:
     """Turn the reason of every detection (in claim order; len(reasons) is a hit) into shares per label."""
     truths = np.bincount(truth_labels, minlength=len(truth.labels))
-    labels = np.array([label for label in np.flatnonzero(truths) if label not in truth.unscored], dtype=np.int64)
-    if not len(labels):
-        raise InputError("the truth has no tube of a scored label in its test videos; is it the right file and split?")
+    labels = np.flatnonzero(scored_labels(truths, truth))
     shares = np.zeros((len(labels), len(reasons) + 1))
     counts = np.zeros((len(labels), len(reasons) + 1), dtype=np.int64)
     missed = np.ones(len(labels))
@@ -298,6 +299,7 @@ def _lost(
         counts[row] = np.bincount(reason, minlength=len(reasons) + 1)
         missed[row] = 1 - float(recall[-1])
     return ErrorBreakdown(
+        metric=metric,
         threshold=threshold,
         reasons=tuple(reasons),
         labels=labels,

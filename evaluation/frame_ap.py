@@ -1,8 +1,7 @@
-"""AVA's frame-mAP@0.5: exact against the official script and, by name, against PySlowFast and MMAction2."""
+"""AVA's frame-mAP: exact against the official script at IoU 0.5 and, by name, against PySlowFast and MMAction2."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,111 +10,72 @@ import numpy as np
 import pandas as pd
 
 from evaluation.action_groups import action_types, group_means
-from evaluation.average_precision import PrecisionRecall, average_precision, precision_recall
-from evaluation.boxes import BoolArray
-from evaluation.doubts import doubts_about_rows
-from evaluation.files import atomic_path
+from evaluation.ap_result import ApResult, ap_table, find_thresholds
+from evaluation.doubts import ScoreRange, doubts_about_rows
 from evaluation.formats.action_list import ActionList
-from evaluation.matching import best_truths, first_claims
+from evaluation.frame_matching import ScoredRows, match_frames
 from evaluation.moments import MomentCodes
 from evaluation.protocols import MMACTION2, Protocol, ProtocolName, Ties, find_protocol
-from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
-from evaluation.selection import ListedTruth, RankedRows, listed_truth, ranked_rows
-from evaluation.tables import notes_text, plain, table_text, write_json
-
-IOU_THRESHOLD = 0.5
+from evaluation.records import DetectionRows, FrameKey, IntArray, TruthRows
+from evaluation.selection import CodedRows, ListedTruth, listed_truth
+from evaluation.tables import notes_text, plain, table_text
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class FrameMapResult:
-    """What an evaluation found; `print` shows it as a table.
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class FrameMapResult(ApResult):
+    """What a frame-mAP in AVA's form found; every listed action has a row in `per_class`.
 
     Attributes:
-        mean_ap: mean over the actions that have truth, in [0, 1].
-        per_class: one row per listed action: id, name, type, ap (NaN where it is not defined), truths,
-            detections (those that took part), recall.
-        curves: precision and recall of every action with an AP.
-        groups: mean AP per type of action (columns type, mean_ap, actions); empty where the list has no types.
         protocol: how it was computed.
         ties: how equal scores were ordered.
-        notes: what did not count and what looks wrong, one sentence each, with counts.
     """
 
-    mean_ap: float
-    per_class: pd.DataFrame
-    curves: tuple[PrecisionRecall, ...]
-    groups: pd.DataFrame
     protocol: Protocol
     ties: Ties
-    notes: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return f"FrameMapResult(mAP@0.5 {self.mean_ap:.4f}, {self.protocol.name}, {len(self.per_class)} actions)"
+        return (
+            f"FrameMapResult(mAP@{self.threshold:g} {self.mean_ap:.4f}, {self.protocol.name}, {len(self.ids)} actions)"
+        )
 
     def __str__(self) -> str:
         """The table of actions, the means of their types, the notes, and the mAP as the last line."""
         lines = [f"protocol {self.protocol.name}, ties {self.ties}", ""]
-        table = self.per_class.rename(columns={"name": "action", "ap": "AP"})
-        if table["type"].isna().all():
-            table = table.drop(columns="type")
-        numeric = {"id", "AP", "truths", "detections", "recall", "mAP", "actions"}
-        lines.append(table_text(list(table.columns), table.itertuples(index=False), numeric=numeric))
-        if len(self.groups):
-            rows = self.groups.itertuples(index=False)
-            lines += ["", table_text(["type", "mAP", "actions"], rows, numeric=numeric)]
-        lines += notes_text(self.notes)
-        lines += ["", f"mAP@0.5 {self.mean_ap:.4f}"]
-        return "\n".join(lines)
+        columns = self.columns
+        if not any(kind is not None for kind in self.types):
+            del columns["type"]
+        headings = [{"name": "action", "ap": "AP"}.get(name, name.replace("ap@", "AP@")) for name in columns]
+        rows = zip(*map(plain, columns.values()), strict=True)
+        lines.append(table_text(headings, rows, numeric={*headings} - {"action", "type"}))
+        groups = self.groups
+        if len(groups):
+            of_types = groups.itertuples(index=False)
+            lines += ["", table_text(["type", "mAP", "actions"], of_types, numeric={"mAP", "actions"})]
+        lines += [*notes_text(self.notes), ""]
+        others = [threshold for threshold in self.thresholds if threshold != self.threshold]
+        lines += [f"mAP@{threshold:g} {self.mean_at(threshold):.4f}" for threshold in others]
+        lines += [f"mAP@{name} {mean:.4f}" for name, mean in self.range_means.items()]
+        return "\n".join([*lines, f"mAP@{self.threshold:g} {self.mean_ap:.4f}"])
 
-    def to_json(self, path: str | os.PathLike[str], *, explanation: Sequence[dict[str, Any]] = ()) -> None:
-        """Write mean_ap in [0, 1], per_class as AP by id, and everything else that the table shows.
+    @property
+    def shown(self) -> IntArray:
+        """Places of the actions that tables show: all that are listed."""
+        return np.arange(len(self.ids))
 
-        An AP that is not defined is null. `explanation` is what `explain` found, step by step, if it was asked.
-        """
-        actions = _records(self.per_class)
-        content: dict[str, Any] = {
-            "mean_ap": plain(self.mean_ap),
-            "metric": "frame-mAP@0.5",
-            "protocol": self.protocol.name,
-            "ties": self.ties,
-            "per_class": {str(action["id"]): action["ap"] for action in actions},
-            "groups": _records(self.groups),
-            "actions": actions,
-            "notes": list(self.notes),
-        }
-        if explanation:
-            content["explanation"] = [{key: plain(value) for key, value in step.items()} for step in explanation]
-        write_json(path, content)
+    @property
+    def groups(self) -> pd.DataFrame:
+        """Mean AP per type of action (columns type, mean_ap, actions); empty where the list has no types."""
+        return group_means(self.per_class)
 
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the table of actions, with a header."""
-        with atomic_path(path) as temporary:
-            self.per_class.to_csv(temporary, index=False, lineterminator="\n")
+    @property
+    def title(self) -> str:
+        """The heading of a picture."""
+        return f"{super().title} ({self.protocol.name})"
 
-    def plot(self, path: str | os.PathLike[str]) -> None:
-        """Draw AP per action, sorted, and the precision-recall curves; the suffix of `path` chooses the format.
-
-        Raises:
-            InputError: a suffix that matplotlib cannot write.
-        """
-        from evaluation.plots import ActionBars, Curve, draw_bars_and_curves  # matplotlib is loaded only for a picture
-
-        scored = self.per_class.dropna(subset=["ap"]).sort_values("ap", kind="stable")
-        bars = ActionBars(
-            names=scored["name"].tolist(),
-            ap=scored["ap"].to_numpy(),
-            truths=scored["truths"].tolist(),
-            kinds=scored["type"].tolist(),
-        )
-        kind_of = dict(zip(self.per_class["id"], self.per_class["type"], strict=True))
-        curves = [Curve(curve.precision, curve.recall, kind_of[curve.label]) for curve in self.curves]
-        title = f"frame-mAP@0.5 {self.mean_ap:.4f} ({self.protocol.name})"
-        draw_bars_and_curves(path, bars, curves, title=title, mean=self.mean_ap)
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table, as JSON takes them."""
-    return [{str(name): plain(value) for name, value in row.items()} for row in table.to_dict(orient="records")]
+    def summary(self) -> dict[str, Any]:
+        """What `to_json` writes."""
+        groups = [dict(zip(self.groups, map(plain, row), strict=True)) for row in self.groups.itertuples(index=False)]
+        return {**super().summary(), "protocol": self.protocol.name, "ties": self.ties, "groups": groups}
 
 
 def frame_map(
@@ -126,8 +86,9 @@ def frame_map(
     excluded: Collection[FrameKey] = frozenset(),
     protocol: ProtocolName | Protocol = "official",
     ties: Ties = "stable",
+    thresholds: Sequence[float] | str = (0.5,),
 ) -> FrameMapResult:
-    """Compute the frame-mAP at IoU 0.5.
+    """Compute the frame-mAP.
 
     The official tool concatenates, per action, the rows of all moments in the order of the file and takes
     `np.argsort(scores)[::-1]`, whose order of equal scores depends on the version of numpy and on the
@@ -142,75 +103,92 @@ def frame_map(
         ties: "stable" sorts with a stable algorithm, so that of equal scores the moment that comes later in the
             file ranks first, on every machine. "official" calls what the official tool calls, and agrees with
             it bit for bit in the same numpy on the same processor.
+        thresholds: IoUs in (0, 1] that a hit needs, or a range such as "0.50:0.95"; the overlaps are computed once.
 
     Raises:
-        InputError: an unknown protocol, no truth for any listed action, rows that no reader of files lets pass, or
-            detections at which the protocol's toolkit stops.
+        InputError: an unknown protocol, no truth for any listed action, rows that no reader of files lets pass, a
+            threshold outside (0, 1], or detections at which the protocol's toolkit stops.
+
+    Example:
+        >>> from evaluation import ActionList, DetectionRows, TruthRows, frame_map
+        >>> boxes = [[0.1, 0.1, 0.3, 0.5], [0.5, 0.1, 0.7, 0.5]]
+        >>> truth = TruthRows.from_arrays(video="v", time=902, boxes=boxes, labels=[1, 2])
+        >>> found = DetectionRows.from_arrays(video="v", time=902, boxes=boxes, labels=[1, 1], scores=[0.9, 0.4])
+        >>> result = frame_map(truth, found, actions=ActionList((1, 2), ("sit", "run"), (None, None)))
+        >>> result.mean_ap
+        0.5
+        >>> result.per_class[["name", "ap", "truths", "detections"]]
+          name   ap  truths  detections
+        0  sit  1.0       1           2
+        1  run  0.0       1           0
     """
-    protocol = find_protocol(protocol)
+    protocol, thresholds = find_protocol(protocol), find_thresholds(thresholds)
     truth.check()
     detections.check()
-    codes = MomentCodes([truth, detections], [*truth.empty_moments, *excluded])
+    codes = MomentCodes.of([truth, detections], [*truth.empty_moments, *excluded])
     known = listed_truth(truth, actions, codes, excluded, protocol)
-    rows = ranked_rows(detections, actions, codes, known, protocol, order_all=ties == "official")
-    hits = _hits(rows, detections, known, protocol)
-    notes = [*_notes_on_truth(truth, actions), *rows.notes, *_notes_on_rows(detections, rows)]
-    notes += doubts_about_rows(detections, excluded, truth)
-
-    starts = np.searchsorted(rows.group, np.arange(len(actions) + 1) * max(len(rows.codes), 1))
-    curves: list[PrecisionRecall] = []
-    table: list[tuple[float, int, float]] = []
-    for column, truths in enumerate(known.counts.tolist()):
-        block = slice(starts[column], starts[column + 1])
-        detected = block.stop - block.start
-        ap = recall_reached = float("nan")
-        if truths and (detected or protocol.undetected_actions == "zero"):
-            curve = _curve(actions.ids[column], rows.scores[block], hits[block], truths, protocol, ties)
-            curves.append(curve)
-            ap = average_precision(curve.precision, curve.recall)
-            recall_reached = float(curve.recall[-1]) if detected else 0.0
-        table.append((ap, detected, recall_reached))
-    types = action_types(actions, by_id=protocol.name == MMACTION2.name)  # which prints AVA's groups for any list
-    per_class = pd.DataFrame({"id": actions.ids, "name": actions.names, "type": types})
-    per_class[["ap", "detections", "recall"]] = pd.DataFrame(table, dtype=object)
-    per_class = per_class.astype({"ap": float, "detections": int, "recall": float})
-    per_class.insert(4, "truths", known.counts)
-    mean_ap = _mean(per_class["ap"].to_numpy())
-    groups = group_means(per_class)
-    return FrameMapResult(mean_ap, per_class, tuple(curves), groups, protocol, ties, tuple(notes))
-
-
-def _hits(rows: RankedRows, detections: DetectionRows, truth: ListedTruth, protocol: Protocol) -> BoolArray:
-    """Return (K,) bool: which rows find a truth of their action at their moment."""
-    kind = np.float64 if protocol.precision == "double" else np.float32
-    found, iou = best_truths(
-        detections.boxes[rows.row[rows.contested]].astype(kind, copy=False),
-        rows.group[rows.contested],
-        truth.boxes.astype(kind, copy=False),
-        rows.truth_group,
+    rows = CodedRows(codes.of_rows(detections), detections.labels, detections.boxes, detections.scores)
+    matches = match_frames(
+        rows, known, actions=actions, codes=codes, protocol=protocol, thresholds=thresholds, ties=ties
     )
-    hits = np.zeros(len(rows.row), dtype=np.bool_)
-    hits[rows.contested] = first_claims(found, iou, IOU_THRESHOLD)
-    return hits
+    doubts = doubts_about_rows(ScoreRange.of(detections.scores), excluded, truth)
+    notes = [*notes_on_truth(truth, actions), *notes_on_rows(matches.scored, len(detections), protocol), *doubts]
+    return ranked_result(
+        matches.scored,
+        known,
+        actions=actions,
+        videos=codes.videos,
+        protocol=protocol,
+        thresholds=thresholds,
+        ties=ties,
+        notes=notes,
+    )
 
 
-def _curve(
-    label: int, scores: FloatArray, hits: BoolArray, truths: int, protocol: Protocol, ties: Ties
-) -> PrecisionRecall:
-    if protocol.precision == "single":
-        scores = scores.astype(np.float32)
-    order: IntArray = np.argsort(scores, kind="stable" if ties == "stable" else None)[::-1]
-    precision, recall = precision_recall(hits[order], truths)
-    return PrecisionRecall(label, scores[order], precision, recall)
+def ranked_result(
+    scored: ScoredRows,
+    truth: ListedTruth,
+    *,
+    actions: ActionList,
+    videos: Sequence[str],
+    protocol: Protocol,
+    thresholds: Sequence[float],
+    ties: Ties,
+    notes: Sequence[str],
+) -> FrameMapResult:
+    """Rank the detections of every action and compute its AP."""
+    scores = scored.scores.astype(np.float32 if protocol.precision == "single" else np.float64)
+    hits, video = np.empty_like(scored.hits), np.empty_like(scored.video)
+    for start, stop in zip(scored.offsets[:-1].tolist(), scored.offsets[1:].tolist(), strict=True):
+        rows = slice(start, stop)
+        order = np.argsort(scores[rows], kind="stable" if ties == "stable" else None)[::-1]
+        hits[:, rows], video[rows] = scored.hits[:, rows][:, order], scored.video[rows][order]
+        scores[rows] = scores[rows][order]
+    truths = truth.counts.sum(axis=0)
+    with_ap = truths > 0
+    if protocol.undetected_actions == "skipped":
+        with_ap &= np.diff(scored.offsets) > 0
+    return FrameMapResult(
+        metric="frame-mAP",
+        ids=actions.ids,
+        names=actions.names,
+        types=action_types(actions, by_id=protocol.name == MMACTION2.name),  # which prints AVA's groups for any list
+        thresholds=tuple(thresholds),
+        ap=ap_table(hits, scored.offsets, truths, with_ap),
+        truths=truths,
+        offsets=scored.offsets,
+        scores=scores,
+        hits=hits,
+        videos=tuple(videos),
+        video=video,
+        truths_of_video=truth.counts,
+        notes=tuple(notes),
+        protocol=protocol,
+        ties=ties,
+    )
 
 
-def _mean(values: FloatArray) -> float:
-    """Return the mean of those that are numbers; NaN of none."""
-    defined = values[~np.isnan(values)]
-    return float(np.mean(defined)) if len(defined) else float("nan")
-
-
-def _notes_on_truth(truth: TruthRows, actions: ActionList) -> list[str]:
+def notes_on_truth(truth: TruthRows, actions: ActionList) -> list[str]:
     """Say what looks wrong in the truth."""
     notes = []
     unlisted = ~np.isin(truth.labels, actions.ids)
@@ -224,14 +202,15 @@ def _notes_on_truth(truth: TruthRows, actions: ActionList) -> list[str]:
     return notes
 
 
-def _notes_on_rows(detections: DetectionRows, rows: RankedRows) -> list[str]:
-    """Say what looks wrong in the detections that take part."""
-    if len(detections) == 0:
-        return ["There are no detections: every action scores 0."]
-    if len(rows.scores) == 0:
-        return ["No detection takes part: are video names, times and actions those of the truth?"]
-    twins = np.flatnonzero((rows.group[1:] == rows.group[:-1]) & (rows.scores[1:] == rows.scores[:-1]))
-    same = np.all(detections.boxes[rows.row[twins]] == detections.boxes[rows.row[twins + 1]], axis=1)
-    if same.any():
-        return [f"{same.sum()} detections repeat box, action and score of another at their moment and count as false."]
-    return []
+def notes_on_rows(scored: ScoredRows, detections: int, protocol: Protocol) -> list[str]:
+    """Say which of `detections` rows do not count, and what looks wrong in those that do."""
+    notes = scored.left_out.notes(protocol.best_rows)
+    if detections == 0:
+        notes.append("There are no detections: every action scores 0.")
+    elif len(scored.scores) == 0:
+        notes.append("No detection takes part: are video names, times and actions those of the truth?")
+    elif scored.twins:
+        notes.append(
+            f"{scored.twins} detections repeat box, action and score of another at their moment and count as false."
+        )
+    return notes

@@ -12,26 +12,45 @@ from evaluation.records import DetectionRows, FrameKey, IntArray, TruthRows
 
 
 class MomentCodes:
-    """Numbers the moments of some tables consistently.
+    """Numbers moments consistently: video by video in the order of `videos`, within a video by rising moment.
 
     Args:
-        tables: every table whose rows will be numbered.
-        keys: further moments that will be numbered.
+        videos: names of all videos.
+        first: the least moment that will be numbered.
+        last: the largest.
+
+    Raises:
+        InputError: they are too many for 64 bits.
     """
 
-    def __init__(self, tables: Iterable[TruthRows | DetectionRows], keys: Iterable[FrameKey]) -> None:
-        tables, keys = list(tables), list(keys)
-        names = [*(str(name) for table in tables for name in table.video.categories), *(key.video for key in keys)]
-        self._video = {name: code for code, name in enumerate(dict.fromkeys(names))}
-        moments = [table.moment for table in tables if len(table)]
-        moments.append(np.array([key.moment for key in keys], dtype=np.int64))
-        self._first = min((int(part.min()) for part in moments if len(part)), default=0)
-        self._span = max((int(part.max()) for part in moments if len(part)), default=0) - self._first + 1
+    def __init__(self, videos: Iterable[str], first: int, last: int) -> None:
+        self._video = {name: code for code, name in enumerate(dict.fromkeys(videos))}
+        self._first = first
+        self._span = last - first + 1
         if len(self._video) * self._span >= 2**62:
             raise InputError(
                 f"the moments of {len(self._video)} videos span {self._span} units, more than can be numbered; "
                 "are the times in seconds?"
             )
+
+    @classmethod
+    def of(cls, tables: Iterable[TruthRows | DetectionRows], keys: Iterable[FrameKey]) -> MomentCodes:
+        """Codes for the rows of some tables, and for some keys."""
+        tables, keys = list(tables), list(keys)
+        names = [*(str(name) for table in tables for name in table.video.categories), *(key.video for key in keys)]
+        moments = [table.moment for table in tables if len(table)]
+        moments.append(np.array([key.moment for key in keys], dtype=np.int64))
+        first = min((int(part.min()) for part in moments if len(part)), default=0)
+        return cls(names, first, max((int(part.max()) for part in moments if len(part)), default=0))
+
+    @property
+    def videos(self) -> tuple[str, ...]:
+        """The names, in the order of their numbers."""
+        return tuple(self._video)
+
+    def of_moments(self, video: IntArray, moment: IntArray) -> IntArray:
+        """Return the (N,) codes of moments; `video` has places in `videos`."""
+        return video * self._span + moment - self._first
 
     def of_rows(self, table: TruthRows | DetectionRows) -> IntArray:
         """Return the (N,) codes of a table's rows."""
@@ -47,7 +66,7 @@ class MomentCodes:
         return np.array(codes, dtype=np.int64)
 
     def video_of(self, codes: IntArray) -> IntArray:
-        """Return the (N,) numbers of the videos of some codes."""
+        """Return the (N,) places in `videos` of some codes."""
         return codes // self._span
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,67 +47,107 @@ class Curve:
     kind: str | None
 
 
-def draw_bars_and_curves(
-    path: str | os.PathLike[str], bars: ActionBars, curves: Sequence[Curve], *, title: str, mean: float
-) -> None:
-    """Draw AP per action with the number of truths, and all precision-recall curves.
+def draw_result(
+    bars: ActionBars,
+    curves: Sequence[Curve],
+    *,
+    title: str,
+    mean: float,
+    path: str | os.PathLike[str] | None,
+    axes: Axes | None,
+) -> Axes:
+    """Draw AP per action with the number of truths, and beside it all precision-recall curves.
+
+    Args:
+        bars: AP per action.
+        curves: of the actions.
+        title: above the picture.
+        mean: where the dashed line goes.
+        path: a file to write; its suffix chooses the format.
+        axes: what to draw the bars on, without the curves; None makes a picture.
+
+    Returns:
+        The axes with the bars.
 
     Raises:
         InputError: a suffix that matplotlib cannot write.
     """
-    from matplotlib.figure import Figure
+    color_of = _colors(bars.kinds)
+    if axes is not None:
+        axes.set_title(title)
+        _draw_bars(axes, bars, color_of, mean)
+    else:
+        figure = _new_figure((15, _height(len(bars.names))), shown=path is None)
+        axes, right = figure.subplots(1, 2, width_ratios=(3, 2))
+        figure.suptitle(title)
+        _draw_bars(axes, bars, color_of, mean)
+        _draw_curves(right, curves, color_of)
+    if path is not None:
+        _save(axes.figure, path)
+    return axes
 
-    kinds = list(dict.fromkeys(kind for kind in bars.kinds if isinstance(kind, str)))
-    color_of = {kind: _COLORS[index % len(_COLORS)] for index, kind in enumerate(kinds)}
-    colors = [color_of.get(str(kind), _COLORS[0]) for kind in bars.kinds]
-    figure = Figure(figsize=(15, _height(len(bars.names))), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    figure.suptitle(title)
+
+def _colors(kinds: Sequence[str | None]) -> dict[str, str]:
+    known = dict.fromkeys(kind for kind in kinds if isinstance(kind, str))
+    return {kind: _COLORS[index % len(_COLORS)] for index, kind in enumerate(known)}
+
+
+def _draw_bars(axes: Axes, bars: ActionBars, color_of: Mapping[str, str], mean: float) -> None:
     places = np.arange(len(bars.names))
-    left.barh(places, bars.ap, color=colors, height=0.75)
+    axes.barh(places, bars.ap, color=[color_of.get(str(kind), _COLORS[0]) for kind in bars.kinds], height=0.75)
     for place, value, count in zip(places.tolist(), bars.ap.tolist(), bars.truths, strict=True):
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         text = f"{value:.3f}   n={count:,}"
-        left.text(value + 0.008, place, text, va="center", fontsize=7.5, color="#444444", bbox=box)
-    left.axvline(mean, color="black", linewidth=0.8, linestyle="--", zorder=0)
-    left.set(xlim=(0, 1.12), xlabel="AP (dashed: mean); n: number of truths")
-    _name_rows(left, bars.names)
+        axes.text(value + 0.008, place, text, va="center", fontsize=7.5, color="#444444", bbox=box)
+    axes.axvline(mean, color="black", linewidth=0.8, linestyle="--", zorder=0)
+    axes.set(xlim=(0, 1.12), xlabel="AP (dashed: mean); n: number of truths")
+    _name_rows(axes, bars.names)
+    if color_of:
+        handles = [axes.barh([0], [0], color=color) for color in color_of.values()]
+        labels = [kind.replace("_", " ").lower() for kind in color_of]
+        axes.legend(handles, labels, loc="lower right", frameon=False)
+
+
+def _draw_curves(axes: Axes, curves: Sequence[Curve], color_of: Mapping[str, str]) -> None:
     for curve in curves:
         # The curve whose area is the AP: at every recall the best precision from there on, 0 where it is not reached.
         best = np.append(np.maximum.accumulate(curve.precision[::-1])[::-1], 0.0)
         color = color_of.get(str(curve.kind), _COLORS[0])
-        right.plot(_GRID, best[np.searchsorted(curve.recall, _GRID)], color=color, lw=0.9, alpha=0.55)
-    right.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision, interpolated")
-    right.set_box_aspect(1)
-    right.set_anchor("N")
-    right.grid(color="#dddddd", linewidth=0.5)
-    right.spines[["top", "right"]].set_visible(False)
-    if kinds:
-        handles = [left.barh([0], [0], color=color) for color in color_of.values()]
-        labels = [kind.replace("_", " ").lower() for kind in kinds]
-        left.legend(handles, labels, loc="lower right", frameon=False)
-    _save(figure, path)
+        axes.plot(_GRID, best[np.searchsorted(curve.recall, _GRID)], color=color, lw=0.9, alpha=0.55)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision, interpolated")
+    axes.set_box_aspect(1)
+    axes.set_anchor("N")
+    axes.grid(color="#dddddd", linewidth=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def draw_shares(
-    path: str | os.PathLike[str], *, names: Sequence[str], parts: Sequence[tuple[str, FloatArray]], title: str
-) -> None:
+    names: Sequence[str],
+    parts: Sequence[tuple[str, FloatArray]],
+    *,
+    title: str,
+    path: str | os.PathLike[str] | None,
+    axes: Axes | None,
+) -> Axes:
     """Draw shares side by side, one row per action.
 
     Args:
-        path: its suffix chooses the format.
         names: (A) of the actions.
         parts: name and (A,) shares in [0, 1] of each part; the last one is gray.
         title: above the picture.
+        path: a file to write; its suffix chooses the format.
+        axes: what to draw on; None makes a picture.
+
+    Returns:
+        The axes.
 
     Raises:
         InputError: a suffix that matplotlib cannot write.
     """
     import matplotlib
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, _height(len(names))), layout="constrained")
-    axes = figure.subplots()
+    if axes is None:
+        axes = _new_figure((12, _height(len(names))), shown=path is None).subplots()
     axes.set_title(title)
     _name_rows(axes, names)
     colors = [*matplotlib.colormaps["tab20"](np.arange(len(parts) - 1)), "#dddddd"]
@@ -117,10 +157,23 @@ def draw_shares(
         left += values
     axes.set(xlim=(0, max(1.0, float(left.max()))), xlabel="AP and shares, side by side")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
-    _save(figure, path)
+    if path is not None:
+        _save(axes.figure, path)
+    return axes
 
 
-def _save(figure: Figure, path: str | os.PathLike[str]) -> None:
+def _new_figure(size: tuple[float, float], *, shown: bool) -> Figure:
+    """A figure for a file; or, where it may be shown, one of pyplot, which notebooks display."""
+    if shown:
+        from matplotlib import pyplot
+
+        return pyplot.figure(figsize=size, layout="constrained")
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, layout="constrained")
+
+
+def _save(figure: Any, path: str | os.PathLike[str]) -> None:
     with atomic_path(path) as temporary:
         try:
             figure.savefig(temporary, dpi=110)

@@ -11,12 +11,25 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from evaluation.boxes import BoolArray
-from evaluation.records import DetectionRows, FloatArray, IntArray, TruthRows
+from evaluation.records import FloatArray, IntArray
+
+
+class LabelledBoxes(Protocol):
+    """A table that has labels (N,) and boxes (N, 4)."""
+
+    @property
+    def labels(self) -> IntArray:
+        """(N,)."""
+
+    @property
+    def boxes(self) -> FloatArray:
+        """(N, 4) x1, y1, x2, y2."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +43,7 @@ class MomentRows:
         scores: (N,).
     """
 
-    table: DetectionRows | TruthRows
+    table: LabelledBoxes
     row: IntArray
     image: IntArray
     scores: FloatArray

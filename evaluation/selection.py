@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 import numpy as np
@@ -16,11 +16,29 @@ from evaluation.formats.action_list import ActionList
 from evaluation.moments import MomentCodes, numbered_in_order
 from evaluation.protocols import Protocol
 from evaluation.ragged import row_ranges
-from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
+from evaluation.records import FloatArray, FrameKey, IntArray, TruthRows
 from evaluation.row_order import MomentRows, best_rows, heap_ranks, stable_group_order
+from evaluation.row_values import is_inverted
 
 ColumnArray = npt.NDArray[np.int16]
 _T = TypeVar("_T", bound=np.generic)
+
+
+@dataclass(frozen=True, eq=False)
+class CodedRows:
+    """Detections by the codes of their moments.
+
+    Attributes:
+        code: (N,) moment codes.
+        labels: (N,).
+        boxes: (N, 4).
+        scores: (N,).
+    """
+
+    code: IntArray
+    labels: IntArray
+    boxes: FloatArray
+    scores: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +49,7 @@ class ListedTruth:
         code: (M,) moment codes.
         column: (M,) position of the action in the list.
         boxes: (M, 4).
-        counts: (C,) truths per listed action.
+        counts: (V, C) truths per video and listed action.
         known: codes of the moments at which detections count; None for all moments.
         excluded: codes of the moments that do not count.
     """
@@ -42,6 +60,66 @@ class ListedTruth:
     counts: IntArray
     known: IntArray | None
     excluded: IntArray
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """How many detections take no part in a frame-mAP, cause by cause; those of parts add up.
+
+    Attributes:
+        unlisted: with an action that is not in the list.
+        unknown: at moments that the truth does not name.
+        unknown_moments: how many these are.
+        unknown_videos: the videos among them of which the truth names no moment at all.
+        excluded: at excluded moments.
+        excluded_moments: how many these are.
+        empty: with boxes without area.
+        beyond_best: not among the best of their moment.
+        crowded_moments: how many moments have such.
+    """
+
+    unlisted: int = 0
+    unknown: int = 0
+    unknown_moments: int = 0
+    unknown_videos: frozenset[int] = frozenset()
+    excluded: int = 0
+    excluded_moments: int = 0
+    empty: int = 0
+    beyond_best: int = 0
+    crowded_moments: int = 0
+
+    def __add__(self, other: LeftOut) -> LeftOut:
+        return LeftOut(
+            **{
+                each.name: getattr(self, each.name) + getattr(other, each.name)
+                for each in fields(self)
+                if each.name != "unknown_videos"
+            },
+            unknown_videos=self.unknown_videos | other.unknown_videos,
+        )
+
+    def notes(self, limit: int | None) -> list[str]:
+        """One sentence for every cause; `limit` is how many rows a moment may have."""
+        notes = []
+        if self.unlisted:
+            notes.append(f"{self.unlisted} detections have an action that is not in the list and do not count.")
+        if self.unknown:
+            videos = len(self.unknown_videos)
+            whole = f" ({videos} of their videos are altogether unknown to it)" if videos else ""
+            notes.append(
+                f"{self.unknown} detections at {self.unknown_moments} moments that the truth does not name{whole} do "
+                "not count."
+            )
+        if self.excluded:
+            notes.append(f"{self.excluded} detections at {self.excluded_moments} excluded moments do not count.")
+        if self.empty:
+            notes.append(f"{self.empty} detections have boxes without area (x1 >= x2 or y1 >= y2) and do not count.")
+        if self.beyond_best:
+            notes.append(
+                f"{self.beyond_best} detections at {self.crowded_moments} moments are not among the {limit} best of "
+                "their moment and do not count."
+            )
+        return notes
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +133,7 @@ class RankedRows:
         codes: (I,) the moments' codes.
         truth_group: (M,) the same number for every truth; -1 where its moment has no detections.
         contested: (C,) places in `row` of the rows whose group has truth; all others are false.
-        notes: what did not take part, one sentence each.
+        left_out: what does not take part.
     """
 
     row: IntArray
@@ -64,7 +142,7 @@ class RankedRows:
     codes: IntArray
     truth_group: IntArray
     contested: IntArray
-    notes: tuple[str, ...]
+    left_out: LeftOut
 
 
 def listed_truth(
@@ -76,7 +154,7 @@ def listed_truth(
         InputError: not one row of the truth has a listed action at a moment that counts.
     """
     code = codes.of_rows(truth)
-    column = _columns_of(truth.labels, actions)
+    column = columns_of(truth.labels, actions)
     excluded_codes = codes.of_keys(excluded)
     listed = column >= 0
     counting = listed & ~np.isin(code, excluded_codes)
@@ -93,14 +171,16 @@ def listed_truth(
         code=code[rows],
         column=column[rows],
         boxes=truth.boxes[rows],
-        counts=np.bincount(column[counted], minlength=len(actions)),
+        counts=np.bincount(
+            codes.video_of(code[counted]) * len(actions) + column[counted], minlength=len(codes.videos) * len(actions)
+        ).reshape(-1, len(actions)),
         known=known[protocol.moments],
         excluded=excluded_codes,
     )
 
 
 def ranked_rows(
-    detections: DetectionRows,
+    detections: CodedRows,
     actions: ActionList,
     codes: MomentCodes,
     truth: ListedTruth,
@@ -122,22 +202,23 @@ def ranked_rows(
     Raises:
         InputError: a box that is inside out, where the protocol's toolkit stops at one.
     """
-    notes: list[str] = []
-    column = _columns_of(detections.labels, actions)
+    column = columns_of(detections.labels, actions)
     row = np.flatnonzero(column >= 0)
-    if len(row) < len(column):
-        notes.append(f"{len(column) - len(row)} detections have an action that is not in the list and do not count.")
-    image, image_codes = numbered_in_order(_taken(codes.of_rows(detections), row))
+    image, image_codes = numbered_in_order(_taken(detections.code, row))
     if protocol.moment_order == "truth" and truth.known is not None:
         by_truth = np.argsort(pd.Index(pd.unique(truth.known)).get_indexer(pd.Index(image_codes)))
         image, image_codes = np.argsort(by_truth)[image], image_codes[by_truth]
     rows = MomentRows(detections, row, image, _taken(detections.scores, row))
-    known = _known_moments(image, image_codes, codes, truth, notes)[image]
-    keep = known & _sound_boxes(detections.boxes, row, known, protocol, notes)
+    known_moments, left_out = _known_moments(image, image_codes, codes, truth)
+    known = known_moments[image]
+    sound = _sound_boxes(detections.boxes, row, known, protocol)
+    left_out += LeftOut(unlisted=len(column) - len(row), empty=int(np.sum(known & ~sound)))
+    keep = known & sound
     if protocol.best_rows is not None and len(row):
         best = best_rows(protocol.best_rows, rows)
         keep &= best
-        notes += _note_on_best_rows(protocol.best_rows, image[known & ~best])
+        lost = image[known & ~best]
+        left_out += LeftOut(beyond_best=len(lost), crowded_moments=int(np.count_nonzero(np.bincount(lost))))
 
     part = np.flatnonzero(keep)
     part = part[stable_group_order(image[part])]
@@ -152,7 +233,7 @@ def ranked_rows(
         part[ordered] = part[ordered][np.lexsort((-rows.scores[part[ordered]], group[ordered]))]
         if protocol.row_order == "heap":
             part[contested] = _as_in_heaps(part[contested], group[contested], rows, protocol.best_rows)
-    return RankedRows(row[part], rows.scores[part], group, image_codes, truth_group, contested, tuple(notes))
+    return RankedRows(row[part], rows.scores[part], group, image_codes, truth_group, contested, left_out)
 
 
 def _rows_of_groups(group: IntArray, wanted: IntArray) -> IntArray:
@@ -177,7 +258,7 @@ def _as_in_heaps(part: IntArray, group: IntArray, rows: MomentRows, limit: int |
     return result
 
 
-def _columns_of(labels: IntArray, actions: ActionList) -> ColumnArray:
+def columns_of(labels: IntArray, actions: ActionList) -> ColumnArray:
     """Return the (N,) position of every label in the list, -1 where it is not listed."""
     beyond = actions.largest_id + 1
     column = np.full(beyond + 1, -1, dtype=np.int16)
@@ -211,50 +292,35 @@ def _taken(values: npt.NDArray[_T], row: IntArray) -> npt.NDArray[_T]:
 
 
 def _known_moments(
-    image: IntArray, image_codes: IntArray, codes: MomentCodes, truth: ListedTruth, notes: list[str]
-) -> BoolArray:
-    """Return (I,) bool: at which moments detections count."""
+    image: IntArray, image_codes: IntArray, codes: MomentCodes, truth: ListedTruth
+) -> tuple[BoolArray, LeftOut]:
+    """Return (I,) bool: at which moments detections count; and how many are elsewhere."""
     excluded = np.isin(image_codes, truth.excluded)
     unknown = np.zeros(len(image_codes), dtype=np.bool_)
+    strange: frozenset[int] = frozenset()
     if truth.known is not None:
         unknown = ~excluded & ~np.isin(image_codes, truth.known)
-        if unknown.any():
-            lost = int(unknown[image].sum())
-            strange = np.setdiff1d(codes.video_of(image_codes[unknown]), codes.video_of(truth.known))
-            whole = f" ({len(strange)} of their videos are altogether unknown to it)" if len(strange) else ""
-            notes.append(
-                f"{lost} detections at {unknown.sum()} moments that the truth does not name{whole} do not count."
-            )
-    if excluded.any():
-        lost = int(excluded[image].sum())
-        notes.append(f"{lost} detections at {excluded.sum()} excluded moments do not count.")
-    result: BoolArray = ~(excluded | unknown)
-    return result
+        videos = np.setdiff1d(codes.video_of(image_codes[unknown]), codes.video_of(truth.known))
+        strange = frozenset(videos.tolist())
+    left_out = LeftOut(
+        unknown=int(unknown[image].sum()) if unknown.any() else 0,
+        unknown_moments=int(unknown.sum()),
+        unknown_videos=strange,
+        excluded=int(excluded[image].sum()) if excluded.any() else 0,
+        excluded_moments=int(excluded.sum()),
+    )
+    return ~(excluded | unknown), left_out
 
 
-def _note_on_best_rows(limit: int, images_of_lost: IntArray) -> list[str]:
-    if len(images_of_lost) == 0:
-        return []
-    moments = np.count_nonzero(np.bincount(images_of_lost))
-    return [
-        f"{len(images_of_lost)} detections at {moments} moments are not among the {limit} best of their moment and "
-        "do not count."
-    ]
-
-
-def _sound_boxes(boxes: FloatArray, row: IntArray, known: BoolArray, protocol: Protocol, notes: list[str]) -> BoolArray:
+def _sound_boxes(boxes: FloatArray, row: IntArray, known: BoolArray, protocol: Protocol) -> BoolArray:
     """Return (N,) bool: rows whose boxes the protocol accepts."""
-    if protocol.empty_boxes == "kept":
-        inside_out = _taken((boxes[:, 0] > boxes[:, 2]) | (boxes[:, 1] > boxes[:, 3]), row) & known
-        if inside_out.any():
-            first = boxes[row[np.argmax(inside_out)]].tolist()
-            raise InputError(
-                f"{inside_out.sum()} detections have boxes that are inside out (the first is "
-                f"{', '.join(map(str, first))}); {protocol.name} stops at such a file"
-            )
-        return np.ones(len(row), dtype=np.bool_)
-    sound = _taken((boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3]), row)
-    lost = int(np.sum(known & ~sound))
-    if lost:
-        notes.append(f"{lost} detections have boxes without area (x1 >= x2 or y1 >= y2) and do not count.")
-    return sound
+    if protocol.empty_boxes == "dropped":
+        return _taken((boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3]), row)
+    inside_out = _taken(is_inverted(boxes), row) & known
+    if inside_out.any():
+        first = boxes[row[np.argmax(inside_out)]].tolist()
+        raise InputError(
+            f"{inside_out.sum()} detections have boxes that are inside out (the first is "
+            f"{', '.join(map(str, first))}); {protocol.name} stops at such a file"
+        )
+    return np.ones(len(row), dtype=np.bool_)

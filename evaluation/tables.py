@@ -49,7 +49,9 @@ def notes_text(notes: Sequence[str]) -> list[str]:
 
 
 def plain(value: Any) -> Any:
-    """A number as JSON takes it; NaN is null. An array or sequence becomes a list."""
+    """A value as JSON takes it; NaN is null. An array or sequence becomes a list, keys stay."""
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
     if isinstance(value, (np.ndarray, list, tuple)):
         return [plain(each) for each in (value.tolist() if isinstance(value, np.ndarray) else value)]
     if isinstance(value, np.generic):

@@ -27,14 +27,14 @@ _ROWS_AT_ONCE = 200_000
 
 
 def video_map(
-    truth: TubeTruth, detections: TubeSet, thresholds: Sequence[float] = (0.5,), *, ties: Ties = "stable"
+    truth: TubeTruth, detections: TubeSet, thresholds: Sequence[float] | str = (0.5,), *, ties: Ties = "stable"
 ) -> ThresholdMapResult:
     """Score tubes: mean AP at IoUs of tubes (`evaluation.tube_iou`).
 
     Args:
         truth: the data set; its test videos are scored.
         detections: scored tubes; those of videos that are no test video count as false.
-        thresholds: 3D IoUs in (0, 1]. The overlaps are computed once for all.
+        thresholds: 3D IoUs in (0, 1], or a range such as "0.50:0.95". The overlaps are computed once for all.
         ties: how tubes of equal score are ordered, see `claim_order`.
 
     Raises:
@@ -51,18 +51,30 @@ def video_map(
     found, best = best_of_pairs(rows, pairs, iou, len(order))
     notes = tolerated(len(claims), int(np.sum(~known)), len(claims) - len(order), "tubes")
     notes += tuple(doubts_about_tubes(detections, truth))
-    return threshold_map(truth, tubes.labels, offsets, claims.scores[order], found, best, thresholds, notes)
+    return threshold_map(
+        truth,
+        tubes.labels,
+        tubes.video,
+        metric="video-mAP",
+        offsets=offsets,
+        scores=claims.scores[order],
+        video=claims.video[order],
+        found=found,
+        iou=best,
+        thresholds=thresholds,
+        notes=notes,
+    )
 
 
 def tube_frame_map(
-    truth: TubeTruth, detections: FrameDetections, thresholds: Sequence[float] = (0.5,), *, ties: Ties = "stable"
+    truth: TubeTruth, detections: FrameDetections, thresholds: Sequence[float] | str = (0.5,), *, ties: Ties = "stable"
 ) -> ThresholdMapResult:
     """Score boxes of single frames: mean AP at IoUs of boxes.
 
     Args:
         truth: the data set; every frame of its test videos counts, also those without truth.
         detections: scored boxes; those of unknown videos and frames count as false.
-        thresholds: IoUs in (0, 1].
+        thresholds: IoUs in (0, 1], or a range such as "0.50:0.95".
         ties: how boxes of equal score are ordered, see `claim_order`.
 
     Raises:
@@ -85,7 +97,19 @@ def tube_frame_map(
     found, best = found[order], best[order]
     notes = tolerated(len(detections), int(np.sum(~detections.known[order])), len(detections) - len(order), "boxes")
     notes += tuple(doubts_about_frames(detections, truth))
-    return threshold_map(truth, truth_labels, offsets, detections.scores[order], found, best, thresholds, notes)
+    return threshold_map(
+        truth,
+        truth_labels,
+        np.repeat(tubes.video, tubes.lengths),
+        metric="frame-mAP",
+        offsets=offsets,
+        scores=detections.scores[order],
+        video=np.where(detections.known, detections.video, -1)[order],
+        found=found,
+        iou=best,
+        thresholds=thresholds,
+        notes=notes,
+    )
 
 
 def frame_groups(tubes: TubeSet, detections: FrameDetections) -> tuple[IntArray, IntArray]:

@@ -65,11 +65,12 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     # What follows loads numpy and pandas; --help does not wait for it.
+    from evaluation.ap_result import IOU_RANGES
     from evaluation.error_analysis import ErrorBreakdown, frame_errors, video_errors
     from evaluation.errors import InputError
     from evaluation.formats.act_tubes import read_corrected_ucf24
     from evaluation.formats.multisports import read_frame_detections, read_multisports, read_video_detections
-    from evaluation.tube_ap import VIDEO_RANGES, ThresholdMapResult
+    from evaluation.tube_ap import ThresholdMapResult
     from evaluation.tube_scoring import tube_frame_map, video_map
 
     task, ties = arguments.task, arguments.ties
@@ -81,7 +82,7 @@ def main() -> None:
     if task == "video-all":
         if arguments.thresholds:
             raise InputError("video-all has its own thresholds; use the task video with --thresholds")
-        thresholds = list(dict.fromkeys([0.2, 0.5, *(value for values in VIDEO_RANGES.values() for value in values)]))
+        thresholds = list(dict.fromkeys([0.2, 0.5, *(value for values in IOU_RANGES.values() for value in values)]))
     if task.endswith("errors") and len(thresholds) > 1:
         raise InputError(f"{task} takes one threshold, found {len(thresholds)}")
     if arguments.test_list:
@@ -90,7 +91,6 @@ def main() -> None:
         truth = read_multisports(arguments.truth, split=arguments.split)
     truth.check(arguments.truth)
 
-    metric = "frame-mAP" if task.startswith("frame") else "video-mAP"
     moments = PROTOCOLS[arguments.moments] if task.startswith("frame") else TUBES
     result: ThresholdMapResult | ErrorBreakdown
     if task == "frame":
@@ -106,11 +106,11 @@ def main() -> None:
     else:
         result = video_map(truth, read_video_detections(arguments.detections), thresholds, ties=ties)
     if arguments.json:
-        result.to_json(arguments.json, metric=metric, moments=moments)
+        result.to_json(arguments.json, moments=moments)
     if arguments.csv:
         result.to_csv(arguments.csv)
     if arguments.plot:
-        result.plot(arguments.plot, metric=metric)
+        result.plot(arguments.plot)
     print(f"moments: {moments}")
     print(result)
 

@@ -139,7 +139,7 @@ def _pictures(
     truth: TruthRows, keys: Sequence[FrameKey], names: Sequence[str], numbers: Sequence[int]
 ) -> tuple[Picture, ...]:
     """Gather the persons of each moment; rows with the same box are one person."""
-    codes = MomentCodes([truth], keys)
+    codes = MomentCodes.of([truth], keys)
     of_rows, wanted = codes.of_rows(truth), codes.of_keys(keys)
     order = np.argsort(of_rows, kind="stable")
     begins, ends = np.searchsorted(of_rows[order], wanted), np.searchsorted(of_rows[order], wanted, side="right")

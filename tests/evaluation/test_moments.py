@@ -25,7 +25,7 @@ def table(videos: list[str], moments: list[int], empty: tuple[FrameKey, ...] = (
 
 def test_equal_keys_have_equal_codes_across_tables() -> None:
     first, second = table(["b", "a", "b"], [5, 7, 7]), table(["c", "b"], [5, 5])
-    codes = MomentCodes([first, second], [FrameKey("a", 7), FrameKey("d", 9)])
+    codes = MomentCodes.of([first, second], [FrameKey("a", 7), FrameKey("d", 9)])
     b5, a7, b7 = codes.of_rows(first)
     c5, again = codes.of_rows(second)
     assert len({b5, a7, b7, c5, *codes.of_keys([FrameKey("d", 9)])}) == 5
@@ -37,14 +37,14 @@ def test_equal_keys_have_equal_codes_across_tables() -> None:
 
 
 def test_no_rows_have_no_codes() -> None:
-    codes = MomentCodes([table([], [])], [])
+    codes = MomentCodes.of([table([], [])], [])
     assert codes.of_rows(table([], [])).tolist() == []
     assert codes.of_keys([]).tolist() == []
 
 
 def test_moments_beyond_all_measure_are_refused() -> None:
     with pytest.raises(InputError, match="are the times in seconds"):
-        MomentCodes([table(["a", "b"], [0, 2**62])], [])
+        MomentCodes.of([table(["a", "b"], [0, 2**62])], [])
 
 
 def test_numbers_follow_the_first_appearance() -> None:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evaluation.ap_result import IOU_RANGES
 from evaluation.error_analysis import frame_errors, video_errors
 from evaluation.formats.multisports import read_frame_detections, read_multisports, read_video_detections
-from evaluation.tube_ap import VIDEO_RANGES
 from evaluation.tube_scoring import tube_frame_map, video_map
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "multisports"
@@ -61,7 +61,7 @@ def test_scores_and_errors_equal_the_official_script(case: str, request: pytest.
     tubes = read_video_detections(tmp_path / "tubes.pkl")
     result = video_map(truth, tubes, [float(threshold) for threshold in expected["video"]])
     check(result, expected["video"], expected["labels"])
-    for thresholds in VIDEO_RANGES.values():
+    for thresholds in IOU_RANGES.values():
         official = np.mean([expected["video"][repr(threshold)]["mean"] for threshold in thresholds])
         assert 100 * result.mean_over(thresholds) == pytest.approx(official, abs=EXACT)
 
@@ -93,5 +93,5 @@ def test_the_cases_hold_ious_exactly_on_a_threshold(request: pytest.FixtureReque
     i, j = (part.ravel() for part in np.meshgrid(np.arange(len(own)), np.arange(len(claims))))
     together = own.video[i] == claims.video[j]
     iou = paired_tube_iou(own, i[together], claims, j[together]).iou
-    thresholds = np.unique(np.concatenate(list(VIDEO_RANGES.values())))
+    thresholds = np.unique(np.concatenate(list(IOU_RANGES.values())))
     assert np.isclose(iou[:, None], thresholds, rtol=0, atol=1e-7).any(axis=1).sum() >= 5

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evaluation.ap_result import IOU_RANGES
 from evaluation.error_analysis import video_errors
 from evaluation.formats.multisports import read_frame_detections, read_multisports, read_video_detections
-from evaluation.tube_ap import VIDEO_RANGES
 from evaluation.tube_scoring import tube_frame_map, video_map
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "multisports_toy"
@@ -47,7 +47,7 @@ def test_video_map_and_its_errors_equal_the_official_script(files: Path) -> None
     result = video_map(truth, tubes, [float(threshold) for threshold in OFFICIAL["video"]])
     for threshold, official in OFFICIAL["video"].items():
         assert 100 * result.mean_at(float(threshold)) == pytest.approx(official["mean"], abs=EXACT)
-    for thresholds in VIDEO_RANGES.values():
+    for thresholds in IOU_RANGES.values():
         official_mean = np.mean([OFFICIAL["video"][repr(threshold)]["mean"] for threshold in thresholds])
         assert 100 * result.mean_over(thresholds) == pytest.approx(official_mean, abs=EXACT)
     for threshold, by_label in OFFICIAL["errors"].items():

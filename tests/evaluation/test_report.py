@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot
+from matplotlib.figure import Figure
 
-from evaluation.average_precision import PrecisionRecall
 from evaluation.errors import InputError
 from evaluation.explanation import ExplainedStep
 from evaluation.frame_ap import FrameMapResult
@@ -21,20 +23,25 @@ NAN = float("nan")
 
 @pytest.fixture
 def result() -> FrameMapResult:
-    curve = PrecisionRecall(1, np.array([0.9, 0.2]), np.array([1.0, 0.5]), np.array([0.5, 0.5]))
-    per_class = pd.DataFrame(
-        {
-            "id": [1, 12],
-            "name": ["[bold]sit", "a very long name that no terminal should ever cut, whatever its width may be " * 3],
-            "type": ["CALM", None],
-            "ap": [0.5, NAN],
-            "truths": [2, 0],
-            "detections": [2, 7],
-            "recall": [0.5, NAN],
-        }
+    long = "a very long name that no terminal should ever cut, whatever its width may be " * 3
+    return FrameMapResult(
+        metric="frame-mAP",
+        ids=(1, 12),
+        names=("[bold]sit", long),
+        types=("CALM", None),
+        thresholds=(0.5,),
+        ap=np.array([[0.5, NAN]]),
+        truths=np.array([2, 0]),
+        offsets=np.array([0, 2, 9]),
+        scores=np.array([0.9, 0.2, *np.linspace(0.9, 0.1, 7)]),
+        hits=np.array([[True] + [False] * 8]),
+        videos=("v",),
+        video=np.zeros(9, np.int32),
+        truths_of_video=np.array([[2, 0]]),
+        notes=("Something is odd.",),
+        protocol=OFFICIAL,
+        ties="stable",
     )
-    groups = pd.DataFrame({"type": ["CALM"], "mean_ap": [0.5], "actions": [1]})
-    return FrameMapResult(0.5, per_class, (curve,), groups, OFFICIAL, "stable", ("Something is odd.",))
 
 
 def test_a_printed_result_is_an_aligned_table(result: FrameMapResult) -> None:
@@ -46,7 +53,7 @@ def test_a_printed_result_is_an_aligned_table(result: FrameMapResult) -> None:
     assert len({len(header), len(first), len(second), len(rule)}) == 1
     assert first.split() == ["1", "[bold]sit", "CALM", "0.5000", "2", "2", "0.5000"]
     assert second.split()[-5:] == ["-", "-", "0", "7", "-"]
-    assert result.per_class["name"][1].strip() in second
+    assert result.names[1].strip() in second
     assert lines[-3:] == ["note: Something is odd.", "", "mAP@0.5 0.5000"]
 
 
@@ -82,6 +89,17 @@ def test_the_csv_file_reads_back(tmp_path: Path, result: FrameMapResult) -> None
     again = pd.read_csv(tmp_path / "result.csv")
     assert list(again.columns) == list(result.per_class.columns)
     assert again["ap"].tolist() == pytest.approx([0.5, NAN], nan_ok=True)
+
+
+def test_a_result_draws_itself_on_given_axes_or_on_a_figure_of_its_own(result: FrameMapResult) -> None:
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    assert result.plot(axes=right) is right
+    assert (len(left.patches), len(right.patches)) == (0, 2)  # the bar and its color's sample
+    matplotlib.use("agg")
+    own = result.plot()
+    assert [each.get_xlabel() for each in own.figure.axes][1] == "recall"
+    pyplot.close(own.figure)
 
 
 def test_a_plot_is_drawn_and_an_unknown_suffix_refused(tmp_path: Path, result: FrameMapResult) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from evaluation.ap_result import IOU_RANGES
 from evaluation.errors import InputError
-from evaluation.tube_ap import VIDEO_RANGES, claim_order
+from evaluation.tube_ap import claim_order
 from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_scoring import tube_frame_map, video_map
 from evaluation.tube_set import TubeSet
@@ -136,14 +137,15 @@ def test_thresholds_share_one_set_of_overlaps() -> None:
     assert result.mean_over((0.6, 0.61)) == 0.5
     assert result.mean_ap == result.mean_at(0.5)
     columns = result.per_class
-    assert columns.columns.tolist()[:6] == ["id", "name", "truths", "detections", "ap@0.5", "recall@0.5"]
-    assert columns.iloc[0].tolist()[:6] == [0, "run", 1, 1, 1.0, 1.0]
+    names = ["id", "name", "type", "ap", "truths", "detections", "recall", "ap@0.5", "recall@0.5", "ap@0.6"]
+    assert columns.columns.tolist()[:10] == names
+    assert columns.iloc[0].tolist()[:10] == [0, "run", None, 1.0, 1, 1, 1.0, 1.0, 1.0, 1.0]
 
 
 def test_the_ranges_are_those_of_the_official_script() -> None:
-    assert [len(thresholds) for thresholds in VIDEO_RANGES.values()] == [9, 9, 10]
-    assert VIDEO_RANGES["0.10:0.90"][6] == 0.7000000000000001
-    assert VIDEO_RANGES["0.50:0.95"][4] == 0.7
+    assert [len(thresholds) for thresholds in IOU_RANGES.values()] == [9, 9, 10]
+    assert IOU_RANGES["0.10:0.90"][6] == 0.7000000000000001
+    assert IOU_RANGES["0.50:0.95"][4] == 0.7
 
 
 @pytest.mark.parametrize("thresholds", [(), (0.0,), (0.5, 1.5)])
@@ -176,7 +178,7 @@ def test_results_print_as_tables() -> None:
     assert repr(result) == "ThresholdMapResult(1.0000 at 0.2, 1.0000 at 0.5)"
     assert "run" in str(result)
     assert "AP@0.5" in str(result)
-    (curve,) = result.curves(0.5)
+    (curve,) = result.curves
     assert curve.recall.tolist() == [1.0]
 
 

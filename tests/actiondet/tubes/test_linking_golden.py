@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from actiondet.tubes.linking import link, link_frames
+from evaluation.ap_result import IOU_RANGES
 from evaluation.formats.multisports import read_frame_detections, read_multisports
-from evaluation.tube_ap import VIDEO_RANGES
 from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_scoring import video_map
 from evaluation.tube_set import TubeSet
@@ -76,9 +76,9 @@ def test_the_preset_equals_mmaction2_tube_for_tube(case: str, request: pytest.Fi
     if case == "sample":
         # What the corrected algorithm scores, from the notes on MMAction2's own test.
         ranges = [50.0, 40.27777777777778, 32.5]
-        result = video_map(truth, tubes, [0.2, 0.5, *np.unique(np.concatenate(list(VIDEO_RANGES.values())))])
+        result = video_map(truth, tubes, [0.2, 0.5, *np.unique(np.concatenate(list(IOU_RANGES.values())))])
         assert [100 * result.mean_at(0.2), 100 * result.mean_at(0.5)] == [50.0, 50.0]
-        assert [100 * result.mean_over(some) for some in VIDEO_RANGES.values()] == pytest.approx(ranges, abs=1e-9)
+        assert [100 * result.mean_over(some) for some in IOU_RANGES.values()] == pytest.approx(ranges, abs=1e-9)
 
 
 def test_the_preset_gives_the_same_tubes_through_unit_boxes(tmp_path: Path) -> None:

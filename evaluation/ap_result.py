@@ -1,0 +1,267 @@
+"""What every evaluation by average precision finds, of boxes or tubes: numbers, curves, a table, files, a picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from evaluation.average_precision import PrecisionRecall, average_precision, precision_recall
+from evaluation.boxes import BoolArray
+from evaluation.errors import InputError
+from evaluation.files import atomic_path
+from evaluation.records import FloatArray, IntArray
+from evaluation.tables import plain, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+IOU_RANGES: dict[str, tuple[float, ...]] = {
+    # Written as the official MultiSports script computes them: its 0.7 is 0.7000000000000001.
+    "0.05:0.45": tuple(0.05 + 0.05 * i for i in range(9)),
+    "0.10:0.90": tuple(0.1 + 0.1 * i for i in range(9)),
+    "0.50:0.95": tuple(0.5 + 0.05 * i for i in range(10)),
+}
+"""The means over IoU thresholds that MultiSports reports, by their official names; COCO's AP is over the last."""
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class ApResult:
+    """AP of every action at every threshold, and the ranked detections that it comes from.
+
+    The N detections that took part stand action by action, best score first. `print` shows the result as a table.
+
+    Attributes:
+        metric: "frame-mAP" or "video-mAP".
+        ids: (L) labels of the actions.
+        names: (L) what they are called.
+        types: (L) the group of each, None where there is none.
+        thresholds: (T) IoU thresholds.
+        ap: (T, L) float64 in [0, 1]; NaN where it is not defined: no truth, or not scored by the benchmark.
+        truths: (L,) number of truths.
+        offsets: (L + 1,) the detections of the action at place l are offsets[l] to offsets[l + 1] - 1.
+        scores: (N,).
+        hits: (T, N) whether the detection found a truth.
+        videos: (V) names of the videos.
+        video: (N,) place of the detection's video in `videos`; -1 for a video that the truth does not name.
+        truths_of_video: (V, L) number of truths.
+        notes: what did not count and what looks wrong, one sentence each, with counts.
+    """
+
+    metric: str
+    ids: tuple[int, ...]
+    names: tuple[str, ...]
+    types: tuple[str | None, ...]
+    thresholds: tuple[float, ...]
+    ap: FloatArray
+    truths: IntArray
+    offsets: IntArray
+    scores: FloatArray
+    hits: BoolArray
+    videos: tuple[str, ...]
+    video: npt.NDArray[np.int32]
+    truths_of_video: IntArray
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        means = ", ".join(f"{self.mean_at(threshold):.4f} at {threshold:g}" for threshold in self.thresholds[:4])
+        return f"{type(self).__name__}({means}{', ...' if len(self.thresholds) > 4 else ''})"
+
+    @property
+    def labels(self) -> IntArray:
+        """Places of the actions that have an AP."""
+        return np.flatnonzero(~np.isnan(self.ap[0]))
+
+    @property
+    def threshold(self) -> float:
+        """The threshold that stands for all: 0.5, the default of the official scripts, or else the first."""
+        return 0.5 if 0.5 in self.thresholds else self.thresholds[0]
+
+    @property
+    def mean_ap(self) -> float:
+        """Mean over the actions at `threshold`, in [0, 1]."""
+        return self.mean_at(self.threshold)
+
+    def mean_at(self, threshold: float) -> float:
+        """Mean over the actions at one of the thresholds, in [0, 1]."""
+        ap = self.ap[self.thresholds.index(threshold), self.labels]
+        return float(np.mean(ap)) if len(ap) else float("nan")
+
+    def mean_over(self, thresholds: Sequence[float]) -> float:
+        """Mean over the actions and some of the thresholds, in [0, 1]."""
+        return float(np.mean([self.mean_at(threshold) for threshold in thresholds]))
+
+    @property
+    def range_means(self) -> dict[str, float]:
+        """The means over the ranges of `IOU_RANGES` whose thresholds were all scored, by official name."""
+        scored = set(self.thresholds)
+        return {name: self.mean_over(each) for name, each in IOU_RANGES.items() if set(each) <= scored}
+
+    def rows_of(self, label: int) -> slice:
+        """The detections of the action at place `label`."""
+        return slice(int(self.offsets[label]), int(self.offsets[label + 1]))
+
+    @property
+    def curves(self) -> tuple[PrecisionRecall, ...]:
+        """Precision and recall of every action that has an AP, at `threshold`."""
+        return self.curves_at(self.threshold)
+
+    def curves_at(self, threshold: float) -> tuple[PrecisionRecall, ...]:
+        """Precision and recall of every action that has an AP, at one of the thresholds."""
+        hits = self.hits[self.thresholds.index(threshold)]
+        curves = []
+        for label in self.labels.tolist():
+            rows = self.rows_of(label)
+            precision, recall = precision_recall(hits[rows], int(self.truths[label]))
+            curves.append(PrecisionRecall(self.ids[label], self.scores[rows], precision, recall))
+        return tuple(curves)
+
+    @property
+    def shown(self) -> IntArray:
+        """Places of the actions that tables show."""
+        return self.labels
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Of every action id, name, type, ap, truths, detections and recall (both at `threshold`).
+
+        With several thresholds ap@... and recall@... of each follow.
+        """
+        shown = self.shown
+        at = {threshold: (self.ap[k, shown], self._recalls(k)[shown]) for k, threshold in enumerate(self.thresholds)}
+        ap, recall = at[self.threshold]
+        table: dict[str, Any] = {
+            "id": [self.ids[label] for label in shown],
+            "name": [self.names[label] for label in shown],
+            "type": [self.types[label] for label in shown],
+            "ap": ap,
+            "truths": self.truths[shown],
+            "detections": np.diff(self.offsets)[shown],
+            "recall": recall,
+        }
+        if len(self.thresholds) > 1:
+            for threshold, (ap, recall) in at.items():
+                table[f"ap@{threshold}"], table[f"recall@{threshold}"] = ap, recall
+        return table
+
+    def _recalls(self, k: int) -> FloatArray:
+        """(L,) share of the truth that was found at the k-th threshold; NaN where there is no AP."""
+        found = np.diff(np.append(0, np.cumsum(self.hits[k]))[self.offsets])
+        return np.where(np.isnan(self.ap[k]), np.nan, found / np.maximum(self.truths, 1))
+
+    @property
+    def per_class(self) -> pd.DataFrame:
+        """`columns` as a table, one row per action."""
+        import pandas as pd  # scoring tubes does without it, and starts in half the time
+
+        table: pd.DataFrame = pd.DataFrame(self.columns)
+        table["type"] = table["type"].astype(object)
+        return table
+
+    def to_json(self, path: str | os.PathLike[str], **more: Any) -> None:
+        """Write mean_ap in [0, 1], per_class as AP by id, then the actions, every threshold and range, and the notes.
+
+        An AP that is not defined is null.
+
+        Args:
+            path: the file.
+            more: further entries.
+        """
+        write_json(path, {**self.summary(), **{key: plain(value) for key, value in more.items()}})
+
+    def summary(self) -> dict[str, Any]:
+        """What `to_json` writes."""
+        columns = {name: plain(column) for name, column in self.columns.items() if "@" not in name}
+        actions = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        at: dict[str, Any] = {}
+        for k, threshold in enumerate(self.thresholds):
+            per_class = {str(self.ids[label]): plain(self.ap[k, label]) for label in self.shown.tolist()}
+            at[repr(threshold)] = {"mean_ap": plain(self.mean_at(threshold)), "per_class": per_class}
+        return {
+            "mean_ap": plain(self.mean_ap),
+            "metric": f"{self.metric}@{self.threshold:g}",
+            "per_class": at[repr(self.threshold)]["per_class"],
+            "actions": actions,
+            "ranges": self.range_means,
+            "thresholds": at,
+            "notes": list(self.notes),
+        }
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the table of actions, with a header."""
+        with atomic_path(path) as temporary:
+            self.per_class.to_csv(temporary, index=False, lineterminator="\n")
+
+    @property
+    def title(self) -> str:
+        """The heading of a picture."""
+        return f"{self.metric}@{self.threshold:g} {self.mean_ap:.4f}"
+
+    def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
+        """Draw AP per action, sorted; on a picture of its own the precision-recall curves, too.
+
+        Args:
+            path: a file to write; its suffix chooses the format.
+            axes: what to draw the bars on, instead of a picture of its own.
+
+        Returns:
+            The axes with the bars.
+
+        Raises:
+            InputError: a suffix that matplotlib cannot write.
+        """
+        from evaluation.plots import ActionBars, Curve, draw_result  # matplotlib is loaded only for a picture
+
+        ap = self.ap[self.thresholds.index(self.threshold)]
+        order = self.labels[np.argsort(ap[self.labels], kind="stable")]
+        bars = ActionBars(
+            names=[self.names[label] for label in order],
+            ap=ap[order],
+            truths=self.truths[order].tolist(),
+            kinds=[self.types[label] for label in order],
+        )
+        kind_of = dict(zip(self.ids, self.types, strict=True))
+        curves = [Curve(curve.precision, curve.recall, kind_of[curve.label]) for curve in self.curves]
+        return draw_result(bars, curves, title=self.title, mean=self.mean_ap, path=path, axes=axes)
+
+
+def find_thresholds(thresholds: Sequence[float] | str) -> tuple[float, ...]:
+    """IoU thresholds, as they are or by the name of a range: "0.50:0.95" are 0.5, 0.55, ... 0.95.
+
+    Raises:
+        InputError: none, one that is not above 0 and up to 1, or no such range.
+    """
+    if isinstance(thresholds, str):
+        first, _, last = thresholds.partition(":")
+        try:
+            name = f"{float(first):.2f}:{float(last):.2f}"
+        except ValueError:
+            name = thresholds
+        if name not in IOU_RANGES:
+            raise InputError(f"'{thresholds}' is not a range of IoU thresholds; expected {', '.join(IOU_RANGES)}")
+        return IOU_RANGES[name]
+    if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
+        raise InputError(f"IoU thresholds must lie above 0 and up to 1, found {list(thresholds)}")
+    return tuple(dict.fromkeys(thresholds))
+
+
+def ap_table(hits: BoolArray, offsets: IntArray, truths: IntArray, scored: BoolArray) -> FloatArray:
+    """Return the (T, L) AP of every action at every threshold; NaN where `scored` is false.
+
+    Args:
+        hits: (T, N) of ranked detections, action by action.
+        offsets: (L + 1,) of the actions.
+        truths: (L,).
+        scored: (L,) which actions have an AP.
+    """
+    ap = np.full((len(hits), len(truths)), np.nan)
+    for k, at_threshold in enumerate(hits):
+        for label in np.flatnonzero(scored).tolist():
+            at_label = at_threshold[offsets[label] : offsets[label + 1]]
+            ap[k, label] = average_precision(*precision_recall(at_label, int(truths[label])))
+    return ap
