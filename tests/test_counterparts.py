@@ -1,4 +1,4 @@
-"""The README's table of what is called what: every setting, file and program that it names exists."""
+"""The table of configs/COMING_FROM.md: every setting, configuration and program that it names exists."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ import re
 from pathlib import Path
 
 import pytest
+from actiondet.cli.__main__ import PROGRAMS
 from pydantic import BaseModel
 
 from actiondet.config import RecognitionConfig
 from actiondet.config.networks import RecognizerConfig, SlowFastConfig
 from actiondet.config.recognition import Ucf101Config, VideoListConfig
 from actiondet.config.schema import SGDConfig
+from actiondet.config.zoo import zoo_names
 
 ROOT = Path(__file__).parents[1]
 OURS = [
-    line.split(" | ")[-1]
-    for line in (ROOT / "README.md")
-    .read_text()
-    .partition("what is called what")[2]
-    .partition("</details>")[0]
-    .split("\n")
+    line.rsplit(" | ", 1)[-1]
+    for line in (ROOT / "configs/COMING_FROM.md").read_text().split("\n")
     if line.startswith("| ") and not line.startswith("| there")
 ]
+KNOWN = {name for programs in PROGRAMS.values() for name in programs}
 FAMILIES: dict[str, list[type[BaseModel]]] = {
     "data": [Ucf101Config, VideoListConfig],
     "backbone": [SlowFastConfig],
@@ -48,13 +47,15 @@ def test_the_table_is_there() -> None:
 @pytest.mark.parametrize("text", OURS)
 def test_what_the_table_names_exists(text: str) -> None:
     for code in re.findall(r"`([^`]+)`", text):
+        if program := re.search(r"actiondet(?:\.cli)? ([\w-]+)", code):
+            assert program[1] in KNOWN
         for word in code.split():
             if found := re.fullmatch(
                 r"((?:clip|data|model|test|train|transform)\.[a-z0-9_.]+|precise_norm)(=.*)?", word
             ):
                 assert has(RecognitionConfig, found[1]), word
-            if re.match(r"(configs|tools)/", word):
-                assert (ROOT / word).exists(), word
+            if re.fullmatch(r"(ucf101|kinetics400)/\w+", word):
+                assert word in zoo_names()
             if word.startswith("--"):
                 programs = ["train_rec", "test_rec", "predict", "export"]
                 sources = [(ROOT / f"tools/{name}.py").read_text() for name in programs]

@@ -1,4 +1,4 @@
-"""The README's chapter "Your own data", run word for word on three small annotated clips."""
+"""The chapter "Your own data" of data_tools/README.md, run word for word on three small annotated clips."""
 
 from __future__ import annotations
 
@@ -26,7 +26,12 @@ TICKED = {"walk": (3, 4), "stand": (1, 5), "wave": (10, 11)}
 
 def commands() -> list[str]:
     """The chapter's shell blocks, in order."""
-    chapter = (ROOT / "README.md").read_text().split("## Your own data\n")[1].split("\n## ")[0]
+    chapter = re.sub(
+        r"<!-- not run.*?```.*?```",
+        "",
+        (ROOT / "data_tools/README.md").read_text().split("## Your own data\n")[1].split("\n## ")[0],
+        flags=re.DOTALL,
+    )
     blocks = re.findall(r"^( *)```bash\n(.*?)^\1```", chapter, re.MULTILINE | re.DOTALL)
     return [textwrap.dedent(block) for _, block in blocks]
 

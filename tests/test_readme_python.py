@@ -1,4 +1,4 @@
-"""Every line of the README's Python runs, in order; a server on this machine stands for the host of the weights."""
+"""Every line of the READMEs' Python runs, in order; a server on this machine stands for the host of the weights."""
 
 from __future__ import annotations
 
@@ -26,13 +26,26 @@ from actiondet.video import VideoWriter
 from evaluation.formats.ava import read_ava_csv
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+PAGES = ("README.md", "actiondet/README.md", "evaluation/README.md", "tools/README.md")
+BLOCKS = [
+    block
+    for page in PAGES
+    for block in re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+]
 EVALUATION = [block for block in BLOCKS if block.startswith("import evaluation\n")]
 DETECTRON2 = [block for block in BLOCKS if "detectron2" in block]
 LIBRARY = [block for block in BLOCKS if block not in EVALUATION + DETECTRON2]
 
 
-def test_the_readme_holds_the_blocks_that_are_run_here() -> None:
+def is_ours(page: Path) -> bool:
+    """Whether a page of this repository, not of an installed library, holds Python."""
+    inside = page.relative_to(ROOT).parts
+    return not inside[0].startswith(".") and "```python" in page.read_text()
+
+
+def test_the_pages_hold_the_blocks_that_are_run_here() -> None:
+    with_python = {page.relative_to(ROOT).as_posix() for page in ROOT.glob("**/README.md") if is_ours(page)}
+    assert with_python == set(PAGES)
     assert len(EVALUATION) == 1
     assert len(DETECTRON2) == 1
     assert len(LIBRARY) >= 4
@@ -46,7 +59,7 @@ def test_pythons_evaluation(toy: Path, tmp_path: Path, monkeypatch: pytest.Monke
     Path("detections.csv").write_text("".join(",".join([*row, "0.9"]) + "\n" for row in rows))
     assert len(read_ava_csv("ava_val_v2.2.csv"))
     names: dict[str, Any] = {}
-    exec(compile(EVALUATION[0], "README.md", "exec"), names)
+    exec(compile(EVALUATION[0], "page", "exec"), names)
     assert "1.0" in str(names["result"]) or "100" in str(names["result"])
 
 
@@ -95,10 +108,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_pythons_library(host: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(ROOT / "configs", "configs")
     write_video(Path("street.mp4"))
-    config = load_config("configs/toy/slowfast_r18.yaml")
-    weights = write_weights("configs/toy/slowfast_r18.yaml", tmp_path / "runs" / "demo")
+    config = load_config("toy/slowfast_r18")
+    weights = write_weights("toy/slowfast_r18", tmp_path / "runs" / "demo")
     (tmp_path / "runs" / "demo" / weights).rename(tmp_path / "runs" / "demo" / "best.pt")
     frames = np.random.default_rng(1).integers(0, 256, (15, 60, 80, 3), dtype=np.uint8)
     side = config.transform.test_short_side
@@ -110,7 +122,7 @@ def test_pythons_library(host: None, tmp_path: Path, monkeypatch: pytest.MonkeyP
         "boxes": [torch.tensor([[4.0, 4.0, 40.0, 40.0]])],
     }
     for block in LIBRARY:
-        exec(compile(block, "README.md", "exec"), names)
+        exec(compile(block, "page", "exec"), names)
     for written in ("street.json", "street.csv", "street_drawn.mp4"):
         assert Path(written).is_file()
     assert names["logits"].shape == (1, config.model.num_actions)

@@ -1,4 +1,4 @@
-"""The zoo: every configuration loads and builds, and its name, its comments and the README say the same."""
+"""The zoo: every configuration loads and builds, and its name and its comments say the same."""
 
 from __future__ import annotations
 
@@ -36,17 +36,6 @@ def header(path: Path) -> dict[str, str]:
     lines = [line.removeprefix("# ") for line in path.read_text().split("\nbase:")[0].splitlines()]
     pairs = (re.match(r"([A-Z][^:]*):\s+(.+)", line) for line in lines[1:])
     return {"title": lines[0]} | {pair[1]: pair[2] for pair in pairs if pair}
-
-
-def zoo_table() -> str:
-    """The zoo as the README shows it; `PYTHONPATH=. python tests/test_zoo.py` prints it."""
-    lines = ["| configuration | published counterpart | its figure, not ours |", "|---|---|---|"]
-    for path in ZOO:
-        said = header(path)
-        counterpart = said.get("Published counterpart", "none")
-        figure = said.get("Its figure, published, not ours", "")
-        lines.append(f"| [{path.parent.name}/{path.stem}]({shown(path)}) | {counterpart} | {figure} |")
-    return "\n".join(lines)
 
 
 def test_the_zoo_is_complete() -> None:
@@ -183,12 +172,3 @@ def test_the_learning_rate_belongs_to_the_published_batch(path: Path) -> None:
         if "umt" in path.stem:
             expected = 2.5e-4 / 256
     assert train.base_lr / train.base_batch == pytest.approx(expected)
-
-
-def test_the_readme_shows_the_zoo() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert zoo_table() in readme, "put what `PYTHONPATH=. python tests/test_zoo.py` prints there"
-
-
-if __name__ == "__main__":
-    print(zoo_table())

@@ -20,7 +20,11 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", metavar="WORD", help="list only names that hold one of these words")
     parser.add_argument("--json", metavar="FILE", help="everything, for programs ('-': standard output)")
-    parser.add_argument("--markdown", metavar="FILE", help="the page of the zoo ('-': standard output)")
+    parser.add_argument(
+        "--markdown",
+        metavar="FILE",
+        help="the tables of the zoo ('-': standard output); text above their mark in FILE is kept",
+    )
     arguments = parser.parse_args()
 
     from actiondet.config.zoo import zoo_entry, zoo_names
@@ -33,18 +37,25 @@ def main() -> None:
             print(f"{name:{width}}  {entry.figure or entry.title}")
         return
 
-    from actiondet.engine.zoo_rows import measure_row, zoo_page
+    from actiondet.engine.zoo_rows import PAGE_MARK, measure_row, zoo_page
 
     rows = [measure_row(name) for name in names]
     if arguments.json:
         write(arguments.json, json.dumps([as_json(dataclasses.asdict(row)) for row in rows], indent=2) + "\n")
     if arguments.markdown:
-        write(arguments.markdown, zoo_page(rows))
+        write(arguments.markdown, above(arguments.markdown, PAGE_MARK) + zoo_page(rows))
 
 
 def as_json(row: dict[str, Any]) -> dict[str, Any]:
     """A row without paths of this machine."""
     return {key: value for key, value in row.items() if not isinstance(value, Path)}
+
+
+def above(target: str, mark: str) -> str:
+    """What a file holds above `mark`; nothing if there is no such file or mark."""
+    page = Path(target)
+    before, found, _ = page.read_text(encoding="utf-8").partition(mark) if page.is_file() else ("", "", "")
+    return before if found else ""
 
 
 def write(target: str, text: str) -> None:

@@ -108,22 +108,24 @@ def count(config: DetectionConfig | RecognitionConfig) -> tuple[int, float]:
     return sum(parameter.numel() for parameter in network.parameters()), counter.get_total_flops() / 2e9
 
 
+PAGE_MARK = "<!-- below: written by `actiondet zoo --markdown configs/README.md` -->"
+"""Where the generated part of the zoo's page begins; what stands above is written by hand."""
+
+
 def zoo_page(rows: Sequence[ZooRow]) -> str:
-    """The zoo as a page of Markdown."""
+    """The generated part of the zoo's page, as Markdown."""
     lines = [
-        "# The zoo",
+        PAGE_MARK,
         "",
-        "Configurations by name, for `--config` and as `CONFIG` of every program. `actiondet copy-config NAME",
-        "mine.yaml` writes one to change. Figures are those that the counterpart's authors publish, not ours.",
-        "`--weights published` downloads the weights on first use into `$ACTIONDET_CACHE` (default",
-        "`~/.cache/actiondet`) and checks them.",
-        "GMAC: a clip of 256x256 pixels, a detector's with 10 boxes. This page is written by",
-        "`actiondet zoo --markdown configs/README.md`.",
+        "## All configurations",
+        "",
+        "Figures are those that the counterpart's authors publish, not ours. GMAC: billions of multiply-adds for a",
+        "clip of 256x256 pixels, a detector's with 10 boxes.",
     ]
     for data in dict.fromkeys(row.data for row in rows):
         lines += [
             "",
-            f"## {data}",
+            f"### {data}",
             "",
             "| name | published counterpart | its figure | parameters | GMAC | weights | license |",
             "|---|---|---|---|---|---|---|",

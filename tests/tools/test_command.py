@@ -15,6 +15,7 @@ from actiondet.config.load import load_config_by_task
 from actiondet.config.plain_yaml import ConfigError
 from actiondet.config.zoo import find_config, zoo_entry, zoo_names
 from actiondet.engine.loading import from_config
+from actiondet.engine.zoo_rows import PAGE_MARK
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,7 +106,20 @@ def test_a_copied_configuration_is_whole_and_equal(tmp_path: Path, monkeypatch: 
 
 def test_the_page_of_the_zoo_is_that_of_the_configurations() -> None:
     page = run(ROOT, "zoo", "--markdown", "-").stdout
-    assert (ROOT / "configs/README.md").read_text() == page, "run: actiondet zoo --markdown configs/README.md"
+    assert page.startswith(PAGE_MARK)
+    assert (ROOT / "configs/README.md").read_text().endswith("\n" + page), (
+        "run: actiondet zoo --markdown configs/README.md"
+    )
+
+
+def test_the_page_keeps_what_is_written_above_its_mark(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"by hand\n\n{PAGE_MARK}\n\nof an older zoo\n")
+    assert run(tmp_path, "zoo", "own/", "--markdown", "page.md").returncode == 0
+    above, _, below = page.read_text().partition(PAGE_MARK)
+    assert above == "by hand\n\n"
+    assert "own/slowfast" in below
+    assert "older" not in below
 
 
 def test_published_networks_know_their_actions_without_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

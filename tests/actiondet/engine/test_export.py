@@ -253,7 +253,7 @@ def test_weights_without_a_classifier_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "det.onnx").exists()
 
 
-# What the README does not name for a machine that only uses exported networks.
+# What tools/README.md does not name for a machine that only uses exported networks.
 ABSENT = (
     *("cv2", "decord", "lightning_fabric", "matplotlib", "onnx", "onnxscript", "pandas", "pycocotools", "scipy"),
     *("supervision", "tensorboard", "torch", "torchvision"),

@@ -1,0 +1,49 @@
+"""The pages are short, their links lead somewhere, and their tables say what the configurations say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from actiondet.engine.zoo_rows import measure_row
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "configs/COMING_FROM.md")),
+    *sorted(ROOT.glob("*/README.md")),
+]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if link.startswith("http"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_readme_is_short_and_leads_with_a_small_picture() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 150
+    picture = next(found[1] for line in lines[:8] if (found := re.match(r"!\[.+\]\((.+)\)", line)))
+    assert (ROOT / picture).stat().st_size < 150_000
+
+
+def test_the_readmes_rows_of_the_zoo_are_those_of_the_configurations() -> None:
+    rows = re.findall(r"^\| `(\w+/\w+)` \| (.+) \| ([\d.]+) M \| ([\d.]+) \|$", (ROOT / "README.md").read_text(), re.M)
+    assert len(rows) >= 6
+    for name, figure, parameters, gmac in rows:
+        row = measure_row(name)
+        assert (figure, parameters, gmac) == (row.figure, f"{row.parameters / 1e6:.1f}", f"{row.gmac:.1f}"), name
