@@ -41,6 +41,7 @@ PROGRAMS = {
     },
     "data": {
         "toy": ("data_tools.toy.__main__", "make the toy data set"),
+        "index-videos": ("actiondet.cli.index_videos", "index the videos of a data set ahead of its training"),
         "check-dataset": ("data_tools.check_dataset.__main__", "find the faults of a data set before training does"),
         "convert-annotations": (
             "data_tools.convert_annotations.__main__",

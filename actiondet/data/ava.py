@@ -20,6 +20,7 @@ from actiondet.datasets.tables import BoolArray, KeyTable, PersonTable, TruePers
 from actiondet.datasets.tracks import FollowLimits, PersonIndex, Tracks
 from actiondet.datasets.windows import ClipWindow
 from actiondet.video import open_video
+from actiondet.video.kept_index import KeptIndices
 from evaluation.boxes import leaves_frame
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList, read_action_list, read_ava_csv, read_excluded
@@ -245,7 +246,11 @@ def _available(keys: KeyTable, paths: Mapping[str, Path]) -> BoolArray:
 
 
 def _open_lazily(data: AvaConfig, paths: Mapping[str, Path]) -> ReaderPool:
-    return ReaderPool(paths, partial(open_video, reader=data.reader, pictures=data.pictures))
+    return ReaderPool(
+        paths,
+        partial(open_video, reader=data.reader, pictures=data.pictures),
+        kept=KeptIndices(data.videos) if data.pictures is None else None,
+    )
 
 
 def _first_line(path: str, is_wrong: Callable[[list[str]], bool]) -> str:

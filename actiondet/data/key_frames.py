@@ -33,6 +33,7 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
         actions: every action that the truth may hold.
         missing: videos that are not there and take no part (only where the settings allow it).
         notes: what is odd in the files but tolerated, one sentence each.
+        videos: where the frames come from.
     """
 
     def __init__(
@@ -52,16 +53,15 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
             keys: K moments.
             centers_us: (K,) when they are, in microseconds from the first frame of their video file; None where
                 moments are frame numbers, from 1.
-            videos: where the frames come from.
             window: which frames make a clip.
-            actions, missing, notes: see the class.
+            actions, missing, notes, videos: see the class.
         """
         self.keys = keys
         self.actions = actions
         self.missing = tuple(missing)
         self.notes = tuple(notes)
         self._centers_us = centers_us
-        self._videos = videos
+        self.videos = videos
         self._window = window
 
     def __len__(self) -> int:
@@ -75,7 +75,7 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
         try:
             frames, times = self._read(index, None if random is None else self._window.jitter(random))
         except (InputError, OSError) as fault:
-            self._videos.forget(key.video)
+            self.videos.forget(key.video)
             return Unreadable(key, str(fault))
         return self._sample(draw, index, frames, times, random)
 
@@ -95,7 +95,7 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
     def _read(self, index: int, jitter: IntArray | None) -> tuple[Frames, IntArray]:
         """(T, H, W, 3) frames around moment number `index`, and (T,) when they are shown, in the moments' unit."""
         video = self.keys[index].video
-        reader = self._videos.reader(video)
+        reader = self.videos.reader(video)
         times = reader.index.frame_times
         if self._centers_us is None:
             center = frame_time(times, self.keys[index].moment)

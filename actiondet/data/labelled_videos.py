@@ -17,8 +17,9 @@ from actiondet.data.video_transforms import VideoTestTransform, VideoTrainTransf
 from actiondet.datasets.sources import ReaderPool, find_videos, missing_videos
 from actiondet.datasets.video_lists import Part, VideoListing, bare_names, list_videos
 from actiondet.records import VideoBatch, VideoSample
-from actiondet.video import VideoReader, open_video
+from actiondet.video import VideoIndex, VideoReader, open_video
 from actiondet.video.cached_reader import CachedReader, MemoryBudget
+from actiondet.video.kept_index import KeptIndices
 from actiondet.video.sampling import IntArray
 from actiondet.video.views import ViewSampling
 from evaluation.errors import InputError
@@ -90,14 +91,16 @@ def _check_labels(listing: VideoListing, named: int, num_classes: int) -> None:
 
 
 def _open_lazily(data: VideoDataConfig, paths: Mapping[str, Path]) -> ReaderPool:
-    make: Callable[[Path], VideoReader] = partial(open_video, reader=data.reader, pictures=data.pictures)
+    make: Callable[..., VideoReader] = partial(open_video, reader=data.reader, pictures=data.pictures)
     if data.keep_gib:
         make = partial(_kept, make_reader=make, room=MemoryBudget(int(data.keep_gib * 2**30)))
-    return ReaderPool(paths, make)
+    return ReaderPool(paths, make, kept=KeptIndices(data.videos) if data.pictures is None else None)
 
 
-def _kept(path: Path, *, make_reader: Callable[[Path], VideoReader], room: MemoryBudget) -> VideoReader:
-    return CachedReader(make_reader(path), room)
+def _kept(
+    path: Path, *, make_reader: Callable[..., VideoReader], room: MemoryBudget, **known: VideoIndex | None
+) -> VideoReader:
+    return CachedReader(make_reader(path, **known), room)
 
 
 def view_sampling(clip: VideoClipConfig) -> ViewSampling:

@@ -20,6 +20,7 @@ from actiondet.datasets.tables import KeyTable, PersonTable, TruePersons, gather
 from actiondet.datasets.tracks import FollowLimits, PersonIndex, Tracks
 from actiondet.datasets.windows import ClipWindow
 from actiondet.video import index_video, open_video
+from actiondet.video.kept_index import KeptIndices
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
 from evaluation.formats.frame_tables import FramePersons, read_frame_persons, read_tube_csv
@@ -289,7 +290,7 @@ def _refuse_missing(data: MultiSportsConfig, part: TubePart) -> None:
 
 
 def _videos(data: MultiSportsConfig, part: TubePart) -> ReaderPool:
-    return ReaderPool(part.paths, partial(open_video, reader=data.reader))
+    return ReaderPool(part.paths, partial(open_video, reader=data.reader), kept=KeptIndices(data.videos))
 
 
 def _window(clip: ClipConfig) -> ClipWindow:

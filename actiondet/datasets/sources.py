@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from actiondet.video import VideoReader
+from actiondet.video.kept_index import KeptIndices
 from actiondet.video.names import folder_below, is_video
 from evaluation.errors import InputError
 from evaluation.video_names import composed
@@ -15,8 +16,8 @@ from evaluation.video_names import composed
 # Files that one worker holds open at once. Once the index is known, opening is cheap beside decoding, but the decoder
 # of a long HD video holds up to 200 MB.
 OPEN_READERS = 4
-# Indices that one worker remembers, 8 KB for a clip of ten seconds: a set of 240,000 would fill gigabytes.
-KNOWN_READERS = 10_000
+# Indices that one worker remembers, 8 KB for a clip of ten seconds and 650 KB for a quarter of an hour.
+KNOWN_READERS = 1000
 
 
 class ReaderPool:
@@ -24,20 +25,29 @@ class ReaderPool:
 
     A reader keeps the index of its video. Its file is opened by the process that reads from it, and only the files
     read last stay open; of a large set only the indices used last are kept.
+
+    Attributes:
+        paths: file or folder of each video.
+        kept: the indices that earlier runs have made; None for folders of pictures.
     """
 
     def __init__(
-        self, paths: Mapping[str, Path], make_reader: Callable[[Path], VideoReader], *, at_once: int = OPEN_READERS
+        self,
+        paths: Mapping[str, Path],
+        make_reader: Callable[..., VideoReader],
+        *,
+        kept: KeptIndices | None = None,
+        at_once: int = OPEN_READERS,
     ) -> None:
         """Remember where the videos lie.
 
         Args:
-            paths: file or folder of each video.
-            make_reader: turns it into a reader; a module-level function or a `partial` of one, so that it can be
-                pickled.
+            paths, kept: see the class.
+            make_reader: turns a path, and `index=` what is kept of it, into a reader; a module-level function or a
+                `partial` of one, so that it can be pickled.
             at_once: files that stay open.
         """
-        self._paths = dict(paths)
+        self.paths, self.kept = dict(paths), kept
         self._make_reader = make_reader
         self._at_once = at_once
         self._readers: OrderedDict[str, VideoReader] = OrderedDict()
@@ -50,7 +60,9 @@ class ReaderPool:
             InputError: it cannot be read.
         """
         if video not in self._readers:
-            self._readers[video] = self._make_reader(self._paths[video])
+            path = self.paths[video]
+            known = {} if self.kept is None else {"index": self.kept.find(path)}
+            self._readers[video] = self._make_reader(path, **known)
             if len(self._readers) > KNOWN_READERS:
                 self._readers.popitem(last=False)
         self._readers.move_to_end(video)

@@ -18,6 +18,7 @@ from actiondet.data import (
     build_training_set,
 )
 from actiondet.engine.detection.testing import build_test_loader, evaluate, run, unread
+from actiondet.engine.indexing import index_videos
 from actiondet.engine.left_out import check_missing, log_missing
 from actiondet.engine.log import MEAN_AP, log_line
 from actiondet.engine.schedule import PlainSchedule, Schedule
@@ -64,6 +65,7 @@ class DetectionTask:
             tracks=config.model.head.follows_tracks,
             short_sides=config.test.short_sides,
         )
+        index_videos([self._train.videos, self._val.videos], fabric)
         self._val_loader = build_test_loader(self._val, config, fabric)
         self.actions = self._train.actions
         if fabric.is_global_zero:

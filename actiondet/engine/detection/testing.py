@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from actiondet.config import DetectionConfig
 from actiondet.data import EvaluationSet, Loaded, OrderedSampler, build_loader, build_test_set
 from actiondet.data.loading import worker_deaths_explained
+from actiondet.engine.indexing import index_videos
 from actiondet.engine.log import ProgressBar, log_line
 from actiondet.engine.predict import Control, Scoring, detect, gather, write_dense_scores
 from actiondet.engine.tubes.multisports_rows import frame_detections
@@ -83,6 +84,7 @@ def run_test(
         tracks=config.model.head.follows_tracks,
         short_sides=config.test.short_sides,
     )
+    index_videos([dataset.videos], fabric)
     loader = build_test_loader(dataset, config, fabric)
     detections = run(detector, dataset, loader, config, fabric, control=control)
     if fabric.is_global_zero:

@@ -18,6 +18,7 @@ from actiondet.data.labelled_videos import build_train_videos, collate_videos
 from actiondet.data.loading import Batches, make_loader
 from actiondet.data.mixing import mix_clips
 from actiondet.datasets.repeats import repeat_factors
+from actiondet.engine.indexing import index_videos
 from actiondet.engine.left_out import check_missing, log_missing
 from actiondet.engine.log import TOP_1, log_line
 from actiondet.engine.recognition.testing import (
@@ -69,6 +70,7 @@ class RecognitionTask:
         self.schedule: Schedule = PlainSchedule(config.train, len(batches))
         self._loader = make_loader(self._train, batches, workers=config.train.workers, collate=collate_videos)
         self._val = build_test_videos(config, validation_views(config))
+        index_videos([self._train.videos.sources, self._val.videos.sources], fabric)
         self._val_loader = build_video_loader(self._val, config, fabric)
         classes = self._train.videos.classes
         self.actions = ActionList(tuple(range(len(classes))), classes, (None,) * len(classes))

@@ -20,6 +20,7 @@ from actiondet.data.labelled_videos import VideoViews, collate_videos, find_labe
 from actiondet.data.loading import Batches, Draw, make_loader, test_share, worker_deaths_explained
 from actiondet.data.video_transforms import VideoTestTransform
 from actiondet.engine.devices import total
+from actiondet.engine.indexing import index_videos
 from actiondet.engine.log import ProgressBar, log_line
 from actiondet.engine.recognition.score_parts import ScoreParts, ViewScores, parts_folder
 from actiondet.models.build import build_recognizer
@@ -118,6 +119,7 @@ def run_recognition_test(
         log_line(str(report))
     network = optimize_for_inference(network).to(fabric.device)
     dataset = build_test_videos(config, chosen_views(config))
+    index_videos([dataset.videos.sources], fabric)
     parts = None
     if dump is not None:
         parts = ScoreParts(

@@ -1,0 +1,104 @@
+"""Index the videos of a data set once for all runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch.utils.data import DataLoader, Dataset
+
+from actiondet.config import DetectionConfig, RecognitionConfig
+from actiondet.data import build_test_set, build_training_set
+from actiondet.data.labelled_videos import find_labelled_videos
+from actiondet.data.loading import prepare_worker, worker_deaths_explained
+from actiondet.datasets.sources import ReaderPool
+from actiondet.datasets.video_lists import Part
+from actiondet.engine.log import ProgressBar, log_line
+from actiondet.video.kept_index import KeptIndices, Packed, packed_index
+
+# ReaderPool that are indexed between two writings of the file: an interrupted run goes on after the last one.
+_ROUND = 20_000
+_PARTS: tuple[Part, ...] = ("train", "val")
+# So few are indexed sooner than processes are started.
+_FEW = 64
+
+
+def index_videos(sources: Sequence[ReaderPool], fabric: Fabric) -> list[Path]:
+    """Index those videos of which no index is kept, with all processes and all cores, and keep the indices.
+
+    A disk that takes no file costs the time of indexing in every run, and nothing else.
+
+    Args:
+        sources: the videos of the parts of a data set.
+        fabric: of the process.
+
+    Returns:
+        The files that the indices are in.
+    """
+    folders: dict[Path, tuple[KeptIndices, set[str]]] = {}
+    for videos in sources:
+        if videos.kept is not None:
+            folders.setdefault(videos.kept.path, (videos.kept, set()))[1].update(map(os.fspath, videos.paths.values()))
+    for kept, paths in folders.values():
+        lacking = kept.lacking(sorted(paths)) if fabric.is_global_zero else []
+        lacking = fabric.broadcast(lacking)
+        if lacking:
+            _index(kept, lacking, fabric)
+    for videos in sources:
+        if videos.kept is not None:
+            videos.kept.reopen()
+    return list(folders)
+
+
+def index_data_set(config: DetectionConfig | RecognitionConfig, fabric: Fabric) -> list[Path]:
+    """Index the training and the test part that `config` describes, as its training would; see `index_videos`.
+
+    Raises:
+        InputError: data that cannot be used.
+    """
+    if isinstance(config, RecognitionConfig):
+        classes = config.model.num_classes
+        parts = [find_labelled_videos(config.data, part, num_classes=classes) for part in _PARTS]
+        return index_videos([part.sources for part in parts], fabric)
+    actions = config.model.num_actions
+    train = build_training_set(config.data, clip=config.clip, transform=config.transform, num_actions=actions, seed=0)
+    test = build_test_set(config.data, clip=config.clip, transform=config.transform, num_actions=actions)
+    return index_videos([train.videos, test.videos], fabric)
+
+
+class _Indexing(Dataset[tuple[str, Packed]]):
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, place: int) -> tuple[str, Packed]:
+        return self._paths[place], packed_index(self._paths[place])
+
+
+@worker_deaths_explained()
+def _index(kept: KeptIndices, paths: list[str], fabric: Fabric) -> None:
+    """Index `paths` and keep what is found, round by round."""
+    few = len(paths) <= _FEW * fabric.world_size
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = 0 if few else max(cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)), 1)
+    mine = _Indexing(paths[fabric.global_rank :: fabric.world_size])
+    loader = DataLoader(mine, batch_size=None, num_workers=workers, worker_init_fn=prepare_worker)
+    title = "indexing videos, once for all runs"
+    found = iter(ProgressBar(title, len(mine), shown=fabric.is_global_zero and not few).over(loader))
+    for _ in range(0, -(-len(paths) // fabric.world_size), _ROUND):
+        packed = dict(islice(found, _ROUND))
+        parts = [packed] * fabric.world_size
+        if fabric.world_size > 1:
+            torch.distributed.all_gather_object(parts, packed)
+        if fabric.is_global_zero:
+            try:
+                kept.add({path: each for part in parts for path, each in part.items()})
+            except OSError as fault:
+                log_line(f"the videos' indices are not kept: {fault}")
+    fabric.barrier()
