@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.readings import READINGS, Reading
 from data_tools.check_dataset.rows import BOX
 from data_tools.check_dataset.videos import spread
+from data_tools.workers import results_in_order
 from evaluation.records import FloatArray, IntArray
 
 # Key moments that are looked at, of a part and of a video.
@@ -79,11 +79,7 @@ def check_motion(
         report: takes what is found.
     """
     jobs = _choose(table, instants, videos, pictures)
-    if processes <= 1 or len(jobs) < 4:
-        fits = [_fit(job) for job in jobs]
-    else:
-        with ProcessPoolExecutor(processes) as pool:
-            fits = list(pool.map(_fit, jobs))
+    fits = results_in_order(_fit, jobs, processes if len(jobs) > 3 else 1)
     if not fits:
         return
     every = np.concatenate(fits)

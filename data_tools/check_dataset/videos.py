@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from actiondet.video import FrameFolder, open_video
 from actiondet.video.names import without_suffix
 from data_tools.check_dataset.findings import Report, some
 from data_tools.check_dataset.picture_files import picture_fault
+from data_tools.workers import results_in_order
 
 _PIECE = 1 << 18
 _SIDE = 16
@@ -76,10 +76,7 @@ def look_at_videos(
 ) -> dict[str, VideoFacts]:
     """Open every video and decode its first, middle and last frame, `processes` at once."""
     jobs = [(str(path), pictures) for path in paths.values()]
-    if processes <= 1 or len(jobs) < 4:
-        return dict(zip(paths, map(_look, jobs), strict=True))
-    with ProcessPoolExecutor(processes) as pool:
-        return dict(zip(paths, pool.map(_look, jobs, chunksize=4), strict=True))
+    return dict(zip(paths, results_in_order(_look, jobs, processes if len(jobs) > 3 else 1), strict=True))
 
 
 def _look(job: tuple[str, FrameFolderConfig | None]) -> VideoFacts:
