@@ -11,12 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from actiondet.engine.scalar_events import ScalarEvents
 from evaluation.files import atomic_path
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 Item = TypeVar("Item")
 
@@ -63,19 +61,16 @@ class RunLog:
     """The records of one training run in its folder; made in the first process only."""
 
     def __init__(self, folder: Path, *, epochs_done: int, metric: Metric = MEAN_AP) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
         self.folder = folder
         self._metric = metric
         self._csv = folder / "log.csv"
         # A resumed run continues its own log; what an older run left beyond that point is dropped.
         self._rows = [row for row in read_log(self._csv) if row.epoch <= epochs_done] if epochs_done else []
-        self._board: SummaryWriter = SummaryWriter(str(folder / "tensorboard"))
+        self._curves = ScalarEvents(folder / "tensorboard")
 
     def step(self, number: int, *, loss: float, lr: float) -> None:
         """Note one weight update, counted from the start of the run."""
-        self._board.add_scalar("train/loss", loss, number)
-        self._board.add_scalar("train/lr", lr, number)
+        self._curves.add(number, {"train/loss": loss, "train/lr": lr})
 
     def epoch(self, row: EpochRow) -> None:
         """Note one finished epoch in log.csv and TensorBoard, and print it."""
@@ -86,14 +81,13 @@ class RunLog:
             writer.writerows(astuple(each) for each in self._rows)
         score = ""
         if row.score is not None:
-            self._board.add_scalar(f"val/{self._metric.column}", row.score, row.epoch)
+            self._curves.add(row.epoch, {f"val/{self._metric.column}": row.score})
             score = f"  {self._metric.title} {row.score:.4f}"
         skipped = f"  skipped clips {row.skipped}" if row.skipped else ""
         log_line(f"epoch {row.epoch}  loss {row.loss:.4f}  lr {row.lr:.2e}{score}{skipped}  {row.seconds:.0f} s")
 
     def close(self) -> None:
-        """Draw curves.png and close the files."""
-        self._board.close()
+        """Draw curves.png."""
         if self._rows:
             draw_curves(self._rows, self.folder / "curves.png", metric=self._metric)
 

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -27,7 +28,7 @@ class RunLock:
     it lives; from another machine, the file must change while one looks at it.
 
     Raises:
-        InputError: another run that lives holds the folder. OSError: the folder cannot be written to.
+        InputError: another run that lives holds the folder, or it cannot be written to.
     """
 
     def __init__(self, folder: Path, *, beat: float = BEAT_SECONDS, dead: float = DEAD_SECONDS) -> None:
@@ -36,8 +37,13 @@ class RunLock:
         self._token = uuid.uuid4().hex
         self._beats = 0
         self._closed = threading.Event()
-        folder.mkdir(parents=True, exist_ok=True)
-        self._acquire(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._acquire(folder)
+        except OSError as fault:
+            raise InputError(
+                f"{folder}: cannot be written to ({fault.strerror}); make it writable, or choose another --out"
+            ) from None
         self._thread = threading.Thread(target=self._renew, name="run lock", daemon=True)
         self._thread.start()
 
@@ -62,8 +68,9 @@ class RunLock:
         """Give the folder free."""
         self._closed.set()
         self._thread.join()
-        if _token_of(_text(self._path)) == self._token:
-            self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # where it cannot be removed, it is known for a dead run's
+            if _token_of(_text(self._path)) == self._token:
+                self._path.unlink(missing_ok=True)
 
     def _acquire(self, folder: Path) -> None:
         try:

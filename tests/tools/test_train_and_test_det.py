@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import pickle
 import re
 import runpy
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from actiondet.engine.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).parents[2]
 CONFIG = str(ROOT / "configs/toy/slowonly_r18.yaml")
@@ -225,6 +230,51 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_test(
     assert "tested is no folder that may be written to" in said.err
     assert "testing" not in said.out + said.err
     assert (tmp_path / "tested").read_text() == "a file"
+
+
+READ_ONLY = """
+from actiondet.engine import train
+
+take_step = train.take_step
+
+def step(run, group):
+    if run.progress.step == 1:
+        for path in (run.folder, *run.folder.rglob("*")):
+            path.chmod(0o500)
+    return take_step(run, group)
+
+train.take_step = step
+"""
+
+
+def without_roots_rights() -> None:
+    """Let a process of root obey the permissions of files, as all others do."""
+    if os.geteuid() == 0:
+        drop_from_bounding_set, override, read_search = 24, 1, 2  # linux/prctl.h, linux/capability.h
+        for capability in (override, read_search):
+            ctypes.CDLL(None).prctl(drop_from_bounding_set, capability, 0, 0, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="drops root's rights as Linux has them")
+def test_a_folder_that_becomes_read_only_ends_training_in_one_sentence_each_time(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "read_only.py").write_text(READ_ONLY)
+    out = tmp_path / "run"
+    program = [sys.executable, str(ROOT / "tools/train_det.py"), CONFIG, *settings(data), "--out", str(out)]
+    program += ["train.batch=1", "train.save_minutes=1e-6", "--resume"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(tmp_path)}
+    ends = []
+    for more in (["--import", "read_only"], []):
+        done = subprocess.run(
+            [*program, *more], capture_output=True, text=True, env=environment, preexec_fn=without_roots_rights
+        )
+        assert done.returncode == 2
+        ends.append(done.stderr)
+    out.chmod(0o700)
+    (events,) = (out / "tensorboard").iterdir()
+    assert ends[0] == f"train_det.py: {events}: Permission denied\n"
+    expected = "cannot be written to (Permission denied); make it writable, or choose another --out"
+    assert ends[1] == f"train_det.py: {out}: {expected}\n"
+    assert load_checkpoint(out / "last.pt").training is not None, "what was saved before is whole"
 
 
 def test_weights_of_another_network_are_refused(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from actiondet.engine.log import EpochRow, ProgressBar, RunLog, describe_environment, read_log
 
@@ -45,3 +46,28 @@ def test_the_environment_names_versions_and_seed() -> None:
     found = describe_environment(7)
     assert found["seed"] == 7
     assert str(found["torch"]).count(".") >= 1
+
+
+def test_tensorboard_shows_the_curves(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, epochs_done=0)
+    for number in range(3):
+        log.step(number, loss=0.5 * number, lr=0.25)
+    log.epoch(ROW)
+    again = RunLog(tmp_path, epochs_done=1)
+    again.step(3, loss=1.5, lr=0.25)
+    board = EventAccumulator(str(tmp_path / "tensorboard"))
+    board.Reload()
+    assert set(board.Tags()["scalars"]) == {"train/loss", "train/lr", "val/mean_ap"}
+    loss = [(each.step, each.value) for each in board.Scalars("train/loss")]
+    assert loss == [(0, 0.0), (1, 0.5), (2, 1.0), (3, 1.5)]
+    assert [(each.step, each.value) for each in board.Scalars("val/mean_ap")] == [(1, 0.25)]
+
+
+def test_a_curve_that_cannot_be_written_names_its_file(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, epochs_done=0)
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    events.unlink()
+    events.mkdir()  # what nobody can write to, not even root
+    with pytest.raises(IsADirectoryError) as caught:
+        log.step(0, loss=0.5, lr=0.25)
+    assert caught.value.filename == str(events)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -104,3 +106,25 @@ def test_a_run_whose_folder_was_taken_over_does_not_save(tmp_path: Path) -> None
         with pytest.raises(InputError, match="another run has taken over this folder"):
             lock.check()
     assert "theirs" in (tmp_path / "run.lock").read_text()
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stale: bool
+) -> None:
+    if stale:
+        elsewhere(tmp_path, host=socket.gethostname(), started="0")
+
+    def read_only(path: object, flags: int, *more: object, **options: object) -> int:
+        if flags & os.O_CREAT:
+            if flags & os.O_EXCL and os.path.exists(str(path)):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        return int(real(path, flags, *more, **options))  # type: ignore[call-overload]
+
+    real = os.open
+    monkeypatch.setattr(os, "open", read_only)
+    monkeypatch.setattr(Path, "write_text", lambda path, text: read_only(path, os.O_CREAT))
+    expected = re.escape(f"{tmp_path}: cannot be written to (Read-only file system); make it writable, or choose")
+    with pytest.raises(InputError, match=expected):
+        RunLock(tmp_path)
