@@ -60,6 +60,7 @@ __all__ = [
 ]
 
 Decay = Annotated[float, Field(gt=0, lt=1)]
+HueRange = Annotated[float, Field(ge=0, le=180)]
 
 
 class ClipConfig(Settings):
@@ -83,6 +84,12 @@ class TransformConfig(Settings):
     """Side of the square, or (height, width), cut out at random."""
     flip: UnitFloat = 0.5
     """Probability of a mirror image; set 0 where actions know left and right."""
+    box_jitter: tuple[Share, Share] | None = None
+    """In training, each edge of a box moves on its own: outward by up to these shares of its width and height, inward
+    by up to half as much ([0.2, 0.1] in VideoMAE and UMT)."""
+    color_jitter: tuple[HueRange, UnitFloat, UnitFloat] | None = None
+    """In training, shift hue, saturation and value of a clip by up to so much either way: degrees, and shares of their
+    range ([20, 0.1, 0.1] in VideoMAE and UMT)."""
     min_visible: UnitFloat = 0.3
     """Boxes of which less than this share of the area stays in view after the crop are dropped."""
     test_short_side: PositiveInt = 256

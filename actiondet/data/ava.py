@@ -11,9 +11,8 @@ from typing import Literal
 import numpy as np
 
 from actiondet.config.schema import AvaConfig, AvaKineticsConfig, ClipConfig, SplitConfig, TransformConfig
-from actiondet.data.build import build_test_set, build_training_set
+from actiondet.data.build import build_test_set, build_train_transform, build_training_set
 from actiondet.data.key_frames import EvaluationSet, TrainingSet
-from actiondet.data.transforms import TrainTransform
 from actiondet.datasets.key_frames import start_us
 from actiondet.datasets.sources import ReaderPool, find_videos, missing_videos
 from actiondet.datasets.tables import BoolArray, KeyTable, PersonTable, TruePersons, gather_persons, select_persons
@@ -53,19 +52,13 @@ def ava_training_set(
     if split.proposals is not None:
         found = _read_proposals(split.proposals)
         proposals = _select(data, people.keys, found, split.proposals)
-    crop = transform.train_crop
     return TrainingSet(
         people=people,
         proposals=proposals,
         centers_us=_centers_us(data, people.keys),
         videos=_open_lazily(data, paths),
         window=_window(clip),
-        transform=TrainTransform(
-            short_side=transform.train_short_side,
-            crop=(crop, crop) if isinstance(crop, int) else crop,
-            flip=transform.flip,
-            min_visible=transform.min_visible,
-        ),
+        transform=build_train_transform(transform),
         actions=actions,
         num_actions=num_actions,
         match_iou=data.match_iou,

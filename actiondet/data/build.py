@@ -8,6 +8,7 @@ from typing import Literal
 
 from actiondet.config.schema import ClipConfig, DetectionDataConfig, TransformConfig
 from actiondet.data.key_frames import EvaluationSet, TrainingSet
+from actiondet.data.transforms import TrainTransform
 from evaluation.errors import InputError
 
 
@@ -64,6 +65,19 @@ def build_test_set(
         InputError: files that are missing, faulty or do not fit together.
     """
     raise InputError(_no_builder(data, "build_test_set"))
+
+
+def build_train_transform(config: TransformConfig) -> TrainTransform:
+    """What happens to the clips that a data set trains on."""
+    crop = config.train_crop
+    return TrainTransform(
+        short_side=config.train_short_side,
+        crop=(crop, crop) if isinstance(crop, int) else crop,
+        flip=config.flip,
+        min_visible=config.min_visible,
+        box_jitter=config.box_jitter,
+        color_jitter=config.color_jitter,
+    )
 
 
 def _no_builder(data: DetectionDataConfig, function: str) -> str:

@@ -12,9 +12,8 @@ from typing import Literal
 import numpy as np
 
 from actiondet.config.schema import ClipConfig, MultiSportsConfig, TransformConfig
-from actiondet.data.build import build_test_set, build_training_set
+from actiondet.data.build import build_test_set, build_train_transform, build_training_set
 from actiondet.data.key_frames import EvaluationSet, TrainingSet
-from actiondet.data.transforms import TrainTransform
 from actiondet.datasets.sources import ReaderPool, find_videos, missing_videos
 from actiondet.datasets.tables import KeyTable, PersonTable, TruePersons, gather_persons, select_persons
 from actiondet.datasets.tracks import FollowLimits, PersonIndex, Tracks
@@ -148,19 +147,13 @@ def multisports_training_set(
     _refuse_missing(data, part)
     there = np.array([name in part.paths for name in part.people.keys.names], dtype=bool)
     people = part.people.take(there[part.people.keys.video])
-    crop = transform.train_crop
     return TrainingSet(
         people=people,
         proposals=part.persons(data, people.keys) if part.proposals is not None else None,
         centers_us=None,
         videos=_videos(data, part),
         window=_window(clip),
-        transform=TrainTransform(
-            short_side=transform.train_short_side,
-            crop=(crop, crop) if isinstance(crop, int) else crop,
-            flip=transform.flip,
-            min_visible=transform.min_visible,
-        ),
+        transform=build_train_transform(transform),
         actions=part.actions,
         num_actions=num_actions,
         match_iou=data.match_iou,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import crop, horizontal_flip, resize  # type: ignore[attr-defined]
 from torchvision.tv_tensors import BoundingBoxes, Video  # type: ignore[attr-defined]
 
+from actiondet.data.colors import shifted_colors
 from evaluation.boxes import unit_to_pixel
 from evaluation.records import FloatArray
 
@@ -57,6 +58,24 @@ class BoxedClip:
         window = (top, left, height, width)
         return BoxedClip(crop(self.video, *window), crop(self.boxes, *window), self.followed)
 
+    def jittered(self, shares: tuple[float, float], random: np.random.Generator) -> BoxedClip:
+        """Move each edge of a box on its own, the same way in all frames of who is followed.
+
+        As in the recipes of VideoMAE's and UMT's detectors: outward by up to these shares of the box's width and
+        height, inward by up to half as much; the frame's border is the limit.
+        """
+        height, width = self.size
+        boxes = self.boxes.as_subclass(Tensor).clone()
+        persons = len(boxes) // (len(self.video) if self.followed else 1)
+        moves = torch.from_numpy(random.uniform(-0.5, 1.0, (persons, 4))).to(boxes)
+        if self.followed:
+            moves = moves.repeat_interleave(len(self.video), dim=0)
+        sides = (boxes[:, 2:] - boxes[:, :2]) * torch.tensor(shares).to(boxes)
+        boxes[:, :2] -= sides * moves[:, :2]
+        boxes[:, 2:] += sides * moves[:, 2:]
+        boxes = boxes.clamp(min=0).minimum(torch.tensor([width, height, width, height]).to(boxes))
+        return replace(self, boxes=BoundingBoxes(boxes, format="XYXY", canvas_size=self.size))
+
     def mirrored(self) -> BoxedClip:
         """Swap left and right."""
         return BoxedClip(horizontal_flip(self.video), horizontal_flip(self.boxes), self.followed)
@@ -90,7 +109,7 @@ def scaled_size(height: int, width: int, short_side: int, at_least: tuple[int, i
 
 @dataclass(frozen=True, kw_only=True)
 class TrainTransform:
-    """Random scale, random crop, random mirror image.
+    """Random scale, boxes, crop, colors, mirror image.
 
     Attributes:
         short_side: smallest and largest short side in pixels, both may be drawn.
@@ -98,12 +117,17 @@ class TrainTransform:
         flip: probability of a mirror image.
         min_visible: boxes of which less than this share of the area stays in the window are dropped; of people who are
             followed, the middle frame's box counts.
+        box_jitter: see `BoxedClip.jittered`; None leaves boxes as they are.
+        color_jitter: largest shifts of hue (degrees), saturation and value (0 to 1), the same for all frames of a
+            clip; None for none.
     """
 
     short_side: tuple[int, int]
     crop: tuple[int, int]
     flip: float
     min_visible: float
+    box_jitter: tuple[float, float] | None = None
+    color_jitter: tuple[float, float, float] | None = None
 
     def __call__(self, clip: BoxedClip, random: np.random.Generator) -> tuple[BoxedClip, Tensor]:
         """Transform `clip`.
@@ -113,6 +137,8 @@ class TrainTransform:
         """
         short_side = int(random.integers(*self.short_side, endpoint=True))
         clip = clip.resized(*scaled_size(*clip.size, short_side, at_least=self.crop))
+        if self.box_jitter is not None:
+            clip = clip.jittered(self.box_jitter, random)
         top, left = (
             int(random.integers(0, size - window, endpoint=True))
             for size, window in zip(clip.size, self.crop, strict=True)
@@ -121,7 +147,12 @@ class TrainTransform:
         clip = clip.cropped(top, left, *self.crop)
         in_view = clip.areas()
         kept = (in_view > 0) & (in_view >= self.min_visible * whole)
-        return (clip.mirrored() if random.random() < self.flip else clip), kept
+        clip = clip.mirrored() if random.random() < self.flip else clip
+        if self.color_jitter is not None:
+            hue, saturation, value = (float(random.uniform(-most, most)) for most in self.color_jitter)
+            colors = shifted_colors(clip.video.as_subclass(Tensor), hue=hue, saturation=saturation, value=value)
+            clip = replace(clip, video=colors)
+        return clip, kept
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 
+from actiondet.data.colors import rgb_to_hsv, shifted_colors
 from actiondet.data.transforms import BoxedClip, TrainTransform, WholeFrameTransform, scaled_size
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "data" / "mmaction2.json").read_text())
@@ -216,3 +218,72 @@ def test_nobody_to_follow_is_fine() -> None:
     clip = BoxedClip.of(np.zeros((3, 60, 90, 3), dtype=np.uint8), np.zeros((0, 3, 4), dtype=np.float32))
     assert WholeFrameTransform(short_side=30)(clip).tensors()[1].shape == (0, 3, 4)
     assert always()(clip, np.random.default_rng(0))[1].shape == (0,)
+
+
+def jittered(boxes: npt.NDArray[np.float64], *, seed: int = 0, followed: bool = False) -> npt.NDArray[np.float32]:
+    """Pixel boxes on frames of 100 x 100 pixels after a jitter of 0.2 across and 0.1 along."""
+    unit_boxes = boxes / 100
+    clip = BoxedClip.of(np.zeros((3, 100, 100, 3), np.uint8), unit_boxes)
+    moved = clip.jittered((0.2, 0.1), np.random.default_rng(seed))
+    assert moved.followed == followed
+    found: npt.NDArray[np.float32] = moved.tensors()[1].numpy()
+    return found
+
+
+def test_edges_of_boxes_move_outward_and_half_as_much_inward() -> None:
+    moved = jittered(np.tile([40.0, 30.0, 60.0, 70.0], (4000, 1))) - [40, 30, 60, 70]
+    # Widths of 20 and heights of 40 pixels: x1 by U(-0.2, 0.1) w, y1 U(-0.1, 0.05) h, x2 and y2 the other way round.
+    lowest, highest = np.array([-4, -4, -2, -2]), np.array([2, 2, 4, 4])
+    assert (moved >= lowest - 1e-4).all()
+    assert (moved <= highest + 1e-4).all()
+    np.testing.assert_allclose(moved.mean(axis=0), (lowest + highest) / 2, atol=0.15)
+    np.testing.assert_allclose(moved.std(axis=0), 6 / 12**0.5, atol=0.1)
+    assert np.abs(np.corrcoef(moved.T) - np.eye(4)).max() < 0.08
+
+
+def test_moved_edges_stay_in_the_frame_and_a_follower_moves_as_one() -> None:
+    moved = jittered(np.tile([0.0, 0.0, 100.0, 100.0], (50, 1)))
+    assert moved.min() == 0
+    assert moved.max() == 100
+    track = np.array([[[10.0, 10, 30, 50], [20, 10, 40, 50], [30, 10, 50, 50]]])
+    steps = jittered(track, followed=True) - track
+    np.testing.assert_allclose(steps, np.broadcast_to(steps[:, :1], steps.shape), atol=1e-4)
+    assert np.abs(steps).max() > 0.1
+
+
+def test_colors_are_those_of_opencv() -> None:
+    random = np.random.default_rng(0)
+    frames = random.integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
+    frames[0, 0, :4] = [[0, 0, 0], [255, 255, 255], [7, 7, 7], [255, 0, 0]]
+    clip = torch.from_numpy(frames).permute(0, 3, 1, 2)
+    for theirs, ours in zip(frames, rgb_to_hsv(clip.float() / 255), strict=True):
+        hsv = cv2.cvtColor(theirs.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
+        np.testing.assert_allclose(ours.permute(1, 2, 0).numpy(), hsv, atol=1e-3, rtol=1e-5)
+        hsv[..., 0] = (hsv[..., 0] + 350) % 360
+        hsv[..., 1:] = np.clip(hsv[..., 1:] + [0.1, -0.1], 0, 1)
+        expected = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * 255
+        shifted = shifted_colors(torch.from_numpy(theirs).permute(2, 0, 1)[None], hue=-10, saturation=0.1, value=-0.1)
+        assert shifted.dtype == torch.uint8
+        np.testing.assert_allclose(shifted[0].permute(1, 2, 0).numpy(), expected, atol=0.51)
+    assert torch.equal(shifted_colors(clip, hue=0, saturation=0, value=0), clip)
+
+
+def test_the_colors_of_a_training_clip_shift_alike_in_all_frames() -> None:
+    frames = np.full((3, 80, 80, 3), (200, 80, 40), dtype=np.uint8)
+    seen = set()
+    for seed in range(8):
+        transform = always(color_jitter=(20.0, 0.1, 0.1))
+        clip, _ = transform(clip_of(frames), np.random.default_rng(seed))
+        colors = {tuple(color) for color in clip.tensors()[0].flatten(1).T.tolist()}
+        assert len(colors) == 1
+        seen |= colors
+    assert len(seen) == 8
+
+
+def test_boxes_and_places_are_drawn_as_before_where_colors_shift() -> None:
+    frames = picture(90, 120, (20, 10, 60, 80))
+    plain, colored = (
+        always(color_jitter=jitter)(clip_of(frames, (20, 10, 60, 80)), np.random.default_rng(3))[0].tensors()
+        for jitter in (None, (0.0, 0.0, 0.0))
+    )
+    assert all(torch.equal(one, other) for one, other in zip(plain, colored, strict=True))
