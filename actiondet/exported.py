@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from actiondet.config import DetectionConfig, RecognitionConfig, parse_config_of
+from actiondet.config import RecognitionConfig, parse_config
 from actiondet.config.networks import SlowFastConfig
 from actiondet.video import ReaderName, open_video
 from actiondet.video.sampling import spread_frames
@@ -68,12 +68,7 @@ class OnnxNetwork:
         if said.get("format") != FORMAT:
             raise InputError(f"{os.fspath(path)}: an ONNX file, but not one that tools/export.py wrote")
         self.inputs: tuple[str, ...] = tuple(each.name for each in self._session.get_inputs())
-        source = f"{os.fspath(path)} (config)"
-        self.config: RecognitionConfig | DetectionConfig
-        if said["task"] == "recognition":
-            self.config = parse_config_of(RecognitionConfig, said["config"], source=source)
-        else:
-            self.config = parse_config_of(DetectionConfig, said["config"], source=source)
+        self.config = parse_config(said["config"], source=f"{os.fspath(path)} (config)")
         self.ids: tuple[int, ...] = tuple(json.loads(said["ids"]))
         self.names: tuple[str, ...] = tuple(json.loads(said["names"]))
 

@@ -19,7 +19,7 @@ from actiondet.data.ava import REACH
 from actiondet.data.clip_stream import moment_times
 from actiondet.datasets.tracks import follow_near
 from actiondet.downloads import download
-from actiondet.engine.loading import TrainedDetector, from_checkpoint, from_config
+from actiondet.engine.loading import TrainedDetector, load_trained
 from actiondet.engine.predict import Scoring, averaged
 from actiondet.frame_sources import FrameSource, Source, open_source
 from actiondet.models.detector import ActionDetector
@@ -115,13 +115,13 @@ class VideoPipeline:
         Raises:
             InputError: no such configuration, nothing is published for it, or the weights cannot be downloaded.
         """
-        published = load_config(Path(name)).published.weights
-        if published is None:
+        config = load_config(Path(name))
+        if config.published.weights is None:
             raise InputError(
                 f"{os.fspath(name)}: names no published weights; take another of `actiondet zoo`, or a checkpoint of "
                 "your own by VideoPipeline.from_checkpoint"
             )
-        trained = from_config(name, download(published))
+        trained = load_trained(download(config.published.weights), config, require_head=False)
         return cls.of(trained, persons=persons, every=every, start=start, batch=batch, device=device)
 
     @classmethod
@@ -146,7 +146,7 @@ class VideoPipeline:
         Raises:
             InputError: the checkpoint cannot be read, or the person detector cannot be built.
         """
-        trained = from_checkpoint(path)
+        trained = load_trained(path, DetectionConfig, require_head=False)
         return cls.of(trained, persons=persons, every=every, start=start, batch=batch, device=device)
 
     @classmethod
@@ -170,7 +170,7 @@ class VideoPipeline:
             start=start,
             batch=batch,
             device=device,
-            caption="" if trained.weights else str(trained),
+            caption=str(trained) if trained.means_nothing else "",
             about=str(trained),
         )
 

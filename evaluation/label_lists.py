@@ -46,4 +46,4 @@ def label_list(name: str) -> ActionList:
     if path.suffix == ".pbtxt":
         return read_action_list(path)
     names = tuple(path.read_text(encoding="utf-8").splitlines())
-    return ActionList(tuple(range(len(names))), names, (None,) * len(names))
+    return ActionList.numbered(names)

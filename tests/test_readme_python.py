@@ -19,8 +19,8 @@ import torch
 
 from actiondet import downloads, pipeline
 from actiondet.config import load_config
+from actiondet.engine.action_names import named_actions
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
-from actiondet.engine.loading import named_actions
 from actiondet.models.build import build_detector
 from actiondet.video import VideoWriter
 from evaluation.formats.ava import read_ava_csv

@@ -63,29 +63,21 @@ def infer(arguments: argparse.Namespace) -> None:
 
 def convert(arguments: argparse.Namespace) -> None:
     """Write our checkpoint."""
-    from actiondet.config import DetectionConfig, load_config_by_task
+    from actiondet.config import load_config_by_task
     from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
-    from actiondet.engine.loading import named_actions
-    from actiondet.engine.recognition.recognize import class_names
-    from actiondet.models.build import build_detector, build_recognizer
-    from actiondet.models.detector import ActionDetector
-    from actiondet.models.recognizer import ActionRecognizer
-    from actiondet.models.weights import load_weights
-    from evaluation.formats.action_list import ActionList
+    from actiondet.engine.loading import load_trained
 
-    config = load_config_by_task(arguments.config, arguments.settings)
-    network: ActionDetector | ActionRecognizer
-    if isinstance(config, DetectionConfig):
-        network, actions = build_detector(config.model), named_actions(config)
-    else:
-        classes = class_names(config)
-        network = build_recognizer(config.model)
-        actions = ActionList(tuple(range(len(classes))), classes, (None,) * len(classes))
-    report = load_weights(network, arguments.source, arguments.origin, allow=arguments.allow, entry=arguments.entry)
-    if "head" not in arguments.allow:
-        report.require_head()  # a random one would pass for a trained one
-    print(report)
-    save_checkpoint(Checkpoint(config, network.state_dict(), actions), Path(arguments.out))
+    trained = load_trained(
+        arguments.source,
+        load_config_by_task(arguments.config, arguments.settings),
+        origin=arguments.origin,
+        allow=arguments.allow,
+        entry=arguments.entry,
+        require_head="head" not in arguments.allow,  # a random one would pass for a trained one
+    )
+    print(trained.report)
+    actions = trained.actions
+    save_checkpoint(Checkpoint(trained.config, trained.network.state_dict(), actions), Path(arguments.out))
     some = ", ".join(actions.names[:4]) + (", ..." if len(actions) > 4 else "")
     print(f"wrote {arguments.out}, which names its columns {some}")
 

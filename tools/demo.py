@@ -145,7 +145,7 @@ def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
     """Find the persons and their actions, and write what the command line asks for."""
     from actiondet.config.schema import AvaConfig, StoredPersons
     from actiondet.engine.devices import choose_device
-    from actiondet.engine.loading import from_names
+    from actiondet.engine.loading import load_by_name
     from actiondet.engine.log import ProgressBar, log_line
     from actiondet.persons.build import change_persons
     from actiondet.pipeline import VideoPipeline
@@ -159,7 +159,7 @@ def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
             "or give --config alone for a random network"
         )
     weights = arguments.weights or (None if arguments.config else TOY_RUN)
-    trained = from_names(arguments.config, weights, modules=arguments.modules)
+    trained = load_by_name(arguments.config, weights, modules=arguments.modules)
     settings = dict(setting.partition("=")[::2] for setting in arguments.person_setting)
     settings |= {"boxes": arguments.boxes} if arguments.boxes else {}
     wanted = arguments.persons or ("stored" if arguments.boxes else trained.config.persons.name)
@@ -178,8 +178,8 @@ def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
         device=choose_device(arguments.device or "auto"),
     )
     log_line(f"video: {len(index)} frames of {index.width}x{index.height}, {float(index.rate):g} a second")
-    if trained.report:
-        log_line(trained.report)
+    if trained.report is not None and trained.report.origin != "actiondet":
+        log_line(str(trained.report))
     log_line(f"network: {trained}")
     log_line(f"persons: {persons.name}" + HINTS.get(persons.name, ""))
     result = pipeline(index)

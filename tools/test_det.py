@@ -68,8 +68,9 @@ def main() -> None:
     config = load_config(arguments.config, arguments.settings, modules=arguments.modules)
 
     from actiondet.config.schema import MultiSportsConfig
-    from actiondet.engine.detection.testing import load_detector, run_test
+    from actiondet.engine.detection.testing import run_test
     from actiondet.engine.devices import launch, leave
+    from actiondet.engine.loading import load_trained, network_for_testing
     from actiondet.models.weights.download import choose_weights
 
     tubes = isinstance(config.data, MultiSportsConfig)
@@ -81,7 +82,7 @@ def main() -> None:
         raise InputError(f"{options} are for MultiSports; data.name is '{config.data.name}'")
     weights = choose_weights(arguments.weights, config.published.weights)
     fabric = launch()
-    detector = load_detector(config, weights, fabric)
+    detector = network_for_testing(load_trained(weights, config), fabric)
     moments: Literal["all", "annotated"] = arguments.moments or ("all" if tubes else "annotated")
     folder = Path(arguments.out)
     result: FrameMapResult | ThresholdMapResult | None

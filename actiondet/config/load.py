@@ -63,11 +63,7 @@ def load_config_by_task(
     path: str | Path, overrides: Sequence[str] = (), *, modules: Sequence[str] = ()
 ) -> DetectionConfig | RecognitionConfig:
     """Read a configuration of the kind that its `task:` names; arguments and faults as in `load_config_of`."""
-    tree = _read_with_arguments(path, overrides, modules)
-    task = tree.value.get("task") if isinstance(tree.value, dict) else None
-    if task is not None and task.value == "recognition":
-        return validate_config(RecognitionConfig, tree)
-    return validate_config(DetectionConfig, tree)
+    return _validate_by_task(_read_with_arguments(path, overrides, modules))
 
 
 def import_modules(modules: Sequence[str]) -> None:
@@ -92,13 +88,17 @@ def _read_with_arguments(path: str | Path, overrides: Sequence[str], modules: Se
     return _merge(tree, arguments) if overrides else tree
 
 
-def parse_config(text: str, *, source: str) -> DetectionConfig:
-    """Read a resolved detection configuration from the YAML `text` that a checkpoint or run folder holds."""
-    return parse_config_of(DetectionConfig, text, source=source)
+def parse_config(text: str, *, source: str) -> DetectionConfig | RecognitionConfig:
+    """Read a resolved configuration, of the kind that its `task:` names, as `parse_config_of`."""
+    return _validate_by_task(_parse_resolved(text, source))
 
 
 def parse_config_of(kind: type[Config], text: str, *, source: str) -> Config:
     """Read a resolved configuration of one kind from the YAML that a checkpoint, exported file or run folder holds."""
+    return validate_config(kind, _parse_resolved(text, source))
+
+
+def _parse_resolved(text: str, source: str) -> Value:
     tree = parse_mapping(text, source)
     # OpenCV's HOG, the default of earlier days, is gone: it found people in new videos, and is no part of the network.
     persons = tree.value.get("persons")
@@ -106,7 +106,7 @@ def parse_config_of(kind: type[Config], text: str, *, source: str) -> Config:
         name = persons.value.get("name")
         if name is not None and name.value == "hog":
             tree = Value({key: value for key, value in tree.value.items() if key != "persons"}, tree.place)
-    return validate_config(kind, tree)
+    return tree
 
 
 def dump_config(config: Settings) -> str:
@@ -129,6 +129,12 @@ def _all_optional(schema: Any) -> Any:
             key: _all_optional(part) for key, part in schema.items() if key != "required" or not isinstance(part, list)
         }
     return [_all_optional(part) for part in schema] if isinstance(schema, list) else schema
+
+
+def _validate_by_task(tree: Value) -> DetectionConfig | RecognitionConfig:
+    task = tree.value.get("task") if isinstance(tree.value, dict) else None
+    recognition = task is not None and task.value == "recognition"
+    return validate_config(RecognitionConfig, tree) if recognition else validate_config(DetectionConfig, tree)
 
 
 def validate_config(kind: type[Config], tree: Value) -> Config:

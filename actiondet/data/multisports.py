@@ -105,7 +105,7 @@ def with_sizes_of_files(part: TubePart) -> TubePart:
 
 def action_list(truth: TubeTruth) -> ActionList:
     """The labels of `truth`, from 0, and their names."""
-    return ActionList(tuple(range(len(truth.labels))), truth.labels, (None,) * len(truth.labels))
+    return ActionList.numbered(truth.labels)
 
 
 def read_part(data: MultiSportsConfig, split: Literal["train", "val"], *, num_actions: int) -> TubePart:

@@ -6,21 +6,23 @@ nothing in it can run. It carries its own resolved configuration and the names o
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeGuard, TypeVar, overload
 
 import torch
 from torch import Tensor
 
-from actiondet.config import DetectionConfig, RecognitionConfig, dump_config, parse_config_of
+from actiondet.config import DetectionConfig, RecognitionConfig, dump_config, parse_config, parse_config_of
 from actiondet.models.weights.files import read_content
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
-from evaluation.formats.ava import ActionList
+from evaluation.formats.action_list import ActionList
 
 FORMAT = "actiondet checkpoint 1"
+StrPath = str | os.PathLike[str]
 Config = TypeVar("Config", bound="DetectionConfig | RecognitionConfig", covariant=True)
 Kind = TypeVar("Kind", bound="DetectionConfig | RecognitionConfig")
 
@@ -107,15 +109,7 @@ def save_checkpoint(checkpoint: Checkpoint[DetectionConfig | RecognitionConfig],
         "weights": dict(checkpoint.weights),
     }
     if checkpoint.training is not None:
-        state = checkpoint.training
-        content["training"] = {
-            "progress": asdict(state.progress),
-            "optimizer": state.optimizer,
-            "average": state.average,
-            "precision": state.precision,
-            "processes": state.processes,
-            "epoch_steps": state.epoch_steps,
-        }
+        content["training"] = {**vars(checkpoint.training), "progress": asdict(checkpoint.training.progress)}
     with atomic_path(path) as temporary:
         _save(content, temporary)
 
@@ -133,10 +127,10 @@ def _save(content: Mapping[str, Any], path: Path) -> None:
 
 
 @overload
-def load_checkpoint(path: str | Path) -> Checkpoint[DetectionConfig]: ...
+def load_checkpoint(path: StrPath) -> Checkpoint[DetectionConfig]: ...
 @overload
-def load_checkpoint(path: str | Path, kind: type[Kind]) -> Checkpoint[Kind]: ...
-def load_checkpoint(path: str | Path, kind: type[Any] = DetectionConfig) -> Checkpoint[Any]:
+def load_checkpoint(path: StrPath, kind: type[Kind]) -> Checkpoint[Kind]: ...
+def load_checkpoint(path: StrPath, kind: type[Any] = DetectionConfig) -> Checkpoint[Any]:
     """Read a checkpoint of ours.
 
     Args:
@@ -146,29 +140,36 @@ def load_checkpoint(path: str | Path, kind: type[Any] = DetectionConfig) -> Chec
     Raises:
         InputError: no such file, a damaged one, one of another toolkit or for another task.
     """
-    content = _read(Path(path))
-    training = content.get("training")
-    return Checkpoint(
-        config=parse_config_of(kind, content["config"], source=f"{path} (config)"),
-        weights=content["weights"],
-        actions=ActionList(**{key: tuple(value) for key, value in content["actions"].items()}),
-        score=content.get("score"),
-        training=training
-        and TrainingState(
-            progress=Progress(**training["progress"]),
-            optimizer=training["optimizer"],
-            average=training["average"],
-            precision=training["precision"],
-            processes=training["processes"],
-            epoch_steps=training["epoch_steps"],
-        ),
-    )
+    return parse_checkpoint(read_content(Path(path)), path, kind)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    content = read_content(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+@overload
+def parse_checkpoint(content: object, path: StrPath, kind: type[Kind]) -> Checkpoint[Kind]: ...
+@overload
+def parse_checkpoint(
+    content: object, path: StrPath, kind: type[Kind] | None
+) -> Checkpoint[DetectionConfig | RecognitionConfig]: ...
+def parse_checkpoint(content: object, path: StrPath, kind: type[Any] | None) -> Checkpoint[Any]:
+    """The checkpoint in the `content` of the file `path`; a `kind` of None is the one that its task names.
+
+    Raises:
+        InputError: it is of another toolkit or for another task.
+    """
+    if not is_checkpoint(content):
         raise InputError(
             f"{path}: not a checkpoint of actiondet; convert another toolkit's with tools/convert_checkpoint.py"
         )
-    return content
+    source, training = f"{path} (config)", content.get("training")
+    config = content["config"]
+    return Checkpoint(
+        config=parse_config(config, source=source) if kind is None else parse_config_of(kind, config, source=source),
+        weights=content["weights"],
+        actions=ActionList(**{key: tuple(value) for key, value in content["actions"].items()}),
+        score=content.get("score"),
+        training=training and TrainingState(**{**training, "progress": Progress(**training["progress"])}),
+    )
+
+
+def is_checkpoint(content: object) -> TypeGuard[dict[str, Any]]:
+    """Whether `content`, which `read_content` has read, is that of a checkpoint of ours."""
+    return isinstance(content, dict) and content.get("format") == FORMAT

@@ -1,4 +1,4 @@
-"""A detector ready for use: network, weights, what it was trained as, and which actions it knows."""
+"""A trained network ready for use: its weights, what it was trained as, and what its scores stand for."""
 
 from __future__ import annotations
 
@@ -6,96 +6,134 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar, cast, overload
 
 import torch
+from lightning_fabric import Fabric
 
-from actiondet.config import DetectionConfig, import_modules, load_config
-from actiondet.config.schema import AvaConfig, MultiSportsConfig
-from actiondet.data.multisports import action_list, read_part_truth
-from actiondet.engine.checkpoint import load_checkpoint
-from actiondet.models.build import build_detector
+from actiondet.config import DetectionConfig, RecognitionConfig, import_modules, load_config
+from actiondet.engine.action_names import named_actions
+from actiondet.engine.checkpoint import is_checkpoint, parse_checkpoint
+from actiondet.engine.log import log_line
+from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.detector import ActionDetector
-from actiondet.models.weights import load_weights
+from actiondet.models.inference import optimize_for_inference
+from actiondet.models.recognizer import ActionRecognizer
+from actiondet.models.weights import OriginName, Report, load_weights
 from actiondet.models.weights.download import PUBLISHED, choose_weights
+from actiondet.models.weights.files import read_content
 from evaluation.errors import InputError
-from evaluation.formats.ava import ActionList, read_action_list
-from evaluation.label_lists import label_list
+from evaluation.formats.action_list import ActionList
 
 RANDOM = "random"
-AVA_ACTIONS, MULTISPORTS_ACTIONS = 80, 66
-_AVA_LISTS = {"ava_action_list_v2.1.pbtxt", "ava_action_list_v2.2.pbtxt"}
+Config = TypeVar("Config", bound=DetectionConfig | RecognitionConfig, covariant=True)
+Network = TypeVar("Network", bound=ActionDetector | ActionRecognizer, covariant=True)
+ReadyNetwork = TypeVar("ReadyNetwork", ActionDetector, ActionRecognizer)
+StrPath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, eq=False)
-class TrainedDetector:
+class Trained(Generic[Config, Network]):
     """A network and what its scores mean.
 
     Attributes:
         config: what it was trained as.
-        network: the detector.
-        actions: ids and names; column c of the scores is id c + 1.
-        weights: where they come from; None if the network, or its head, is random and its labels mean nothing.
-        report: what loading another toolkit's weights did; empty for ours.
+        network: the detector or recognizer.
+        actions: ids and names; column c of the scores is id c + `actions.first_id`.
+        report: what loading the weights did; None for random weights.
     """
 
-    config: DetectionConfig
-    network: ActionDetector
+    config: Config
+    network: Network
     actions: ActionList
-    weights: Path | None
-    report: str = ""
+    report: Report | None
+
+    @property
+    def means_nothing(self) -> bool:
+        """Whether the network, or its head, is random."""
+        return self.report is None or self.report.lacks_head
 
     def __str__(self) -> str:
-        if self.weights is None:
+        if self.report is None or self.means_nothing:
             return "random weights: the labels mean nothing"
         some = ", ".join(self.actions.names[:4]) + (", ..." if len(self.actions) > 4 else "")
         return (
-            f"{self.weights}, {len(self.actions)} actions ({some}); "
+            f"{self.report.path}, {len(self.actions)} actions ({some}); "
             "in videos unlike those it was trained on, labels are guesses"
         )
 
 
-def from_checkpoint(path: str | os.PathLike[str]) -> TrainedDetector:
-    """Everything from one checkpoint of ours.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    checkpoint = load_checkpoint(Path(path))
-    network = build_detector(checkpoint.config.model)
-    load_weights(network, path)
-    return TrainedDetector(checkpoint.config, network, checkpoint.actions, Path(path))
+TrainedDetector = Trained[DetectionConfig, ActionDetector]
+TrainedRecognizer = Trained[RecognitionConfig, ActionRecognizer]
 
 
-def from_config(
-    config_path: str | os.PathLike[str], weights: str | os.PathLike[str] | None = None, *, modules: Sequence[str] = ()
-) -> TrainedDetector:
-    """The network of a configuration with the weights of a file, ours or another toolkit's, or with random ones.
+@overload
+def load_trained(
+    weights: StrPath | None, config: DetectionConfig | type[DetectionConfig], *, require_head: bool = True
+) -> TrainedDetector: ...
+@overload
+def load_trained(
+    weights: StrPath | None, config: RecognitionConfig | type[RecognitionConfig], *, require_head: bool = True
+) -> TrainedRecognizer: ...
+@overload
+def load_trained(
+    weights: StrPath | None,
+    config: DetectionConfig | RecognitionConfig | None = None,
+    *,
+    origin: OriginName = "auto",
+    allow: Sequence[str] = (),
+    entry: str | None = None,
+    require_head: bool = True,
+) -> TrainedDetector | TrainedRecognizer: ...
+def load_trained(
+    weights: StrPath | None,
+    config: DetectionConfig | RecognitionConfig | type[DetectionConfig | RecognitionConfig] | None = None,
+    *,
+    origin: OriginName = "auto",
+    allow: Sequence[str] = (),
+    entry: str | None = None,
+    require_head: bool = True,
+) -> TrainedDetector | TrainedRecognizer:
+    """Build a network and fill it with the weights of a file, which is read once.
 
     Args:
-        config_path: the YAML file.
-        weights: None leaves the network random (always the same numbers).
-        modules: modules to import first, whose classes join the open families.
+        weights: a checkpoint, ours or (with a configuration) another toolkit's; None leaves the network random, always
+            with the same numbers.
+        config: of the network; None takes the one that our checkpoint holds, a class one of that kind.
+        origin, allow, entry: as those of `load_weights`.
+        require_head: whether weights without a classifier for this network are refused.
 
     Raises:
-        InputError: a file cannot be read, or the weights belong to another network.
+        InputError: a file that cannot be read, weights that do not fit or have no head, or neither weights nor a
+            configuration.
     """
-    config = load_config(Path(config_path), modules=modules)
+    if weights is None and (config is None or isinstance(config, type)):
+        raise InputError("there is neither a configuration nor a checkpoint to take the network from; give one")
+    content = None if weights is None else read_content(Path(weights))
+    actions = None
+    if weights is not None and (config is None or isinstance(config, type)):
+        checkpoint = parse_checkpoint(content, weights, config)
+        config, actions = checkpoint.config, checkpoint.actions
+    settings = cast("DetectionConfig | RecognitionConfig", config)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = build_detector(config.model)
-    if weights is None:
-        return TrainedDetector(config, network, named_actions(config), None)
-    report = load_weights(network, weights)
-    if report.origin == "actiondet":
-        return TrainedDetector(config, network, load_checkpoint(Path(weights)).actions, Path(weights))
-    trained = None if report.lacks_head else Path(weights)
-    return TrainedDetector(config, network, named_actions(config), trained, str(report))
+        if isinstance(settings, DetectionConfig):
+            network: ActionDetector | ActionRecognizer = build_detector(settings.model)
+        else:
+            network = build_recognizer(settings.model)
+    report = None
+    if weights is not None:
+        report = load_weights(network, weights, origin, allow=allow, entry=entry, content=content)
+        if require_head:
+            report.require_head()
+        if actions is None and is_checkpoint(content) and not report.lacks_head:
+            actions = parse_checkpoint(content, weights, type(settings)).actions
+    trained = Trained(settings, network, named_actions(settings) if actions is None else actions, report)
+    return cast("TrainedDetector | TrainedRecognizer", trained)
 
 
-def from_names(
-    config: str | os.PathLike[str] | None, weights: str | os.PathLike[str] | None, *, modules: Sequence[str] = ()
-) -> TrainedDetector:
-    """The network that a command line names.
+def load_by_name(config: StrPath | None, weights: StrPath | None, *, modules: Sequence[str] = ()) -> TrainedDetector:
+    """The detector that a command line names.
 
     Args:
         config: zoo name or YAML file; None takes what the checkpoint `weights` carries.
@@ -108,33 +146,17 @@ def from_names(
     """
     if config is None:
         import_modules(modules)
-        if weights is None:
-            raise InputError("there is neither a configuration nor a checkpoint to take the network from; give one")
-        return from_checkpoint(weights)
-    published = load_config(Path(config), modules=modules).published.weights
+        return load_trained(weights, DetectionConfig, require_head=False)
+    settings = load_config(Path(config), modules=modules)
+    published = settings.published.weights
     if (weights is None and published is None) or (weights is not None and os.fspath(weights) == RANDOM):
-        return from_config(config, modules=modules)
+        return load_trained(None, settings)
     chosen = choose_weights(PUBLISHED if weights is None else os.fspath(weights), published)
-    return from_config(config, chosen, modules=modules)
+    return load_trained(chosen, settings, require_head=False)
 
 
-def named_actions(config: DetectionConfig) -> ActionList:
-    """The actions that the configuration's files name, or the published list of the data set; else numbers."""
-    if isinstance(config.data, AvaConfig) and Path(config.data.actions).is_file():
-        return read_action_list(config.data.actions)
-    if isinstance(config.data, MultiSportsConfig) and Path(config.data.val.truth).is_file():
-        return action_list(read_part_truth(config.data, "val", num_actions=config.model.num_actions))
-    published = _published_list(config)
-    if published is not None:
-        return published
-    first = 0 if isinstance(config.data, MultiSportsConfig) else 1
-    ids = tuple(range(first, config.model.num_actions + first))
-    return ActionList(ids, tuple(f"action {label}" for label in ids), (None,) * len(ids))
-
-
-def _published_list(config: DetectionConfig) -> ActionList | None:
-    """The list that travels with the package, if the configuration is of AVA or MultiSports."""
-    if isinstance(config.data, AvaConfig) and Path(config.data.actions).name in _AVA_LISTS:
-        return label_list("ava") if config.model.num_actions == AVA_ACTIONS else None
-    multisports = isinstance(config.data, MultiSportsConfig) and config.published.weights is not None
-    return label_list("multisports") if multisports and config.model.num_actions == MULTISPORTS_ACTIONS else None
+def network_for_testing(trained: Trained[Any, ReadyNetwork], fabric: Fabric) -> ReadyNetwork:
+    """The network made for inference on this process's device; the first process logs what loading its weights did."""
+    if fabric.is_global_zero:
+        log_line(str(trained.report or trained))
+    return optimize_for_inference(trained.network).to(fabric.device)

@@ -1,4 +1,4 @@
-"""From clips to what the network says of each person."""
+"""From clips to finite scores, and to what the network says of each person."""
 
 from __future__ import annotations
 
@@ -16,18 +16,52 @@ from actiondet.config import DetectionConfig
 from actiondet.data import Loaded
 from actiondet.engine.log import log_line
 from actiondet.models.detector import ActionDetector
+from actiondet.models.recognizer import ActionRecognizer
 from actiondet.records import ClipBatch
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
-from evaluation.records import ActionDetections, FrameKey, PersonBoxes, check_finite
+from evaluation.records import ActionDetections, FloatArray, FrameKey, PersonBoxes, check_finite
 
+Activation = Literal["sigmoid", "softmax", "logits"]
+"""What turns logits into scores; "logits" leaves them."""
 Control = Literal["none", "still", "reversed"]
 
 
-def activate(logits: Tensor, *, multi_label: bool) -> Tensor:
-    """(R, C) logits to probabilities: any number of actions a person, or exactly one."""
+@torch.inference_mode()
+def score_clips(
+    recognizer: ActionRecognizer, clips: Tensor, device: torch.device | str, activation: Activation
+) -> FloatArray:
+    """(B, C) float32 scores of clips.
+
+    Args:
+        recognizer: on `device`.
+        clips: (B, 3, T, H, W) uint8.
+        device: where the network runs.
+        activation: what turns logits into scores.
+
+    Raises:
+        InputError: scores that are not finite.
+    """
+    return finite_scores(activate(recognizer(recognizer.normalize(clips.to(device))), activation))
+
+
+def activate(logits: Tensor, activation: Activation) -> Tensor:
+    """(R, C) logits to float32 scores."""
     logits = logits.float()
-    return logits.sigmoid() if multi_label else logits.softmax(dim=1)
+    if activation == "logits":
+        return logits
+    return logits.sigmoid() if activation == "sigmoid" else logits.softmax(dim=1)
+
+
+def finite_scores(scores: Tensor) -> FloatArray:
+    """The scores as an array.
+
+    Raises:
+        InputError: they are not finite.
+    """
+    found: FloatArray = scores.cpu().numpy()
+    check_finite(found)
+    return found
 
 
 def apply_control(clips: Tensor, control: Control, *, time: int = 2) -> Tensor:
@@ -86,13 +120,13 @@ class Scoring:
         clips = detector.normalize(apply_control(clips, self.control))
         tracks = [apply_control(each, self.control, time=1) if each.ndim == 3 else each for each in boxes]
         tracks = [each.to(clips.device) for each in tracks]
-        activated = activate(detector(clips, tracks), multi_label=self.multi_label)
+        activation: Activation = "sigmoid" if self.multi_label else "softmax"
+        activated = activate(detector(clips, tracks), activation)
         if self.flip:
             width = clips.shape[-1]
             mirrored = detector(clips.flip(-1), [mirrored_boxes(each, width) for each in tracks])
-            activated = (activated + activate(mirrored, multi_label=self.multi_label)) / 2
-        scores = activated.cpu().numpy()
-        check_finite(scores)
+            activated = (activated + activate(mirrored, activation)) / 2
+        scores = finite_scores(activated)
         per_clip = np.split(scores, np.cumsum([len(each) for each in boxes])[:-1])
         return [
             ActionDetections(
@@ -119,7 +153,6 @@ def averaged(found: Iterable[ActionDetections]) -> list[ActionDetections]:
     ]
 
 
-@torch.inference_mode()
 def detect(
     detector: ActionDetector,
     loaded: Iterable[Loaded[ClipBatch]],
@@ -146,7 +179,6 @@ def detect(
     return averaged(found)
 
 
-@torch.inference_mode()
 def detect_batch(
     detector: ActionDetector,
     batch: ClipBatch,

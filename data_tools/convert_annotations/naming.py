@@ -78,7 +78,7 @@ def action_list(names: Iterable[frozenset[str] | None], source: str) -> ActionLi
     quoted = [name for name in found if '"' in name or "\n" in name]
     if quoted:
         raise InputError(f"{source}: the action {quoted[0]!r} holds a quote or a line break; give it a plain name")
-    return ActionList(ids=tuple(range(1, len(found) + 1)), names=tuple(found), types=(None,) * len(found))
+    return ActionList.numbered(found, first=1)
 
 
 def _is_person(remark: Remark, naming: Naming) -> bool:

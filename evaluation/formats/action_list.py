@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -40,6 +41,12 @@ class ActionList:
             raise ValueError(f"{len(self.ids)} ids, {len(self.names)} names and {len(self.types)} types")
         if len(set(self.ids)) != len(self.ids):
             raise ValueError("ids of an action list must be different")
+
+    @classmethod
+    def numbered(cls, names: Iterable[str], *, first: int = 0) -> ActionList:
+        """Actions with ids `first`, `first` + 1, ... and no types."""
+        names = tuple(names)
+        return cls(tuple(range(first, first + len(names))), names, (None,) * len(names))
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -14,7 +14,7 @@ from actiondet.config import load_config
 from actiondet.config.load import load_config_by_task
 from actiondet.config.plain_yaml import ConfigError
 from actiondet.config.zoo import find_config, zoo_entry, zoo_names
-from actiondet.engine.loading import from_config
+from actiondet.engine.loading import load_trained
 from actiondet.engine.zoo_rows import PAGE_MARK
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,5 +124,5 @@ def test_the_page_keeps_what_is_written_above_its_mark(tmp_path: Path) -> None:
 
 def test_published_networks_know_their_actions_without_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert from_config("ava21/slowonly_r50_4x16_k400").actions.name_of(80) == "watch (a person)"
-    assert from_config("multisports/slowonly_r50_4x16_k400").actions.name_of(0) == "aerobic_push_up"
+    assert load_trained(None, load_config("ava21/slowonly_r50_4x16_k400")).actions.name_of(80) == "watch (a person)"
+    assert load_trained(None, load_config("multisports/slowonly_r50_4x16_k400")).actions.name_of(0) == "aerobic_push_up"

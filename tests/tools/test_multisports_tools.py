@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from actiondet.config import load_config
+from actiondet.engine.action_names import named_actions
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
-from actiondet.engine.loading import named_actions
 from actiondet.models.build import build_detector
 from evaluation.formats.multisports import read_multisports, read_video_detections, write_multisports
 

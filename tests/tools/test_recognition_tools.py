@@ -20,7 +20,7 @@ from av.video.frame import PictureType
 
 from actiondet.config import load_recognition_config
 from actiondet.data.labelled_videos import build_train_videos, find_labelled_videos
-from actiondet.engine.recognition.recognize import class_names
+from actiondet.engine.action_names import named_actions
 from actiondet.video import VideoWriter
 from evaluation.errors import InputError
 from evaluation.formats.video_scores import read_video_scores
@@ -282,7 +282,7 @@ def test_ucf101_is_read_in_both_layouts(films: Path, tmp_path: Path) -> None:
         ).videos
         assert videos.labels.tolist() == labels
         assert videos.classes == ("Archery", "Biking")
-        assert class_names(config) == ("Archery", "Biking")
+        assert named_actions(config).names == ("Archery", "Biking")
 
 
 def test_ucf101_may_lie_in_folders_of_pictures_in_the_layout_of_folders(films: Path, tmp_path: Path) -> None:

@@ -17,10 +17,7 @@ from actiondet.engine.indexing import index_videos
 from actiondet.engine.log import ProgressBar, log_line
 from actiondet.engine.predict import Control, Scoring, detect, gather, write_dense_scores
 from actiondet.engine.tubes.multisports_rows import frame_detections
-from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
-from actiondet.models.inference import optimize_for_inference
-from actiondet.models.weights import load_weights
 from actiondet.records import ClipBatch
 from evaluation.files import atomic_path, check_writable
 from evaluation.formats.ava import write_ava_results
@@ -29,22 +26,6 @@ from evaluation.records import ActionDetections, DetectionRows
 from evaluation.tube_ap import ThresholdMapResult
 from evaluation.tube_dataset import TubeTruth
 from evaluation.tube_scoring import tube_frame_map
-
-
-def load_detector(config: DetectionConfig, weights: str | Path, fabric: Fabric) -> ActionDetector:
-    """The network of `config`, made for inference, with the weights of a checkpoint, ours or another toolkit's.
-
-    It is on this process's device.
-
-    Raises:
-        InputError: weights that cannot be used.
-    """
-    detector = build_detector(config.model)
-    report = load_weights(detector, weights)
-    report.require_head()
-    if fabric.is_global_zero:
-        log_line(str(report))
-    return optimize_for_inference(detector).to(fabric.device)
 
 
 @worker_deaths_explained()

@@ -73,7 +73,7 @@ class RecognitionTask:
         index_videos([self._train.videos.sources, self._val.videos.sources], fabric)
         self._val_loader = build_video_loader(self._val, config, fabric)
         classes = self._train.videos.classes
-        self.actions = ActionList(tuple(range(len(classes))), classes, (None,) * len(classes))
+        self.actions = ActionList.numbered(classes)
         parts = self._train.videos, self._val.videos
         missing = [len(part.missing) for part in parts]
         of = [len(part.missing) + len(set(part.names)) for part in parts]

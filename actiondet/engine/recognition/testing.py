@@ -11,7 +11,6 @@ from typing import Literal, cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from actiondet.config import RecognitionConfig
@@ -21,12 +20,11 @@ from actiondet.data.loading import Batches, Draw, make_loader, test_share, worke
 from actiondet.data.video_transforms import VideoTestTransform
 from actiondet.engine.devices import total
 from actiondet.engine.indexing import index_videos
+from actiondet.engine.loading import load_trained, network_for_testing
 from actiondet.engine.log import ProgressBar, log_line
+from actiondet.engine.predict import Activation, score_clips
 from actiondet.engine.recognition.score_parts import ScoreParts, ViewScores, parts_folder
-from actiondet.models.build import build_recognizer
-from actiondet.models.inference import optimize_for_inference
 from actiondet.models.recognizer import ActionRecognizer
-from actiondet.models.weights import load_weights
 from actiondet.records import VideoBatch
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
@@ -112,12 +110,7 @@ def run_recognition_test(
     Raises:
         InputError: weights, data or videos that cannot be used.
     """
-    network = build_recognizer(config.model)
-    report = load_weights(network, weights)
-    report.require_head()
-    if fabric.is_global_zero:
-        log_line(str(report))
-    network = optimize_for_inference(network).to(fabric.device)
+    network = network_for_testing(load_trained(weights, config), fabric)
     dataset = build_test_videos(config, chosen_views(config))
     index_videos([dataset.videos.sources], fabric)
     parts = None
@@ -217,7 +210,6 @@ def score_videos(
     )
 
 
-@torch.inference_mode()
 def _score_views(
     network: ActionRecognizer,
     loader: DataLoader[Loaded[VideoBatch]],
@@ -230,6 +222,7 @@ def _score_views(
 ) -> ViewScores:
     """The scores of all views of this process, those of `parts` among them."""
     network.eval()
+    activation: Activation = "logits" if average == "logits" else "softmax"
     found = [parts.kept] if parts else []
     batches: Iterable[list[Draw]] = cast(Batches, loader.batch_sampler)
     try:
@@ -239,8 +232,7 @@ def _score_views(
             fresh = []
             for batch in loaded.batches:
                 with fabric.autocast():
-                    logits = network(network.normalize(batch.clips.to(fabric.device)))
-                scores = view_scores(logits, average).cpu().numpy()
+                    scores = score_clips(network, batch.clips, fabric.device, activation)
                 fresh.append(ViewScores(scores, batch.videos.numpy(), batch.views.numpy()))
             found += fresh
             if parts:
@@ -249,12 +241,6 @@ def _score_views(
         if parts:
             parts.write()
     return ViewScores.joined(found, classes=config.model.num_classes)
-
-
-def view_scores(logits: Tensor, average: Average) -> Tensor:
-    """(B, C) logits to what is averaged over views: themselves, or probabilities."""
-    logits = logits.float()
-    return logits if average == "logits" else logits.softmax(dim=1)
 
 
 def gather_views(mine: ViewScores, fabric: Fabric) -> ViewScores:

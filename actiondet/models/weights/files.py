@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 from collections.abc import Mapping
@@ -51,26 +50,16 @@ class CheckpointFile:
     remarks: tuple[str, ...] = ()
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> CheckpointFile:
-    """The first named weights of a file, of those that `read_entries` finds.
-
-    Raises:
-        InputError: no such file, not a checkpoint, a damaged one, or one that tries to import something.
-    """
-    return read_entries(path)[0]
-
-
-def read_entries(path: str | os.PathLike[str]) -> list[CheckpointFile]:
-    """Every set of named weights in a file, the outer ones first; the file's content tells what kind it is.
+def read_entries(path: Path, content: Any) -> list[CheckpointFile]:
+    """Every set of named weights in a file, the outer ones first.
 
     Args:
-        path: a .pth, .pyth, .pt, .ckpt, .pkl, .pdparams or .safetensors file.
+        path: the file.
+        content: what `read_content` finds in it.
 
     Raises:
-        InputError: no such file, not a checkpoint, a damaged one, or one that tries to import something.
+        InputError: it holds no weights by name.
     """
-    path = Path(path)
-    content = read_content(path)
     if isinstance(content, Inert):
         raise InputError(
             f"{path}: holds a whole network as a Python object; expected its state_dict(), weights by name"
@@ -100,6 +89,8 @@ def read_entries(path: str | os.PathLike[str]) -> list[CheckpointFile]:
 
 def read_content(path: Path) -> Any:
     """Everything that a checkpoint file holds, weights among it; objects that are of no use here are left empty.
+
+    Its first bytes show what kind of file it is: .pth, .pyth, .pt, .ckpt, .pkl, .pdparams or .safetensors.
 
     Raises:
         InputError: no such file, not a checkpoint, a damaged one, or one that tries to import something.

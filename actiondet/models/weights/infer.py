@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from actiondet.models.blocks import DESIGNS
 from actiondet.models.weights.conversion import Conversion, Origin, Target
-from actiondet.models.weights.files import CheckpointFile
+from actiondet.models.weights.files import CheckpointFile, read_content
 from actiondet.models.weights.imagenet import IMAGENET
 from actiondet.models.weights.opening import OriginName, open_checkpoint
 from actiondet.models.weights.settings import MVIT_BEHAVIOUR, Settings, settings_of_weights
@@ -28,7 +29,7 @@ def infer_model(
     Raises:
         InputError: the file cannot be read, or holds none of our networks.
     """
-    file, source = open_checkpoint(path, origin, {}, entry)
+    file, source = open_checkpoint(Path(path), read_content(Path(path)), origin, {}, entry)
     return settings_for(file, source, source.convert(file, Target({}, "detection")))
 
 

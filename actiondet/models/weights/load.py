@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from torch import Tensor
 
 from actiondet.models.detector import ActionDetector
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights.conversion import Target
+from actiondet.models.weights.files import read_content
 from actiondet.models.weights.fitting import (
     compare_behaviour,
     compare_weights,
@@ -33,6 +35,7 @@ def load_weights(
     strict: bool = True,
     allow: Sequence[str] = (),
     entry: str | None = None,
+    content: object = None,
 ) -> Report:
     """Fill `model` with the weights of a file, or leave it untouched and say why.
 
@@ -50,6 +53,7 @@ def load_weights(
             ("backbone.slow_frames") that may differ.
         entry: which network of a file that holds several, for instance "state_dict_ema"; None takes the one that is
             no moving average.
+        content: of the file, if `read_content` has read it already.
 
     Returns:
         What was matched, converted, left alone and not used.
@@ -58,7 +62,9 @@ def load_weights(
         InputError: the file cannot be read, is refused, or does not fit the network.
     """
     target: dict[str, Tensor] = model.state_dict()
-    file, source = open_checkpoint(path, origin, target, entry)
+    path = Path(path)
+    content = read_content(path) if content is None else content
+    file, source = open_checkpoint(path, content, origin, target, entry)
     conversion = source.convert(file, Target(target, kind_of_network(model)))
     leave_other_norm(conversion, target)
     fit_head(conversion, target, kind_of_network(model), allow)

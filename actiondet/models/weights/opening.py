@@ -6,11 +6,11 @@ and files keep them under names of their own, sometimes beside a moving average 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -79,23 +79,24 @@ class _Found:
 
 
 def open_checkpoint(
-    path: str | os.PathLike[str], origin: OriginName, target: Mapping[str, Tensor], entry: str | None = None
+    path: Path, content: Any, origin: OriginName, target: Mapping[str, Tensor], entry: str | None = None
 ) -> tuple[CheckpointFile, Origin]:
     """The network that a file holds, by its toolkit's names, and the toolkit.
 
     Args:
         path: the file.
+        content: what `read_content` finds in it.
         origin: who wrote it; "auto" tells from the names of the weights.
         target: the network that is to be filled; may be empty.
         entry: which network of several; None takes the one that is no moving average.
 
     Raises:
-        InputError: the file cannot be read, is of unknown origin, or does not tell which network is meant.
+        InputError: the file is of unknown origin, or does not tell which network is meant.
     """
     if origin != "auto" and origin not in (known.name for known in ORIGINS):
         raise InputError(f"no origin '{origin}' is known; expected auto, {_names()}")
     chosen = [known for known in ORIGINS if origin in ("auto", known.name)]
-    entries = read_entries(path)
+    entries = read_entries(path, content)
     found = [network for each in entries for network in _networks(each, chosen, target)]
     # A network for images beside one for clips finds the persons, or began the other.
     found = [network for network in found if network.origin is not IMAGENET] or found

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from actiondet.config import DetectionConfig, RecognitionConfig, load_config, load_recognition_config, parse_config_of
+from actiondet.config import DetectionConfig, RecognitionConfig, load_config, load_recognition_config, parse_config
 from actiondet.data.transforms import BoxedClip, WholeFrameTransform
 from actiondet.data.video_transforms import VideoTestTransform
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
@@ -173,7 +173,7 @@ def test_an_exported_recognizer_scores_as_the_network_does(name: str, format: Fo
         torch.export.load(tmp_path / "rec.file", extra_files=said)
         metadata = json.loads(said["actiondet.json"])
         assert json.loads(metadata["names"]) == [f"class {number}" for number in range(9)]
-        assert parse_config_of(RecognitionConfig, metadata["config"], source="rec.file") == config
+        assert parse_config(metadata["config"], source="rec.file") == config
 
 
 @pytest.mark.parametrize(("slow_frames", "format"), [("strided", "torch_export"), ("spread", "onnx")])

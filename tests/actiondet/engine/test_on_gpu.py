@@ -13,8 +13,9 @@ from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.config.networks import NonLocalConfig, SlowOnlyConfig
 from actiondet.data import build_test_set
 from actiondet.engine.checkpoint import load_checkpoint
-from actiondet.engine.detection.testing import build_test_loader, load_detector, run
+from actiondet.engine.detection.testing import build_test_loader, run
 from actiondet.engine.devices import launch
+from actiondet.engine.loading import load_trained, network_for_testing
 from actiondet.engine.run import start
 from actiondet.engine.train import train
 from actiondet.models.build import build_backbone, build_detector
@@ -59,7 +60,7 @@ def test_a_gpu_scores_as_the_processor_does(tiny_config: Config, tmp_path: Path)
     scores = []
     for device in ("cuda", "cpu"):
         fabric = launch()
-        detector = load_detector(config, tmp_path / "best.pt", fabric)
+        detector = network_for_testing(load_trained(tmp_path / "best.pt", config), fabric)
         if device == "cpu":
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(torch.cuda, "is_available", lambda: False)

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from actiondet.config.networks import DetectorConfig, RoIHeadConfig, SlowOnlyConfig
-from actiondet.engine.predict import Scoring, activate, apply_control, write_dense_scores
+from actiondet.engine.predict import Activation, Scoring, activate, apply_control, finite_scores, write_dense_scores
 from actiondet.models.build import build_detector
+from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList, read_ava_results, write_ava_results
 from evaluation.records import ActionDetections, DetectionRows, FrameKey, PersonBoxes
 
@@ -68,8 +69,17 @@ def test_dense_scores_are_written_without_pickling(tmp_path: Path) -> None:
 
 def test_sigmoid_for_many_actions_and_softmax_for_one() -> None:
     logits = torch.tensor([[0.0, 2.0, -1.0]])
-    assert activate(logits, multi_label=True).tolist()[0] == pytest.approx([0.5, 0.880797, 0.268941], abs=1e-6)
-    assert float(activate(logits, multi_label=False).sum()) == pytest.approx(1.0)
+    assert activate(logits, "sigmoid").tolist()[0] == pytest.approx([0.5, 0.880797, 0.268941], abs=1e-6)
+    assert float(activate(logits, "softmax").sum()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax", "logits"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_scores_of_damaged_weights_are_refused(activation: Activation, value: float) -> None:
+    # A softmax of infinity is NaN; a sigmoid of infinity is 1, and the logits of damaged weights hold NaN, too.
+    logits = torch.tensor([[0.0, value], [0.0, float("nan")]])
+    with pytest.raises(InputError, match="scores contain NaN or infinity"):
+        finite_scores(activate(logits, activation))
 
 
 def test_controls_stop_or_reverse_time() -> None:

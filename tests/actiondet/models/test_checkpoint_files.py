@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from actiondet.models.weights.files import read_checkpoint
+from actiondet.models.weights.files import read_content, read_entries
 from evaluation.errors import InputError
 
 
@@ -34,9 +34,9 @@ def test_files_that_are_no_checkpoints_are_told(content: bytes, told: str, tmp_p
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
     with pytest.raises(InputError, match=f"weights.pth: {told}.*, not a checkpoint"):
-        read_checkpoint(path)
+        read_content(path)
     with pytest.raises(InputError, match="no such file"):
-        read_checkpoint(tmp_path / "nowhere.pth")
+        read_content(tmp_path / "nowhere.pth")
 
 
 @pytest.mark.parametrize("new_format", [True, False])
@@ -45,7 +45,7 @@ def test_a_truncated_checkpoint_is_told(new_format: bool, tmp_path: Path) -> Non
     torch.save({"state_dict": {"a": torch.ones(1000)}}, path, _use_new_zipfile_serialization=new_format)
     path.write_bytes(path.read_bytes()[:-700])
     with pytest.raises(InputError, match=r"weights.pth: a damaged or truncated checkpoint"):
-        read_checkpoint(path)
+        read_content(path)
 
 
 class Bomb:
@@ -67,7 +67,7 @@ def test_a_pickle_bomb_is_refused_by_the_name_of_what_it_imports(
     monkeypatch.chdir(tmp_path)
     _write_bomb(tmp_path / "bomb.pth", how)
     with pytest.raises(InputError, match=r"bomb\.pth: refused, it tries to import (posix|nt)\.system"):
-        read_checkpoint(tmp_path / "bomb.pth")
+        read_content(tmp_path / "bomb.pth")
     assert not (tmp_path / "exploded").exists()
 
 
@@ -118,11 +118,12 @@ def test_training_logs_beside_the_weights_are_skipped_and_not_run(
         patch.setitem(sys.modules, "mmengine", ModuleType("mmengine"))
         patch.setitem(sys.modules, module.__name__, module)
         torch.save(content, path, pickle_protocol=protocol, _use_new_zipfile_serialization=new_format)
-        assert torch.equal(read_checkpoint(path).tensors["a"], torch.ones(2))
+        assert torch.equal(read_entries(path, read_content(path))[0].tensors["a"], torch.ones(2))
     assert module.HistoryBuffer.ran == []
 
 
 def test_numpy_weights_beside_training_logs_are_read(tmp_path: Path) -> None:
     content = {"state_dict": {"a": np.arange(4.0).reshape(2, 2)}, "args": Namespace(lr=0.1), "saved": {Path("x")}}
     torch.save(content, tmp_path / "arrays.pth")
-    assert read_checkpoint(tmp_path / "arrays.pth").tensors["a"].tolist() == [[0, 1], [2, 3]]
+    (found,) = read_entries(tmp_path, read_content(tmp_path / "arrays.pth"))
+    assert found.tensors["a"].tolist() == [[0, 1], [2, 3]]

@@ -15,8 +15,9 @@ from actiondet.config import DetectionConfig, load_config, load_recognition_conf
 from actiondet.data import build_test_set
 from actiondet.data.key_frames import KeyMomentDataset
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
-from actiondet.engine.detection.testing import build_test_loader, load_detector, run
+from actiondet.engine.detection.testing import build_test_loader, run
 from actiondet.engine.devices import launch
+from actiondet.engine.loading import load_trained, network_for_testing
 from actiondet.engine.recognition.recognize import load_recognizer
 from actiondet.engine.recognition.testing import run_recognition_test
 from actiondet.engine.run import start
@@ -48,7 +49,7 @@ def test_testing_scores_as_validation_does(settings: list[str], tmp_path: Path, 
     actions = ActionList(tuple(range(1, count + 1)), tuple(map(str, range(count))), (None,) * count)
     save_checkpoint(Checkpoint(config, plain.state_dict(), actions, score=0.5), tmp_path / "best.pt")
     fabric = launch()
-    fast = load_detector(config, tmp_path / "best.pt", fabric)
+    fast = network_for_testing(load_trained(tmp_path / "best.pt", config), fabric)
     assert isinstance(fast.backbone, InferenceBackbone)
     dataset = build_test_set(
         config.data, clip=config.clip, transform=config.transform, num_actions=config.model.num_actions
@@ -117,7 +118,7 @@ def test_predicting_scores_as_the_plain_network_does(shared: Path, tmp_path: Pat
     plain = build_recognizer(config.model).eval()
     shaken(plain)
     names = tuple(map(str, range(config.model.num_classes)))
-    actions = ActionList(tuple(range(len(names))), names, (None,) * len(names))
+    actions = ActionList.numbered(names)
     save_checkpoint(Checkpoint(config, plain.state_dict(), actions, score=0.5), tmp_path / "best.pt")
     recognizer = load_recognizer(tmp_path / "best.pt")
     assert isinstance(recognizer.network.backbone, InferenceBackbone)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from actiondet.config import DetectionConfig, parse_config
+from actiondet.config import DetectionConfig, parse_config_of
 from actiondet.data import build_test_set
 from actiondet.engine.detection.testing import build_test_loader, run
 from actiondet.engine.devices import launch
@@ -99,7 +99,7 @@ def config_of(data: dict[str, Any], **more: Any) -> DetectionConfig:
         "train": {"workers": 0},
         "test": {"batch": 4},
     }
-    return parse_config(json.dumps(settings | more), source="test")
+    return parse_config_of(DetectionConfig, json.dumps(settings | more), source="test")
 
 
 @pytest.fixture(scope="session")
