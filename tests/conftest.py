@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 
@@ -48,3 +51,64 @@ def stamped() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+class WeightsHost(ThreadingHTTPServer):
+    """A host of weights on this machine.
+
+    Attributes:
+        files: name -> content.
+        ranges: what each request asked for: the `Range` header, or None.
+        resumes: answers a `Range`.
+        breaks_after: bytes after which an answer ends too soon; 0 for none.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _WeightsHandler)
+        self.files: dict[str, bytes] = {}
+        self.ranges: list[str | None] = []
+        self.resumes = True
+        self.breaks_after = 0
+
+    def url(self, name: str) -> str:
+        """The address of a file."""
+        return f"http://127.0.0.1:{self.server_address[1]}/zoo/{name}"
+
+
+class _WeightsHandler(BaseHTTPRequestHandler):
+    server: WeightsHost
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range")
+        self.server.ranges.append(wanted)
+        content = self.server.files.get(self.path.rpartition("/")[2])
+        if content is None:
+            self.send_error(404)
+            return
+        begin = 0
+        if wanted and self.server.resumes:
+            begin = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            if begin >= len(content):
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(content)}")
+                self.end_headers()
+                return
+        self.send_response(206 if begin else 200)
+        self.send_header("Content-Length", str(len(content) - begin))
+        self.end_headers()
+        end = begin + self.server.breaks_after if self.server.breaks_after else len(content)
+        self.wfile.write(content[begin:end])
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def weights_host() -> Iterator[WeightsHost]:
+    """A host of weights on this machine, empty at first."""
+    server = WeightsHost()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()

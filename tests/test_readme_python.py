@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import re
 import shutil
-import threading
-from collections.abc import Iterator
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,26 +80,19 @@ def write_weights(config_path: str, folder: Path) -> str:
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def host(weights_host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights of the README's published network come from a server on this machine."""
     (zoo_name,) = {name for block in LIBRARY for name in re.findall(r'from_pretrained\("(.*?)"\)', block)}
     name = write_weights(zoo_name, tmp_path / "host")
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "host"))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
+    weights_host.files[name] = (tmp_path / "host" / name).read_bytes()
     published = load_config(zoo_name).published.weights
 
     def download(url: str) -> Path:
         assert url == published
-        return downloads.download(f"http://127.0.0.1:{server.server_port}/{name}")
+        return downloads.download(weights_host.url(name))
 
     monkeypatch.setattr(pipeline, "download", download)
     monkeypatch.setenv("ACTIONDET_CACHE", str(tmp_path / "cache"))
-    yield
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_pythons_library(host: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
