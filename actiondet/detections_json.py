@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from actiondet.tubes.carrying import CarriedPersons
-from evaluation.files import atomic_path
+from evaluation.files import write_text
 from evaluation.formats.ava import ActionList
 from evaluation.records import ActionDetections, FloatArray, IntArray
 
@@ -79,8 +79,7 @@ def write_detections_json(
         for each, numbers in zip(detections, identities, strict=True)
     ]
     lines = ",\n".join(json.dumps(moment, ensure_ascii=False) for moment in moments)
-    with atomic_path(path) as temporary:
-        temporary.write_text(f'{head[:-1]}, "moments": [\n{lines}\n]}}\n', encoding="utf-8")
+    write_text(path, f'{head[:-1]}, "moments": [\n{lines}\n]}}\n')
 
 
 def _persons(

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from actiondet.config import DetectionConfig, PersonsConfig, load_config
 from actiondet.config.choice import members
-from actiondet.data.ava import REACH
 from actiondet.data.clip_stream import moment_times
+from actiondet.datasets.ava import LIMITS
 from actiondet.datasets.tracks import follow_near
 from actiondet.downloads import download
 from actiondet.engine.loading import TrainedDetector, load_trained
@@ -252,7 +252,7 @@ class VideoPipeline:
         """(P, 4) boxes; (P, T, 4), one for each frame, where the head follows tracks."""
         if not self._follows:
             return moment.persons.boxes
-        return follow_near(seen, moment.persons.key.moment, moment.times, REACH)
+        return follow_near(seen, moment.persons.key.moment, moment.times, LIMITS)
 
 
 def person_detector(persons: str | PersonsConfig | PersonDetector, device: torch.device | str) -> PersonDetector:

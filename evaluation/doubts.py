@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.boxes import BoolArray
+from evaluation.errors import some
 from evaluation.records import FloatArray, FrameKey, IntArray, TruthRows
 from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_set import TubeSet
@@ -82,8 +83,9 @@ def doubts_about_excluded(excluded: Collection[FrameKey], truth: TruthRows) -> l
     count = sum(key.video in set(strange) for key in excluded)
     if not strange:
         return []
-    shown = ", ".join(strange[:3]) + (", ..." if len(strange) > 3 else "")
-    return [f"{count} excluded key frames are of {len(strange)} videos that the truth does not name ({shown})."]
+    return [
+        f"{count} excluded key frames are of {len(strange)} videos that the truth does not name ({some(strange, 3)})."
+    ]
 
 
 def doubts_about_rows(scores: ScoreRange, excluded: Collection[FrameKey], truth: TruthRows) -> list[str]:

@@ -1,10 +1,13 @@
-"""The one exception for what a user can cause and mend."""
+"""The one exception for what a user can cause and correct."""
+
+from collections.abc import Collection
+from itertools import islice
 
 
 class InputError(ValueError):
     """A file, setting or argument that cannot be used.
 
-    The message is one sentence: what was wrong, where, what was expected and how to mend it. Programs show
+    The message is one sentence: what was wrong, where, what was expected and how to correct it. Programs show
     it without a traceback and end with exit code 2.
     """
 
@@ -21,3 +24,9 @@ class StoppedBySignal(BaseException):
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)
         self.number = number
+
+
+def some(values: Collection[object], most: int = 5) -> str:
+    """The first few of `values` as text, for messages."""
+    more = f", ... ({len(values)} in all)" if len(values) > most else ""
+    return ", ".join(map(str, islice(values, most))) + more

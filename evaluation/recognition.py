@@ -37,6 +37,12 @@ class RecognitionResult:
             ]
         )
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures by name, as JSON files have them."""
+        top = {"top_1": self.top(1), "top_5": self.top(5)}
+        return top | {"mean_class_accuracy": self.mean_class_accuracy, "videos": len(self.labels)}
+
     def top(self, k: int) -> float:
         """Share of videos whose label is among the `k` highest scores, in [0, 1]."""
         return float(np.mean(self.ranks < k))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.files import atomic_path
+from evaluation.files import write_text
 
 
 def table_text(columns: Sequence[str], rows: Iterable[Sequence[object]], *, numeric: Collection[str] = ()) -> str:
@@ -60,6 +60,5 @@ def plain(value: Any) -> Any:
 
 
 def write_json(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
-    """Write `content`, indented, whole or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    """Write `content`, made `plain` and indented, whole or not at all."""
+    write_text(path, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")

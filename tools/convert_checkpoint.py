@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from actiondet.command_line import add_settings
 from evaluation.command_line import run_tool
 
 ORIGINS = [
@@ -27,7 +28,7 @@ ORIGINS = [
 def main() -> None:
     parser = argparse.ArgumentParser(description="Convert a checkpoint of another toolkit, or say what it holds.")
     parser.add_argument("source", metavar="SRC", help=".pth, .pyth, .pt, .ckpt, .pkl, .pdparams or .safetensors file")
-    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
+    add_settings(parser)
     parser.add_argument("--config", help="YAML file of configs/ that describes the network")
     parser.add_argument("--out", metavar="OURS.pt", help="checkpoint to write")
     parser.add_argument("--infer", action="store_true", help="print the configuration that SRC seems to ask for")
@@ -66,6 +67,7 @@ def convert(arguments: argparse.Namespace) -> None:
     from actiondet.config import load_config_by_task
     from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
     from actiondet.engine.loading import load_trained
+    from evaluation.errors import some
 
     trained = load_trained(
         arguments.source,
@@ -78,8 +80,7 @@ def convert(arguments: argparse.Namespace) -> None:
     print(trained.report)
     actions = trained.actions
     save_checkpoint(Checkpoint(trained.config, trained.network.state_dict(), actions), Path(arguments.out))
-    some = ", ".join(actions.names[:4]) + (", ..." if len(actions) > 4 else "")
-    print(f"wrote {arguments.out}, which names its columns {some}")
+    print(f"wrote {arguments.out}, which names its columns {some(actions.names, 4)}")
 
 
 if __name__ == "__main__":

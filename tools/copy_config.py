@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
-from evaluation.files import atomic_path, check_writable
+from evaluation.files import check_writable, write_text
 
 
 def main() -> None:
@@ -26,8 +26,7 @@ def main() -> None:
     from actiondet.config.whole import whole_text
     from actiondet.config.zoo import find_config
 
-    with atomic_path(arguments.out) as temporary:
-        temporary.write_text(whole_text(find_config(arguments.name)), encoding="utf-8")
+    write_text(arguments.out, whole_text(find_config(arguments.name)))
     print(f"wrote {arguments.out}")
 
 

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actiondet.command_line import add_import
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 from evaluation.files import check_font, check_targets
@@ -51,7 +52,7 @@ def parse_arguments() -> argparse.Namespace:
     network.add_argument("--config", metavar="C", help="zoo name or YAML file of the network")
     network.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
     network.add_argument("--batch", type=int, default=4, metavar="N", help="moments looked at together (default: 4)")
-    network.add_argument("--import", dest="modules", action="append", default=[], metavar="M", help="load a module")
+    add_import(network)
     persons = parser.add_argument_group("persons")
     persons.add_argument(
         "--persons", metavar="NAME", help="ssd, torchvision, detectron2, onnx, stored (default: config's)"

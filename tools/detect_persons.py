@@ -13,6 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from actiondet.command_line import add_import
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 
@@ -54,7 +55,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--root", type=Path, metavar="DIR", help="folder that the paths of a text file lie in")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="frames looked at together (default: 8)")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it is there")
-    parser.add_argument("--import", dest="modules", action="append", default=[], metavar="M", help="load a module")
+    add_import(parser)
     parser.add_argument("--config", metavar="C", help="short for config=C")
     parser.add_argument("--weights", metavar="W", help="short for weights=W")
     arguments = parser.parse_intermixed_args()

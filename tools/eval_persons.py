@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 
 from evaluation.command_line import run_tool
 
@@ -29,7 +28,7 @@ def main() -> None:
     arguments = parse_arguments()
     # What follows loads pandas; --help does not wait for it.
     from evaluation import PersonBoxes, person_ap, read_action_list, read_ava_csv, read_excluded, read_proposals
-    from evaluation.files import atomic_path
+    from evaluation.tables import write_json
 
     persons = [
         PersonBoxes(
@@ -45,8 +44,7 @@ def main() -> None:
     )
     print(result)
     if arguments.json:
-        with atomic_path(arguments.json) as temporary:
-            temporary.write_text(json.dumps(dataclasses.asdict(result), indent=2) + "\n", encoding="utf-8")
+        write_json(arguments.json, dataclasses.asdict(result))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from evaluation.command_line import run_tool
@@ -16,9 +15,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="J", help="write the figures")
     arguments = parser.parse_args()
 
-    from evaluation.files import atomic_path
     from evaluation.formats.video_scores import read_video_scores
     from evaluation.recognition import recognition_accuracy
+    from evaluation.tables import write_json
 
     scores = read_video_scores(arguments.dump)
     result = recognition_accuracy(scores.scores, scores.labels)
@@ -28,9 +27,7 @@ def main() -> None:
     print(f"views: {scores.views[0]}x{scores.views[1]}, {scores.average}")
     print(result)
     if arguments.json:
-        summary = {"top_1": result.top(1), "top_5": result.top(5), "mean_class_accuracy": result.mean_class_accuracy}
-        with atomic_path(arguments.json) as temporary:
-            temporary.write_text(json.dumps(summary | {"videos": len(result.labels)}, indent=2) + "\n")
+        write_json(arguments.json, result.figures)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,14 @@ import argparse
 from pathlib import Path
 from typing import Literal
 
+from actiondet.command_line import add_config, add_weights
 from evaluation.command_line import run_tool
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Export a trained network to a file that runs without this library.")
-    parser.add_argument("config", help="YAML file of configs/")
-    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
-    parser.add_argument("--weights", required=True, metavar="F", help="checkpoint, or 'published' to download it")
+    add_config(parser)
+    add_weights(parser)
     parser.add_argument("--format", choices=["onnx", "torch_export"], help="default: by --out, .pt2 is torch_export")
     parser.add_argument(
         "--inputs",
@@ -25,9 +25,6 @@ def main() -> None:
         help="pathways: a SlowFast recogniser takes slow and fast frames apart (default: clip)",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help=".onnx or .pt2 file to write")
-    parser.add_argument(
-        "--import", dest="modules", action="append", default=[], metavar="M", help="load a module first"
-    )
     arguments = parser.parse_intermixed_args()
 
     from actiondet.config import load_config_by_task

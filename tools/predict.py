@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from actiondet.command_line import add_import
 from evaluation.command_line import run_tool
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ def main() -> int:
     parser.add_argument("--top", type=int, default=5, metavar="K", help="classes to print (default: 5)")
     parser.add_argument("--views", default="1x1", metavar="CxS", help="clips x crops (default: the centre, 1x1)")
     parser.add_argument("--json", type=Path, metavar="J", help="write classes and scores of every video")
-    parser.add_argument(
-        "--import", dest="modules", action="append", default=[], metavar="M", help="load a module first"
-    )
+    add_import(parser)
     parser.add_argument(
         "--device",
         default="auto",
@@ -128,7 +126,7 @@ def predict(recognize: Recognize, classes: tuple[str, ...], videos: list[Path], 
     """Print and write what every video shows."""
     from actiondet.engine.log import ProgressBar
     from evaluation.errors import InputError
-    from evaluation.files import atomic_path
+    from evaluation.tables import write_json
 
     found: dict[str, list[dict[str, object]]] = {}
     faults: list[str] = []
@@ -150,8 +148,7 @@ def predict(recognize: Recognize, classes: tuple[str, ...], videos: list[Path], 
     if faults:
         print(f"{len(faults)} of {len(videos)} videos could not be read", file=sys.stderr)
     if arguments.json:
-        with atomic_path(arguments.json) as temporary:
-            temporary.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        write_json(arguments.json, found)
         print(f"wrote {arguments.json}", file=sys.stderr)
     return 0 if found else 1
 

@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from actiondet.command_line import add_config, add_weights
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Test an action detector on the validation part of a data set.")
-    parser.add_argument("config", help="YAML file of configs/")
-    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
-    parser.add_argument("--weights", required=True, metavar="F", help="checkpoint, or 'published' to download it")
+    add_config(parser)
+    add_weights(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results")
     parser.add_argument(
         "--moments",
@@ -57,9 +57,6 @@ def main() -> None:
         choices=["none", "still", "reversed"],
         default="none",
         help="repeat each clip's key frame, or reverse its time: shows whether the network sees motion",
-    )
-    parser.add_argument(
-        "--import", dest="modules", action="append", default=[], metavar="M", help="load a module first"
     )
     arguments = parser.parse_intermixed_args()
 

@@ -11,6 +11,7 @@ import argparse
 import re
 from pathlib import Path
 
+from actiondet.command_line import add_config, add_weights
 from evaluation.command_line import run_tool
 
 
@@ -24,17 +25,13 @@ def views(text: str) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Test a recogniser on the validation part of a data set.")
-    parser.add_argument("config", help="YAML file of configs/")
-    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
-    parser.add_argument("--weights", required=True, metavar="F", help="checkpoint, or 'published' to download it")
+    add_config(parser)
+    add_weights(parser)
     parser.add_argument(
         "--views", type=views, default=[], metavar="CxS", help="clips x crops (default: test.clips x test.crops)"
     )
     parser.add_argument("--dump", type=Path, metavar="F", help="write the scores of every video, to be scored again")
     parser.add_argument("--json", type=Path, metavar="J", help="write the figures")
-    parser.add_argument(
-        "--import", dest="modules", action="append", default=[], metavar="M", help="load a module first"
-    )
     arguments = parser.parse_intermixed_args()
 
     from actiondet.config import load_recognition_config

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.command_line import run_tool
-from evaluation.files import atomic_path
+from evaluation.files import write_text
 
 
 def main() -> None:
@@ -63,8 +63,7 @@ def write(target: str, text: str) -> None:
     if target == "-":
         sys.stdout.write(text)
         return
-    with atomic_path(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(target, text)
 
 
 if __name__ == "__main__":

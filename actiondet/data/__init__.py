@@ -1,8 +1,5 @@
 """Data sets, and how their samples become batches."""
 
-# Importing the data sets registers their builders.
-from actiondet.data import ava as _ava
-from actiondet.data import multisports as _multisports
 from actiondet.data.build import build_test_set, build_training_set
 from actiondet.data.key_frames import EvaluationSet, KeyMomentDataset, TrainingSet
 from actiondet.data.loading import Draw, Loaded, OrderedSampler, TrainSampler, Unreadable, build_loader, collate
@@ -21,5 +18,3 @@ __all__ = [
     "build_training_set",
     "collate",
 ]
-
-del _ava, _multisports

@@ -1,15 +1,34 @@
-"""From the description of a data set to its training and test part."""
+"""From the description of a data set to what trains and tests on it."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import replace
 
-from actiondet.config.schema import ClipConfig, DetectionDataConfig, TransformConfig
+import numpy as np
+
+from actiondet.config.schema import (
+    ClipConfig,
+    DetectionDataConfig,
+    MultiSportsConfig,
+    PersonDataConfig,
+    TransformConfig,
+)
 from actiondet.data.key_frames import EvaluationSet, TrainingSet
 from actiondet.data.transforms import TrainTransform
+from actiondet.datasets import ava as _ava
+from actiondet.datasets import multisports as _multisports
+from actiondet.datasets.sources import reader_pool
+from actiondet.datasets.splits import Moments, SplitName, read_split
+from actiondet.datasets.tables import KeyTable
+from actiondet.datasets.windows import ClipWindow
 from evaluation.errors import InputError
+from evaluation.records import FrameKey
+from evaluation.tube_dataset import TubeTruth
+from evaluation.tube_set import TubeSet
+
+del _ava, _multisports  # importing them has registered what reads their files
 
 
 @functools.singledispatch
@@ -44,8 +63,8 @@ def build_test_set(
     clip: ClipConfig,
     transform: TransformConfig,
     num_actions: int,
-    moments: Literal["all", "annotated"] = "annotated",
-    split: Literal["train", "val"] = "val",
+    moments: Moments = "annotated",
+    split: SplitName = "val",
     tracks: bool = False,
     short_sides: Sequence[int] | None = None,
 ) -> EvaluationSet:
@@ -65,6 +84,104 @@ def build_test_set(
         InputError: files that are missing, faulty or do not fit together.
     """
     raise InputError(_no_builder(data, "build_test_set"))
+
+
+@build_training_set.register
+def training_set_of_persons(
+    data: PersonDataConfig,
+    *,
+    clip: ClipConfig,
+    transform: TransformConfig,
+    num_actions: int,
+    seed: int,
+    tracks: bool = False,
+) -> TrainingSet:
+    """The training split of any set of which `read_split` reads the files; see `build_training_set`."""
+    split = read_split(data, "train", num_actions=num_actions)
+    people = split.people_to_train()
+    paths, missing = split.locate(people.keys)
+    people = people.take(people.keys.of_videos(paths))
+    return TrainingSet(
+        people=people,
+        proposals=None if split.proposals is None else split.persons(people.keys),
+        centers_us=split.centers_us(people.keys),
+        videos=reader_pool(paths, data),
+        window=ClipWindow(**dict(clip)),
+        transform=build_train_transform(transform),
+        actions=split.actions,
+        num_actions=num_actions,
+        match_iou=data.match_iou,
+        max_boxes=data.max_train_boxes,
+        seed=seed,
+        missing=missing,
+        notes=split.notes,
+        neighbors_per_sample=data.train_every if isinstance(data, MultiSportsConfig) else 1,
+        tracks=split.tracks() if tracks else None,
+    )
+
+
+@build_test_set.register
+def evaluation_set_of_persons(
+    data: PersonDataConfig,
+    *,
+    clip: ClipConfig,
+    transform: TransformConfig,
+    num_actions: int,
+    moments: Moments = "annotated",
+    split: SplitName = "val",
+    tracks: bool = False,
+    short_sides: Sequence[int] | None = None,
+) -> EvaluationSet:
+    """The test data of any set of which `read_split` reads the files; see `build_test_set`."""
+    files = read_split(data, split, num_actions=num_actions)
+    keys, truth = files.keys(moments), files.truth
+    if isinstance(data, MultiSportsConfig) and data.val_every > 1:
+        assert isinstance(truth, TubeTruth)
+        keys = keys[:: data.val_every]
+        truth = _truth_at(truth, keys)
+    persons = files.persons(keys)
+    occupied = persons.counts > 0
+    persons = persons.take(occupied)
+    paths, missing = files.locate(persons.keys_in_order)
+    persons = persons.take(persons.keys_in_order.of_videos(paths))
+    return EvaluationSet(
+        persons=persons,
+        centers_us=files.centers_us(persons.keys_in_order),
+        videos=reader_pool(paths, data),
+        window=ClipWindow(**dict(clip)),
+        short_sides=short_sides or (transform.test_short_side,),
+        truth=truth,
+        actions=files.actions,
+        evaluated=files.evaluated,
+        excluded=files.excluded,
+        without_persons=int((~occupied).sum()),
+        missing=missing,
+        notes=files.notes,
+        tracks=files.tracks() if tracks else None,
+    )
+
+
+def _truth_at(truth: TubeTruth, keys: KeyTable) -> TubeTruth:
+    """The boxes of some frames alone, each as a tube of its own."""
+    tubes = truth.of_videos(truth.test_videos)
+    wanted = set(keys)
+    video = np.repeat(tubes.video, tubes.lengths)
+    names = truth.test_videos
+    rows = np.array(
+        [FrameKey(names[v], m) in wanted for v, m in zip(video.tolist(), tubes.moments.tolist(), strict=True)]
+    )
+    kept = np.flatnonzero(rows)
+    boxes = TubeSet(
+        videos=tubes.videos,
+        video=video[kept],
+        labels=np.repeat(tubes.labels, tubes.lengths)[kept],
+        scores=np.ones(len(kept)),
+        offsets=np.arange(len(kept) + 1),
+        moments=tubes.moments[kept],
+        boxes=tubes.boxes[kept],
+        box_scores=tubes.box_scores[kept],
+    )
+    return replace(truth, tubes=boxes)
 
 
 def build_train_transform(config: TransformConfig) -> TrainTransform:

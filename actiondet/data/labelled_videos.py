@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from actiondet.config.recognition import VideoClipConfig, VideoDataConfig, VideoTransformConfig
 from actiondet.data.loading import Draw, Loaded, Unreadable
 from actiondet.data.video_transforms import VideoTestTransform, VideoTrainTransform
-from actiondet.datasets.sources import ReaderPool, find_videos, missing_videos
+from actiondet.datasets.sources import ReaderPool, locate_videos
 from actiondet.datasets.video_lists import Part, VideoListing, bare_names, list_videos
 from actiondet.records import VideoBatch, VideoSample
 from actiondet.video import VideoIndex, VideoReader, open_video
@@ -58,12 +58,14 @@ def find_labelled_videos(data: VideoDataConfig, part: Part, *, num_classes: int)
     _check_labels(listing, len(classes), num_classes)
     pictures = data.pictures is not None
     bare = bare_names(data, listing.names)
-    found = find_videos(data.videos, bare.values(), pictures=pictures)
+    found, _ = locate_videos(
+        data.videos,
+        bare.values(),
+        pictures=pictures,
+        skip_missing=data.unreadable == "skip",
+        listed_in=f"{listing.source}: ",
+    )
     paths = {name: found[bare[name]] for name in listing.names if bare[name] in found}
-    complaint = missing_videos(data.videos, list(dict.fromkeys(listing.names)), paths, pictures=pictures)
-    if complaint and (data.unreadable == "stop" or not paths):
-        hint = ", or set data.unreadable=skip to leave them out and count them" if paths else ""
-        raise InputError(f"{listing.source}: {complaint}{hint}")
     there = np.array([name in paths for name in listing.names])
     return LabelledVideos(
         names=tuple(name for name in listing.names if name in paths),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
-from actiondet.video import VideoReader
+from actiondet.config.data_sets import AvaConfig, PersonDataConfig
+from actiondet.video import VideoReader, open_video
 from actiondet.video.kept_index import KeptIndices
 from actiondet.video.names import folder_below, is_video
-from evaluation.errors import InputError
+from evaluation.errors import InputError, some
 from evaluation.video_names import composed
 
 # Files that one worker holds open at once. Once the index is known, opening is cheap beside decoding, but the decoder
@@ -143,11 +145,27 @@ def videos_below(folder: Path, *, without: Path | None = None) -> list[Path]:
     return found
 
 
-def missing_videos(folder: str | Path, names: Sequence[str], found: Mapping[str, Path], *, pictures: bool) -> str:
-    """Say in one sentence which of `names` are not among `found`; empty if all are."""
-    missing = [name for name in names if name not in found]
-    if not missing:
-        return ""
-    shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-    what = "folders <video> of pictures" if pictures else "files <video>.mp4 (or .mkv, .avi, .webm, ...)"
-    return f"{folder}: {len(missing)} of {len(names)} videos are missing: {shown}; expected {what} there"
+def locate_videos(
+    folder: str | Path, names: Iterable[str], *, pictures: bool, skip_missing: bool, listed_in: str = ""
+) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Where the videos `names` are, as in `find_videos`, and which of them are missing; messages name `listed_in`.
+
+    Raises:
+        InputError: no such folder, two files for one name, none of the videos, or a missing one unless `skip_missing`.
+    """
+    names = list(dict.fromkeys(names))
+    found = find_videos(folder, names, pictures=pictures)
+    missing = tuple(name for name in names if name not in found)
+    if missing and not (skip_missing and found):
+        what = "folders <video> of pictures" if pictures else "files <video>.mp4 (or .mkv, .avi, .webm, ...)"
+        hint = ", or set data.unreadable=skip to leave them out" if found else ""
+        count = f"{len(missing)} of {len(names)} videos are missing: {some(missing)}"
+        raise InputError(f"{listed_in}{folder}: {count}; expected {what} there{hint}")
+    return found, missing
+
+
+def reader_pool(paths: Mapping[str, Path], data: PersonDataConfig) -> ReaderPool:
+    """Read the videos at `paths` as the settings say."""
+    pictures = data.pictures if isinstance(data, AvaConfig) else None
+    make_reader = partial(open_video, reader=data.reader, pictures=pictures)
+    return ReaderPool(paths, make_reader, kept=KeptIndices(data.videos) if pictures is None else None)

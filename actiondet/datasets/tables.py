@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import overload
@@ -55,6 +55,11 @@ class KeyTable(Sequence[FrameKey]):
 
     def __repr__(self) -> str:
         return f"KeyTable({len(self)} moments, {len(self.names)} videos)"
+
+    def of_videos(self, videos: Container[str]) -> BoolArray:
+        """(K,) bool: which moments are of one of `videos`."""
+        wanted: BoolArray = np.array([name in videos for name in self.names], dtype=bool)[self.video]
+        return wanted
 
     def take(self, rows: IntArray | BoolArray) -> KeyTable:
         """The moments at `rows`."""

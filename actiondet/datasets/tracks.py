@@ -115,12 +115,12 @@ class Tracks:
     Attributes:
         found: what a person detector saw; None trains and tests on the truth alone.
         true: the annotated persons; None where only found ones are asked for.
-        reach: how far persons are followed.
+        limits: how far persons are followed.
     """
 
     found: PersonIndex | None
     true: PersonIndex | None
-    reach: FollowLimits
+    limits: FollowLimits
 
     def of_found(self, key: FrameKey, boxes: FloatArray, times: IntArray) -> FloatArray:
         """Follow found persons, (P, 4) unit boxes of the moment `key`, through what was found.
@@ -140,7 +140,7 @@ class Tracks:
         """Follow everybody who was found in a video from its beginning to its end, once for all its moments."""
         neighbours = self.true if self.found is None else self.found
         seen = {} if neighbours is None else neighbours.all_of(video)
-        return VideoTracks([found.as_boxes(FrameKey(video, moment)) for moment, found in seen.items()], self.reach)
+        return VideoTracks([found.as_boxes(FrameKey(video, moment)) for moment, found in seen.items()], self.limits)
 
     def of_true(self, key: FrameKey, boxes: FloatArray, identities: IntArray, times: IntArray) -> FloatArray:
         """Follow annotated persons by their (P,) identities, and through what was found where they are not annotated.
@@ -155,42 +155,42 @@ class Tracks:
         begin, end = min(int(times.min()), key.moment), max(int(times.max()), key.moment)
         seen: dict[int, PersonsAt] = {}
         for each in neighbours:
-            around = {} if each is None else each.around(key.video, begin, end, beyond=self.reach.beyond)
+            around = {} if each is None else each.around(key.video, begin, end, beyond=self.limits.beyond)
             for moment, found in around.items():
                 seen[moment] = seen[moment].with_others(found) if moment in seen else found
         seen[key.moment] = persons
         moments = sorted(seen)
         boxes = [seen[moment].as_boxes(FrameKey(key.video, moment)) for moment in moments]
         known = [seen[moment].identities for moment in moments]
-        identities = track_persons(boxes, max_gap=self.reach.max_gap, known=known)
+        identities = track_persons(boxes, max_gap=self.limits.max_gap, known=known)
         return boxes_along_tracks(moments.index(key.moment), boxes, identities, times)
 
 
-def follow_near(seen: Sequence[PersonBoxes], moment: int, times: IntArray, reach: FollowLimits) -> FloatArray:
+def follow_near(seen: Sequence[PersonBoxes], moment: int, times: IntArray, limits: FollowLimits) -> FloatArray:
     """Follow the persons of one moment through those around it alone.
 
     Args:
         seen: the persons of one video, moments rising; the moment is among them.
         moment: whose persons to follow.
         times: (T,) in the unit of the moments.
-        reach: how far.
+        limits: how far.
 
     Returns:
         (P, T, 4) unit boxes at `times`.
     """
     moments = np.array([each.key.moment for each in seen], dtype=np.int64)
-    low, high = _within(moments, min(int(times.min()), moment), max(int(times.max()), moment), reach.beyond)
-    return VideoTracks(seen[low:high], reach).at(moment, times)
+    low, high = _within(moments, min(int(times.min()), moment), max(int(times.max()), moment), limits.beyond)
+    return VideoTracks(seen[low:high], limits).at(moment, times)
 
 
 class VideoTracks:
     """Everybody who was found in one video, followed from its beginning to its end."""
 
-    def __init__(self, seen: Sequence[PersonBoxes], reach: FollowLimits) -> None:
-        """Link `seen`, moments rising, as far as `reach` says."""
-        self._seen, self._reach = seen, reach
+    def __init__(self, seen: Sequence[PersonBoxes], limits: FollowLimits) -> None:
+        """Link `seen`, moments rising, as far as `limits` say."""
+        self._seen, self._limits = seen, limits
         self._moments = np.array([each.key.moment for each in seen], dtype=np.int64)
-        self._identities = track_persons(seen, max_gap=reach.max_gap)
+        self._identities = track_persons(seen, max_gap=limits.max_gap)
 
     def at(self, moment: int, times: IntArray) -> FloatArray:
         """(P, T, 4) unit boxes at `times` (T,) of the persons found at `moment`, in their order.
@@ -199,7 +199,7 @@ class VideoTracks:
             KeyError: nobody looked at this moment.
         """
         begin, end = min(int(times.min()), moment), max(int(times.max()), moment)
-        low, high = _within(self._moments, begin, end, self._reach.beyond)
+        low, high = _within(self._moments, begin, end, self._limits.beyond)
         place = int(np.searchsorted(self._moments, moment))
         if place == len(self._moments) or self._moments[place] != moment:
             raise KeyError(moment)

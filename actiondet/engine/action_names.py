@@ -8,7 +8,7 @@ from pathlib import Path
 from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.config.recognition import Ucf101Config
 from actiondet.config.schema import AvaConfig, MultiSportsConfig
-from actiondet.data.multisports import action_list, read_part_truth
+from actiondet.datasets.multisports import read_tube_truth
 from actiondet.datasets.video_lists import list_videos
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList, read_action_list
@@ -34,7 +34,7 @@ def _detected_actions(config: DetectionConfig) -> ActionList:
             return label_list("ava")
     if isinstance(data, MultiSportsConfig):
         if Path(data.val.truth).is_file():
-            return action_list(read_part_truth(data, "val", num_actions=count))
+            return ActionList.numbered(read_tube_truth(data, "val", num_actions=count).labels)
         if config.published.weights is not None and count == MULTISPORTS_ACTIONS:
             return label_list("multisports")
     first = 0 if multisports else 1

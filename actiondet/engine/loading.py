@@ -22,7 +22,7 @@ from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights import OriginName, Report, load_weights
 from actiondet.models.weights.download import PUBLISHED, choose_weights
 from actiondet.models.weights.files import read_content
-from evaluation.errors import InputError
+from evaluation.errors import InputError, some
 from evaluation.formats.action_list import ActionList
 
 RANDOM = "random"
@@ -56,9 +56,8 @@ class Trained(Generic[Config, Network]):
     def __str__(self) -> str:
         if self.report is None or self.means_nothing:
             return "random weights: the labels mean nothing"
-        some = ", ".join(self.actions.names[:4]) + (", ..." if len(self.actions) > 4 else "")
         return (
-            f"{self.report.path}, {len(self.actions)} actions ({some}); "
+            f"{self.report.path}, {len(self.actions)} actions ({some(self.actions.names, 4)}); "
             "in videos unlike those it was trained on, labels are guesses"
         )
 

@@ -10,7 +10,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from actiondet.engine.log import log_line
-from evaluation.files import atomic_path
+from evaluation.files import atomic_path, write_text
 
 Item = TypeVar("Item")
 WARM_UP = 2
@@ -43,6 +43,5 @@ def _stop(profiler: profile, folder: Path) -> None:
         profiler.export_chrome_trace(str(temporary))
     order = "self_cuda_time_total" if torch.cuda.is_available() else "self_cpu_time_total"
     table = profiler.key_averages().table(sort_by=order, row_limit=25)
-    with atomic_path(folder / "profile.txt") as temporary:
-        temporary.write_text(table + "\n", encoding="utf-8")
+    write_text(folder / "profile.txt", table + "\n")
     log_line(f"wrote {folder / 'profile.json'} and {folder / 'profile.txt'}")

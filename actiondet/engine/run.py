@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -27,7 +26,8 @@ from actiondet.engine.task import Task
 from actiondet.models.convolution import Conv3d
 from actiondet.models.weights import load_weights
 from evaluation.errors import InputError
-from evaluation.files import atomic_path
+from evaluation.files import write_text
+from evaluation.tables import write_json
 
 # Settings that a resumed run may change: they do not touch the weights that it has.
 FREE_ON_RESUME = (
@@ -190,10 +190,8 @@ def build_task(config: DetectionConfig | RecognitionConfig, fabric: Fabric) -> T
 def announce(run: Run) -> None:
     """Write the resolved configuration and versions into the run's folder, and say how the rate was scaled."""
     settings = run.config.train
-    with atomic_path(run.folder / "config.yaml") as temporary:
-        temporary.write_text(dump_config(run.config))
-    with atomic_path(run.folder / "environment.json") as temporary:
-        temporary.write_text(json.dumps(describe_environment(settings.seed), indent=2))
+    write_text(run.folder / "config.yaml", dump_config(run.config))
+    write_json(run.folder / "environment.json", describe_environment(settings.seed))
     total_batch = settings.batch * run.fabric.world_size * settings.accumulate
     reason = "as given (train.scale_lr is off)"
     if settings.scale_lr:

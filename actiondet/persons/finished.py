@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from actiondet.persons.videos import SearchedVideo
-from evaluation.errors import InputError
-from evaluation.files import atomic_path
+from evaluation.errors import InputError, some
+from evaluation.files import write_text
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ def note_finished(
         "bytes": out.stat().st_size,
         "found": asdict(counts),
     }
-    with atomic_path(_record(out)) as temporary:
-        temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    write_text(_record(out), json.dumps(record) + "\n")
 
 
 def read_finished(out: Path, settings: Mapping[str, object], videos: Sequence[SearchedVideo]) -> SearchCounts:
@@ -61,10 +60,7 @@ def read_finished(out: Path, settings: Mapping[str, object], videos: Sequence[Se
     found = _stamps(videos)
     changed = sorted(name for name in {*stamps, *found} if stamps.get(name) != found.get(name))
     if changed:
-        raise InputError(
-            f"{out} exists already, of other videos ({', '.join(changed[:3])}{', ...' if changed[3:] else ''}); "
-            "--overwrite replaces it"
-        )
+        raise InputError(f"{out} exists already, of other videos ({some(changed, 3)}); --overwrite replaces it")
     return counts
 
 

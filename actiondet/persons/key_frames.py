@@ -13,7 +13,7 @@ from actiondet.datasets.key_frames import SECOND_US, TOLERANCE_US, start_of
 from actiondet.persons.videos import SearchedVideo
 from actiondet.video import VideoIndex, nearest_frames
 from actiondet.video.names import without_suffix
-from evaluation.errors import InputError
+from evaluation.errors import InputError, some
 from evaluation.formats.ava import read_ava_csv
 from evaluation.moments import annotated_moments
 from evaluation.records import IntArray
@@ -52,7 +52,7 @@ class SearchedMoments:
         absent = sorted(set(self.listed) - names)
         if not wanted:
             raise InputError(
-                f"none of the listed videos is there: listed are {_some(absent)}, there are {_some(sorted(names))}"
+                f"none of the listed videos is there: listed are {some(absent)}, there are {some(sorted(names))}"
             )
         return wanted, absent
 
@@ -128,7 +128,3 @@ def _read_listed(path: str) -> dict[str, IntArray]:
     for key in annotated_moments(read_ava_csv(path)):
         found.setdefault(without_suffix(key.video), []).append(key.moment)
     return {name: np.unique(np.array(moments, dtype=np.int64)) for name, moments in found.items()}
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

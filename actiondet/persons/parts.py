@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from actiondet.persons.videos import SearchedVideo
 from evaluation.errors import InputError
-from evaluation.files import atomic_path
+from evaluation.files import atomic_path, write_text
 from evaluation.records import FrameKey, PersonBoxes
 
 
@@ -53,8 +53,7 @@ class SearchParts:
             self.remove()  # nothing was finished
         if self.folder.exists():
             raise InputError(f"{self.folder}: exists, but no search made it; give --out another name")
-        with atomic_path(file) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_text(file, text + "\n")
 
     def drop_outdated(self, video: SearchedVideo) -> None:
         """Forget that `video` failed, and its boxes if the file is another one by now."""
@@ -74,8 +73,7 @@ class SearchParts:
 
     def write_fault(self, video: SearchedVideo, fault: str) -> None:
         """Note why `video` cannot be searched."""
-        with atomic_path(self._fault_file(video)) as temporary:
-            temporary.write_text(fault, encoding="utf-8")
+        write_text(self._fault_file(video), fault)
 
     def write(self, video: SearchedVideo, persons: list[PersonBoxes]) -> None:
         """Keep what was found in `video`."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from actiondet.persons.base import Frame
-from evaluation.errors import InputError
+from evaluation.errors import InputError, some
 from evaluation.records import FrameKey, PersonBoxes
 
 
@@ -41,10 +41,8 @@ class StoredPersonDetector:
 
     def _nearest(self, key: FrameKey) -> PersonBoxes:
         if key.video not in self._of_video:
-            some = ", ".join(sorted(self._of_video)[:5]) + (", ..." if len(self._of_video) > 5 else "")
-            raise InputError(
-                f"there are no boxes of video '{key.video}', only of {some or 'none'}; expected the file's name"
-            )
+            known = some(sorted(self._of_video)) or "none"
+            raise InputError(f"there are no boxes of video '{key.video}', only of {known}; expected the file's name")
         records = self._of_video[key.video]
         place = bisect_left(records, key.moment, key=lambda persons: persons.key.moment)
         near = min(

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.videos import VideoFacts
+from evaluation.errors import some
 
 Looks = npt.NDArray[np.float32]
 

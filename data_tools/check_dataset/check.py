@@ -11,7 +11,7 @@ from actiondet.config import DetectionConfig
 from actiondet.config.schema import AvaConfig, AvaKineticsConfig, MultiSportsConfig, SplitConfig
 from actiondet.datasets.key_frames import start_us
 from data_tools.check_dataset.alike import check_alike
-from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.key_frames import (
     check_excluded,
     check_leaks,
@@ -34,7 +34,7 @@ from data_tools.check_dataset.videos import (
     report_missing,
     spread,
 )
-from evaluation.errors import InputError
+from evaluation.errors import InputError, some
 from evaluation.formats.action_list import ActionList, read_action_list
 from evaluation.formats.ava_kinetics import kinetics_clip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -56,8 +55,3 @@ class Report:
     def failed(self) -> bool:
         """Whether there is any error."""
         return any(finding.severity == "error" for finding in self.findings)
-
-
-def some(values: Sequence[object], most: int = 5) -> str:
-    """The first few of `values` as text."""
-    return ", ".join(map(str, values[:most])) + (f", ... ({len(values)} in all)" if len(values) > most else "")

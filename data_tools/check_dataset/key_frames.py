@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from actiondet.datasets.key_frames import TOLERANCE_US
-from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.videos import VideoFacts, same_content
-from evaluation.errors import InputError
+from evaluation.errors import InputError, some
 from evaluation.formats.ava import read_excluded
 from evaluation.records import FloatArray, FrameKey
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.findings import Report
+from evaluation.errors import some
 
 
 def check_names(where: str, names: Mapping[int, str], report: Report) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.recall import check_recall
 from data_tools.check_dataset.rows import BOX
 from evaluation.boxes import BORDER, leaves_frame
-from evaluation.errors import InputError
+from evaluation.errors import InputError, some
 from evaluation.files import load_pickle
 from evaluation.formats.person_boxes import read_proposals
 from evaluation.records import FrameKey, PersonBoxes

@@ -6,9 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.readings import READINGS
 from evaluation.boxes import paired_iou
+from evaluation.errors import some
 from evaluation.ragged import row_ranges
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from actiondet.config import DetectionConfig, RecognitionConfig
-from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.videos import VideoFacts
+from evaluation.errors import some
 
 _SIDES = re.compile(r"\b(left|right|leftward|rightward)s?\b", re.IGNORECASE)
 

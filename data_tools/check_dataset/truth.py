@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.rows import BOX
 from evaluation.boxes import paired_iou
+from evaluation.errors import some
 from evaluation.formats.action_list import ActionList
 from evaluation.ragged import row_ranges
 

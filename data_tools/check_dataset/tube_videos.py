@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.videos import VideoFacts
+from evaluation.errors import some
 from evaluation.tube_dataset import TubeTruth
 
 # A copy of other size has the same shape but for rounding to whole (even) pixels.

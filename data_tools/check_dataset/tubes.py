@@ -11,7 +11,7 @@ import pandas as pd
 from actiondet.config import DetectionConfig
 from actiondet.config.schema import MultiSportsConfig
 from data_tools.check_dataset.alike import check_alike
-from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.key_frames import check_leaks
 from data_tools.check_dataset.motion import check_motion
 from data_tools.check_dataset.names import check_names
@@ -22,7 +22,7 @@ from data_tools.check_dataset.truth import check_copies
 from data_tools.check_dataset.tube_videos import check_tube_videos
 from data_tools.check_dataset.videos import check_videos, find_files, look_at_videos, report_missing, spread
 from evaluation.boxes import leaves_frame
-from evaluation.errors import InputError
+from evaluation.errors import InputError, some
 from evaluation.formats.frame_tables import read_frame_persons, read_tube_csv
 from evaluation.formats.multisports import read_multisports
 from evaluation.tube_dataset import TubeTruth

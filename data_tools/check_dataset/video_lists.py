@@ -10,9 +10,9 @@ import pandas as pd
 
 from actiondet.config.recognition import VideoDataConfig
 from actiondet.datasets.video_lists import Part, VideoListing, bare_names, list_videos
-from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.findings import Report
 from evaluation.command_line import describe
-from evaluation.errors import InputError
+from evaluation.errors import InputError, some
 
 PARTS: tuple[Part, ...] = ("train", "val")
 

@@ -16,9 +16,10 @@ from actiondet.config.schema import FrameFolderConfig
 from actiondet.datasets.sources import video_candidates, walk_videos
 from actiondet.video import FrameFolder, open_video
 from actiondet.video.names import without_suffix
-from data_tools.check_dataset.findings import Report, some
+from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.picture_files import picture_fault
 from data_tools.workers import results_in_order
+from evaluation.errors import some
 
 _PIECE = 1 << 18
 _SIDE = 16

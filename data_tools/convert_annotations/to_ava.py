@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from data_tools.convert_annotations.key_frames import VideoMoments, boxes_of, occurrences
-from evaluation.errors import InputError
+from evaluation.errors import InputError, some
 from evaluation.formats.action_list import ActionList, write_action_list
 from evaluation.formats.ava import write_ava_csv, write_excluded
 from evaluation.formats.person_boxes import write_proposals
@@ -183,21 +183,17 @@ def summary(parts: dict[str, list[VideoMoments]], actions: ActionList) -> str:
         everybody = [person for video in videos for persons in video.persons.values() for person in persons]
         idle = sum(not person.actions for person in everybody)
         unseen = sum(len(video.unseen) for video in videos)
-        names = _some([video.video for video in videos])
+        names = some([video.video for video in videos], 8)
         empty = [video.video for video in videos if not any(video.persons.values())]
         lines.append(
             f"{part}: {len(videos)} videos ({names}), {sum(len(video.persons) for video in videos)} key moments, "
             f"{len(everybody)} persons"
             + (f", {idle} of whom do nothing that has a name" if idle else "")
             + (f"; {unseen} moments were not annotated and are excluded" if unseen else "")
-            + (f"; nobody is seen in {len(empty)} videos ({_some(empty)})" if empty else "")
+            + (f"; nobody is seen in {len(empty)} videos ({some(empty, 8)})" if empty else "")
         )
     width = max(map(len, actions.names))
     lines.append(f"{'id':>4} {'action':{width}} {'train':>7} {'val':>7}")
     for label, name in zip(actions.ids, actions.names, strict=True):
         lines.append(f"{label:>4} {name:{width}} {counts['train'][name]:>7} {counts['val'][name]:>7}")
     return "\n".join(lines)
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

@@ -14,7 +14,7 @@ from actiondet.datasets.key_frames import TOLERANCE_US
 from actiondet.video import VideoIndex, index_video, nearest_frames
 from data_tools.convert_annotations.clips import file_of_video
 from evaluation.errors import InputError
-from evaluation.files import atomic_path
+from evaluation.files import write_text
 from evaluation.formats.ava import read_ava_csv, read_excluded
 from evaluation.formats.csv_columns import time_of
 from evaluation.formats.multisports import read_multisports
@@ -130,8 +130,7 @@ def write_coco(path: Path, pictures: PictureSet) -> int:
         "annotations": annotations,
         "categories": [{"id": 1, "name": "person", "supercategory": "person"}],
     }
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content), encoding="utf-8")
+    write_text(path, json.dumps(content))
     return len(annotations)
 
 

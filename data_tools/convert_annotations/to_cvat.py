@@ -19,7 +19,7 @@ from data_tools.convert_annotations.clips import Clip
 from data_tools.convert_annotations.simplifying import choose_keyframes
 from data_tools.convert_annotations.tracks import Stretch, stretches_of
 from evaluation.errors import InputError
-from evaluation.files import atomic_path
+from evaluation.files import atomic_path, write_text
 from evaluation.records import FloatArray
 
 PERSON = "person"
@@ -76,8 +76,7 @@ def write_cvat(
         with atomic_path(path) as temporary:
             ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
         written.append(Written(path, *counts))
-    with atomic_path(out / "labels.json") as temporary:
-        temporary.write_text(json.dumps(_schema(actions), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(out / "labels.json", json.dumps(_schema(actions), indent=2, ensure_ascii=False) + "\n")
     return written
 
 

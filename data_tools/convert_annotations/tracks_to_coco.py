@@ -12,7 +12,7 @@ from data_tools.convert_annotations.annotated import AnnotatedVideo, Remark
 from data_tools.convert_annotations.clips import Clip
 from data_tools.convert_annotations.key_frames import boxes_of, persons_at
 from evaluation.errors import InputError
-from evaluation.files import atomic_path
+from evaluation.files import write_text
 
 _DECIMALS = 2
 
@@ -64,6 +64,5 @@ def write_tracks(
         "annotations": annotations,
         "categories": [{"id": 1, "name": "person", "supercategory": "person"}],
     }
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    write_text(path, json.dumps(content, ensure_ascii=False))
     return len(annotations)

@@ -11,7 +11,7 @@ from data_tools.preparing.coding import USUAL, Coding
 from data_tools.preparing.cut import Cut
 from data_tools.preparing.sources import find_by_stem
 from evaluation.errors import InputError
-from evaluation.files import atomic_path
+from evaluation.files import write_text
 from evaluation.formats.kinetics_table import KineticsClip
 from evaluation.formats.video_list import read_class_names
 
@@ -80,6 +80,5 @@ def write_lists(
 
 
 def _write(path: Path, lines: Sequence[str]) -> Path:
-    with atomic_path(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_text(path, "".join(f"{line}\n" for line in lines))
     return path

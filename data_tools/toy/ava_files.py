@@ -11,7 +11,7 @@ from data_tools.toy.actions import EVALUATED, TRAINED
 from data_tools.toy.films import Film
 from data_tools.toy.render import SEEN
 from data_tools.toy.scenes import RATE
-from evaluation.files import atomic_path
+from evaluation.files import write_text
 from evaluation.formats.action_list import write_action_list
 from evaluation.formats.ava import write_excluded
 from evaluation.formats.person_boxes import write_proposals
@@ -35,8 +35,7 @@ def write_ava(folder: Path, films: Sequence[Film], seed: int) -> None:
         write_excluded(
             folder / f"ava_{split}_excluded_timestamps.csv", [key for film in ours for key in _excluded(film)]
         )
-        with atomic_path(folder / f"ava_{split}.csv") as temporary:
-            temporary.write_text("".join(line for film in ours for line in _rows(film)), encoding="ascii")
+        write_text(folder / f"ava_{split}.csv", "".join(line for film in ours for line in _rows(film)))
 
 
 def moments(film: Film) -> Iterator[tuple[FrameKey, int]]:

@@ -15,7 +15,7 @@ from data_tools.toy.motions import Activity, Stretch, random_stretch
 from data_tools.toy.people import random_look
 from data_tools.toy.render import Stage
 from data_tools.toy.scenes import RATE, Actor, Scene
-from evaluation.files import atomic_path
+from evaluation.files import atomic_path, write_text
 
 SECONDS = 2
 _ACTIVITY: dict[str, Activity] = {"stand": "stand", "wave": "stand", "jump": "jump", "spin": "spin"}
@@ -144,5 +144,4 @@ def write_ucf101(folder: Path, clips: Sequence[Clip]) -> None:
 
 
 def _write(path: Path, lines: Sequence[str]) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+    write_text(path, "".join(f"{line}\n" for line in lines))

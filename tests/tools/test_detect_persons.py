@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import runpy
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -69,20 +69,12 @@ def program(films: Path, out: Path, *more: str, processes: int = 1) -> tuple[lis
     return [*start, str(ROOT / "tools/detect_persons.py"), str(films), *arguments], environment
 
 
-def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """Run the program in this process, which has loaded torch already; returns its exit code."""
-    monkeypatch.setattr(sys, "argv", ["tools/detect_persons.py", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(ROOT / "tools" / "detect_persons.py"), run_name="__main__")
-    return int(ended.value.code or 0)
-
-
 def test_a_killed_run_goes_on_and_two_processes_end_with_the_file_of_one(
-    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_tool: Callable[..., int], films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(films))
     command, _ = program(films, tmp_path / "whole.pkl", "seconds=0")
-    assert run_here(monkeypatch, *command[2:]) == 0
+    assert run_tool("detect_persons.py", *command[2:]) == 0
     assert len(read_proposals(tmp_path / "whole.pkl")) == 3 + 4 + 4 + 5 + 6
 
     settings = ("seconds=0.2", "--batch", "1")
@@ -107,14 +99,14 @@ def test_a_killed_run_goes_on_and_two_processes_end_with_the_file_of_one(
 
 
 def test_an_unreadable_video_is_named_and_the_exit_code_is_1(
-    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    films: Path, tmp_path: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     videos = tmp_path / "videos"
     videos.mkdir()
     (videos / "good.mp4").write_bytes((films / "v0.mp4").read_bytes())
     (videos / "broken.mp4").write_text("no video")
     arguments = [str(videos), "--persons", "ssd", "--moments", "1s", "--out", str(tmp_path / "boxes.pkl")]
-    assert run_here(monkeypatch, *arguments) == 1
+    assert run_tool("detect_persons.py", *arguments) == 1
     error = capsys.readouterr().err
     assert "left out:" in error
     assert "broken.mp4" in error
@@ -123,13 +115,13 @@ def test_an_unreadable_video_is_named_and_the_exit_code_is_1(
 
 
 def test_listed_videos_that_are_missing_are_named_too(
-    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    films: Path, tmp_path: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "truth.csv").write_text("v0,0901,0,0,1,1,1,1\ngone,0901,0,0,1,1,1,1\n")
     more = ["--persons", "ssd", "--moments", str(tmp_path / "truth.csv"), "--start", "900"]
-    assert run_here(monkeypatch, str(films), *more, "--out", str(tmp_path / "all.pkl")) == 1
+    assert run_tool("detect_persons.py", str(films), *more, "--out", str(tmp_path / "all.pkl")) == 1
     assert "lists 1 videos that are not there: gone" in capsys.readouterr().err
-    assert run_here(monkeypatch, str(films / "v0.mp4"), *more, "--out", str(tmp_path / "one.pkl")) == 0
+    assert run_tool("detect_persons.py", str(films / "v0.mp4"), *more, "--out", str(tmp_path / "one.pkl")) == 0
 
 
 @pytest.mark.parametrize(
@@ -147,67 +139,73 @@ def test_listed_videos_that_are_missing_are_named_too(
 def test_faults_are_one_sentence(
     films: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    run_tool: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
     message: str,
 ) -> None:
-    assert run_here(monkeypatch, str(films), *arguments, "--moments", "1s", "--out", str(tmp_path / "b.pkl")) == 2
+    assert (
+        run_tool("detect_persons.py", str(films), *arguments, "--moments", "1s", "--out", str(tmp_path / "b.pkl")) == 2
+    )
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
 
 
 def test_without_detectron2_its_installation_page_is_named(
-    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run_tool: Callable[..., int],
+    films: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setitem(sys.modules, "detectron2", None)
     arguments = [str(films), "--persons", "detectron2", "--moments", "1s", "--out", str(tmp_path / "boxes.pkl")]
-    assert run_here(monkeypatch, *arguments) == 2
+    assert run_tool("detect_persons.py", *arguments) == 2
     error = capsys.readouterr().err
     assert "detectron2 is not installed; see https://detectron2.readthedocs.io/" in error
     assert "ssd, torchvision, stored" in error
     assert error.count("\n") == 1
     arguments[2] = "ssd"  # nothing of the first attempt is in the way
-    assert run_here(monkeypatch, *arguments) == 0
+    assert run_tool("detect_persons.py", *arguments) == 0
 
 
 def test_an_older_result_is_replaced_on_demand_only(
-    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    films: Path, tmp_path: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "boxes.pkl"
     out.write_text("precious")
     arguments = [str(films / "v0.mp4"), "--persons", "ssd", "--moments", "1s", "--out", str(out)]
-    assert run_here(monkeypatch, *arguments) == 2
+    assert run_tool("detect_persons.py", *arguments) == 2
     assert "--overwrite replaces it" in capsys.readouterr().err
     assert out.read_text() == "precious"
-    assert run_here(monkeypatch, *arguments, "--overwrite") == 0
+    assert run_tool("detect_persons.py", *arguments, "--overwrite") == 0
     assert len(read_proposals(out)) == 2
 
 
 def test_a_finished_search_that_is_repeated_does_nothing(
-    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    films: Path, tmp_path: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     videos = tmp_path / "videos"
     videos.mkdir()
     (videos / "a.mp4").write_bytes((films / "v0.mp4").read_bytes())
     out = tmp_path / "boxes.pkl"
     arguments = [str(videos), "--persons", "ssd", "--moments", "1s", "--out", str(out)]
-    assert run_here(monkeypatch, *arguments) == 0
+    assert run_tool("detect_persons.py", *arguments) == 0
     said, before = capsys.readouterr().out.splitlines()[-1], out.stat().st_mtime_ns
-    assert run_here(monkeypatch, *arguments) == 0
+    assert run_tool("detect_persons.py", *arguments) == 0
     repeated = capsys.readouterr().out.splitlines()
     assert repeated == [f"{out} is finished already; --overwrite makes it again", said]
     assert out.stat().st_mtime_ns == before
 
-    assert run_here(monkeypatch, *arguments, "threshold=0.9") == 2
+    assert run_tool("detect_persons.py", *arguments, "threshold=0.9") == 2
     assert "with other settings (persons); --overwrite replaces it" in capsys.readouterr().err
     (videos / "b.mp4").write_bytes((films / "v1.mp4").read_bytes())
-    assert run_here(monkeypatch, *arguments) == 2
+    assert run_tool("detect_persons.py", *arguments) == 2
     assert "of other videos (b); --overwrite replaces it" in capsys.readouterr().err
-    assert run_here(monkeypatch, *arguments, "--overwrite") == 0
-    assert run_here(monkeypatch, *arguments) == 0
+    assert run_tool("detect_persons.py", *arguments, "--overwrite") == 0
+    assert run_tool("detect_persons.py", *arguments) == 0
     out.write_bytes(out.read_bytes() + b"more")
     capsys.readouterr()
-    assert run_here(monkeypatch, *arguments) == 2
+    assert run_tool("detect_persons.py", *arguments) == 2
     assert "was changed since it was made; --overwrite replaces it" in capsys.readouterr().err

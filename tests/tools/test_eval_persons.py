@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import json
-import runpy
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-
-
-def run_tool(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["tools/eval_persons.py", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(ROOT / "tools" / "eval_persons.py"), run_name="__main__")
-    return int(ended.value.code or 0)
 
 
 @pytest.fixture
@@ -30,21 +20,21 @@ def files(tmp_path: Path) -> list[str]:
 
 
 def test_it_says_that_recall_bounds_the_action_map(
-    files: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    files: list[str], run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_tool(monkeypatch, *files) == 0
+    assert run_tool("eval_persons.py", *files) == 0
     said = capsys.readouterr().out
     assert "3 persons and 2 boxes at 3 moments" in said
     assert "recall at IoU 0.5 bounds the action mAP" in said
     assert "at most 0.6667" in said
 
 
-def test_threshold_exclusions_and_json(files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threshold_exclusions_and_json(files: list[str], tmp_path: Path, run_tool: Callable[..., int]) -> None:
     out = tmp_path / "out.json"
     more = ["--excluded", str(tmp_path / "excluded.csv"), "--json", str(out)]
-    assert run_tool(monkeypatch, *files, *more) == 0
+    assert run_tool("eval_persons.py", *files, *more) == 0
     assert json.loads(out.read_text())["recall_at"] == pytest.approx([1, 1, 1])
-    assert run_tool(monkeypatch, *files, *more, "--threshold", "0.8") == 0
+    assert run_tool("eval_persons.py", *files, *more, "--threshold", "0.8") == 0
     result = json.loads(out.read_text())
     assert (result["detections"], result["truths"]) == (1, 2)
     assert result["recall_at"] == pytest.approx([0.5, 0.5, 0.5])
@@ -52,7 +42,7 @@ def test_threshold_exclusions_and_json(files: list[str], tmp_path: Path, monkeyp
 
 
 def test_a_missing_file_is_named(
-    files: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    files: list[str], run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_tool(monkeypatch, *files[:3], "none.pkl") == 2
+    assert run_tool("eval_persons.py", *files[:3], "none.pkl") == 2
     assert "none.pkl" in capsys.readouterr().err

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,44 +53,32 @@ def weights(settings: list[str], tmp_path: Path) -> Path:
     return tmp_path / "untrained.pt"
 
 
-def run_tool(monkeypatch: pytest.MonkeyPatch, tool: str, *arguments: str) -> int:
-    """Run a program in this process, which has loaded torch already; returns its exit code."""
-    monkeypatch.setattr(sys, "argv", [f"tools/{tool}", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(ROOT / "tools" / tool), run_name="__main__")
-    return int(ended.value.code or 0)
-
-
 def test_train_test_link_and_score(
     settings: list[str],
     toy: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    run_tool: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     truth, run = str(toy / "multisports/multisports_GT.pkl"), tmp_path / "run"
     settings = [*settings, "model.head.roi=track"]
-    assert run_tool(monkeypatch, "train_det.py", *settings, "--out", str(run)) == 0
+    assert run_tool("train_det.py", *settings, "--out", str(run)) == 0
     assert "mAP@0.5 0." in capsys.readouterr().out
     how = ["--weights", str(run / "best.pt"), "--out", str(run / "test"), "--stride", "4", "--smooth", "9"]
-    assert run_tool(monkeypatch, "test_det.py", *settings, *how) == 0
+    assert run_tool("test_det.py", *settings, *how) == 0
     assert "moments: all" in capsys.readouterr().out
     boxes, tubes = str(run / "test/frame_detections.pkl"), str(run / "tubes.pkl")
-    assert run_tool(monkeypatch, "eval_multisports.py", "frame", "--truth", truth, "--detections", boxes) == 0
+    assert run_tool("eval_multisports.py", "frame", "--truth", truth, "--detections", boxes) == 0
     told = capsys.readouterr().out
     assert told.startswith("moments: all frames, the authors' protocol")
     mean_ap = json.loads((run / "test/results.json").read_text())["mean_ap"]
     assert f"{mean_ap:.4f}" in told
-    assert run_tool(monkeypatch, "link_tubes.py", "--detections", boxes, "--truth", truth, "--out", tubes) == 0
-    assert run_tool(monkeypatch, "eval_multisports.py", "video", "--truth", truth, "--detections", tubes) == 0
+    assert run_tool("link_tubes.py", "--detections", boxes, "--truth", truth, "--out", tubes) == 0
+    assert run_tool("eval_multisports.py", "video", "--truth", truth, "--detections", tubes) == 0
     annotated = ["--moments", "annotated"]
-    assert (
-        run_tool(monkeypatch, "eval_multisports.py", "frame", "--truth", truth, "--detections", boxes, *annotated) == 0
-    )
+    assert run_tool("eval_multisports.py", "frame", "--truth", truth, "--detections", boxes, *annotated) == 0
     assert "MMAction2's protocol" in capsys.readouterr().out
-    assert (
-        run_tool(monkeypatch, "eval_multisports.py", "video", "--truth", truth, "--detections", tubes, *annotated) == 2
-    )
+    assert run_tool("eval_multisports.py", "video", "--truth", truth, "--detections", tubes, *annotated) == 2
     assert "link_tubes.py --moments" in capsys.readouterr().err
     known = set(read_multisports(truth).test_videos)
     assert set(read_video_detections(tubes).videos) <= known
@@ -100,22 +88,22 @@ def test_what_belongs_to_the_other_kind_of_set_is_refused(
     settings: list[str],
     weights: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    run_tool: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     how = ["--weights", str(weights), "--out", str(tmp_path / "out")]
-    assert run_tool(monkeypatch, "test_det.py", *settings, *how, "--dump") == 2
+    assert run_tool("test_det.py", *settings, *how, "--dump") == 2
     assert "--dump is for AVA-format sets; on MultiSports --min-score 0 writes every score" in capsys.readouterr().err
     ava = str(ROOT / "configs/toy/slowonly_r18.yaml")
     for option in ("--stride", "--min-score"):
-        assert run_tool(monkeypatch, "test_det.py", ava, *how, option, "2") == 2
+        assert run_tool("test_det.py", ava, *how, option, "2") == 2
         told = capsys.readouterr().err
         assert "--stride, --smooth, --min-score, --labels-per-box are for MultiSports; data.name is 'ava'" in told
-    assert run_tool(monkeypatch, "test_det.py", *settings, *how, "--min-score", "5") == 2
+    assert run_tool("test_det.py", *settings, *how, "--min-score", "5") == 2
     assert "--min-score 5: expected a score, 0 to 1" in capsys.readouterr().err
-    assert run_tool(monkeypatch, "test_det.py", *settings, *how, "--stride", "0") == 2
+    assert run_tool("test_det.py", *settings, *how, "--stride", "0") == 2
     assert "--stride 0: expected 1 (every frame) or more" in capsys.readouterr().err
-    assert run_tool(monkeypatch, "test_det.py", *settings, *how, "--smooth", "4") == 2
+    assert run_tool("test_det.py", *settings, *how, "--smooth", "4") == 2
     assert "--smooth 4: expected an odd number of frames" in capsys.readouterr().err
 
 

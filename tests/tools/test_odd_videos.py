@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import runpy
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -76,22 +76,15 @@ def settings(folder: Path, *more: str) -> list[str]:
     ]
 
 
-def run_tool(monkeypatch: pytest.MonkeyPatch, tool: str, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", [tool, *arguments])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(ROOT / "tools" / tool), run_name="__main__")
-    return int(ended.value.code or 0)
-
-
 @pytest.fixture(scope="module")
-def trained(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def trained(run_tool: Callable[..., int], folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The run's folder, and what training said."""
     out = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         lines: list[str] = []
         patch.setattr(sys.stdout, "write", lambda text: lines.append(text) or len(text))
         arguments = [CONFIG, *settings(folder, "data.unreadable=skip", "data.max_unreadable=0.6"), "--out", str(out)]
-        assert run_tool(patch, "train_rec.py", *arguments) == 0
+        assert run_tool("train_rec.py", *arguments) == 0
     return out, "".join(lines)
 
 
@@ -107,11 +100,11 @@ def test_testing_leaves_them_out_and_counts_them(
     folder: Path,
     trained: tuple[Path, str],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    run_tool: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     weights = ["--weights", str(trained[0] / "best.pt"), "--dump", str(tmp_path / "d.pkl")]
-    assert run_tool(monkeypatch, "test_rec.py", CONFIG, *settings(folder, "data.unreadable=skip"), *weights) == 0
+    assert run_tool("test_rec.py", CONFIG, *settings(folder, "data.unreadable=skip"), *weights) == 0
     assert "left out: 1 missing and 4 unreadable videos of 9" in capsys.readouterr().out
     assert read_video_scores(tmp_path / "d.pkl").videos == GOOD
 
@@ -124,13 +117,13 @@ def test_without_leave_to_skip_a_broken_video_is_one_sentence_with_its_name(
     folder: Path,
     trained: tuple[Path, str],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    run_tool: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "list.txt").write_text(f"{broken} 0\nthree_frames.mp4 1\n")
     lists = [f"data.{part}={tmp_path / 'list.txt'}" for part in ("train", "val")]
     end = ["--out", str(tmp_path)] if tool == "train_rec.py" else ["--weights", str(trained[0] / "best.pt")]
-    assert run_tool(monkeypatch, tool, CONFIG, *settings(folder, *lists), *end) == 2
+    assert run_tool(tool, CONFIG, *settings(folder, *lists), *end) == 2
     error = capsys.readouterr().err.strip()
     assert "\n" not in error
     assert f"{broken}: {BROKEN[broken]}" in error
@@ -141,11 +134,11 @@ def test_predict_names_the_good_videos_and_says_what_is_wrong_with_the_others(
     folder: Path,
     trained: tuple[Path, str],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    run_tool: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     weights = ["--weights", str(trained[0] / "best.pt"), "--json", str(tmp_path / "p.json")]
-    assert run_tool(monkeypatch, "predict.py", "--input", str(folder), *weights, "--top", "1") == 0
+    assert run_tool("predict.py", "--input", str(folder), *weights, "--top", "1") == 0
     error = capsys.readouterr().err
     assert "4 of 8 videos could not be read" in error
     for name, words in BROKEN.items():

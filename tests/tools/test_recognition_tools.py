@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -74,18 +73,10 @@ def settings(films: Path, *more: str) -> list[str]:
     ]
 
 
-def run_tool(monkeypatch: pytest.MonkeyPatch, tool: str, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", [tool, *arguments])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(ROOT / "tools" / tool), run_name="__main__")
-    return int(ended.value.code or 0)
-
-
 @pytest.fixture(scope="module")
-def trained(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(run_tool: Callable[..., int], films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
-    with pytest.MonkeyPatch.context() as patch:
-        assert run_tool(patch, "train_rec.py", CONFIG, *settings(films), "--out", str(out)) == 0
+    assert run_tool("train_rec.py", CONFIG, *settings(films), "--out", str(out)) == 0
     return out
 
 
@@ -103,12 +94,12 @@ def test_a_run_keeps_its_top_1_and_its_class_names(trained: Path) -> None:
 
 @pytest.mark.parametrize("sampling", ["mmaction2", "pyslowfast"])
 def test_a_dump_scores_again_to_the_same_numbers(
-    sampling: str, films: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sampling: str, films: Path, trained: Path, tmp_path: Path, run_tool: Callable[..., int]
 ) -> None:
     weights = ["--weights", str(trained / "best.pt"), "--dump", str(tmp_path / "d.pkl")]
     arguments = [CONFIG, *settings(films, f"clip.sampling={sampling}"), *weights, "--json", str(tmp_path / "a.json")]
-    assert run_tool(monkeypatch, "test_rec.py", *arguments) == 0
-    assert run_tool(monkeypatch, "eval_rec.py", str(tmp_path / "d.pkl"), "--json", str(tmp_path / "b.json")) == 0
+    assert run_tool("test_rec.py", *arguments) == 0
+    assert run_tool("eval_rec.py", str(tmp_path / "d.pkl"), "--json", str(tmp_path / "b.json")) == 0
     first, second = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json"))
     assert {key: first[key] for key in second} == second
     assert first["views"] == [2, 3]
@@ -117,13 +108,13 @@ def test_a_dump_scores_again_to_the_same_numbers(
 
 
 def test_sums_and_means_of_probabilities_rank_alike_and_logits_are_another_score(
-    films: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    films: Path, trained: Path, tmp_path: Path, run_tool: Callable[..., int]
 ) -> None:
     scores = {}
     for average in ("softmax", "sum", "logits"):
         arguments = [*settings(films, f"test.average={average}"), "--weights", str(trained / "best.pt")]
         path = tmp_path / f"{average}.pkl"
-        assert run_tool(monkeypatch, "test_rec.py", CONFIG, *arguments, "--views", "1x3", "--dump", str(path)) == 0
+        assert run_tool("test_rec.py", CONFIG, *arguments, "--views", "1x3", "--dump", str(path)) == 0
         scores[average] = read_video_scores(path).scores
     assert scores["sum"] == pytest.approx(3 * scores["softmax"])
     assert not np.allclose(scores["logits"].sum(axis=1), 1)
@@ -133,7 +124,7 @@ def test_predict_names_every_video_of_a_folder_and_counts_what_it_cannot_read(
     films: Path,
     trained: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    run_tool: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -142,18 +133,18 @@ def test_predict_names_every_video_of_a_folder_and_counts_what_it_cannot_read(
     (tmp_path / "in/none.mp4").write_bytes(b"")
     (tmp_path / "in/._one.mp4").write_bytes(b"of macOS")
     weights = ["--weights", str(trained / "best.pt"), "--top", "2", "--json", str(tmp_path / "p.json")]
-    assert run_tool(monkeypatch, "predict.py", "--input", str(tmp_path / "in"), *weights, "--views", "2x3") == 0
+    assert run_tool("predict.py", "--input", str(tmp_path / "in"), *weights, "--views", "2x3") == 0
     said = capsys.readouterr()
     assert "1 of 3 videos could not be read" in said.err
     assert "none.mp4" in said.err
     found = json.loads((tmp_path / "p.json").read_text())
     assert sorted(Path(path).name for path in found) == ["one.mp4", "three.mp4"]
     assert all(len(best) == 2 and best[0]["class"] in CLASSES for best in found.values())
-    assert run_tool(monkeypatch, "predict.py", "--input", str(tmp_path / "in/none.mp4"), *weights) == 2
+    assert run_tool("predict.py", "--input", str(tmp_path / "in/none.mp4"), *weights) == 2
 
 
 def test_predict_reads_films_of_browsers_and_takes_a_reader(
-    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trained: Path, tmp_path: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Browsers write no duration, without which decord opens nothing."""
     write_film(tmp_path / "a.mp4", 0)
@@ -167,36 +158,36 @@ def test_predict_reads_films_of_browsers_and_takes_a_reader(
         target.mux(stream.encode())
     arguments = ["--input", str(tmp_path), "--weights", str(trained / "best.pt"), "--json", str(tmp_path / "p.json")]
     for reader in ([], ["--reader", "pyav"]):
-        assert run_tool(monkeypatch, "predict.py", *arguments, *reader) == 0
+        assert run_tool("predict.py", *arguments, *reader) == 0
         assert "could not be read" not in capsys.readouterr().err
         found = json.loads((tmp_path / "p.json").read_text())
         assert sorted(Path(path).name for path in found) == ["a.mp4", "b.webm"]
     pytest.importorskip("decord", reason="it has no wheel here")
     only = ["--input", str(tmp_path / "b.webm"), *arguments[2:], "--reader", "decord"]
-    assert run_tool(monkeypatch, "predict.py", *only) == 2
+    assert run_tool("predict.py", *only) == 2
     assert "states no duration" in capsys.readouterr().err
 
 
 def test_predict_takes_the_names_of_our_checkpoint_whatever_configuration_is_given(
-    films: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    films: Path, trained: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = (trained / "config.yaml").read_text().replace(str(films / "classes.txt"), "gone.txt")
     (trained / "elsewhere.yaml").write_text(config)
     given = ["--config", str(trained / "elsewhere.yaml"), "--weights", str(trained / "best.pt"), "--top", "3"]
-    assert run_tool(monkeypatch, "predict.py", "--input", str(films / "val/left0.mp4"), *given) == 0
+    assert run_tool("predict.py", "--input", str(films / "val/left0.mp4"), *given) == 0
     said = capsys.readouterr()
     assert all(name in said.out for name in CLASSES)
     assert "by number" not in said.err
 
 
 def test_predict_in_bfloat16_says_nearly_the_same(
-    films: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    films: Path, trained: Path, tmp_path: Path, run_tool: Callable[..., int]
 ) -> None:
     scores = []
     for precision in ("float32", "bfloat16"):
         path = tmp_path / f"{precision}.json"
         weights = ["--weights", str(trained / "best.pt"), "--json", str(path), "--precision", precision]
-        assert run_tool(monkeypatch, "predict.py", "--input", str(films / "val/left0.mp4"), *weights) == 0
+        assert run_tool("predict.py", "--input", str(films / "val/left0.mp4"), *weights) == 0
         (best,) = json.loads(path.read_text()).values()
         scores.append({each["class"]: each["score"] for each in best})
     assert scores[0] != scores[1]
@@ -205,10 +196,10 @@ def test_predict_in_bfloat16_says_nearly_the_same(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_told_in_one_sentence(
-    films: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    films: Path, trained: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--input", str(films / "val/left0.mp4"), "--weights", str(trained / "best.pt"), "--device", "cuda"]
-    assert run_tool(monkeypatch, "predict.py", *arguments) == 2
+    assert run_tool("predict.py", *arguments) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith("predict.py: --device cuda: torch cannot use it (")
     assert "\n" not in error
@@ -247,11 +238,11 @@ def test_bad_lists_are_one_clear_message(
     words: list[str],
     films: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    run_tool: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     arguments = [CONFIG, *settings(films, *damage(films)), "--out", str(tmp_path / "run")]
-    assert run_tool(monkeypatch, "train_rec.py", *arguments) == 2
+    assert run_tool("train_rec.py", *arguments) == 2
     error = capsys.readouterr().err.strip()
     assert "\n" not in error
     assert [word for word in words if word not in error] == [], error
@@ -333,10 +324,10 @@ runpy.run_path(sys.argv.pop(1), run_name="__main__")
 
 
 def test_a_killed_test_goes_on_and_ends_with_the_same_numbers(
-    films: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    films: Path, trained: Path, tmp_path: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [CONFIG, *settings(films), "test.batch=1", "--weights", str(trained / "best.pt")]
-    assert run_tool(monkeypatch, "test_rec.py", *arguments, "--dump", str(tmp_path / "whole.pkl")) == 0
+    assert run_tool("test_rec.py", *arguments, "--dump", str(tmp_path / "whole.pkl")) == 0
     whole = capsys.readouterr().out
     again = [*arguments, "--dump", str(tmp_path / "killed.pkl")]
     program = [sys.executable, "-c", KILLED, str(ROOT / "tools/test_rec.py"), *again]
@@ -347,9 +338,9 @@ def test_a_killed_test_goes_on_and_ends_with_the_same_numbers(
     assert len(list(folder.iterdir())) == 2
 
     # Another number of clips is another test: it neither takes the parts nor removes them.
-    assert run_tool(monkeypatch, "test_rec.py", *again, "--views", "1x3") == 0
+    assert run_tool("test_rec.py", *again, "--views", "1x3") == 0
     assert "going on" not in capsys.readouterr().out
-    assert run_tool(monkeypatch, "test_rec.py", *again, "data.unreadable=skip") == 0
+    assert run_tool("test_rec.py", *again, "data.unreadable=skip") == 0
     said = capsys.readouterr().out
     assert "going on with an interrupted test: 2 of 6 clips are done" in said
     assert said.splitlines()[-5:] == whole.splitlines()[-5:]

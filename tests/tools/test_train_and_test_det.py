@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -56,22 +55,14 @@ def settings(data: Path) -> list[str]:
     ]
 
 
-def run_tool(monkeypatch: pytest.MonkeyPatch, tool: str, *arguments: str) -> int:
-    """Run a program in this process, which has loaded torch already; returns its exit code."""
-    monkeypatch.setattr(sys, "argv", [f"tools/{tool}", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(ROOT / "tools" / tool), run_name="__main__")
-    return int(ended.value.code or 0)
-
-
 def test_train_then_test(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, tested = tmp_path / "run", tmp_path / "tested"
-    assert run_tool(monkeypatch, "train_det.py", CONFIG, *settings(data), "--out", str(out)) == 0
+    assert run_tool("train_det.py", CONFIG, *settings(data), "--out", str(out)) == 0
     trained = capsys.readouterr().out.splitlines()[-1]
     weights = ["--weights", str(out / "best.pt"), "--out", str(tested), "--dump"]
-    assert run_tool(monkeypatch, "test_det.py", CONFIG, *settings(data), *weights) == 0
+    assert run_tool("test_det.py", CONFIG, *settings(data), *weights) == 0
     said = capsys.readouterr().out.splitlines()[-1]
     assert said.startswith("mAP@0.5 0.")
     # Testing the best checkpoint gives the number that validation gave.
@@ -87,7 +78,7 @@ def test_train_then_test(
     # The program that only scores agrees with the one that tests.
     scored = ["--truth", str(data / "ava/ava_val.csv"), "--detections", str(tested / "detections.csv")]
     labels = ["--labels", str(data / "ava/action_list_eval.pbtxt"), "--json", str(tmp_path / "scores.json")]
-    assert run_tool(monkeypatch, "eval_ava.py", *scored, *labels) == 0
+    assert run_tool("eval_ava.py", *scored, *labels) == 0
     assert json.loads((tmp_path / "scores.json").read_text())["mean_ap"] == pytest.approx(results["mean_ap"], abs=1e-9)
 
 
@@ -144,21 +135,21 @@ def test_damaged_data_is_one_clear_message(
     words: list[str],
     data: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    run_tool: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     damage(data)
-    assert run_tool(monkeypatch, "train_det.py", CONFIG, *settings(data), "--out", str(tmp_path / "run")) == 2
+    assert run_tool("train_det.py", CONFIG, *settings(data), "--out", str(tmp_path / "run")) == 2
     error = capsys.readouterr().err.strip()
     assert "\n" not in error
     assert [word for word in words if word not in error] == [], error
 
 
 def test_every_typo_of_a_config_is_told_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     typos = ["train.epoch=3", "model.backbone.dept=18", "clip.frames=many"]
-    assert run_tool(monkeypatch, "train_det.py", CONFIG, *typos, "--out", str(tmp_path / "run")) == 2
+    assert run_tool("train_det.py", CONFIG, *typos, "--out", str(tmp_path / "run")) == 2
     error = capsys.readouterr().err
     assert "train.epoch" in error
     assert "did you mean 'epochs'?" in error
@@ -168,36 +159,36 @@ def test_every_typo_of_a_config_is_told_at_once(
 
 
 def test_an_unreadable_video_can_be_skipped_and_is_counted(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = data / "videos/toy_train_001.mp4"
     broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
     arguments = [CONFIG, *settings(data), "data.unreadable=skip", "--out", str(tmp_path / "run")]
-    assert run_tool(monkeypatch, "train_det.py", *arguments) == 2
+    assert run_tool("train_det.py", *arguments) == 2
     error = capsys.readouterr().err
     assert "training clips of epoch 1 could not be read" in error
     assert f"{broken.name}: " in error
     assert "more than data.max_unreadable=0.1 of the epoch" in error
     assert not (tmp_path / "run/best.pt").exists()
     arguments += ["data.max_unreadable=0.9", "--overwrite"]
-    assert run_tool(monkeypatch, "train_det.py", *arguments) == 0
+    assert run_tool("train_det.py", *arguments) == 0
     said = capsys.readouterr().out
     assert "skipped clips" in said
     assert re.search(r"left out: \d+ of \d+ training clips of epoch 1, whose video could not be read", said)
 
 
 def test_broken_validation_videos_end_training_after_its_work_is_saved_or_are_counted(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (broken,) = (data / "videos").glob("toy_val_*.mp4")
     broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
     arguments = [CONFIG, *settings(data), "--out", str(tmp_path / "run")]
-    assert run_tool(monkeypatch, "train_det.py", *arguments) == 2
+    assert run_tool("train_det.py", *arguments) == 2
     error = capsys.readouterr().err.strip()
     assert broken.name in error
     assert error.endswith("data.unreadable=skip leaves such clips out")
     assert (tmp_path / "run/last.pt").is_file()
-    assert run_tool(monkeypatch, "train_det.py", *arguments, "--resume", "data.unreadable=skip") == 0
+    assert run_tool("train_det.py", *arguments, "--resume", "data.unreadable=skip") == 0
     assert "resuming at epoch 1, its validation" in (said := capsys.readouterr().out)
     assert "validation: clips that cannot be read: " in said
     assert f"such as of '{broken.stem}'; nobody is found there" in said
@@ -209,7 +200,7 @@ def test_broken_validation_videos_end_training_after_its_work_is_saved_or_are_co
     truth.write_text(truth.read_text() + truth.read_text().splitlines()[0].replace(broken.stem, "nowhere") + "\n")
     tested = tmp_path / "tested"
     weights = ["--weights", str(tmp_path / "run/best.pt"), "--out", str(tested), "data.unreadable=skip"]
-    assert run_tool(monkeypatch, "test_det.py", CONFIG, *settings(data), *weights) == 0
+    assert run_tool("test_det.py", CONFIG, *settings(data), *weights) == 0
     said = capsys.readouterr().out
     notes = json.loads((tested / "results.json").read_text())["notes"]
     assert "missing videos: 1, such as 'nowhere'; their truth counts as missed" in notes
@@ -218,14 +209,14 @@ def test_broken_validation_videos_end_training_after_its_work_is_saved_or_are_co
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_the_test(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [CONFIG, *settings(data), "--out", str(tmp_path / "run")]
-    assert run_tool(monkeypatch, "train_det.py", *arguments) == 0
+    assert run_tool("train_det.py", *arguments) == 0
     (tmp_path / "tested").write_text("a file")
     capsys.readouterr()
     weights = ["--weights", str(tmp_path / "run/best.pt"), "--out", str(tmp_path / "tested")]
-    assert run_tool(monkeypatch, "test_det.py", CONFIG, *settings(data), *weights) == 2
+    assert run_tool("test_det.py", CONFIG, *settings(data), *weights) == 2
     said = capsys.readouterr()
     assert "tested is no folder that may be written to" in said.err
     assert "testing" not in said.out + said.err
@@ -278,13 +269,13 @@ def test_a_folder_that_becomes_read_only_ends_training_in_one_sentence_each_time
 
 
 def test_weights_of_another_network_are_refused(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    assert run_tool(monkeypatch, "train_det.py", CONFIG, *settings(data), "--out", str(out)) == 0
+    assert run_tool("train_det.py", CONFIG, *settings(data), "--out", str(out)) == 0
     capsys.readouterr()
     other = ["model.backbone.width=8", "--weights", str(out / "best.pt"), "--out", str(tmp_path / "tested")]
-    assert run_tool(monkeypatch, "test_det.py", CONFIG, *settings(data), *other) == 2
+    assert run_tool("test_det.py", CONFIG, *settings(data), *other) == 2
     error = capsys.readouterr().err
     assert "width" in error
     assert not (tmp_path / "tested").exists()

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.files import atomic_path
+from evaluation.files import write_text
 
 if TYPE_CHECKING:
     from actiondet.config import RecognitionConfig
@@ -158,8 +158,7 @@ def _trained(folder: Path, config: str, settings: Sequence[str], *, say: bool) -
     top_1 = read_log(folder / "log.csv")[-1].score
     assert top_1 is not None  # the last epoch is always validated
     cpu = used.ru_utime + used.ru_stime
-    with atomic_path(record) as temporary:
-        temporary.write_text(json.dumps({"asked": asked, "top_1": top_1, "cpu_seconds": cpu}))
+    write_text(record, json.dumps({"asked": asked, "top_1": top_1, "cpu_seconds": cpu}))
     if say:
         print(f"{folder.name}: top-1 {top_1:.4f}, {cpu:.0f} CPU s", flush=True)
     return top_1, cpu

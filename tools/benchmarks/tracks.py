@@ -63,7 +63,7 @@ def train_once(arguments: argparse.Namespace, arm: str, fabric: Fabric, *, rate:
     """Frame-mAP@0.5 after one training; from its folder, if it was finished before with the same settings and films."""
     from actiondet.config import dump_config, load_config
     from actiondet.engine.train import train
-    from evaluation.files import atomic_path
+    from evaluation.tables import write_json
 
     folder = arguments.out / f"{arm}_rate{rate:g}_seed{seed}_epochs{arguments.epochs}"
     said = folder / "score.json"
@@ -82,8 +82,7 @@ def train_once(arguments: argparse.Namespace, arm: str, fabric: Fabric, *, rate:
         return float(earlier["mean_ap"])
     make_films(films)
     score = train(config, folder=folder, fabric=fabric, overwrite=True)
-    with atomic_path(said) as temporary:
-        temporary.write_text(json.dumps({"mean_ap": score, "asked": asked}, indent=2))
+    write_json(said, {"mean_ap": score, "asked": asked})
     return score
 
 
@@ -97,14 +96,13 @@ def film_recipe() -> str:
 def make_films(folder: Path) -> None:
     """Make the films, if they are not there, or others are."""
     from data_tools.toy.making import make
-    from evaluation.files import atomic_path
+    from evaluation.files import write_text
 
     recipe = folder / "recipe.txt"
     if recipe.is_file() and recipe.read_text() == film_recipe():
         return
     make(folder, seed=0, size="fast", processes=os.cpu_count() or 1, parts=("detection",))
-    with atomic_path(recipe) as temporary:
-        temporary.write_text(film_recipe())
+    write_text(recipe, film_recipe())
 
 
 def film_settings(folder: Path) -> list[str]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
@@ -19,10 +17,11 @@ from actiondet.engine.predict import Control, Scoring, detect, gather, write_den
 from actiondet.engine.tubes.multisports_rows import frame_detections
 from actiondet.models.detector import ActionDetector
 from actiondet.records import ClipBatch
-from evaluation.files import atomic_path, check_writable
+from evaluation.files import check_writable
 from evaluation.formats.ava import write_ava_results
 from evaluation.frame_ap import FrameMapResult, frame_map
 from evaluation.records import ActionDetections, DetectionRows
+from evaluation.tables import write_json
 from evaluation.tube_ap import ThresholdMapResult
 from evaluation.tube_dataset import TubeTruth
 from evaluation.tube_scoring import tube_frame_map
@@ -83,11 +82,10 @@ def run_test(
             "moments": moments,
             "control": control,
             "weights": str(weights),
-            "per_class": {str(label): None if np.isnan(ap) else float(ap) for label, ap in per_class.items()},
+            "per_class": {str(label): ap for label, ap in per_class.items()},
             "notes": notes,
         }
-        with atomic_path(folder / "results.json") as temporary:
-            temporary.write_text(json.dumps(summary, indent=2))
+        write_json(folder / "results.json", summary)
         for note in notes:
             log_line(f"note: {note}")
         log_line(f"wrote {folder / 'detections.csv'} and {folder / 'results.json'}")

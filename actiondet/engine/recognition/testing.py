@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +26,9 @@ from actiondet.engine.recognition.score_parts import ScoreParts, ViewScores, par
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.records import VideoBatch
 from evaluation.errors import InputError
-from evaluation.files import atomic_path
 from evaluation.formats.video_scores import VideoScores, write_video_scores
 from evaluation.recognition import RecognitionResult, average_views, recognition_accuracy
+from evaluation.tables import write_json
 
 Average = Literal["softmax", "sum", "logits"]
 
@@ -140,7 +139,7 @@ def run_recognition_test(
             assert parts is not None
             parts.remove()
         if json_ is not None:
-            summary = summarize(result) | {
+            summary = result.figures | {
                 "views": list(found.views),
                 "sampling": config.clip.sampling,
                 "average": found.average,
@@ -149,24 +148,8 @@ def run_recognition_test(
                 "weights": str(weights),
             }
             write_json(json_, summary)
+            log_line(f"wrote {json_}")
     return result
-
-
-def summarize(result: RecognitionResult) -> dict[str, object]:
-    """The figures of `result` by name."""
-    return {
-        "top_1": result.top(1),
-        "top_5": result.top(5),
-        "mean_class_accuracy": result.mean_class_accuracy,
-        "videos": len(result.labels),
-    }
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write `content` as JSON and log its path."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    log_line(f"wrote {path}")
 
 
 def score_videos(

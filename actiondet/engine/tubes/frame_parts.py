@@ -17,7 +17,7 @@ from actiondet.config.schema import MultiSportsConfig
 from actiondet.data.dense import VideoEnd
 from actiondet.engine.tubes.multisports_rows import Rows
 from evaluation.errors import InputError
-from evaluation.files import atomic_path
+from evaluation.files import atomic_path, write_text
 
 
 class FrameParts:
@@ -36,8 +36,7 @@ class FrameParts:
         if not end.fault:
             with atomic_path(self._rows(place)) as temporary:
                 np.save(temporary, rows)
-        with atomic_path(self._end(place)) as temporary:
-            temporary.write_text(json.dumps(astuple(end)), encoding="utf-8")
+        write_text(self._end(place), json.dumps(astuple(end)))
 
     def drop_fault(self, place: int) -> None:
         """Forget that a video could not be read, so that it is tried again."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,8 @@ from actiondet.config import DetectionConfig
 from actiondet.config.schema import MultiSportsConfig
 from actiondet.data.dense import DenseClips, VideoEnd, VideoMoments, build_dense_loader, video_moments
 from actiondet.data.loading import worker_deaths_explained
-from actiondet.data.multisports import Moments, TubePart, read_part, with_sizes_of_files
+from actiondet.datasets.multisports import TubeSplit, read_tube_split, with_sizes_of_files
+from actiondet.datasets.splits import Moments
 from actiondet.datasets.windows import ClipWindow
 from actiondet.engine.log import ProgressBar, log_line
 from actiondet.engine.predict import Control, Scoring, averaged, detect_batch
@@ -26,9 +26,9 @@ from actiondet.models.detector import ActionDetector
 from actiondet.tubes.carrying import CarriedPersons
 from actiondet.tubes.score_smoothing import smooth_scores
 from evaluation.errors import InputError
-from evaluation.files import atomic_path
 from evaluation.formats.multisports import write_frame_detections
 from evaluation.records import ActionDetections, FrameKey, IntArray
+from evaluation.tables import write_json
 from evaluation.tube_ap import ThresholdMapResult
 from evaluation.tube_scoring import tube_frame_map
 
@@ -94,7 +94,9 @@ def run_tube_test(
         InputError: data that cannot be used, or no video that can be read.
     """
     assert isinstance(config.data, MultiSportsConfig)
-    part = with_sizes_of_files(read_part(config.data, "val", num_actions=config.model.num_actions))
+    part = with_sizes_of_files(
+        read_tube_split(config.data, "val", num_actions=config.model.num_actions, skip_missing=True)
+    )
     videos = _looked_at(config.data, part, test)
     target = folder / "frame_detections.pkl"
     parts = FrameParts(parts_folder(target, config, weights, test))
@@ -112,12 +114,12 @@ def run_tube_test(
     return _finish(part, videos, parts, target, place, weights, test)
 
 
-def _looked_at(data: MultiSportsConfig, part: TubePart, test: FrameTest) -> list[VideoMoments]:
+def _looked_at(data: MultiSportsConfig, part: TubeSplit, test: FrameTest) -> list[VideoMoments]:
     """What the network looks at: the frames asked for, or every n-th of each video, where there is a person."""
     keys = part.keys(test.moments if test.stride == 1 else "all")
     if test.stride > 1:
         keys = keys.take((keys.moment - 1) % test.stride == 0)
-    persons = part.persons(data, keys)
+    persons = part.persons(keys)
     persons = persons.take(persons.counts > 0)
     if len(persons) == 0:
         raise InputError(f"{data.val.truth}: no frame to test has a person; are the proposals those of this part?")
@@ -127,7 +129,7 @@ def _looked_at(data: MultiSportsConfig, part: TubePart, test: FrameTest) -> list
 def _detect(
     detector: ActionDetector,
     share: Sequence[VideoMoments],
-    part: TubePart,
+    part: TubeSplit,
     parts: FrameParts,
     config: DetectionConfig,
     fabric: Fabric,
@@ -142,13 +144,12 @@ def _detect(
     title = "moments" if fabric.world_size == 1 else f"moments of the first of {fabric.world_size} processes"
     bar = ProgressBar(title, count, done=count - left, shown=fabric.is_global_zero)
     assert isinstance(config.data, MultiSportsConfig)
-    clip = config.clip
     clips = DenseClips(
         todo,
-        window=ClipWindow(frames=clip.frames, stride=clip.stride, clip_fps=clip.clip_fps, frame_jitter=False),
+        window=ClipWindow(**dict(config.clip)),
         short_sides=config.test_short_sides,
         batch=config.test.batch,
-        tracks=part.tracks(config.data) if config.model.head.follows_tracks else None,
+        tracks=part.tracks() if config.model.head.follows_tracks else None,
     )
     found: dict[str, list[ActionDetections]] = {}
     scoring = Scoring.of(config, control=test.control)
@@ -167,7 +168,7 @@ def _detect(
     bar.close()
 
 
-def _rows(found: list[ActionDetections], video: str, part: TubePart, test: FrameTest, place: int) -> Rows:
+def _rows(found: list[ActionDetections], video: str, part: TubeSplit, test: FrameTest, place: int) -> Rows:
     """The rows of one video."""
     found = smooth_scores(found, test.smooth)
     if test.stride > 1 and found:
@@ -176,7 +177,7 @@ def _rows(found: list[ActionDetections], video: str, part: TubePart, test: Frame
     return np.concatenate([np.empty((0, 8), np.float32), *rows])
 
 
-def _written(part: TubePart, video: str, moments: Moments) -> IntArray:
+def _written(part: TubeSplit, video: str, moments: Moments) -> IntArray:
     """The frames of `video` that detections are carried to."""
     if moments == "all":
         return np.arange(1, part.truth.frame_counts[video] + 1, dtype=np.int64)
@@ -203,7 +204,7 @@ def _carried(found: list[ActionDetections], moments: IntArray, stride: int) -> l
 
 
 def _finish(
-    part: TubePart,
+    part: TubeSplit,
     videos: Sequence[VideoMoments],
     parts: FrameParts,
     target: Path,
@@ -229,8 +230,7 @@ def _finish(
         "per_class": {str(label): float(result.ap[0, label]) for label in result.labels.tolist()},
         "notes": notes,
     }
-    with atomic_path(target.with_name("results.json")) as temporary:
-        temporary.write_text(json.dumps(summary, indent=2))
+    write_json(target.with_name("results.json"), summary)
     for note in notes:
         log_line(f"note: {note}")
     log_line(f"wrote {target} ({len(detections)} rows) and {target.with_name('results.json')}")
@@ -239,7 +239,7 @@ def _finish(
     return result
 
 
-def _left_out(part: TubePart, moments: Moments, ends: Sequence[VideoEnd]) -> list[str]:
+def _left_out(part: TubeSplit, moments: Moments, ends: Sequence[VideoEnd]) -> list[str]:
     """What could not be tested, and counts as not found: one sentence for each kind."""
     notes = []
     if part.missing:

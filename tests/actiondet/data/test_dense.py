@@ -28,7 +28,7 @@ def test_dense_clips_show_the_box_of_each_of_their_frames(tmp_path: Path) -> Non
         window=ClipWindow(frames=4, stride=2, clip_fps=None),
         short_sides=[HEIGHT, 2 * HEIGHT],
         batch=5,
-        tracks=Tracks(found=PersonIndex.of(persons), true=None, reach=FollowLimits(beyond=30, max_gap=10)),
+        tracks=Tracks(found=PersonIndex.of(persons), true=None, limits=FollowLimits(beyond=30, max_gap=10)),
     )
     *batches, end = list(clips)
     assert end == VideoEnd("v")

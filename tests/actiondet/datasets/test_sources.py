@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from actiondet.datasets import sources
-from actiondet.datasets.sources import ReaderPool, find_videos, missing_videos
+from actiondet.datasets.sources import ReaderPool, find_videos, locate_videos
 from evaluation.errors import InputError
 from evaluation.video_names import composed
 
@@ -42,15 +42,19 @@ def test_a_video_is_known_by_its_name_whatever_its_container(tmp_path: Path) -> 
         "-c_d": "-c_d.AVI",
         "v1.2": "v1.2.webm",
     }
-    message = missing_videos(tmp_path, names, found, pictures=False)
+    assert locate_videos(tmp_path, names, pictures=False, skip_missing=True) == (found, ("e", "f"))
+    with pytest.raises(InputError) as fault:
+        locate_videos(tmp_path, names, pictures=False, skip_missing=False)
+    message = str(fault.value)
     assert message.startswith(f"{tmp_path}: 2 of 6 videos are missing: e, f; expected files <video>.mp4")
-    assert missing_videos(tmp_path, ["a"], found, pictures=False) == ""
+    assert locate_videos(tmp_path, ["a"], pictures=False, skip_missing=False) == ({"a": found["a"]}, ())
 
 
 def test_many_missing_videos_are_counted_and_the_first_named(tmp_path: Path) -> None:
     names = [f"v{number}" for number in range(30)]
-    message = missing_videos(tmp_path, names, {}, pictures=False)
-    assert "30 of 30 videos are missing: v0, v1, v2, v3, v4, ...;" in message
+    with pytest.raises(InputError) as fault:
+        locate_videos(tmp_path, names, pictures=False, skip_missing=True)
+    assert "30 of 30 videos are missing: v0, v1, v2, v3, v4, ... (30 in all);" in str(fault.value)
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ WALK = [("v", 10 * second, [person(0.1 + 0.1 * second), person(0.9 - 0.02 * seco
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_found_persons_are_followed_through_the_moments_around_whatever_their_order_in_the_file(order: int) -> None:
-    tracks = Tracks(found=PersonIndex.of(table(*WALK[::order])), true=None, reach=FollowLimits(beyond=10, max_gap=1))
+    tracks = Tracks(found=PersonIndex.of(table(*WALK[::order])), true=None, limits=FollowLimits(beyond=10, max_gap=1))
     found = tracks.of_found(FrameKey("v", 20), boxes(0.3, 0.86), times(10, 15, 20, 25, 28))
     assert middles(found) == [[0.2, 0.25, 0.3, 0.35, 0.38], [0.88, 0.87, 0.86, 0.85, 0.844]]
     # The key moment's own boxes count, not what is stored for it.
@@ -53,13 +53,13 @@ def test_only_moments_within_reach_are_looked_at() -> None:
     # At 40 he would be seen again, twelve beyond the end of the clip.
     moments = table(("v", 20, [person(0.5)]), ("v", 40, [person(0.6)]))
     for beyond, expected in ((12, [[0.5, 0.54]]), (11, [[0.5, 0.5]])):
-        tracks = Tracks(found=PersonIndex.of(moments), true=None, reach=FollowLimits(beyond=beyond, max_gap=1))
+        tracks = Tracks(found=PersonIndex.of(moments), true=None, limits=FollowLimits(beyond=beyond, max_gap=1))
         assert middles(tracks.of_found(FrameKey("v", 20), boxes(0.5), times(20, 28))) == expected
 
 
 def test_other_videos_and_the_ends_of_a_video_are_not_crossed() -> None:
     moments = table(("u", 10, [person(0.4)]), ("v", 10, [person(0.5)]), ("w", 20, [person(0.6)]))
-    tracks = Tracks(found=PersonIndex.of(moments), true=None, reach=FollowLimits(beyond=100, max_gap=1))
+    tracks = Tracks(found=PersonIndex.of(moments), true=None, limits=FollowLimits(beyond=100, max_gap=1))
     assert middles(tracks.of_found(FrameKey("v", 10), boxes(0.5), times(0, 10, 20))) == [[0.5, 0.5, 0.5]]
     assert middles(tracks.of_found(FrameKey("unheard of", 10), boxes(0.5), times(0, 20))) == [[0.5, 0.5]]
 
@@ -69,7 +69,7 @@ def test_annotated_persons_are_followed_by_their_identity_however_far_they_go() 
         ("v", 0, [person(0.1), person(0.9)]), ("v", 10, [person(0.5)]), ("v", 20, [person(0.1), person(0.9)])
     )
     true = PersonIndex.of(people, np.array([7, 8, 7, 8, 7]))
-    tracks = Tracks(found=None, true=true, reach=FollowLimits(beyond=10, max_gap=1))
+    tracks = Tracks(found=None, true=true, limits=FollowLimits(beyond=10, max_gap=1))
     followed = tracks.of_true(FrameKey("v", 10), boxes(0.5), np.array([7]), times(0, 5, 10, 15, 20))
     assert middles(followed) == [[0.1, 0.3, 0.5, 0.7, 0.9]]
     # Without a known identity, nobody is near enough.
@@ -83,23 +83,23 @@ def test_annotated_persons_are_followed_through_what_was_found_in_between() -> N
     found = table(
         ("v", 0, [person(0.31)]), ("v", 10, [person(0.7), person(0.4)]), ("v", 20, [person(0.29), person(0.7)])
     )
-    tracks = Tracks(found=PersonIndex.of(found), true=true, reach=FollowLimits(beyond=10, max_gap=1))
+    tracks = Tracks(found=PersonIndex.of(found), true=true, limits=FollowLimits(beyond=10, max_gap=1))
     followed = tracks.of_true(FrameKey("v", 0), boxes(0.3), np.array([7]), times(0, 5, 10, 15, 20))
     assert middles(followed) == [[0.3, 0.35, 0.4, 0.35, 0.3]]
 
 
 def test_nobody_at_a_moment_gives_no_boxes() -> None:
-    tracks = Tracks(found=PersonIndex.of(table(*WALK)), true=None, reach=FollowLimits(beyond=10, max_gap=1))
+    tracks = Tracks(found=PersonIndex.of(table(*WALK)), true=None, limits=FollowLimits(beyond=10, max_gap=1))
     assert tracks.of_found(FrameKey("v", 20), boxes(), times(10, 20, 30)).shape == (0, 3, 4)
 
 
 def test_a_table_without_persons_is_fine() -> None:
-    tracks = Tracks(found=PersonIndex.of(table(("v", 20, []))), true=None, reach=FollowLimits(beyond=10, max_gap=1))
+    tracks = Tracks(found=PersonIndex.of(table(("v", 20, []))), true=None, limits=FollowLimits(beyond=10, max_gap=1))
     assert middles(tracks.of_found(FrameKey("v", 10), boxes(0.5), times(0, 20))) == [[0.5, 0.5]]
 
 
 def test_a_whole_video_is_followed_as_its_moments_are() -> None:
-    tracks = Tracks(found=PersonIndex.of(table(*WALK)), true=None, reach=FollowLimits(beyond=10, max_gap=1))
+    tracks = Tracks(found=PersonIndex.of(table(*WALK)), true=None, limits=FollowLimits(beyond=10, max_gap=1))
     video = tracks.through("v")
     for second in range(6):
         key, here = FrameKey("v", 10 * second), np.array(WALK[second][2], dtype=np.float32)

@@ -279,7 +279,7 @@ def test_missing_videos_are_told_at_once_when_the_set_is_built(files: dict[str, 
     rows = "".join(f"gone{number},902,0,0,1,1,1\n" for number in range(9))
     (tmp_path / "train.csv").write_text(TRAIN + rows)
     (tmp_path / "val.csv").write_text(rows)
-    assert "9 of 11 videos are missing: gone0, gone1, gone2, gone3, gone4, ...;" in complaint(files)
+    assert "9 of 11 videos are missing: gone0, gone1, gone2, gone3, gone4, ... (9 in all);" in complaint(files)
     assert complaint(files).endswith("or set data.unreadable=skip to leave them out")
     files |= {"unreadable": "skip"}
     dataset = training_part(files)

@@ -1,0 +1,82 @@
+"""What several programs share on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from actiondet.config import DetectionConfig, RecognitionConfig
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add CONFIG, key=value and --import, which need `parse_intermixed_args`."""
+    parser.add_argument("config", help="YAML file of configs/")
+    add_settings(parser)
+    add_import(parser)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add key=value."""
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
+
+
+def add_import(parser: argparse._ActionsContainer) -> None:
+    """Add --import, once for each module."""
+    parser.add_argument(
+        "--import", dest="modules", action="append", default=[], metavar="M", help="load a module first"
+    )
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """Add --weights, those of a trained network."""
+    parser.add_argument("--weights", required=True, metavar="F", help="checkpoint, or 'published' to download it")
+
+
+def train_program(task: Literal["detection", "recognition"], *, description: str, score: str) -> None:
+    """Parse the command line of a training, train, print the best score.
+
+    Args:
+        task: what is trained.
+        description: of the program.
+        score: name of what validation measures.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    add_config(parser)
+    parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/<name of the config>)")
+    parser.add_argument("--weights", metavar="F", help="checkpoint to start from, or 'published' to download it")
+    parser.add_argument("--resume", action="store_true", help="go on where DIR/last.pt stands")
+    parser.add_argument("--overwrite", action="store_true", help="replace the run that DIR holds")
+    parser.add_argument("--print-config", action="store_true", help="print the resolved configuration and end")
+    arguments = parser.parse_intermixed_args()
+
+    config = _load(task, arguments, arguments.settings)
+    if arguments.weights:
+        from actiondet.models.weights.download import choose_weights
+
+        weights = choose_weights(arguments.weights, config.published.pretraining)
+        config = _load(task, arguments, [*arguments.settings, f"train.weights={weights!r}"])
+    if arguments.print_config:
+        from actiondet.config import dump_config
+
+        print(dump_config(config), end="")
+        return
+
+    from actiondet.engine.devices import launch, leave
+    from actiondet.engine.train import train
+
+    fabric = launch(precision=config.train.precision)
+    folder = Path(arguments.out or f"runs/{Path(arguments.config).stem}")
+    best = train(config, folder=folder, fabric=fabric, resume=arguments.resume, overwrite=arguments.overwrite)
+    if fabric.is_global_zero:
+        print(f"best checkpoint: {folder / 'best.pt'}")
+        print(f"{score} {best:.4f}")
+    leave()
+
+
+def _load(task: str, arguments: argparse.Namespace, settings: list[str]) -> DetectionConfig | RecognitionConfig:
+    from actiondet.config import load_config, load_recognition_config
+
+    load = load_config if task == "detection" else load_recognition_config
+    return load(arguments.config, settings, modules=arguments.modules)
