@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.records import ActionDetections, FloatArray, FrameKey, PersonBoxes, check_finite
 
+T = TypeVar("T")
 Activation = Literal["sigmoid", "softmax", "logits"]
 """What turns logits into scores; "logits" leaves them."""
 Control = Literal["none", "still", "reversed"]
@@ -198,11 +199,16 @@ def detect_batch(
 
 def gather(detections: list[ActionDetections], fabric: Fabric) -> list[ActionDetections]:
     """The detections of all processes, in every process, in the order of their keys."""
-    parts: list[list[ActionDetections] | None] = [detections]
-    if fabric.world_size > 1:
-        parts = [None] * fabric.world_size
-        torch.distributed.all_gather_object(parts, detections)
-    return sorted((each for part in parts for each in part or ()), key=lambda each: each.key)
+    return sorted((each for part in gather_objects(detections, fabric) for each in part), key=lambda each: each.key)
+
+
+def gather_objects(value: T, fabric: Fabric) -> list[T]:
+    """The `value` of every process, in their order, in every process."""
+    if fabric.world_size == 1:
+        return [value]
+    values: list[Any] = [None] * fabric.world_size
+    torch.distributed.all_gather_object(values, value)
+    return values
 
 
 def write_dense_scores(detections: Sequence[ActionDetections], path: Path) -> None:

@@ -17,7 +17,7 @@ from actiondet.data import (
     build_test_set,
     build_training_set,
 )
-from actiondet.engine.detection.testing import build_test_loader, evaluate, run, unread
+from actiondet.engine.detection.testing import build_test_loader, validate
 from actiondet.engine.indexing import index_videos
 from actiondet.engine.left_out import check_missing, log_missing
 from actiondet.engine.log import MEAN_AP, log_line
@@ -120,11 +120,7 @@ class DetectionTask:
     def validate(self, network: nn.Module) -> float:
         """Frame-mAP@0.5 on the annotated validation moments, by the rules of the data set's benchmark."""
         assert isinstance(network, ActionDetector)
-        detections = run(network, self._val, self._val_loader, self.config, self.fabric)
-        if self.fabric.is_global_zero:
-            for note in unread(detections, self._val):
-                log_line(f"validation: {note}")
-        return evaluate(detections, self._val).mean_ap
+        return validate(network, self._val, self._val_loader, self.config, self.fabric).mean_ap
 
 
 def log_left_out(train: KeyMomentDataset, val: EvaluationSet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -13,14 +14,15 @@ from actiondet.data import EvaluationSet, Loaded, OrderedSampler, build_loader, 
 from actiondet.data.loading import worker_deaths_explained
 from actiondet.engine.indexing import index_videos
 from actiondet.engine.log import ProgressBar, log_line
-from actiondet.engine.predict import Control, Scoring, detect, gather, write_dense_scores
+from actiondet.engine.predict import Control, Scoring, detect, gather, gather_objects, write_dense_scores
 from actiondet.engine.tubes.multisports_rows import frame_detections
 from actiondet.models.detector import ActionDetector
 from actiondet.records import ClipBatch
 from evaluation.files import check_writable
 from evaluation.formats.ava import write_ava_results
 from evaluation.frame_ap import FrameMapResult, frame_map
-from evaluation.records import ActionDetections, DetectionRows
+from evaluation.records import ActionDetections, DetectionRows, FrameKey
+from evaluation.streaming import FrameAP
 from evaluation.tables import write_json
 from evaluation.tube_ap import ThresholdMapResult
 from evaluation.tube_dataset import TubeTruth
@@ -110,7 +112,20 @@ def run(
     control: Control = "none",
 ) -> list[ActionDetections]:
     """The detections of all processes on `dataset`, in the order of their keys, in every process."""
-    found = detect(
+    return gather(detect_share(detector, dataset, loader, config, fabric, control=control), fabric)
+
+
+def detect_share(
+    detector: ActionDetector,
+    dataset: EvaluationSet,
+    loader: DataLoader[Loaded[ClipBatch]],
+    config: DetectionConfig,
+    fabric: Fabric,
+    *,
+    control: Control = "none",
+) -> list[ActionDetections]:
+    """The detections of this process on its share of `dataset`, which `loader` loads."""
+    return detect(
         detector,
         ProgressBar("testing", len(loader), shown=fabric.is_global_zero).over(loader),
         dataset.persons,
@@ -118,12 +133,10 @@ def run(
         scoring=Scoring.of(config, control=control),
         unreadable=config.data.unreadable,
     )
-    return gather(found, fabric)
 
 
-def unread(detections: list[ActionDetections], dataset: EvaluationSet) -> list[str]:
-    """One sentence if some clips of `dataset` could not be read, and have no detections; else none."""
-    seen = {each.key for each in detections}
+def unread(seen: Collection[FrameKey], dataset: EvaluationSet) -> list[str]:
+    """One sentence if some clips of `dataset` could not be read, and were not `seen`; else none."""
     holes = [key for key in dataset.keys if key not in seen]
     if not holes:
         return []
@@ -138,7 +151,7 @@ def left_out(detections: list[ActionDetections], dataset: EvaluationSet) -> list
         notes.append(f"missing videos: {len(missing)}, such as '{missing[0]}'; their truth counts as missed")
     if dataset.without_persons:
         notes.append(f"key moments without proposals: {dataset.without_persons}; nobody is found there")
-    return notes + unread(detections, dataset)
+    return notes + unread({each.key for each in detections}, dataset)
 
 
 def evaluate(detections: list[ActionDetections], dataset: EvaluationSet) -> FrameMapResult | ThresholdMapResult:
@@ -147,3 +160,29 @@ def evaluate(detections: list[ActionDetections], dataset: EvaluationSet) -> Fram
         return tube_frame_map(dataset.truth, frame_detections(detections, dataset.truth))
     rows = DetectionRows.from_detections(detections, actions=dataset.evaluated)
     return frame_map(dataset.truth, rows, actions=dataset.evaluated, excluded=dataset.excluded)
+
+
+def validate(
+    detector: ActionDetector,
+    dataset: EvaluationSet,
+    loader: DataLoader[Loaded[ClipBatch]],
+    config: DetectionConfig,
+    fabric: Fabric,
+) -> FrameMapResult | ThresholdMapResult:
+    """Frame-mAP@0.5 on `dataset`, by the rules of its benchmark, in every process; what could not be read is logged.
+
+    In AVA's form every process takes its own detections into a `FrameAP`, and these are merged.
+    """
+    found = detect_share(detector, dataset, loader, config, fabric)
+    seen = {key for share in gather_objects([each.key for each in found], fabric) for key in share}
+    if fabric.is_global_zero:
+        for note in unread(seen, dataset):
+            log_line(f"validation: {note}")
+    if isinstance(dataset.truth, TubeTruth):
+        return evaluate(gather(found, fabric), dataset)
+    metric = FrameAP(dataset.evaluated, excluded=dataset.excluded)
+    metric.update(dataset.truth, DetectionRows.from_detections(found, actions=dataset.evaluated))
+    first, *others = gather_objects(metric, fabric)
+    for other in others:
+        first.merge(other)
+    return first.compute()
