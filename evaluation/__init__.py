@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from evaluation.formats.multisports import write_video_detections as write_video_detections
     from evaluation.formats.person_boxes import read_proposals as read_proposals
     from evaluation.formats.person_boxes import write_proposals as write_proposals
+    from evaluation.found_boxes import BoxRecall as BoxRecall
+    from evaluation.found_boxes import box_recall as box_recall
     from evaluation.frame_ap import FrameMapResult as FrameMapResult
     from evaluation.frame_ap import frame_map as frame_map
     from evaluation.label_lists import LABEL_LISTS as LABEL_LISTS
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
     from evaluation.records import PersonBoxes as PersonBoxes
     from evaluation.records import TruthRows as TruthRows
     from evaluation.records import Tube as Tube
+    from evaluation.strata import Strata as Strata
+    from evaluation.strata import frame_map_by as frame_map_by
+    from evaluation.strata import video_map_by_length as video_map_by_length
     from evaluation.streaming import FrameAP as FrameAP
     from evaluation.tube_ap import ThresholdMapResult as ThresholdMapResult
     from evaluation.tube_dataset import FrameDetections as FrameDetections
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
     from evaluation.tube_set import TubeSet as TubeSet
 
 _NAMES_OF = {
+    "found_boxes": ("BoxRecall", "box_recall"),
     "errors": ("InputError",),
     "explanation": ("explain",),
     "formats.act_tubes": ("read_act_tubes", "read_corrected_ucf24"),
@@ -74,6 +80,7 @@ _NAMES_OF = {
     "persons": ("person_ap",),
     "recognition": ("average_views", "recognition_accuracy"),
     "records": ("ActionDetections", "DetectionRows", "FrameKey", "PersonBoxes", "TruthRows", "Tube"),
+    "strata": ("Strata", "frame_map_by", "video_map_by_length"),
     "streaming": ("FrameAP",),
     "tube_ap": ("ThresholdMapResult",),
     "tube_set": ("TubeSet",),

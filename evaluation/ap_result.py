@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -228,6 +228,35 @@ class ApResult:
         kind_of = dict(zip(self.ids, self.types, strict=True))
         curves = [Curve(curve.precision, curve.recall, kind_of[curve.label]) for curve in self.curves]
         return draw_result(bars, curves, title=self.title, mean=self.mean_ap, path=path, axes=axes)
+
+
+R = TypeVar("R", bound=ApResult)
+
+
+@dataclass(frozen=True, eq=False)
+class Claims(Generic[R]):
+    """A result with what each of its N detections looked at: where the AP is lost, and among whom.
+
+    Attributes:
+        result: at one threshold.
+        row: (N,) index of every ranked detection into the detections that were given.
+        found: (N,) the truth that it overlaps most, -1 for none.
+        iou: (N,) by how much.
+        truth_label: (M,) place of every truth's action in the result.
+        truth_video: (M,) place of its video.
+    """
+
+    result: R
+    row: IntArray
+    found: IntArray
+    iou: FloatArray
+    truth_label: IntArray
+    truth_video: IntArray
+
+    @property
+    def reached(self) -> IntArray:
+        """(N,) the truth that it overlaps enough, -1 for none."""
+        return np.where(self.iou >= self.result.threshold, self.found, -1)
 
 
 def find_thresholds(thresholds: Sequence[float] | str) -> tuple[float, ...]:

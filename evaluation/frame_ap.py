@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from evaluation.action_groups import action_types, group_means
-from evaluation.ap_result import ApResult, ap_table, find_thresholds
+from evaluation.ap_result import ApResult, Claims, ap_table, find_thresholds
 from evaluation.doubts import ScoreRange, doubts_about_rows
 from evaluation.formats.action_list import ActionList
-from evaluation.frame_matching import ScoredRows, match_frames
+from evaluation.frame_matching import FrameMatches, ScoredRows, match_frames
 from evaluation.moments import MomentCodes
 from evaluation.protocols import MMACTION2, Protocol, ProtocolName, Ties, find_protocol
-from evaluation.records import DetectionRows, FrameKey, IntArray, TruthRows
+from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
 from evaluation.selection import CodedRows, ListedTruth, listed_truth
 from evaluation.tables import notes_text, plain, table_text
 
@@ -122,7 +122,72 @@ def frame_map(
         0  sit  1.0       1           2
         1  run  0.0       1           0
     """
-    protocol, thresholds = find_protocol(protocol), find_thresholds(thresholds)
+    return _scored(truth, detections, actions, excluded, find_protocol(protocol), ties, thresholds)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameClaims(Claims[FrameMapResult]):
+    """Claims of boxes.
+
+    Attributes:
+        truth_code: (M,) number of every truth's moment.
+        truth_boxes: (M, 4).
+        codes: numbers of moments.
+    """
+
+    truth_code: IntArray
+    truth_boxes: FloatArray
+    codes: MomentCodes
+
+
+def frame_claims(
+    truth: TruthRows,
+    detections: DetectionRows,
+    *,
+    actions: ActionList,
+    excluded: Collection[FrameKey] = frozenset(),
+    protocol: ProtocolName | Protocol = "official",
+    ties: Ties = "stable",
+    threshold: float = 0.5,
+) -> FrameClaims:
+    """`frame_map` at one threshold, with what every detection looked at.
+
+    Raises:
+        InputError: as `frame_map`.
+    """
+    protocol = find_protocol(protocol)
+    result, matches, known, codes = _scored(truth, detections, actions, excluded, protocol, ties, (threshold,))
+    order = np.concatenate(
+        [
+            start + _ranking(matches.scored.scores[start:stop], protocol, ties)
+            for start, stop in zip(result.offsets[:-1].tolist(), result.offsets[1:].tolist(), strict=True)
+        ]
+    )
+    found, iou = np.full(len(order), -1), np.zeros(len(order))
+    found[matches.rows.contested], iou[matches.rows.contested] = matches.found, matches.iou
+    return FrameClaims(
+        result=result,
+        row=matches.rows.row[order],
+        found=found[order],
+        iou=iou[order],
+        truth_label=known.column.astype(np.int64),
+        truth_video=codes.video_of(known.code),
+        truth_code=known.code,
+        truth_boxes=known.boxes,
+        codes=codes,
+    )
+
+
+def _scored(
+    truth: TruthRows,
+    detections: DetectionRows,
+    actions: ActionList,
+    excluded: Collection[FrameKey],
+    protocol: Protocol,
+    ties: Ties,
+    thresholds: Sequence[float] | str,
+) -> tuple[FrameMapResult, FrameMatches, ListedTruth, MomentCodes]:
+    thresholds = find_thresholds(thresholds)
     truth.check()
     detections.check()
     codes = MomentCodes.of([truth, detections], [*truth.empty_moments, *excluded])
@@ -133,7 +198,7 @@ def frame_map(
     )
     doubts = doubts_about_rows(ScoreRange.of(detections.scores), excluded, truth)
     notes = [*notes_on_truth(truth, actions), *notes_on_rows(matches.scored, len(detections), protocol), *doubts]
-    return ranked_result(
+    result = ranked_result(
         matches.scored,
         known,
         actions=actions,
@@ -143,6 +208,15 @@ def frame_map(
         ties=ties,
         notes=notes,
     )
+    return result, matches, known, codes
+
+
+def _ranking(scores: FloatArray, protocol: Protocol, ties: Ties) -> IntArray:
+    """The order of one action's detections, best first."""
+    if protocol.precision == "single":
+        scores = scores.astype(np.float32)
+    order: IntArray = np.argsort(scores, kind="stable" if ties == "stable" else None)[::-1]
+    return order
 
 
 def ranked_result(
@@ -157,13 +231,13 @@ def ranked_result(
     notes: Sequence[str],
 ) -> FrameMapResult:
     """Rank the detections of every action and compute its AP."""
-    scores = scored.scores.astype(np.float32 if protocol.precision == "single" else np.float64)
+    scores = np.empty(len(scored.scores), np.float32 if protocol.precision == "single" else np.float64)
     hits, video = np.empty_like(scored.hits), np.empty_like(scored.video)
     for start, stop in zip(scored.offsets[:-1].tolist(), scored.offsets[1:].tolist(), strict=True):
         rows = slice(start, stop)
-        order = np.argsort(scores[rows], kind="stable" if ties == "stable" else None)[::-1]
+        order = _ranking(scored.scores[rows], protocol, ties)
         hits[:, rows], video[rows] = scored.hits[:, rows][:, order], scored.video[rows][order]
-        scores[rows] = scores[rows][order]
+        scores[rows] = scored.scores[rows][order]
     truths = truth.counts.sum(axis=0)
     with_ap = truths > 0
     if protocol.undetected_actions == "skipped":

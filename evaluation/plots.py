@@ -162,6 +162,32 @@ def draw_shares(
     return axes
 
 
+def draw_strata(by: str, columns: Mapping[str, Any], *, path: str | os.PathLike[str] | None, axes: Axes | None) -> Axes:
+    """Draw mean AP per stratum, with the number of truths.
+
+    Args:
+        by: what the strata are of.
+        columns: stratum, mean_ap and truths, each a list.
+        path: a file to write; its suffix chooses the format.
+        axes: what to draw on; None makes a picture.
+
+    Returns:
+        The axes.
+
+    Raises:
+        InputError: a suffix that matplotlib cannot write.
+    """
+    if axes is None:
+        axes = _new_figure((7, 4), shown=path is None).subplots()
+    bars = axes.bar(columns["stratum"], np.nan_to_num(np.array(columns["mean_ap"])), color=_COLORS[0])
+    axes.bar_label(bars, [f"{ap:.3f}\nn={n:,}" for ap, n in zip(columns["mean_ap"], columns["truths"], strict=True)])
+    axes.set(xlabel=by, ylabel="mean AP", ylim=(0, 1.15))
+    axes.spines[["top", "right"]].set_visible(False)
+    if path is not None:
+        _save(axes.figure, path)
+    return axes
+
+
 def _new_figure(size: tuple[float, float], *, shown: bool) -> Figure:
     """A figure for a file; or, where it may be shown, one of pyplot, which notebooks display."""
     if shown:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evaluation.ap_result import Claims
 from evaluation.doubts import doubts_about_frames, doubts_about_tubes
 from evaluation.errors import InputError
 from evaluation.matching import best_truths
@@ -40,6 +41,17 @@ def video_map(
     Raises:
         InputError: no truth to score, or a threshold outside (0, 1].
     """
+    return video_claims(truth, detections, thresholds, ties=ties).result
+
+
+def video_claims(
+    truth: TubeTruth, detections: TubeSet, thresholds: Sequence[float] | str = (0.5,), *, ties: Ties = "stable"
+) -> Claims[ThresholdMapResult]:
+    """`video_map` with what every tube looked at; truths are those of the test videos, video by video.
+
+    Raises:
+        InputError: as `video_map`.
+    """
     tubes = truth.of_videos(truth.test_videos)
     claims = detections.of_videos(truth.test_videos)
     labels = len(truth.labels)
@@ -51,7 +63,7 @@ def video_map(
     found, best = best_of_pairs(rows, pairs, iou, len(order))
     notes = tolerated(len(claims), int(np.sum(~known)), len(claims) - len(order), "tubes")
     notes += tuple(doubts_about_tubes(detections, truth))
-    return threshold_map(
+    result = threshold_map(
         truth,
         tubes.labels,
         tubes.video,
@@ -64,6 +76,7 @@ def video_map(
         thresholds=thresholds,
         notes=notes,
     )
+    return Claims(result, order, found, best, tubes.labels, tubes.video)
 
 
 def tube_frame_map(
@@ -79,6 +92,17 @@ def tube_frame_map(
 
     Raises:
         InputError: no truth to score, or a threshold outside (0, 1].
+    """
+    return tube_frame_claims(truth, detections, thresholds, ties=ties).result
+
+
+def tube_frame_claims(
+    truth: TubeTruth, detections: FrameDetections, thresholds: Sequence[float] | str = (0.5,), *, ties: Ties = "stable"
+) -> Claims[ThresholdMapResult]:
+    """`tube_frame_map` with what every box looked at; truths are the boxes of the test videos' tubes, tube by tube.
+
+    Raises:
+        InputError: as `tube_frame_map`.
     """
     tubes = truth.of_videos(truth.test_videos)
     labels = len(truth.labels)
@@ -97,7 +121,7 @@ def tube_frame_map(
     found, best = found[order], best[order]
     notes = tolerated(len(detections), int(np.sum(~detections.known[order])), len(detections) - len(order), "boxes")
     notes += tuple(doubts_about_frames(detections, truth))
-    return threshold_map(
+    result = threshold_map(
         truth,
         truth_labels,
         np.repeat(tubes.video, tubes.lengths),
@@ -110,6 +134,7 @@ def tube_frame_map(
         thresholds=thresholds,
         notes=notes,
     )
+    return Claims(result, order, found, best, truth_labels, np.repeat(tubes.video, tubes.lengths))
 
 
 def frame_groups(tubes: TubeSet, detections: FrameDetections) -> tuple[IntArray, IntArray]:

@@ -1,0 +1,86 @@
+"""Which annotated persons some box finds, whatever its action: recall of the boxes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluation.ap_result import find_thresholds
+from evaluation.errors import InputError
+from evaluation.matching import best_truths
+from evaluation.moments import MomentCodes
+from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BoxRecall:
+    """How well the annotated persons are found by boxes alone.
+
+    Attributes:
+        thresholds: (T) IoUs.
+        recall: (T,) share of the persons that a box overlaps by so much, in [0, 1].
+        iou: (P,) the largest overlap of every person with a box of its moment.
+    """
+
+    thresholds: tuple[float, ...]
+    recall: FloatArray
+    iou: FloatArray
+
+    def __repr__(self) -> str:
+        recalls = ", ".join(f"{r:.4f} at {t:g}" for t, r in zip(self.thresholds, self.recall, strict=True))
+        return f"BoxRecall({len(self.iou)} persons, {recalls})"
+
+
+def box_recall(
+    truth: TruthRows,
+    detections: DetectionRows,
+    *,
+    thresholds: Sequence[float] | str = (0.5,),
+    excluded: Collection[FrameKey] = frozenset(),
+) -> BoxRecall:
+    """Recall of boxes without regard to their actions and scores.
+
+    Rows of the truth with one box at one moment are one person.
+
+    Args:
+        truth: annotated boxes.
+        detections: boxes; several rows may have the same.
+        thresholds: IoUs in (0, 1], or a range such as "0.50:0.95".
+        excluded: moments that do not count.
+
+    Raises:
+        InputError: no person at a moment that counts, rows that no reader of files lets pass.
+
+    Example:
+        >>> from evaluation import DetectionRows, TruthRows, box_recall
+        >>> boxes = [[0.1, 0.1, 0.3, 0.5], [0.5, 0.1, 0.7, 0.5]]
+        >>> truth = TruthRows.from_arrays(video="v", time=902, boxes=boxes, labels=[1, 2])
+        >>> found = DetectionRows.from_arrays(video="v", time=902, boxes=boxes[:1], labels=5, scores=0.1)
+        >>> box_recall(truth, found)
+        BoxRecall(2 persons, 0.5000 at 0.5)
+    """
+    thresholds = find_thresholds(thresholds)
+    truth.check()
+    detections.check()
+    codes = MomentCodes.of([truth, detections], excluded)
+    code = codes.of_rows(truth)
+    rows = distinct_boxes(code, truth.boxes)
+    rows = rows[~np.isin(code[rows], codes.of_keys(excluded))]
+    if len(rows) == 0:
+        raise InputError("the truth has no person at a moment that counts; recall cannot be computed")
+    found_code = codes.of_rows(detections)
+    boxes = distinct_boxes(found_code, detections.boxes)
+    # Every person looks at the boxes of its moment.
+    _, iou = best_truths(truth.boxes[rows], code[rows], detections.boxes[boxes], found_code[boxes])
+    recall = np.array([np.mean(iou >= threshold) for threshold in thresholds])
+    return BoxRecall(thresholds, recall, iou)
+
+
+def distinct_boxes(code: IntArray, boxes: FloatArray) -> IntArray:
+    """The first row of every different box of a moment, by rising code."""
+    order = np.lexsort((*boxes.T, code))
+    new = np.ones(len(order), dtype=np.bool_)
+    new[1:] = (code[order][1:] != code[order][:-1]) | (boxes[order][1:] != boxes[order][:-1]).any(axis=1)
+    return order[new]
