@@ -17,14 +17,14 @@ from evaluation.ap_result import find_thresholds
 from evaluation.average_precision import average_precision
 from evaluation.boxes import BoolArray, paired_iou
 from evaluation.files import atomic_path
-from evaluation.matching import best_truths, first_claims
+from evaluation.matching import best_of_pairs, best_truths, first_claims, group_pairs
 from evaluation.protocols import Ties
 from evaluation.records import FloatArray, IntArray
 from evaluation.tables import notes_text, plain, table_text, write_json
 from evaluation.tube_ap import claim_order, scored_labels, tolerated
 from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_iou import paired_tube_iou
-from evaluation.tube_scoring import best_of_pairs, frame_groups, group_pairs
+from evaluation.tube_scoring import frame_groups
 from evaluation.tube_set import TubeSet
 
 if TYPE_CHECKING:

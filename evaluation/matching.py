@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.boxes import BoolArray, paired_iou
+from evaluation.ragged import row_ranges
 from evaluation.records import FloatArray, IntArray
 
 
@@ -32,28 +33,34 @@ def best_truths(
         (N,) index of the truth, -1 where the group has none; (N,) its IoU, 0 where there is none. Between two
         boxes without area the IoU is nan and counts as the largest, as with `numpy.argmax`.
     """
-    found = np.full(len(boxes), -1, dtype=np.int64)
-    overlap = np.zeros(len(boxes), dtype=np.float64)
+    rows, truths = group_pairs(groups, truth_groups)
+    iou = paired_iou(boxes[rows], truth_boxes[truths])
+    return best_of_pairs(rows, truths, iou, len(boxes))
+
+
+def group_pairs(groups: npt.NDArray[np.integer], truth_groups: npt.NDArray[np.integer]) -> tuple[IntArray, IntArray]:
+    """Return all pairs (row, truth) of the same group, row by row, the truths of a row in their order."""
     order = np.argsort(truth_groups, kind="stable")
-    sorted_groups = truth_groups[order]
-    first = np.searchsorted(sorted_groups, groups, side="left")
-    count = np.searchsorted(sorted_groups, groups, side="right") - first
-    alone = np.flatnonzero(count)
-    if len(alone) == 0:
-        return found, overlap
-    # One line per (box, truth) pair: the pairs of one box are neighbours, in the order of the truths.
-    first, count = first[alone], count[alone]
-    starts = np.cumsum(count) - count
-    within = np.arange(int(count.sum())) - np.repeat(starts, count)
-    truth = order[np.repeat(first, count) + within]
-    iou = paired_iou(boxes[np.repeat(alone, count)], truth_boxes[truth])
-    largest = np.maximum.reduceat(iou, starts)
-    is_largest = (iou == np.repeat(largest, count)) | np.isnan(iou)
-    candidates = np.flatnonzero(is_largest)
-    chosen = candidates[np.searchsorted(candidates, starts)]
-    found[alone] = truth[chosen]
-    overlap[alone] = iou[chosen]
-    return found, overlap
+    ranked = truth_groups[order]
+    first = np.searchsorted(ranked, groups, side="left")
+    count = np.searchsorted(ranked, groups, side="right") - first
+    return np.repeat(np.arange(len(groups)), count), order[row_ranges(first, count)]
+
+
+def best_of_pairs(rows: IntArray, truths: IntArray, iou: FloatArray, count: int) -> tuple[IntArray, FloatArray]:
+    """Return for each of `count` rows the truth it overlaps most (-1 for none) and how much (0 for none).
+
+    Of equal overlaps the first wins; nan counts as the largest, as with numpy.argmax.
+    """
+    found, best = np.full(count, -1, dtype=np.int64), np.zeros(count)
+    if len(rows):
+        starts = np.flatnonzero(np.diff(rows, prepend=-1))
+        ranked = np.where(np.isnan(iou), np.inf, iou)
+        largest = np.repeat(np.maximum.reduceat(ranked, starts), np.diff(np.append(starts, len(rows))))
+        candidates = np.flatnonzero(ranked == largest)
+        chosen = candidates[np.searchsorted(candidates, starts)]
+        found[rows[starts]], best[rows[starts]] = truths[chosen], iou[chosen]
+    return found, best
 
 
 def first_claims(truth: IntArray, iou: FloatArray, threshold: float) -> BoolArray:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.boxes import BoolArray
+from evaluation.ragged import offsets
 from evaluation.records import FloatArray, IntArray
 
 
@@ -65,7 +66,7 @@ def stable_group_order(codes: npt.NDArray[np.integer]) -> IntArray:
 
 def group_starts(sorted_codes: npt.NDArray[np.integer], groups: int) -> IntArray:
     """Return (groups + 1,) where each code begins in codes that rise, and where the last ends."""
-    return np.concatenate([[0], np.cumsum(np.bincount(sorted_codes, minlength=groups))])
+    return offsets(np.bincount(sorted_codes, minlength=groups))
 
 
 def best_rows(limit: int, rows: MomentRows) -> BoolArray:

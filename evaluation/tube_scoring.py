@@ -14,10 +14,9 @@ import numpy as np
 from evaluation.ap_result import Claims
 from evaluation.doubts import doubts_about_frames, doubts_about_tubes
 from evaluation.errors import InputError
-from evaluation.matching import best_truths
+from evaluation.matching import best_of_pairs, best_truths, group_pairs
 from evaluation.protocols import Ties
-from evaluation.ragged import row_ranges
-from evaluation.records import FloatArray, IntArray
+from evaluation.records import IntArray
 from evaluation.tube_ap import ThresholdMapResult, claim_order, threshold_map, tolerated
 from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_iou import paired_tube_iou
@@ -151,28 +150,3 @@ def frame_groups(tubes: TubeSet, detections: FrameDetections) -> tuple[IntArray,
     beyond = ~detections.known | (detections.moments < 0) | (detections.moments >= moments) | (detections.labels < 0)
     frames = np.where(beyond, -1, detections.video * moments + detections.moments)
     return frames, np.repeat(tubes.video * moments, tubes.lengths) + tubes.moments
-
-
-def group_pairs(groups: IntArray, truth_groups: IntArray) -> tuple[IntArray, IntArray]:
-    """Return all pairs (row, truth) of the same group, row by row, the truths of a row in their order."""
-    order = np.argsort(truth_groups, kind="stable")
-    ranked = truth_groups[order]
-    first = np.searchsorted(ranked, groups, side="left")
-    count = np.searchsorted(ranked, groups, side="right") - first
-    return np.repeat(np.arange(len(groups)), count), order[row_ranges(first, count)]
-
-
-def best_of_pairs(rows: IntArray, truths: IntArray, iou: FloatArray, count: int) -> tuple[IntArray, FloatArray]:
-    """Return for each of `count` rows the truth it overlaps most (-1 for none) and how much (0 for none).
-
-    Of equal overlaps the first wins; nan counts as the largest, as with numpy.argmax.
-    """
-    found, best = np.full(count, -1, dtype=np.int64), np.zeros(count)
-    if len(rows):
-        starts = np.flatnonzero(np.diff(rows, prepend=-1))
-        ranked = np.where(np.isnan(iou), np.inf, iou)
-        largest = np.repeat(np.maximum.reduceat(ranked, starts), np.diff(np.append(starts, len(rows))))
-        candidates = np.flatnonzero(ranked == largest)
-        chosen = candidates[np.searchsorted(candidates, starts)]
-        found[rows[starts]], best[rows[starts]] = truths[chosen], iou[chosen]
-    return found, best

@@ -58,5 +58,6 @@ def test_what_the_table_names_exists(text: str) -> None:
                 assert word in zoo_names()
             if word.startswith("--"):
                 programs = ["train_rec", "test_rec", "predict", "export"]
-                sources = [(ROOT / f"tools/{name}.py").read_text() for name in programs]
+                files = [*(f"tools/{name}.py" for name in programs), "actiondet/command_line.py"]
+                sources = [(ROOT / file).read_text() for file in files]
                 assert word == "--nproc-per-node" or any(f'"{word}"' in source for source in sources), word

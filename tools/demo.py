@@ -130,9 +130,10 @@ def main() -> None:
 
 def draw_tube_set(arguments: argparse.Namespace, style: DrawingStyle) -> None:
     """Draw tubes that were found before."""
-    from actiondet.engine.log import ProgressBar, log_line
+    from actiondet.engine.log import log_line
     from actiondet.tube_drawing import draw_tubes
     from actiondet.video import index_video
+    from evaluation.progress import ProgressBar
 
     index = index_video(arguments.video)
     with closing(ProgressBar("drawing", len(index))) as bar:
@@ -147,11 +148,12 @@ def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
     from actiondet.config.schema import AvaConfig, StoredPersons
     from actiondet.engine.devices import choose_device
     from actiondet.engine.loading import load_by_name
-    from actiondet.engine.log import ProgressBar, log_line
+    from actiondet.engine.log import log_line
     from actiondet.persons.build import change_persons
     from actiondet.pipeline import VideoPipeline
     from actiondet.results import summary
     from actiondet.video import index_video
+    from evaluation.progress import ProgressBar
 
     index = index_video(arguments.video)
     if not (arguments.config or arguments.weights or TOY_RUN.is_file()):

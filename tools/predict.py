@@ -124,8 +124,8 @@ def main() -> int:
 
 def predict(recognize: Recognize, classes: tuple[str, ...], videos: list[Path], arguments: argparse.Namespace) -> int:
     """Print and write what every video shows."""
-    from actiondet.engine.log import ProgressBar
     from evaluation.errors import InputError
+    from evaluation.progress import ProgressBar
     from evaluation.tables import write_json
 
     found: dict[str, list[dict[str, object]]] = {}

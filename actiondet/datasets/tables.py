@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from evaluation.ragged import offsets
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes, TruthRows
 
 BoolArray = npt.NDArray[np.bool_]
@@ -118,7 +119,7 @@ class PersonTable(Mapping[FrameKey, PersonBoxes]):
         """The moments where `rows` (K,) is true."""
         persons = np.repeat(rows, self.counts)
         return PersonTable(
-            self.keys_in_order.take(rows), _offsets(self.counts[rows]), self.boxes[persons], self.scores[persons]
+            self.keys_in_order.take(rows), offsets(self.counts[rows]), self.boxes[persons], self.scores[persons]
         )
 
 
@@ -169,9 +170,9 @@ class TruePersons:
         labels = np.repeat(persons, np.diff(self.first_label))
         return TruePersons(
             self.keys.take(rows),
-            _offsets(np.diff(self.first)[rows]),
+            offsets(np.diff(self.first)[rows]),
             self.boxes[persons],
-            _offsets(np.diff(self.first_label)[persons]),
+            offsets(np.diff(self.first_label)[persons]),
             self.labels[labels],
             self.identities[persons],
         )
@@ -207,9 +208,9 @@ def gather_persons(truth: TruthRows) -> TruePersons:
     keys = KeyTable(names, np.asarray(truth.video.codes, dtype=np.int64)[moments], truth.moment[moments])
     return TruePersons(
         keys,
-        _offsets(np.bincount(people["place"].to_numpy(), minlength=len(keys))),
+        offsets(np.bincount(people["place"].to_numpy(), minlength=len(keys))),
         people[BOX].to_numpy(dtype=np.float32),
-        _offsets(np.bincount(labels["owner"].to_numpy(), minlength=len(people))),
+        offsets(np.bincount(labels["owner"].to_numpy(), minlength=len(people))),
         labels["label"].to_numpy(dtype=np.int64),
         people["person"].to_numpy(dtype=np.int64),
     )
@@ -244,16 +245,11 @@ def select_persons(
     present = [persons for persons in found if persons is not None and len(persons)]
     boxes = np.concatenate([np.empty((0, 4), np.float32), *(persons.boxes for persons in present)]).astype(np.float32)
     scores = np.concatenate([np.empty(0, np.float32), *(persons.scores for persons in present)]).astype(np.float32)
-    first = _offsets(counts)
+    first = offsets(counts)
     place = np.repeat(np.arange(len(keys)), counts)
     order = np.lexsort((-scores, place))
     boxes, scores = boxes[order], scores[order]
     best = scores[first[place]]
     kept = (scores >= np.minimum(threshold, best)) & (np.arange(len(place)) - first[place] < at_most)
     kept_counts = np.bincount(place[kept], minlength=len(keys))
-    return PersonTable(keys, _offsets(kept_counts), boxes[kept], scores[kept])
-
-
-def _offsets(counts: IntArray) -> IntArray:
-    """(K + 1,) where each of K runs of `counts` begins, and where the last one ends."""
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
+    return PersonTable(keys, offsets(kept_counts), boxes[kept], scores[kept])

@@ -11,7 +11,7 @@ import numpy as np
 from actiondet.datasets.assign import match_proposals
 from actiondet.datasets.tables import PersonTable
 from actiondet.tubes.tracking import boxes_along_tracks, track_persons
-from evaluation.ragged import row_ranges
+from evaluation.ragged import offsets, row_ranges
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
 
 SAME_PERSON = 0.5
@@ -61,7 +61,7 @@ class PersonIndex:
         return cls(
             where={name: (int(starts[place]), int(stops[place])) for place, name in enumerate(keys.names)},
             moment=keys.moment[order],
-            first=np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
+            first=offsets(counts),
             boxes=persons.boxes[rows],
             identities=np.full(len(rows), -1, np.int64) if identities is None else identities[rows],
         )

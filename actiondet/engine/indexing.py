@@ -17,8 +17,9 @@ from actiondet.data.labelled_videos import find_labelled_videos
 from actiondet.data.loading import prepare_worker, worker_deaths_explained
 from actiondet.datasets.sources import ReaderPool
 from actiondet.datasets.video_lists import Part
-from actiondet.engine.log import ProgressBar, log_line
+from actiondet.engine.log import log_line
 from actiondet.video.kept_index import KeptIndices, Packed, packed_index
+from evaluation.progress import ProgressBar
 
 # ReaderPool that are indexed between two writings of the file: an interrupted run goes on after the last one.
 _ROUND = 20_000

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import os
 import platform
 import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -157,45 +155,3 @@ def log_line(line: str) -> None:
     """Print one line of a log, past a progress bar."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
-
-
-class ProgressBar:
-    """A bar with ETA on a terminal; a line every half minute in a log; nothing in the other processes."""
-
-    def __init__(self, title: str, total: int, *, done: int = 0, shown: bool = True) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._title, self._total, self._done, self._shown = title, total, done, shown
-        self._began = self._logged = time.monotonic()
-        self._start = done
-        self._bar: Progress | None = None
-        if shown and sys.stdout.isatty() and not os.environ.get("CI"):
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, transient=True)
-            self._bar.start()
-            self._task = self._bar.add_task(title, total=total, completed=done)
-
-    def advance(self, note: str = "", *, by: int = 1) -> None:
-        """Count one more, or `by`; `note` (such as the loss) is shown beside the title."""
-        self._done += by
-        if self._bar is not None:
-            self._bar.update(self._task, advance=by, description=f"{self._title}  {note}")
-        elif self._shown and time.monotonic() - self._logged > 30:
-            self._logged = time.monotonic()
-            rate = (self._logged - self._began) / (self._done - self._start)
-            left = rate * (self._total - self._done)
-            log_line(f"{self._title}  {self._done}/{self._total}  {note}  about {left:.0f} s left")
-
-    def close(self) -> None:
-        """Take the bar off the terminal."""
-        if self._bar is not None:
-            self._bar.stop()
-
-    def over(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Count `items` as they pass."""
-        try:
-            for item in items:
-                yield item
-                self.advance()
-        finally:
-            self.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 from lightning_fabric import Fabric
 
 from actiondet.config import PersonsConfig
-from actiondet.engine.log import ProgressBar, log_line
+from actiondet.engine.log import log_line
 from actiondet.persons.build import build_persons
 from actiondet.persons.finished import SearchCounts, note_finished, read_finished
 from actiondet.persons.key_frames import SearchedMoments
@@ -22,6 +22,7 @@ from actiondet.persons.videos import SearchedVideo
 from evaluation.command_line import describe
 from evaluation.errors import InputError
 from evaluation.formats.person_boxes import write_proposals
+from evaluation.progress import ProgressBar
 from evaluation.records import PersonBoxes
 
 _LOOK_AGAIN = 0.5  # seconds between two looks at what the other processes have finished

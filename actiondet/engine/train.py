@@ -22,13 +22,14 @@ from actiondet.data.loading import worker_deaths_explained
 from actiondet.engine.checkpoint import Progress, save_checkpoint
 from actiondet.engine.devices import prepare_determinism, seed_step, share_buffers, total
 from actiondet.engine.left_out import check_lost
-from actiondet.engine.log import EpochRow, ProgressBar, log_line
+from actiondet.engine.log import EpochRow, log_line
 from actiondet.engine.optim import full_rate, set_rates
 from actiondet.engine.profile import profiled
 from actiondet.engine.run import Run, finished, save_last, start
 from actiondet.engine.run_lock import RunLock
 from actiondet.engine.stopping import StopSignals
 from evaluation.errors import InputError, StoppedBySignal
+from evaluation.progress import ProgressBar
 
 Item = TypeVar("Item")
 

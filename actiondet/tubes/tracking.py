@@ -90,22 +90,18 @@ def boxes_along_tracks(
     return boxes
 
 
-def match_persons(here: FloatArray, there: FloatArray, *, min_iou: float) -> IntArray:
-    """Pair the boxes of two moments one to one so that the overlaps add up to most.
-
-    Returns:
-        (len(here),) row of `there` for every row of `here`; -1 where no box overlaps by `min_iou`.
-    """
-    return _assign(np.nan_to_num(iou_matrix(here, there)), min_iou)
-
-
 def enlarged(boxes: FloatArray) -> FloatArray:
     """Boxes of `ENLARGED` times the width and height around the same centres."""
     centers, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     return np.concatenate([centers - sizes * (ENLARGED / 2), centers + sizes * (ENLARGED / 2)], axis=1)
 
 
-def _assign(overlaps: FloatArray, min_iou: float) -> IntArray:
+def pair_most(overlaps: FloatArray, min_iou: float) -> IntArray:
+    """Pair rows with columns one to one so that the overlaps (N, M) add up to most.
+
+    Returns:
+        (N,) the column of every row; -1 where no overlap reaches `min_iou`.
+    """
     # Overlaps too small to count must not draw a person away from a partner that counts.
     rows, columns = linear_sum_assignment(np.where(overlaps >= min_iou, overlaps, 0.0), maximize=True)
     partners = np.full(len(overlaps), -1, dtype=np.int64)
@@ -150,7 +146,7 @@ class _Running:
             overlaps[different] = 0.0
             overlaps[partners >= 0] = 0.0
             overlaps[:, partners[partners >= 0]] = 0.0
-            partners = np.where(partners < 0, _assign(overlaps, min_iou), partners)
+            partners = np.where(partners < 0, pair_most(overlaps, min_iou), partners)
         return partners.astype(np.int64)
 
     def advance(self, persons: PersonBoxes, names: IntArray, partners: IntArray, place: int) -> IntArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +15,9 @@ from data_tools.output_folder import alone_in, check_writable, clear_unfinished
 from data_tools.preparing.jobs import Job, Outcome, do
 from data_tools.preparing.journal import Journal
 from data_tools.preparing.sources import is_same
-from data_tools.progress import Progress
 from data_tools.workers import Crash, side_by_side
 from evaluation.errors import InputError
+from evaluation.progress import ProgressBar
 
 _TOLD = 10
 
@@ -102,13 +103,15 @@ def prepare(folder: Path, jobs: Sequence[Job], *, processes: int, title: str) ->
         earlier = {without_suffix(name): name for name in done}
         work = side_by_side(partial(do, folder), tasks, min(processes, max(1, len(tasks))))
         try:
-            with Progress(title, len(jobs)) as progress:
+            with ProgressBar(title, len(jobs), stream=sys.stderr) as progress:
+                failed = 0
                 for place, result in work:
                     outcome = _of_crash(jobs[place], result) if isinstance(result, Crash) else result
                     outcomes[place] = outcome = _noted(journal, outcome)
                     if outcome.state == "made" and (other := earlier.get(without_suffix(outcome.name))):
                         _replace_other_form(folder, other, jobs[place], journal)
-                    progress.advance(failed=not outcome.ready)
+                    failed += not outcome.ready
+                    progress.advance(f"{failed} not done" if failed else "")
                     if outcome.state == "stopped":
                         break
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,13 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from data_tools.output_folder import alone_in, check_writable, clear_unfinished
-from data_tools.progress import Progress
 from data_tools.toy.actions import EVALUATED
 from data_tools.toy.ava_files import write_ava
 from data_tools.toy.films import Film, Order, make_film
 from data_tools.toy.multisports_files import video_name, write_multisports_set
 from data_tools.toy.recognition_files import make_clip, plan_clips, write_kinetics, write_ucf101
 from data_tools.workers import results_in_order
+from evaluation.progress import ProgressBar
 
 Part = Literal["detection", "tubes", "recognition"]
 PARTS: tuple[Part, ...] = ("detection", "tubes", "recognition")
@@ -134,7 +135,7 @@ def make(out: Path, *, seed: int, size: str, processes: int, parts: Sequence[Par
 def _do_all(jobs: Sequence[Callable[[], Film | None]], out: Path, processes: int) -> list[Film | None]:
     """Do the jobs side by side; nothing unfinished stays if that is stopped or fails."""
     try:
-        with Progress("filming", len(jobs)) as progress:
+        with ProgressBar("filming", len(jobs), stream=sys.stderr) as progress:
             return results_in_order(_do, jobs, processes, advance=progress.advance)
     except BaseException:
         clear_unfinished([out, *(path for path in out.rglob("*") if path.is_dir())])

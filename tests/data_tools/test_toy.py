@@ -74,7 +74,7 @@ def test_the_same_seed_gives_the_same_set_whatever_the_number_of_processes(toy: 
 
 STOPPED = """
 import multiprocessing, os, sys
-from data_tools.progress import Progress
+from evaluation.progress import ProgressBar
 from data_tools.toy.__main__ import main
 from evaluation.command_line import run_tool
 
@@ -82,7 +82,7 @@ def advance(self, **_):
     print(*(each.pid for each in multiprocessing.active_children()), flush=True)
     (os.killpg if sys.argv.pop() == "group" else os.kill)(os.getpid(), int(sys.argv.pop()))
 
-Progress.advance = advance
+ProgressBar.advance = advance
 run_tool(main)
 """
 

@@ -13,7 +13,7 @@ from actiondet.config import DetectionConfig
 from actiondet.data import EvaluationSet, Loaded, OrderedSampler, build_loader, build_test_set
 from actiondet.data.loading import worker_deaths_explained
 from actiondet.engine.indexing import index_videos
-from actiondet.engine.log import ProgressBar, log_line
+from actiondet.engine.log import log_line
 from actiondet.engine.predict import Control, Scoring, detect, gather, gather_objects, write_dense_scores
 from actiondet.engine.tubes.multisports_rows import frame_detections
 from actiondet.models.detector import ActionDetector
@@ -21,6 +21,7 @@ from actiondet.records import ClipBatch
 from evaluation.files import check_writable
 from evaluation.formats.ava import write_ava_results
 from evaluation.frame_ap import FrameMapResult, frame_map
+from evaluation.progress import ProgressBar
 from evaluation.records import ActionDetections, DetectionRows, FrameKey
 from evaluation.streaming import FrameAP
 from evaluation.tables import write_json

@@ -20,13 +20,14 @@ from actiondet.data.video_transforms import VideoTestTransform
 from actiondet.engine.devices import total
 from actiondet.engine.indexing import index_videos
 from actiondet.engine.loading import load_trained, network_for_testing
-from actiondet.engine.log import ProgressBar, log_line
+from actiondet.engine.log import log_line
 from actiondet.engine.predict import Activation, score_clips
 from actiondet.engine.recognition.score_parts import ScoreParts, ViewScores, parts_folder
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.records import VideoBatch
 from evaluation.errors import InputError
 from evaluation.formats.video_scores import VideoScores, write_video_scores
+from evaluation.progress import ProgressBar
 from evaluation.recognition import RecognitionResult, average_views, recognition_accuracy
 from evaluation.tables import write_json
 

@@ -18,7 +18,7 @@ from actiondet.data.loading import worker_deaths_explained
 from actiondet.datasets.multisports import TubeSplit, read_tube_split, with_sizes_of_files
 from actiondet.datasets.splits import Moments
 from actiondet.datasets.windows import ClipWindow
-from actiondet.engine.log import ProgressBar, log_line
+from actiondet.engine.log import log_line
 from actiondet.engine.predict import Control, Scoring, averaged, detect_batch
 from actiondet.engine.tubes.frame_parts import FrameParts, parts_folder
 from actiondet.engine.tubes.multisports_rows import RowChoice, Rows, as_detections
@@ -27,6 +27,7 @@ from actiondet.tubes.carrying import CarriedPersons
 from actiondet.tubes.score_smoothing import smooth_scores
 from evaluation.errors import InputError
 from evaluation.formats.multisports import write_frame_detections
+from evaluation.progress import ProgressBar
 from evaluation.records import ActionDetections, FrameKey, IntArray
 from evaluation.tables import write_json
 from evaluation.tube_ap import ThresholdMapResult

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from actiondet.engine.log import EpochRow, ProgressBar, RunLog, describe_environment, read_log
+from actiondet.engine.log import EpochRow, RunLog, describe_environment, read_log
+from evaluation.progress import ProgressBar
 
 ROW = EpochRow(epoch=1, lr=0.1, loss=2.5, score=0.25, skipped=0, seconds=3.0)
 

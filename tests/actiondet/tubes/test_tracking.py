@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from actiondet.tubes.tracking import boxes_along_tracks, match_persons, track_persons
+from actiondet.tubes.tracking import boxes_along_tracks, pair_most, track_persons
+from evaluation.boxes import iou_matrix
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
 
 LEFT = (0.0, 0.0, 0.2, 1.0)
@@ -32,18 +33,18 @@ def lists(identities: list[IntArray]) -> list[list[int]]:
 def test_each_box_gets_at_most_one_partner_and_the_overlaps_add_up_to_most() -> None:
     here = np.array([LEFT, MIDDLE, RIGHT])
     there = np.array([MIDDLE, (0.2, 0.0, 0.4, 1.0)])
-    assert match_persons(here, there, min_iou=0.1).tolist() == [-1, 0, -1]
-    assert match_persons(here[:2], there[::-1], min_iou=0.1).tolist() == [-1, 1]
-    assert match_persons(here, np.zeros((0, 4)), min_iou=0.1).tolist() == [-1, -1, -1]
-    assert match_persons(np.zeros((0, 4)), there, min_iou=0.1).tolist() == []
+    assert pair_most(iou_matrix(here, there), 0.1).tolist() == [-1, 0, -1]
+    assert pair_most(iou_matrix(here[:2], there[::-1]), 0.1).tolist() == [-1, 1]
+    assert pair_most(iou_matrix(here, np.zeros((0, 4))), 0.1).tolist() == [-1, -1, -1]
+    assert pair_most(iou_matrix(np.zeros((0, 4)), there), 0.1).tolist() == []
 
 
 def test_an_overlap_too_small_to_count_takes_no_partner_away() -> None:
     # The four overlaps: 0.52 0.44 / 0.96 0.94. The diagonal adds up to more, but 0.52 does not count.
     here = np.array([(0.0, 0.0, 0.26, 1.0), (0.0, 0.0, 0.52, 1.0)])
     there = np.array([(0.0, 0.0, 0.5, 1.0), (0.03, 0.0, 0.52, 1.0)])
-    assert match_persons(here, there, min_iou=0.5).tolist() == [0, 1]
-    assert match_persons(here, there, min_iou=0.55).tolist() == [-1, 0]
+    assert pair_most(iou_matrix(here, there), 0.5).tolist() == [0, 1]
+    assert pair_most(iou_matrix(here, there), 0.55).tolist() == [-1, 0]
 
 
 def test_identities_follow_a_person_whatever_the_order_of_the_boxes() -> None:
