@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from actiondet.config.recognition import VideoClipConfig, VideoDataConfig, VideoTransformConfig
 from actiondet.config.schema import (
     ClipConfig,
     DetectionDataConfig,
@@ -16,13 +17,17 @@ from actiondet.config.schema import (
     TransformConfig,
 )
 from actiondet.data.key_frames import EvaluationSet, TrainingSet
+from actiondet.data.labelled_videos import TrainVideos
 from actiondet.data.transforms import TrainTransform
+from actiondet.data.video_transforms import VideoTrainTransform
 from actiondet.datasets import ava as _ava
 from actiondet.datasets import multisports as _multisports
+from actiondet.datasets.labelled_videos import find_labelled_videos
 from actiondet.datasets.sources import reader_pool
 from actiondet.datasets.splits import Moments, SplitName, read_split
 from actiondet.datasets.tables import KeyTable
 from actiondet.datasets.windows import ClipWindow
+from actiondet.video.views import ViewSampling
 from evaluation.errors import InputError
 from evaluation.records import FrameKey
 from evaluation.tube_dataset import TubeTruth
@@ -202,3 +207,31 @@ def _no_builder(data: DetectionDataConfig, function: str) -> str:
         f"data.name: nothing builds the data set '{data.name}'; "
         f"register a function for {type(data).__name__} with @actiondet.data.{function}.register"
     )
+
+
+def build_train_videos(
+    data: VideoDataConfig, *, clip: VideoClipConfig, transform: VideoTransformConfig, num_classes: int, seed: int
+) -> TrainVideos:
+    """Build the training part of a data set of videos; faults as in `find_labelled_videos`."""
+    return TrainVideos(
+        find_labelled_videos(data, "train", num_classes=num_classes),
+        sampling=view_sampling(clip),
+        transform=VideoTrainTransform(
+            short_side=transform.train_short_side,
+            crop=transform.crop,
+            side=transform.train_crop,
+            area=transform.area,
+            aspect=transform.aspect,
+            scale=transform.scale,
+            flip=transform.flip,
+            per_frame=transform.per_frame,
+        ),
+        seed=seed,
+        strides=clip.train_strides,
+        repeats=transform.repeats,
+    )
+
+
+def view_sampling(clip: VideoClipConfig) -> ViewSampling:
+    """How clips are taken from a video, as the settings say."""
+    return ViewSampling(frames=clip.frames, stride=clip.stride, rule=clip.sampling, target_fps=clip.target_fps)

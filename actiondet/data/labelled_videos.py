@@ -1,113 +1,22 @@
-"""Data sets of videos that show one action each: Kinetics, UCF101, lists of one's own."""
+"""Clips of videos that show one action each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from actiondet.config.recognition import VideoClipConfig, VideoDataConfig, VideoTransformConfig
 from actiondet.data.loading import Draw, Loaded, Unreadable
 from actiondet.data.video_transforms import VideoTestTransform, VideoTrainTransform
-from actiondet.datasets.sources import ReaderPool, locate_videos
-from actiondet.datasets.video_lists import Part, VideoListing, bare_names, list_videos
+from actiondet.datasets.labelled_videos import LabelledVideos
 from actiondet.records import VideoBatch, VideoSample
-from actiondet.video import VideoIndex, VideoReader, open_video
-from actiondet.video.cached_reader import CachedReader, MemoryBudget
-from actiondet.video.kept_index import KeptIndices
-from actiondet.video.sampling import IntArray
+from actiondet.video import VideoReader
 from actiondet.video.views import ViewSampling
 from evaluation.errors import InputError
 from evaluation.records import FrameKey
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledVideos:
-    """The videos of one part of a data set, found on the disk.
-
-    Attributes:
-        names: (N) as the list has them.
-        labels: (N,) from 0.
-        frames: (N,) how many frames the list promises, or None.
-        classes: names of the labels.
-        sources: where the frames come from, by `names`.
-        missing: videos of the list that are not there and take no part (only where the settings allow it).
-    """
-
-    names: tuple[str, ...]
-    labels: IntArray
-    frames: IntArray | None
-    classes: tuple[str, ...]
-    sources: ReaderPool
-    missing: tuple[str, ...]
-
-
-def find_labelled_videos(data: VideoDataConfig, part: Part, *, num_classes: int) -> LabelledVideos:
-    """List the videos of `part` and find their files.
-
-    Raises:
-        InputError: lists that are missing, faulty or of other classes than the network; videos that are missing.
-    """
-    listing = list_videos(data, part)
-    classes = listing.classes or tuple(map(str, range(num_classes)))
-    _check_labels(listing, len(classes), num_classes)
-    pictures = data.pictures is not None
-    bare = bare_names(data, listing.names)
-    found, _ = locate_videos(
-        data.videos,
-        bare.values(),
-        pictures=pictures,
-        skip_missing=data.unreadable == "skip",
-        listed_in=f"{listing.source}: ",
-    )
-    paths = {name: found[bare[name]] for name in listing.names if bare[name] in found}
-    there = np.array([name in paths for name in listing.names])
-    return LabelledVideos(
-        names=tuple(name for name in listing.names if name in paths),
-        labels=listing.labels[there],
-        frames=None if listing.frames is None else listing.frames[there],
-        classes=classes,
-        sources=_open_lazily(data, paths),
-        missing=tuple(dict.fromkeys(name for name in listing.names if name not in paths)),
-    )
-
-
-def _check_labels(listing: VideoListing, named: int, num_classes: int) -> None:
-    if named != num_classes:
-        raise InputError(
-            f"model.num_classes is {num_classes}, but {listing.classes_source} has {named} classes; "
-            f"set model.num_classes={named}, or give the classes that belong to the model"
-        )
-    wrong = np.flatnonzero(listing.labels >= num_classes)
-    if len(wrong):
-        place = f"{listing.source}, line {listing.lines[wrong[0]]}"
-        raise InputError(
-            f"{place}: label {listing.labels[wrong[0]]} of '{listing.names[wrong[0]]}' is out of range; "
-            f"expected 0 to {num_classes - 1} (model.num_classes {num_classes}); {len(wrong)} such lines"
-        )
-
-
-def _open_lazily(data: VideoDataConfig, paths: Mapping[str, Path]) -> ReaderPool:
-    make: Callable[..., VideoReader] = partial(open_video, reader=data.reader, pictures=data.pictures)
-    if data.keep_gib:
-        make = partial(_kept, make_reader=make, room=MemoryBudget(int(data.keep_gib * 2**30)))
-    return ReaderPool(paths, make, kept=KeptIndices(data.videos) if data.pictures is None else None)
-
-
-def _kept(
-    path: Path, *, make_reader: Callable[..., VideoReader], room: MemoryBudget, **known: VideoIndex | None
-) -> VideoReader:
-    return CachedReader(make_reader(path, **known), room)
-
-
-def view_sampling(clip: VideoClipConfig) -> ViewSampling:
-    """How clips are taken from a video, as the settings say."""
-    return ViewSampling(frames=clip.frames, stride=clip.stride, rule=clip.sampling, target_fps=clip.target_fps)
 
 
 class VideoDataset(Dataset["VideoSample | Unreadable"]):
@@ -220,29 +129,6 @@ class VideoViews(VideoDataset):
         chosen = self._sampling.views(count, rate=float(reader.index.rate), clips=self.clips)[clip]
         views = self._transform(reader.read(chosen))
         return VideoSample(views, int(self.videos.labels[video]), video=video, first_view=clip * len(views))
-
-
-def build_train_videos(
-    data: VideoDataConfig, *, clip: VideoClipConfig, transform: VideoTransformConfig, num_classes: int, seed: int
-) -> TrainVideos:
-    """Build the training part of a data set of videos; faults as in `find_labelled_videos`."""
-    return TrainVideos(
-        find_labelled_videos(data, "train", num_classes=num_classes),
-        sampling=view_sampling(clip),
-        transform=VideoTrainTransform(
-            short_side=transform.train_short_side,
-            crop=transform.crop,
-            side=transform.train_crop,
-            area=transform.area,
-            aspect=transform.aspect,
-            scale=transform.scale,
-            flip=transform.flip,
-            per_frame=transform.per_frame,
-        ),
-        seed=seed,
-        strides=clip.train_strides,
-        repeats=transform.repeats,
-    )
 
 
 def collate_videos(samples: Sequence[VideoSample | Unreadable]) -> Loaded[VideoBatch]:

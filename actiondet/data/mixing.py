@@ -7,14 +7,20 @@ import math
 import numpy as np
 from torch import Tensor
 
-from actiondet.config.recognition import MixingConfig
-
 Window = tuple[int, int, int, int]
 """Top, left, height and width in pixels."""
 
 
 def mix_clips(
-    clips: Tensor, labels: Tensor, *, config: MixingConfig, random: np.random.Generator
+    clips: Tensor,
+    labels: Tensor,
+    *,
+    random: np.random.Generator,
+    mixup_alpha: float,
+    cutmix_alpha: float,
+    cutmix_share: float,
+    probability: float,
+    label_smoothing: float,
 ) -> tuple[Tensor, Tensor]:
     """Mix each clip of a batch with its partner: the first with the last, the second with the one before, and so on.
 
@@ -23,26 +29,28 @@ def mix_clips(
     Args:
         clips: (B, C, T, H, W) floats.
         labels: (B, classes), 1 for the clip's own.
-        config: how much.
         random: where the draw comes from.
+        mixup_alpha, cutmix_alpha: of the Beta distributions that shares are drawn from.
+        cutmix_share: probability of CutMix, where a batch is mixed; else mixup.
+        probability: share of the batches that are mixed.
+        label_smoothing: share of every label that all classes get in equal parts.
 
     Returns:
         The mixed clips, and (B, classes) targets that sum to 1: shares of both labels, smoothed.
     """
-    smoothing = config.label_smoothing
-    targets = labels * (1 - smoothing) + smoothing / labels.shape[1]
-    if random.random() >= config.probability:
+    targets = labels * (1 - label_smoothing) + label_smoothing / labels.shape[1]
+    if random.random() >= probability:
         return clips, targets
-    if random.random() < config.cutmix_share:
+    if random.random() < cutmix_share:
         height, width = clips.shape[3:]
-        stays = random.beta(config.cutmix_alpha, config.cutmix_alpha)
+        stays = random.beta(cutmix_alpha, cutmix_alpha)
         top, left, rows, columns = cut_window(height, width, stays, random)
         clips, others = clips.clone(), clips.flip(0)
         window = (..., slice(top, top + rows), slice(left, left + columns))
         clips[window] = others[window]
         share = 1 - rows * columns / (height * width)
     else:
-        share = random.beta(config.mixup_alpha, config.mixup_alpha)
+        share = random.beta(mixup_alpha, mixup_alpha)
         clips = clips * share + clips.flip(0) * (1 - share)
     return clips, targets * share + targets.flip(0) * (1 - share)
 

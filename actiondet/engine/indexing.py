@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.data import build_test_set, build_training_set
-from actiondet.data.labelled_videos import find_labelled_videos
 from actiondet.data.loading import prepare_worker, worker_deaths_explained
+from actiondet.datasets.labelled_videos import find_labelled_videos
 from actiondet.datasets.sources import ReaderPool
 from actiondet.datasets.video_lists import Part
 from actiondet.engine.log import log_line

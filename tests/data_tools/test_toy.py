@@ -78,9 +78,11 @@ from evaluation.progress import ProgressBar
 from data_tools.toy.__main__ import main
 from evaluation.command_line import run_tool
 
+whom, number = sys.argv.pop(), int(sys.argv.pop())
+
 def advance(self, **_):
     print(*(each.pid for each in multiprocessing.active_children()), flush=True)
-    (os.killpg if sys.argv.pop() == "group" else os.kill)(os.getpid(), int(sys.argv.pop()))
+    (os.killpg if whom == "group" else os.kill)(os.getpid(), number)
 
 ProgressBar.advance = advance
 run_tool(main)

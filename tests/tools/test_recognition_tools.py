@@ -18,7 +18,8 @@ import torch
 from av.video.frame import PictureType
 
 from actiondet.config import load_recognition_config
-from actiondet.data.labelled_videos import build_train_videos, find_labelled_videos
+from actiondet.data.build import build_train_videos
+from actiondet.datasets.labelled_videos import find_labelled_videos
 from actiondet.engine.action_names import named_actions
 from actiondet.video import VideoWriter
 from evaluation.errors import InputError

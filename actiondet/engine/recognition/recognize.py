@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from actiondet.config import RecognitionConfig
-from actiondet.data.labelled_videos import view_sampling
+from actiondet.data.build import view_sampling
 from actiondet.engine.loading import load_trained
 from actiondet.engine.predict import Activation, score_clips
 from actiondet.engine.recognition.testing import Views, view_transform

@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader
 
 from actiondet.config import RecognitionConfig
 from actiondet.data import Loaded, TrainSampler
-from actiondet.data.labelled_videos import build_train_videos, collate_videos
+from actiondet.data.build import build_train_videos
+from actiondet.data.labelled_videos import collate_videos
 from actiondet.data.loading import Batches, make_loader
 from actiondet.data.mixing import mix_clips
 from actiondet.datasets.repeats import repeat_factors
@@ -115,7 +116,7 @@ class RecognitionTask:
         if self.config.mixing is not None and loaded.batches:
             # What is random follows from the place in the run, so that a resumed one mixes alike.
             place = (self.config.train.seed, self._epoch, self._batch, self.fabric.global_rank)
-            clips, labels = mix_clips(clips, labels, config=self.config.mixing, random=np.random.default_rng(place))
+            clips, labels = mix_clips(clips, labels, random=np.random.default_rng(place), **dict(self.config.mixing))
         return action_loss(
             forward(clips),
             labels,

@@ -14,9 +14,11 @@ from torch.utils.data import DataLoader
 
 from actiondet.config import RecognitionConfig
 from actiondet.data import Loaded, OrderedSampler
-from actiondet.data.labelled_videos import VideoViews, collate_videos, find_labelled_videos, view_sampling
+from actiondet.data.build import view_sampling
+from actiondet.data.labelled_videos import VideoViews, collate_videos
 from actiondet.data.loading import Batches, Draw, make_loader, test_share, worker_deaths_explained
 from actiondet.data.video_transforms import VideoTestTransform
+from actiondet.datasets.labelled_videos import find_labelled_videos
 from actiondet.engine.devices import total
 from actiondet.engine.indexing import index_videos
 from actiondet.engine.loading import load_trained, network_for_testing

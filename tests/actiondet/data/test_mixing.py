@@ -19,7 +19,7 @@ LABELS = torch.eye(4)
 def test_labels_are_shared_as_clips_are(cutmix_share: float, seed: int) -> None:
     config = MixingConfig(cutmix_share=cutmix_share, label_smoothing=0)
 
-    clips, targets = mix_clips(CLIPS, LABELS, config=config, random=np.random.default_rng(seed))
+    clips, targets = mix_clips(CLIPS, LABELS, **dict(config), random=np.random.default_rng(seed))
 
     values = torch.tensor([0.0, 1.0, 10.0, 100.0])
     torch.testing.assert_close(clips.mean(dim=(1, 2, 3, 4)), targets @ values, atol=1e-4, rtol=1e-4)
@@ -28,8 +28,8 @@ def test_labels_are_shared_as_clips_are(cutmix_share: float, seed: int) -> None:
 
 
 def test_mixup_adds_and_cutmix_replaces() -> None:
-    added, _ = mix_clips(CLIPS, LABELS, config=MixingConfig(cutmix_share=0), random=np.random.default_rng(0))
-    replaced, _ = mix_clips(CLIPS, LABELS, config=MixingConfig(cutmix_share=1), random=np.random.default_rng(3))
+    added, _ = mix_clips(CLIPS, LABELS, **dict(MixingConfig(cutmix_share=0)), random=np.random.default_rng(0))
+    replaced, _ = mix_clips(CLIPS, LABELS, **dict(MixingConfig(cutmix_share=1)), random=np.random.default_rng(3))
 
     assert added[3].unique().numel() == 1
     assert set(replaced[3].unique().tolist()) == {0.0, 100.0}
@@ -40,7 +40,7 @@ def test_mixup_adds_and_cutmix_replaces() -> None:
 def test_labels_are_smoothed_with_and_without_a_mix() -> None:
     config = MixingConfig(probability=0, label_smoothing=0.1)
 
-    clips, targets = mix_clips(CLIPS, LABELS, config=config, random=np.random.default_rng(0))
+    clips, targets = mix_clips(CLIPS, LABELS, **dict(config), random=np.random.default_rng(0))
 
     assert torch.equal(clips, CLIPS)
     torch.testing.assert_close(targets, torch.full((4, 4), 0.025) + 0.9 * torch.eye(4))
@@ -50,7 +50,7 @@ def test_the_share_of_mixed_batches_is_that_of_the_settings() -> None:
     random = np.random.default_rng(0)
     config = MixingConfig(probability=0.3, cutmix_share=0)
 
-    mixed = sum(not torch.equal(mix_clips(CLIPS, LABELS, config=config, random=random)[0], CLIPS) for _ in range(400))
+    mixed = sum(not torch.equal(mix_clips(CLIPS, LABELS, **dict(config), random=random)[0], CLIPS) for _ in range(400))
 
     assert 90 < mixed < 150
 

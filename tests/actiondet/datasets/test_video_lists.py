@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actiondet.config.recognition import VideoListConfig
-from actiondet.data.labelled_videos import find_labelled_videos
+from actiondet.datasets.labelled_videos import find_labelled_videos
 from actiondet.datasets.video_lists import list_videos
 from evaluation.errors import InputError
 

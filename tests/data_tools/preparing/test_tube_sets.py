@@ -18,7 +18,7 @@ import pytest
 from actiondet.config import load_config
 from actiondet.config.recognition import Ucf101Config
 from actiondet.data import build_test_set
-from actiondet.data.labelled_videos import find_labelled_videos
+from actiondet.datasets.labelled_videos import find_labelled_videos
 from actiondet.video import index_video, open_video
 from data_tools.preparing.place import Place
 from data_tools.preparing.ucf101 import listed_videos
