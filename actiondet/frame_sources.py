@@ -15,7 +15,7 @@ from actiondet.config.schema import ClipConfig
 from actiondet.data.clip_stream import Frame, MomentClip, moment_times, stream_clips
 from actiondet.data.frame_clips import clips_of_frames
 from actiondet.video import VideoIndex, index_video, stream_frames
-from evaluation.errors import InputError
+from evaluation.errors import InputError, shown
 from evaluation.video_names import composed
 
 TimedFrames = Iterable[tuple[float, Frame]]
@@ -210,7 +210,8 @@ def open_source(source: Source, *, rate: float | Fraction | None, name: str | No
         return ArrivingSource(_Row(source, exact), name=name, rate=exact)
     if not isinstance(source, Iterable):
         raise InputError(
-            f"a source is a path, a VideoIndex, an array with rate=FPS, or (seconds, frame) pairs; found {source!r}"
+            f"a source is a path, a VideoIndex, an array with rate=FPS, or (seconds, frame) pairs; "
+            f"found {shown(source)}"
         )
     return ArrivingSource(source, name=name)
 
@@ -222,7 +223,7 @@ def _timed_frame(entry: object, where: str) -> tuple[int, Frame]:
     try:
         time = round(float(seconds) * 1_000_000)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{where}: expected seconds, found {seconds!r}") from None
+        raise InputError(f"{where}: expected seconds, found {shown(seconds)}") from None
     if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
         found = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
         raise InputError(f"{where}: expected an array (H, W, 3) of uint8, RGB, found {found}")

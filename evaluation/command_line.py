@@ -21,6 +21,7 @@ _OUT_OF_MEMORY = (
     "not enough memory",
     "out of memory",
     "can't start new thread",
+    "failed to map segment from shared object",
 )
 _LONGEST_DETAIL = 200
 

@@ -1,7 +1,12 @@
-"""The one exception for what a user can cause and correct."""
+"""What ends a program: a fault that the user can correct, or a signal."""
 
+from __future__ import annotations
+
+import re
 from collections.abc import Collection
 from itertools import islice
+
+_NUMPY_SCALAR = re.compile(r"np\.(?:\w+\(([^()]*)\)|(True|False)_)")
 
 
 class InputError(ValueError):
@@ -10,6 +15,12 @@ class InputError(ValueError):
     The message is one sentence: what was wrong, where, what was expected and how to correct it. Programs show
     it without a traceback and end with exit code 2.
     """
+
+
+def shown(value: object, longest: int = 60) -> str:
+    """`value` for a message: as Python writes it, numpy's scalars without their types, at most so many characters."""
+    text = _NUMPY_SCALAR.sub(r"\1\2", repr(value))
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 class StoppedBySignal(BaseException):

@@ -186,5 +186,7 @@ def load_pickle(path: str | os.PathLike[str]) -> Any:
             return _ArrayUnpickler(file, encoding="latin1").load()
     except InputError as fault:
         raise InputError(f"{path}: refused, {fault}") from None
+    except MemoryError:
+        raise InputError(f"{path}: needs more memory than there is; it is damaged, or too large") from None
     except Exception as fault:  # an unpickler raises nearly anything on a damaged file
         raise InputError(f"{path}: not a readable pickle file ({type(fault).__name__}: {fault})") from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.errors import InputError
+from evaluation.errors import InputError, shown
 from evaluation.video_names import composed
 
 if TYPE_CHECKING:
@@ -194,7 +194,9 @@ def name_codes(video: Any, rows: int) -> tuple[IntArray, tuple[str, ...]]:
     if codes.shape != (rows,):
         raise InputError(f"video has shape {codes.shape}; expected ({rows},), a name for each box")
     sound = np.array([isinstance(name, str) and name != "" for name in given] + [False])  # the last: no name
-    refuse(~sound[codes], lambda row: f"video {given[codes[row]]!r} is not a name" if codes[row] >= 0 else "no video")
+    refuse(
+        ~sound[codes], lambda row: f"video {shown(given[codes[row]])} is not a name" if codes[row] >= 0 else "no video"
+    )
     place: dict[str, int] = {}
     for name in given:
         place.setdefault(composed(str(name)), len(place))

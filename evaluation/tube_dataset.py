@@ -270,7 +270,7 @@ class FrameDetections:
             if not np.array_equal(whole, table[:, column]):
                 row = int(np.flatnonzero(whole != table[:, column])[0])
                 raise InputError(
-                    f"{where}: row {row}: video, frame and label must be whole numbers, found {table[row, :3]}"
+                    f"{where}: row {row}: video, frame and label must be whole numbers, found {table[row, :3].tolist()}"
                 )
         check_pixels(table[:, 4:], where)
         return cls(

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.errors import InputError
+from evaluation.errors import InputError, shown
 from evaluation.files import load_pickle, read_text
 from evaluation.formats.tube_arrays import Entry, tube_set
 from evaluation.tube_dataset import TubeTruth
@@ -92,7 +92,7 @@ def read_corrected_ucf24(path: str | os.PathLike[str], *, test_list: str | os.Pa
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as fault:
         raise InputError(
             f"{path}: every video needs numf, and every annotation label, sf, ef and boxes, as in pyannot.pkl "
-            f"({type(fault).__name__}: {fault})"
+            f"({shown(fault, 100)})"
         ) from None
     names = {label: video.split("/")[0] for video, label, _, _ in entries}
     if not entries or sorted(names) != list(range(len(names))):
@@ -114,20 +114,15 @@ def read_corrected_ucf24(path: str | os.PathLike[str], *, test_list: str | os.Pa
 
 def _names(names: Any, what: str, path: str | os.PathLike[str]) -> tuple[str, ...]:
     if not isinstance(names, (list, tuple, np.ndarray)) or not all(isinstance(name, (str, np.str_)) for name in names):
-        raise InputError(f"{path}: {what} must be a list of names, found {_shown(names)}")
+        raise InputError(f"{path}: {what} must be a list of names, found {shown(names)}")
     return tuple(map(str, names))
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def _count(count: Any, video: object, path: str | os.PathLike[str]) -> int:
     """A number of frames."""
     number = count.item() if isinstance(count, np.ndarray | np.generic) and count.size == 1 else count
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 1 <= number <= _MOST or number % 1:
-        raise InputError(f"{path}: video {video} has {_shown(count)} frames; expected a whole number from 1")
+        raise InputError(f"{path}: video {video} has {shown(count)} frames; expected a whole number from 1")
     return int(number)
 
 
@@ -139,7 +134,7 @@ def _size(size: Any, video: object, path: str | os.PathLike[str]) -> tuple[int, 
         or len(sides) < 2
         or not all(isinstance(side, (int, float, np.number)) and 1 <= side <= _MOST for side in sides[:2])
     ):
-        raise InputError(f"{path}: video {video} has the resolution {_shown(size)}; expected (height, width) in pixels")
+        raise InputError(f"{path}: video {video} has the resolution {shown(size)}; expected (height, width) in pixels")
     return int(sides[0]), int(sides[1])
 
 
@@ -152,7 +147,9 @@ def _truth_entries(gttubes: Any, labels: int, path: str | os.PathLike[str]) -> I
             raise InputError(f"{path}: {layout}, but the entry of video {video} is not of that kind")
         for label, tubes in by_label.items():
             if not isinstance(label, (int, np.integer)) or not 0 <= label < labels:
-                raise InputError(f"{path}: gttubes of video {video} has label {label!r}; labels are 0 to {labels - 1}")
+                raise InputError(
+                    f"{path}: gttubes of video {video} has label {shown(label)}; labels are 0 to {labels - 1}"
+                )
             for tube in tubes:
                 yield str(video), int(label), 1.0, tube
 
@@ -161,12 +158,13 @@ def _ucf24_entries(videos: Mapping[str, Any], path: str | os.PathLike[str]) -> I
     for video, record in videos.items():
         for annotation in record["annotations"]:
             start, end = int(annotation["sf"]), int(annotation["ef"])
-            boxes = np.asarray(annotation["boxes"]).astype(np.float32)
-            if boxes.shape != (end - start, 4):
+            boxes = np.asarray(annotation["boxes"])
+            if boxes.shape != (end - start, 4) or boxes.dtype.kind not in "fiu":
                 raise InputError(
-                    f"{path}: video {video} has boxes of shape {boxes.shape} for frames {start} to {end}; "
-                    f"expected ({end - start}, 4)"
+                    f"{path}: video {video} has boxes of shape {boxes.shape} and type {boxes.dtype} for frames {start} "
+                    f"to {end}; expected ({end - start}, 4) numbers"
                 )
+            boxes = boxes.astype(np.float64)  # most are uint8, whose sums overflow
             frames = np.arange(start + 1, end + 1, dtype=np.float32)[:, None]
             yield (
                 str(video),

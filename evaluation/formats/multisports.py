@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.errors import InputError
+from evaluation.errors import InputError, shown
 from evaluation.files import atomic_path, load_pickle
 from evaluation.formats.act_tubes import read_act_tubes
 from evaluation.formats.tube_arrays import Entry, label_id, tube_set
@@ -120,7 +120,7 @@ def read_video_detections(path: str | os.PathLike[str]) -> TubeSet:
     entries: list[Entry] = []
     for label, tubes in by_label.items():
         if not isinstance(label, (int, np.integer)) or not isinstance(tubes, (list, tuple)):
-            raise InputError(f"{path}: the entry {label!r} holds a {type(tubes).__name__}; {layout}")
+            raise InputError(f"{path}: the entry {shown(label)} holds a {type(tubes).__name__}; {layout}")
         for place, tube in enumerate(tubes):
             if not _is_tube(tube):
                 raise InputError(f"{path}: tube {place} of label {label} is not (video, score, array); {layout}")

@@ -7,11 +7,12 @@ import os
 import pickle
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from evaluation.errors import InputError
+from evaluation.errors import InputError, shown
 from evaluation.files import atomic_path, load_pickle
 from evaluation.formats import csv_columns as columns
 from evaluation.records import FloatArray, FrameKey, PersonBoxes
@@ -120,31 +121,35 @@ def _frame_keys(path: str | os.PathLike[str], texts: Iterable[object]) -> dict[F
             moments[time] = _moment(time)
         moment = moments[time]
         if not video or moment is None:
-            raise InputError(f'{path}: key {text!r} is not "video,seconds" such as "1j20qq1JyX4,0902"')
+            raise InputError(f'{path}: key {shown(text)} is not "video,seconds" such as "1j20qq1JyX4,0902"')
         key = FrameKey(composed(video), moment)
         if key in keys:
-            raise InputError(f"{path}: key {text!r} names a moment that is already there; expected each moment once")
+            raise InputError(
+                f"{path}: key {shown(text)} names a moment that is already there; expected each moment once"
+            )
         keys[key] = None
     return keys
 
 
-def _checked(path: str | os.PathLike[str], key: FrameKey, text: str, rows: object) -> PersonBoxes:
+def _checked(path: str | os.PathLike[str], key: FrameKey, text: str, rows: Any) -> PersonBoxes:
     """Return the persons of one entry of a pickle, or an InputError that names it."""
     try:
+        if np.iscomplexobj(rows):  # of which numpy would drop a part, with a warning
+            raise TypeError("complex")
         array = np.asarray(rows, dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(
-            f"{path}: {text!r} holds no numbers; expected a (P, 5) array of x1, y1, x2, y2, score"
+            f"{path}: {shown(text)} holds no numbers; expected a (P, 5) array of x1, y1, x2, y2, score"
         ) from None
     if array.size == 0:
         array = array.reshape(0, 5)
     if array.ndim != 2 or array.shape[1] not in (4, 5):
-        raise InputError(f"{path}: {text!r} has shape {array.shape}; expected (P, 5): x1, y1, x2, y2, score")
+        raise InputError(f"{path}: {shown(text)} has shape {array.shape}; expected (P, 5): x1, y1, x2, y2, score")
     boxes, scores = array[:, :4], array[:, 4] if array.shape[1] == 5 else np.ones(len(array))
     if bad_coordinates(boxes) or not np.isfinite(scores).all():
         raise InputError(
-            f"{path}: {text!r} has boxes that are not finite or look like pixels; expected unit boxes, fractions of "
-            "the frame (divide x by its width and y by its height)"
+            f"{path}: {shown(text)} has boxes that are not finite or look like pixels; expected unit boxes, fractions "
+            "of the frame (divide x by its width and y by its height)"
         )
     return _person_boxes(key, boxes, scores)
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from evaluation.command_line import run_tool
-from evaluation.errors import InputError
+from evaluation.errors import InputError, shown
 from evaluation.files import atomic_path
 
 
@@ -122,3 +122,16 @@ run_tool(main)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == (f"{-signal.SIGTERM}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ([np.float64(0.5), (np.int64(3), np.True_)], "[0.5, (3, True)]"),
+        ({np.str_("a"): np.float32("nan")}, "{'a': nan}"),
+        ("x" * 70, "'" + "x" * 59 + "..."),
+        (ValueError(f"not a number: {np.str_('x')!r}"), "ValueError(\"not a number: 'x'\")"),
+    ],
+)
+def test_values_in_messages_are_written_without_types_of_numpy(value: object, text: str) -> None:
+    assert shown(value) == text
