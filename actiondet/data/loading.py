@@ -193,12 +193,13 @@ class OrderedSampler(Sampler[Draw]):
         world_size: int = 1,
         done: Collection[int] = frozenset(),
         repeats: int = 1,
+        group: int = 1,
     ) -> None:
         """Samples that are `done` are left out; they do not change which process takes the others.
 
-        A sample comes `repeats` times in a row.
+        A sample comes `repeats` times in a row, and `group` neighbors in a row go to the same process.
         """
-        share = test_share(length, rank=rank, world_size=world_size)
+        share = process_share(length, rank=rank, world_size=world_size, group=group)
         self._indices = [index for index in share if index not in done]
         self._repeats = repeats
 
@@ -209,11 +210,12 @@ class OrderedSampler(Sampler[Draw]):
         return len(self._indices) * self._repeats
 
 
-def test_share(length: int, *, rank: int, world_size: int) -> range:
-    """Which of `length` samples process `rank` tests."""
+def process_share(length: int, *, rank: int, world_size: int, group: int = 1) -> range:
+    """Which of `length` samples process `rank` tests; `group` neighbors stay together."""
     if not 0 <= rank < world_size:
         raise ValueError(f"rank {rank} of {world_size} processes; expected 0 <= rank < world_size")
-    return range(length * rank // world_size, length * (rank + 1) // world_size)
+    groups = length // group
+    return range(groups * rank // world_size * group, groups * (rank + 1) // world_size * group)
 
 
 class Batches(Sampler[list[Draw]]):

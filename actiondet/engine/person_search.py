@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from lightning_fabric import Fabric
 
 from actiondet.config import PersonsConfig
 from actiondet.engine.log import log_line
+from actiondet.parts import Arrays, PartStore, file_stamp
 from actiondet.persons.build import build_persons
 from actiondet.persons.finished import SearchCounts, note_finished, read_finished
 from actiondet.persons.key_frames import SearchedMoments
-from actiondet.persons.parts import SearchParts
 from actiondet.persons.search import search_video
 from actiondet.persons.videos import SearchedVideo
 from evaluation.command_line import describe
 from evaluation.errors import InputError
 from evaluation.formats.person_boxes import write_proposals
 from evaluation.progress import ProgressBar
-from evaluation.records import PersonBoxes
-
-_LOOK_AGAIN = 0.5  # seconds between two looks at what the other processes have finished
+from evaluation.records import FrameKey, PersonBoxes
 
 
 @dataclass(frozen=True)
@@ -77,29 +75,45 @@ def search_videos(
         in the first process the whole report; in the others nothing of use.
 
     Raises:
-        InputError: the detector cannot be built, none of the videos can be searched, a search with other settings
-            was stopped, or `out` is there, made in another way.
+        InputError: the detector cannot be built, none of the videos can be searched, or `out` is there, made in another
+            way.
     """
-    parts = SearchParts(out)
     settings = _settings(persons, moments)
+    parts = PartStore(out, settings, pack=_packed, unpack=_unpacked)
     if out.exists() and not overwrite and not parts.folder.exists():
         found = read_finished(out, settings, videos)
         if fabric.is_global_zero:
             log_line(f"{out} is finished already; --overwrite makes it again")
         return SearchReport(len(videos), found.moments, found.persons, ())
-    share = videos[fabric.global_rank :: fabric.world_size]
-    if fabric.is_global_zero:
-        parts.open(settings)
-    for video in share:
-        parts.drop_outdated(video)
+    # A video that has changed is another part.
+    keys = {video: f"{video.name}.{'-'.join(map(str, file_stamp(video.path) or ('gone',)))}" for video in videos}
+    share = {video: keys[video] for video in videos[fabric.global_rank :: fabric.world_size]}
+    parts.forget_faults(share.values())
     fabric.barrier()
     _search_share(share, persons, moments, parts, fabric, batch)
     if not fabric.is_global_zero:
         return SearchReport(len(videos), 0, 0, ())
-    left = list(videos)
-    while left := [video for video in left if not parts.has(video)]:
-        time.sleep(_LOOK_AGAIN)  # torchrun ends this process if another one fails
-    return _finish(videos, parts, out, settings)
+    parts.wait_for(keys.values())
+    return _finish(keys, parts, out, settings)
+
+
+def _packed(found: list[PersonBoxes]) -> Arrays:
+    return {
+        "video": np.array([each.key.video for each in found], dtype=np.str_),
+        "moments": np.array([each.key.moment for each in found], dtype=np.int64),
+        "ends": np.cumsum([len(each) for each in found], dtype=np.int64),
+        "boxes": np.concatenate([np.zeros((0, 4), np.float32), *(each.boxes for each in found)]),
+        "scores": np.concatenate([np.zeros(0, np.float32), *(each.scores for each in found)]),
+    }
+
+
+def _unpacked(arrays: Arrays) -> list[PersonBoxes]:
+    ends, boxes, scores = arrays["ends"], arrays["boxes"], arrays["scores"]
+    keys = map(FrameKey, arrays["video"].tolist(), arrays["moments"].tolist())
+    return [
+        PersonBoxes(key, boxes[begin:end], scores[begin:end])
+        for key, begin, end in zip(keys, [0, *ends[:-1]], ends, strict=True)
+    ]
 
 
 def _settings(persons: PersonsConfig, moments: SearchedMoments) -> dict[str, object]:
@@ -111,7 +125,7 @@ def _settings(persons: PersonsConfig, moments: SearchedMoments) -> dict[str, obj
     files = {key: Path(value) for key, value in settings.items() if isinstance(value, str) and Path(value).is_file()}
     return {
         "persons": settings,
-        "files": {key: [file.stat().st_size, file.stat().st_mtime_ns] for key, file in files.items()},
+        "files": {key: file_stamp(file) for key, file in files.items()},
         "every": moments.every,
         "listed": listed.hexdigest() if moments.listed is not None else None,
         "start": moments.start,
@@ -121,15 +135,15 @@ def _settings(persons: PersonsConfig, moments: SearchedMoments) -> dict[str, obj
 
 
 def _search_share(
-    share: Sequence[SearchedVideo],
+    share: Mapping[SearchedVideo, str],
     persons: PersonsConfig,
     moments: SearchedMoments,
-    parts: SearchParts,
+    parts: PartStore[list[PersonBoxes]],
     fabric: Fabric,
     batch: int,
 ) -> None:
     """Search the videos of this process that are not done yet."""
-    todo = [video for video in share if not parts.has(video)]
+    todo = [video for video in share if not parts.has(share[video])]
     detector = build_persons(persons, fabric.device) if todo else None
     title = "videos" if fabric.world_size == 1 else f"videos of the first of {fabric.world_size} processes"
     bar = ProgressBar(title, len(share), done=len(share) - len(todo), shown=fabric.is_global_zero)
@@ -138,30 +152,30 @@ def _search_share(
         try:
             found = search_video(video, detector, moments, batch=batch)
         except (InputError, OSError) as fault:
-            parts.write_fault(video, describe(fault))
+            parts.put_fault(share[video], describe(fault))
         else:
-            parts.write(video, found)
+            parts.put(share[video], found)
 
 
 def _finish(
-    videos: Sequence[SearchedVideo], parts: SearchParts, out: Path, settings: Mapping[str, object]
+    keys: Mapping[SearchedVideo, str], parts: PartStore[list[PersonBoxes]], out: Path, settings: dict[str, object]
 ) -> SearchReport:
     """Put the parts together."""
-    faults = tuple(fault for video in videos if (fault := parts.fault(video)) is not None)
-    if len(faults) == len(videos):
-        none = "" if len(videos) == 1 else f"none of the {len(videos)} videos could be searched; the first: "
-        raise InputError(none + faults[0])
+    faults = {key: fault for key in keys.values() if (fault := parts.fault(key)) is not None}
+    if len(faults) == len(keys):
+        none = "" if len(keys) == 1 else f"none of the {len(keys)} videos could be searched; the first: "
+        raise InputError(none + next(iter(faults.values())))
     count: Counter[str] = Counter()
 
     def counted() -> Iterator[PersonBoxes]:
-        for video in videos:
-            for each in parts.read(video):
+        for key in keys.values():
+            for each in parts.get(key) if key not in faults else ():
                 count.update(moments=1, persons=len(each))
                 yield each
 
     write_proposals(out, counted())
     log_line(f"wrote {out}")
     if not faults:
-        note_finished(out, settings, videos, SearchCounts(count["moments"], count["persons"]))
+        note_finished(out, settings, list(keys), SearchCounts(count["moments"], count["persons"]))
         parts.remove()
-    return SearchReport(len(videos) - len(faults), count["moments"], count["persons"], faults)
+    return SearchReport(len(keys) - len(faults), count["moments"], count["persons"], tuple(faults.values()))

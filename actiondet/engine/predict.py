@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from actiondet.config import DetectionConfig
+from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.data import Loaded
 from actiondet.engine.log import log_line
 from actiondet.models.detector import ActionDetector
@@ -195,6 +195,13 @@ def detect_batch(
     """
     with fabric.autocast():
         return scoring.score(detector, batch.clips.to(fabric.device), batch.boxes, [persons[key] for key in batch.keys])
+
+
+def settings_of_scores(config: DetectionConfig | RecognitionConfig) -> list[object]:
+    """All of a configuration that the scores of a test depend on, for `PartStore`."""
+    parts = {"model", "clip", "transform", "data", "test"}
+    free = {"data": {"unreadable", "max_unreadable", "keep_gib"}, "test": {"batch"}}
+    return [config.model_dump(mode="json", include=parts, exclude=free), config.train.precision]
 
 
 def gather(detections: list[ActionDetections], fabric: Fabric) -> list[ActionDetections]:

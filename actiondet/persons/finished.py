@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from actiondet.parts import file_stamp
 from actiondet.persons.videos import SearchedVideo
 from evaluation.errors import InputError, some
 from evaluation.files import write_text
@@ -70,8 +71,5 @@ def _record(out: Path) -> Path:
 
 def _stamps(videos: Sequence[SearchedVideo]) -> dict[str, list[int] | None]:
     """Size and time of change of each video, None of one that is gone, by the name that is written."""
-    stamps: dict[str, list[int] | None] = {}
-    for video in videos:
-        facts = video.path.stat() if video.path.is_file() else None
-        stamps[video.written] = None if facts is None else [facts.st_size, facts.st_mtime_ns]
-    return stamps
+    stamps = {video.written: file_stamp(video.path) for video in videos}
+    return {name: None if stamp is None else list(stamp) for name, stamp in stamps.items()}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
@@ -16,21 +17,22 @@ from actiondet.config import RecognitionConfig
 from actiondet.data import Loaded, OrderedSampler
 from actiondet.data.build import view_sampling
 from actiondet.data.labelled_videos import VideoViews, collate_videos
-from actiondet.data.loading import Batches, Draw, make_loader, test_share, worker_deaths_explained
+from actiondet.data.loading import Batches, make_loader, process_share, worker_deaths_explained
 from actiondet.data.video_transforms import VideoTestTransform
 from actiondet.datasets.labelled_videos import find_labelled_videos
 from actiondet.engine.devices import total
 from actiondet.engine.indexing import index_videos
 from actiondet.engine.loading import load_trained, network_for_testing
 from actiondet.engine.log import log_line
-from actiondet.engine.predict import Activation, score_clips
-from actiondet.engine.recognition.score_parts import ScoreParts, ViewScores, parts_folder
+from actiondet.engine.predict import Activation, score_clips, settings_of_scores
 from actiondet.models.recognizer import ActionRecognizer
+from actiondet.parts import PartStore
 from actiondet.records import VideoBatch
 from evaluation.errors import InputError
 from evaluation.formats.video_scores import VideoScores, write_video_scores
 from evaluation.progress import ProgressBar
 from evaluation.recognition import RecognitionResult, average_views, recognition_accuracy
+from evaluation.records import FloatArray, IntArray
 from evaluation.tables import write_json
 
 Average = Literal["softmax", "sum", "logits"]
@@ -49,6 +51,32 @@ class Views:
     clips: int
     crops: Literal[1, 3]
     side: int
+
+
+@dataclass(frozen=True, eq=False)
+class ViewScores:
+    """What a network says of single views.
+
+    Attributes:
+        scores: (V, C) float32.
+        videos: (V,) numbers of the videos.
+        views: (V,) numbers of the views of these videos.
+    """
+
+    scores: FloatArray
+    videos: IntArray
+    views: IntArray
+
+    @classmethod
+    def joined(cls, parts: Sequence[ViewScores], *, classes: int) -> ViewScores:
+        """All of `parts`, which may be none, one after the other."""
+        empty = np.zeros(0, dtype=np.int64)
+        every = [cls(np.zeros((0, classes), dtype=np.float32), empty, empty), *parts]
+        return cls(*(np.concatenate([getattr(part, name) for part in every]) for name in cls.__dataclass_fields__))
+
+    def chosen(self, rows: npt.NDArray[np.bool_] | IntArray) -> ViewScores:
+        """Some of the views."""
+        return ViewScores(self.scores[rows], self.videos[rows], self.views[rows])
 
 
 def validation_views(config: RecognitionConfig) -> Views:
@@ -84,8 +112,9 @@ def build_test_videos(config: RecognitionConfig, views: Views) -> VideoViews:
 def build_video_loader(
     dataset: VideoViews, config: RecognitionConfig, fabric: Fabric, *, done: Collection[int] = frozenset()
 ) -> DataLoader[Loaded[VideoBatch]]:
-    """Load this process's share of `dataset`, but for clips that are done: every clip once over all processes."""
-    sampler = OrderedSampler(len(dataset), rank=fabric.global_rank, world_size=fabric.world_size, done=done)
+    """Load this process's videos of `dataset`, but for clips that are done: every clip once over all processes."""
+    rank, world_size, clips = fabric.global_rank, fabric.world_size, dataset.clips
+    sampler = OrderedSampler(len(dataset), rank=rank, world_size=world_size, done=done, group=clips)
     batches = Batches(sampler, config.test.batch)
     return make_loader(dataset, batches, workers=config.train.workers, collate=collate_videos)
 
@@ -117,19 +146,17 @@ def run_recognition_test(
     index_videos([dataset.videos.sources], fabric)
     parts = None
     if dump is not None:
-        parts = ScoreParts(
-            parts_folder(dump, config, weights, dataset.videos.names),
-            share=test_share(len(dataset), rank=fabric.global_rank, world_size=fabric.world_size),
-            classes=config.model.num_classes,
-            clips=dataset.clips,
-            crops=dataset.views_per_video // dataset.clips,
-            process=fabric.global_rank,
-        )
-        done = round(total(fabric, len(parts.done)))
-        if done and fabric.is_global_zero:
-            log_line(f"going on with an interrupted test: {done} of {len(dataset)} clips are done")
-    loader = build_video_loader(dataset, config, fabric, done=parts.done if parts else ())
-    found = score_videos(network, dataset, loader, config, fabric, average=config.test.average, parts=parts)
+        settings = [*settings_of_scores(config), list(dataset.videos.names)]
+        parts = PartStore(dump, settings, [weights], pack=vars, unpack=lambda arrays: ViewScores(**arrays))
+    share = process_share(len(dataset.videos.names), rank=fabric.global_rank, world_size=fabric.world_size)
+    kept = {video: parts.get(_key(video)) for video in share if parts is not None and parts.has(_key(video))}
+    done = {video * dataset.clips + clip for video in kept for clip in range(dataset.clips)}
+    if (count := round(total(fabric, len(done)))) and fabric.is_global_zero:
+        log_line(f"going on with an interrupted test: {count} of {len(dataset)} clips are done")
+    loader = build_video_loader(dataset, config, fabric, done=done)
+    found = score_videos(
+        network, dataset, loader, config, fabric, average=config.test.average, parts=parts, kept=list(kept.values())
+    )
     result = recognition_accuracy(found.scores, found.labels)
     if fabric.is_global_zero:
         left_out = len(dataset.videos.names) - len(found.videos)
@@ -163,7 +190,8 @@ def score_videos(
     fabric: Fabric,
     *,
     average: Average,
-    parts: ScoreParts | None = None,
+    parts: PartStore[ViewScores] | None = None,
+    kept: Sequence[ViewScores] = (),
 ) -> VideoScores:
     """The scores of every video of `dataset`, in its order, in every process.
 
@@ -174,18 +202,22 @@ def score_videos(
         config: of the test.
         fabric: of the process.
         average: what becomes of the views of a video.
-        parts: holds what an interrupted test has done, which `loader` leaves out, and takes what is done now.
+        parts: takes each video whose views are all scored.
+        kept: what an interrupted test has done, which `loader` leaves out.
 
     Raises:
         InputError: a video that cannot be read (unless the settings leave it out), or none that can.
     """
-    bar = ProgressBar("testing", len(loader), shown=fabric.is_global_zero)
-    views = gather_views(_score_views(network, loader, config, fabric, bar, average=average, parts=parts), fabric)
+    activation: Activation = "logits" if average == "logits" else "softmax"
+    scored = _score_views(network, loader, config, fabric, activation)
+    if parts is not None:
+        scored = _kept_by_video(scored, parts, views=dataset.views_per_video)
+    views = gather_views(ViewScores.joined([*kept, *scored], classes=config.model.num_classes), fabric)
     whole = np.bincount(views.videos, minlength=len(dataset.videos.names)) == dataset.views_per_video
     if not whole.any():
         raise InputError("none of the videos can be read; data.unreadable=stop says why")
-    kept = views.chosen(whole[views.videos])  # a video of which only some clips could be read is left out whole
-    rows, mean = average_views(kept.scores, kept.videos)
+    views = views.chosen(whole[views.videos])  # a video of which only some clips could be read is left out whole
+    rows, mean = average_views(views.scores, views.videos)
     return VideoScores(
         videos=tuple(dataset.videos.names[row] for row in rows),
         labels=dataset.videos.labels[rows],
@@ -201,32 +233,33 @@ def _score_views(
     loader: DataLoader[Loaded[VideoBatch]],
     config: RecognitionConfig,
     fabric: Fabric,
-    bar: ProgressBar,
-    *,
-    average: Average,
-    parts: ScoreParts | None,
-) -> ViewScores:
-    """The scores of all views of this process, those of `parts` among them."""
+    activation: Activation,
+) -> Iterator[ViewScores]:
+    """Yield the scores of the views of this process, batch by batch."""
     network.eval()
-    activation: Activation = "logits" if average == "logits" else "softmax"
-    found = [parts.kept] if parts else []
-    batches: Iterable[list[Draw]] = cast(Batches, loader.batch_sampler)
-    try:
-        for draws, loaded in zip(batches, bar.over(loader), strict=True):
-            if loaded.unreadable and config.data.unreadable == "stop":
-                raise InputError(loaded.unreadable[0].message + "; data.unreadable=skip leaves such videos out")
-            fresh = []
-            for batch in loaded.batches:
-                with fabric.autocast():
-                    scores = score_clips(network, batch.clips, fabric.device, activation)
-                fresh.append(ViewScores(scores, batch.videos.numpy(), batch.views.numpy()))
-            found += fresh
-            if parts:
-                parts.add([draw.index for draw in draws], fresh)
-    finally:
-        if parts:
-            parts.write()
-    return ViewScores.joined(found, classes=config.model.num_classes)
+    for loaded in ProgressBar("testing", len(loader), shown=fabric.is_global_zero).over(loader):
+        if loaded.unreadable and config.data.unreadable == "stop":
+            raise InputError(loaded.unreadable[0].message + "; data.unreadable=skip leaves such videos out")
+        for batch in loaded.batches:
+            with fabric.autocast():
+                scores = score_clips(network, batch.clips, fabric.device, activation)
+            yield ViewScores(scores, batch.videos.numpy(), batch.views.numpy())
+
+
+def _kept_by_video(batches: Iterable[ViewScores], parts: PartStore[ViewScores], *, views: int) -> Iterator[ViewScores]:
+    """Pass `batches` on, and keep each video once all of its `views` have come."""
+    waiting: dict[int, list[ViewScores]] = {}
+    for batch in batches:
+        for video in np.unique(batch.videos).tolist():
+            waiting.setdefault(video, []).append(batch.chosen(batch.videos == video))
+            if sum(len(each.videos) for each in waiting[video]) == views:
+                parts.put(_key(video), ViewScores.joined(waiting.pop(video), classes=batch.scores.shape[1]))
+        yield batch
+
+
+def _key(video: int) -> str:
+    """The part of a video."""
+    return f"{video:06d}"
 
 
 def gather_views(mine: ViewScores, fabric: Fabric) -> ViewScores:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from lightning_fabric import Fabric
@@ -19,10 +19,10 @@ from actiondet.datasets.multisports import TubeSplit, read_tube_split, with_size
 from actiondet.datasets.splits import Moments
 from actiondet.datasets.windows import ClipWindow
 from actiondet.engine.log import log_line
-from actiondet.engine.predict import Control, Scoring, averaged, detect_batch
-from actiondet.engine.tubes.frame_parts import FrameParts, parts_folder
+from actiondet.engine.predict import Control, Scoring, averaged, detect_batch, settings_of_scores
 from actiondet.engine.tubes.multisports_rows import RowChoice, Rows, as_detections
 from actiondet.models.detector import ActionDetector
+from actiondet.parts import Arrays, PartStore
 from actiondet.tubes.carrying import CarriedPersons
 from actiondet.tubes.score_smoothing import smooth_scores
 from evaluation.errors import InputError
@@ -32,8 +32,6 @@ from evaluation.records import ActionDetections, FrameKey, IntArray
 from evaluation.tables import write_json
 from evaluation.tube_ap import ThresholdMapResult
 from evaluation.tube_scoring import tube_frame_map
-
-_LOOK_AGAIN = 0.5  # seconds between two looks at what the other processes have finished
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,19 +98,44 @@ def run_tube_test(
     )
     videos = _looked_at(config.data, part, test)
     target = folder / "frame_detections.pkl"
-    parts = FrameParts(parts_folder(target, config, weights, test))
+    parts = _parts(target, config, weights, test)
     place = {name: number for number, name in enumerate(part.truth.test_videos)}
     share = videos[fabric.global_rank :: fabric.world_size]
-    for video in share:
-        parts.drop_fault(place[video.video])
+    parts.forget_faults(_key(place[video.video]) for video in share)
     fabric.barrier()
     _detect(detector, share, part, parts, config, fabric, test, place)
     if not fabric.is_global_zero:
         return None
-    left = [place[video.video] for video in videos]
-    while left := [number for number in left if not parts.is_done(number)]:
-        time.sleep(_LOOK_AGAIN)  # torchrun ends this process if another one fails
+    parts.wait_for(_key(place[video.video]) for video in videos)
     return _finish(part, videos, parts, target, place, weights, test)
+
+
+class TestedVideo(NamedTuple):
+    """What was found in one video: its rows, and how it ended."""
+
+    rows: Rows
+    end: VideoEnd
+
+
+def _parts(target: Path, config: DetectionConfig, weights: str | Path, test: FrameTest) -> PartStore[TestedVideo]:
+    """The finished videos of a test; videos that are added later belong to it, because the truth says their places."""
+    assert isinstance(config.data, MultiSportsConfig)
+    files = [path for path in (weights, config.data.val.truth, config.data.val.proposals) if path]
+    return PartStore(target, [settings_of_scores(config), repr(test)], files, pack=_packed, unpack=_unpacked)
+
+
+def _packed(video: TestedVideo) -> Arrays:
+    return {"rows": video.rows, **{name: np.array(value) for name, value in vars(video.end).items()}}
+
+
+def _unpacked(arrays: Arrays) -> TestedVideo:
+    video, late, beyond = (arrays[name].item() for name in ("video", "late", "beyond"))
+    return TestedVideo(arrays["rows"], VideoEnd(video, late, beyond))
+
+
+def _key(place: int) -> str:
+    """The part of the video at a place in the truth's test videos."""
+    return f"{place:05d}"
 
 
 def _looked_at(data: MultiSportsConfig, part: TubeSplit, test: FrameTest) -> list[VideoMoments]:
@@ -131,14 +154,14 @@ def _detect(
     detector: ActionDetector,
     share: Sequence[VideoMoments],
     part: TubeSplit,
-    parts: FrameParts,
+    parts: PartStore[TestedVideo],
     config: DetectionConfig,
     fabric: Fabric,
     test: FrameTest,
     place: dict[str, int],
 ) -> None:
     """Test the videos of this process that are not done yet."""
-    todo = [video for video in share if not parts.is_done(place[video.video])]
+    todo = [video for video in share if not parts.has(_key(place[video.video]))]
     by_name = {video.video: video for video in todo}
     count = sum(len(video.persons) for video in share)
     left = sum(len(video.persons) for video in todo)
@@ -158,8 +181,11 @@ def _detect(
     for loaded in build_dense_loader(clips, workers=min(config.train.workers, len(todo))):
         if isinstance(loaded, VideoEnd):
             video = by_name[loaded.video]
-            rows = _rows(found.pop(video.video, []), video.video, part, test, place[video.video])
-            parts.write(place[video.video], rows, loaded)
+            number, of_video = place[video.video], found.pop(video.video, [])
+            if loaded.fault:
+                parts.put_fault(_key(number), loaded.fault)
+            else:
+                parts.put(_key(number), TestedVideo(_rows(of_video, video.video, part, test, number), loaded))
             continue
         video = by_name[loaded[0].keys[0].video]
         sizes = [detect_batch(detector, each, video.persons, fabric=fabric, scoring=scoring) for each in loaded]
@@ -207,18 +233,24 @@ def _carried(found: list[ActionDetections], moments: IntArray, stride: int) -> l
 def _finish(
     part: TubeSplit,
     videos: Sequence[VideoMoments],
-    parts: FrameParts,
+    parts: PartStore[TestedVideo],
     target: Path,
     place: dict[str, int],
     weights: str | Path,
     test: FrameTest,
 ) -> ThresholdMapResult:
     """Put the parts together and score them."""
-    ends = [parts.end(place[video.video]) for video in videos]
-    whole = [place[end.video] for end in ends if not end.fault]
+    keys = {video.video: _key(place[video.video]) for video in videos}
+    faults = {name: fault for name, key in keys.items() if (fault := parts.fault(key)) is not None}
+    whole = [key for name, key in keys.items() if name not in faults]
     if not whole:
-        raise InputError(f"none of the {len(videos)} videos can be read; the first: {ends[0].fault}")
-    detections = as_detections(parts.joined(whole), part.truth)
+        raise InputError(f"none of the {len(videos)} videos can be read; the first: {next(iter(faults.values()))}")
+    ends, counts = zip(*((tested.end, len(tested.rows)) for tested in map(parts.get, whole)), strict=True)
+    rows = np.empty((sum(counts), 8), dtype=np.float32)  # read again: only the joined array takes memory
+    for tested, stop, count in zip(map(parts.get, whole), np.cumsum(counts), counts, strict=True):
+        rows[stop - count : stop] = tested.rows
+    ends = (*ends, *(VideoEnd(name, fault=fault) for name, fault in faults.items()))
+    detections = as_detections(rows, part.truth)
     write_frame_detections(target, detections)
     result = tube_frame_map(part.truth, detections)
     notes = [*part.notes, *_left_out(part, test.moments, ends), *result.notes]
@@ -235,7 +267,7 @@ def _finish(
     for note in notes:
         log_line(f"note: {note}")
     log_line(f"wrote {target} ({len(detections)} rows) and {target.with_name('results.json')}")
-    if all(not end.fault for end in ends):
+    if not faults:
         parts.remove()
     return result
 

@@ -86,6 +86,15 @@ def test_testing_sees_every_sample_once(length: int, processes: int) -> None:
     assert sum(map(len, samplers)) == length
 
 
+@pytest.mark.parametrize("processes", [1, 2, 3, 7])
+def test_neighbors_that_belong_together_go_to_one_process(processes: int) -> None:
+    done = {0, 1, 2, 6, 7, 8}
+    samplers = [OrderedSampler(12, rank=rank, world_size=processes, group=3, done=done) for rank in range(processes)]
+    drawn = [[draw.index for draw in sampler] for sampler in samplers]
+    assert [index for each in drawn for index in each] == [3, 4, 5, 9, 10, 11]
+    assert all(len(each) % 3 == 0 for each in drawn)
+
+
 @pytest.mark.parametrize("kind", [OrderedSampler, lambda *args, **kwargs: TrainSampler(*args, seed=0, **kwargs)])
 def test_a_rank_outside_the_processes_is_refused(kind: type[OrderedSampler]) -> None:
     with pytest.raises(ValueError, match="rank 2 of 2 processes"):

@@ -246,20 +246,23 @@ def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_file(films: Path,
     ]
 
 
-def test_a_search_with_other_settings_does_not_go_on(films: Path, tmp_path: Path) -> None:
+def test_a_search_with_other_settings_begins_its_own_parts(films: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         search(films, tmp_path / "boxes.pkl", "1s", stop_at="street/v_b_c001")
-    with pytest.raises(InputError, match=r"other settings \(every\); repeat its command, or delete"):
-        search(films, tmp_path / "boxes.pkl", "0.5s")
+    (stopped,) = tmp_path.glob("boxes.pkl.*.parts")
+    search(films, tmp_path / "boxes.pkl", "0.5s")
+    assert "slow" in StampDetector.seen
+    assert list(tmp_path.glob("boxes.pkl.*.parts")) == [stopped]
+    assert len(list(stopped.rglob("*.npz"))) == 2
 
 
 def test_another_folder_of_that_name_is_left_alone(films: Path, tmp_path: Path) -> None:
     (tmp_path / "boxes.pkl.parts").mkdir()
-    with pytest.raises(InputError, match="exists, but no search made it"):
-        search(films, tmp_path / "boxes.pkl", "1s")
+    search(films, tmp_path / "boxes.pkl", "1s")
+    assert (tmp_path / "boxes.pkl.parts").is_dir()
 
 
-def test_a_corrupt_video_is_named_and_searched_once_it_is_mended(
+def test_a_corrupt_video_is_named_and_searched_once_it_is_corrected(
     films: Path, tmp_path: Path, stamped: ModuleType
 ) -> None:
     (tmp_path / "videos").mkdir()
