@@ -16,6 +16,7 @@ PROGRAMS = {
         "predict": ("actiondet.cli.predict", "name what whole videos show"),
         "detect-persons": ("actiondet.cli.detect_persons", "find the persons of many videos and write their boxes"),
         "link-tubes": ("actiondet.cli.link_tubes", "link frame detections into tubes"),
+        "suggest-videos": ("actiondet.cli.suggest_videos", "rank unlabeled videos by what annotating them would teach"),
     },
     "train and test": {
         "train-det": ("actiondet.cli.train_det", "train an action detector"),

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from actiondet.config.schema import FrameFolderConfig
-from actiondet.video import open_video
+from actiondet.video import nearest_frames, open_video
 from actiondet.video.lettering import Lettering
 from data_tools.check_dataset.rows import BOX
 from evaluation.errors import InputError
@@ -45,6 +45,15 @@ class Tile:
     caption: str
     boxes: tuple[tuple[tuple[float, ...], tuple[str, ...]], ...] = ()
     title: str = ""
+
+
+def nearest_to(instant_us: int) -> ChooseFrame:
+    """The frame that is shown at an instant, in microseconds."""
+
+    def choose(times: IntArray) -> int:
+        return int(nearest_frames(times, np.array([instant_us]))[0])
+
+    return choose
 
 
 def moment_tiles(

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.config.schema import AvaConfig, FrameFolderConfig
 from actiondet.datasets.key_frames import start_us
-from actiondet.video import nearest_frames
-from data_tools.check_dataset.contact_sheet import ChooseFrame, moment_tiles, video_tiles, write_contact_sheet
+from data_tools.check_dataset.contact_sheet import (
+    ChooseFrame,
+    moment_tiles,
+    nearest_to,
+    video_tiles,
+    write_contact_sheet,
+)
 from data_tools.check_dataset.findings import Report
-from evaluation.records import IntArray
 
 
 def write_sheet(
@@ -48,7 +51,7 @@ def write_sheet(
         pictures = data.pictures
 
         def at(video: str, moment: int) -> ChooseFrame:
-            return _nearest(moment - start_us(data, video))
+            return nearest_to(moment - start_us(data, video))
 
         chosen = moment_tiles(tables, videos, names, tiles=tiles, frame_of=at, spoken=lambda us: f"{us / 1e6:g} s")
     else:
@@ -62,13 +65,6 @@ def write_sheet(
         )
     drawn = write_contact_sheet(path, chosen, pictures, font=font)
     report.facts.append(("sheet", str(path), f"{drawn} of {len(chosen)} pictures"))
-
-
-def _nearest(instant_us: int) -> ChooseFrame:
-    def choose(times: IntArray) -> int:
-        return int(nearest_frames(times, np.array([instant_us]))[0])
-
-    return choose
 
 
 def _numbered(frame: int) -> ChooseFrame:
