@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from actiondet.video.decord_reader import DecordReader, decord_is_installed
-from actiondet.video.frame_folder import FrameFolder
 from actiondet.video.index import IntArray, VideoIndex, index_video
 from actiondet.video.pixels import Image
 from actiondet.video.pyav_reader import PyavReader
@@ -63,6 +62,8 @@ def open_video(
         InputError: the video cannot be read; decord was asked for and is not installed, or would give wrong frames.
     """
     if pictures is not None:
+        from actiondet.video.frame_folder import FrameFolder  # OpenCV, which files can do without
+
         return FrameFolder(path, template=pictures.template, first=pictures.first, fps=pictures.fps)
     if reader == "decord" and not decord_is_installed():
         raise InputError("decord is not installed (its wheels are for x86_64 only); use reader auto or pyav")
