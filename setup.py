@@ -37,6 +37,7 @@ setup(
     },
     entry_points={"console_scripts": ["actiondet = actiondet.cli.__main__:main"]},
     install_requires=[
+        "argcomplete>=3.1",
         "av>=14",
         # decord has wheels for x86-64 only; elsewhere the frame-exact PyAV reader does all the reading.
         "decord>=0.6; platform_machine == 'x86_64'",

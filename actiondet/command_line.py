@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from evaluation.arguments import Parser
 
 if TYPE_CHECKING:
     from actiondet.config import DetectionConfig, RecognitionConfig
@@ -12,9 +15,18 @@ if TYPE_CHECKING:
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Add CONFIG, key=value and --import, which need `parse_intermixed_args`."""
-    parser.add_argument("config", help="YAML file of configs/")
+    config = parser.add_argument("config", help="zoo name (`actiondet zoo` lists them) or YAML file")
+    config.completer = _complete_config  # type: ignore[attr-defined]  # argcomplete's
     add_settings(parser)
     add_import(parser)
+
+
+def _complete_config(prefix: str, **_: object) -> list[str]:
+    """Zoo names and YAML files that begin with `prefix`."""
+    from actiondet.config.zoo import zoo_names
+
+    files = [path.as_posix() for path in Path().glob(f"{prefix}*") if path.suffix == ".yaml" or path.is_dir()]
+    return [*(name for name in zoo_names() if name.startswith(prefix)), *files]
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -34,15 +46,18 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", required=True, metavar="F", help="checkpoint, or 'published' to download it")
 
 
-def train_program(task: Literal["detection", "recognition"], *, description: str, score: str) -> None:
+def train_program(
+    task: Literal["detection", "recognition"], *, description: str, score: str, examples: Sequence[str]
+) -> None:
     """Parse the command line of a training, train, print the best score.
 
     Args:
         task: what is trained.
         description: of the program.
         score: name of what validation measures.
+        examples: command lines, for the end of the help.
     """
-    parser = argparse.ArgumentParser(description=description)
+    parser = Parser(description=description, examples=examples)
     add_config(parser)
     parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/<name of the config>)")
     parser.add_argument("--weights", metavar="F", help="checkpoint to start from, or 'published' to download it")

@@ -19,12 +19,12 @@ _SOURCES = """\
 def main() -> int:
     """Parse the command line, lay out the annotations, make the films, check their frames."""
     parser = make_parser(
-        "prepare_ava",
         "Cut seconds 900 to 1801 of each film at 30 frames a second, which is 27,030 frames, into videos/<id>.mp4 (or "
         "frames/<id>/img_00001.jpg ...), and lay the annotation files into annotations/, where configs/ava21 and "
         "configs/ava22 read them. Run it once for each version; the films are made once.",
         _SOURCES,
         "data/ava",
+        example="actiondet prepare-ava --videos films --annotations ava_v2.2.zip proposals",
     )
     parser.add_argument(
         "--annotations", type=Path, nargs="+", default=[], metavar="PATH", help="the official zip, a folder, or files"

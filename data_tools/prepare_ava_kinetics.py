@@ -16,13 +16,13 @@ _SOURCES = """\
 def main() -> int:
     """Parse the command line, make the clips, merge the annotations."""
     parser = make_parser(
-        "prepare_ava_kinetics",
         "Make the annotated Kinetics-700 clips as videos/<id>_<start>_<end>.mp4 with every frame of theirs, link AVA's "
         "films beside them, and write annotations/ as configs/ava_kinetics reads them: AVA and Kinetics in one file "
         "for training, and for validation AVA (ava_val_v2.2.csv), Kinetics (kinetics_val_v1.0.csv) or both "
         "(ava_kinetics_val_v1.0.csv). Moments keep their time, fractions of seconds too.",
         _SOURCES,
         "data/ava_kinetics",
+        example="actiondet prepare-ava-kinetics --videos clips --annotations ava_kinetics_v1_0.tar.gz --ava data/ava",
     )
     parser.add_argument(
         "--annotations", type=Path, nargs="+", default=[], metavar="PATH", help="ava_kinetics_v1_0.tar.gz, or its files"

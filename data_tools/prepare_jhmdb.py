@@ -17,11 +17,11 @@ _SPLITS = (1, 2, 3)
 def main() -> int:
     """Parse the command line, lay out annotations and videos, check each video against its annotations."""
     parser = make_parser(
-        "prepare_jhmdb",
         "Link (or copy) each annotated video to videos/<class>/<video>.avi if it has the frames and the size that "
         "JHMDB-GT.pkl tells, and lay that file into annotations/. It has three splits.",
         _SOURCES,
         "data/jhmdb",
+        example="actiondet prepare-jhmdb --videos ReCompress_Videos --annotations JHMDB-GT.pkl",
         only_links=True,
     )
     parser.add_argument("--annotations", type=Path, nargs="+", default=[], metavar="PATH", help=_TRUTH)

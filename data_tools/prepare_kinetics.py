@@ -16,12 +16,12 @@ _SOURCES = """\
 def main() -> int:
     """Parse the command line, make the clips, write the lists."""
     parser = make_parser(
-        "prepare_kinetics",
         "Make clips of Kinetics-400, 600 or 700 with a short side of 320 pixels, and the files that the configurations "
         "read: train.txt, val.txt, classes.txt. A source <id>_<start:06d>_<end:06d>.mp4 is a clip, a source <id>.mp4 "
         "a whole video from which the clip is cut.",
         _SOURCES,
         "data/kinetics400",
+        example="actiondet prepare-kinetics --videos downloads --annotations train.csv val.csv",
     )
     parser.add_argument(
         "--annotations", type=Path, nargs="+", required=True, metavar="CSV", help="label,youtube_id,time_start,..."

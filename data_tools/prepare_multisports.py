@@ -17,12 +17,12 @@ _PROPOSALS = tuple(f"multisports_dense_proposals_{part}.recall_96.13.pkl" for pa
 def main() -> int:
     """Parse the command line, lay out annotations and videos, check each video against its annotations."""
     parser = make_parser(
-        "prepare_multisports",
         "Link (or copy) each annotated video to trimmed_videos/<sport>/<video>.mp4 if it has the frames and the size "
         "that multisports_GT.pkl tells, and lay the annotation files into annotations/, where configs/multisports "
         "reads them.",
         _SOURCES,
         "data/multisports",
+        example="actiondet prepare-multisports --videos trainval --annotations multisports_GT.pkl proposals",
         only_links=True,
     )
     parser.add_argument(

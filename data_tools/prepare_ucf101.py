@@ -16,12 +16,12 @@ _INDEX = "classInd.txt"
 def main() -> int:
     """Parse the command line, lay out lists and videos, check that each video opens."""
     parser = make_parser(
-        "prepare_ucf101",
         "Link (or copy) each listed video to UCF-101/<Class>/<video>.avi if it opens, and lay the split files into "
         "ucfTrainTestlist/, where configs/ucf101 reads them. With --tubes, the frames and sizes of "
         "its videos are checked, and annotations/ucf101_24_GT.pkl is written in MultiSports' layout.",
         _SOURCES,
         "data/ucf101",
+        example="actiondet prepare-ucf101 --videos UCF-101 --annotations UCF101TrainTestSplits-RecognitionTask.zip",
         only_links=True,
     )
     parser.add_argument(

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 from evaluation.errors import InputError, StoppedBySignal
+from evaluation.messages import set_level
 
 # What the libraries say, each in an exception of its own, where memory cannot be had.
 _OUT_OF_MEMORY = (
@@ -43,13 +44,14 @@ def run_tool(main: Callable[[], int | None]) -> NoReturn:
     cleared away. Other exceptions are faults of the program and keep their traceback; ACTIONDET_TRACEBACK=1 shows it
     for the user's faults, too.
     """
+    output = sys.stdout
     try:
         with _sigterm_raises():
             code = main() or 0
-            sys.stdout.flush()
+            output.flush()
     except BrokenPipeError:
         # The reader of our output (head, less) has gone.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
         code = 0
     except StoppedBySignal as stop:
         print(f"{program_name()}: {stop}", file=sys.stderr)
@@ -63,6 +65,9 @@ def run_tool(main: Callable[[], int | None]) -> NoReturn:
             raise
         print(f"{program_name()}: {sentence}", file=sys.stderr)
         code = 2
+    finally:  # what `evaluation.arguments.Parser` has changed
+        sys.stdout = output
+        set_level()
     sys.exit(code)
 
 

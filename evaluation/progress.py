@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
+from evaluation.messages import messages_shown
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -30,6 +32,7 @@ class ProgressBar:
     def __init__(
         self, title: str, total: int, *, done: int = 0, shown: bool = True, stream: TextIO | None = None
     ) -> None:
+        shown = shown and messages_shown()
         self._title, self._total, self._done, self._start, self._shown = title, total, done, done, shown
         self._stream = stream or sys.stdout
         self._began = self._written = time.monotonic()

@@ -59,6 +59,6 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def write_json(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
+def write_json(path: str | os.PathLike[str], content: dict[str, Any] | list[dict[str, Any]]) -> None:
     """Write `content`, made `plain` and indented, whole or not at all."""
     write_text(path, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import importlib
+import os
 import sys
 from typing import NoReturn
 
@@ -68,8 +70,31 @@ def usage() -> str:
     return "\n".join(lines)
 
 
+def _modules() -> dict[str, str]:
+    """The module of each program."""
+    return {name: module for programs in PROGRAMS.values() for name, (module, _) in programs.items()}
+
+
+def _to_complete() -> list[str]:
+    """The program whose command line the shell wants completed; completes the program's name itself."""
+    import argcomplete
+
+    words = os.environ["COMP_LINE"][: int(os.environ["COMP_POINT"])].split(" ")
+    if len(words) > 2 and words[1] in _modules():
+        os.environ["_ARGCOMPLETE"] = "2"  # the program's own words begin at the second
+        return [words[1]]
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("program", choices=sorted(_modules()))
+    for option in ("--help", "--version"):
+        parser.add_argument(option, action="store_true")
+    argcomplete.autocomplete(parser)
+    raise AssertionError("argcomplete leaves the process")
+
+
 def main() -> NoReturn:
     """Run the program that the command line names."""
+    if "_ARGCOMPLETE" in os.environ:
+        sys.argv = [sys.argv[0], *_to_complete()]
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
@@ -79,7 +104,7 @@ def main() -> NoReturn:
 
         print(f"actiondet {__version__}")
         sys.exit(0)
-    known = {name: module for programs in PROGRAMS.values() for name, (module, _) in programs.items()}
+    known = _modules()
     name = arguments[0].removesuffix(".py").replace("_", "-")
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)

@@ -5,16 +5,22 @@ Every kind of measurement is a module of tools/benchmarks/, with `add_arguments(
 
 from __future__ import annotations
 
-import argparse
 import importlib
 
+from evaluation.arguments import Parser
 from evaluation.command_line import run_tool
 
 KINDS = ("dense", "model", "multigrid", "tracks", "train")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure how fast things are, against the plain way in the same run.")
+    parser = Parser(
+        description="Measure how fast things are, against the plain way in the same run.",
+        examples=[
+            "actiondet benchmark model ava22/slowfast_r50_8x8_k400 --threads 1",
+            "actiondet benchmark train kinetics400/slowonly_r50_4x16_in1k --json -",
+        ],
+    )
     kinds = parser.add_subparsers(required=True, metavar="KIND")
     for kind in KINDS:
         module = importlib.import_module(f"actiondet.cli.benchmarks.{kind}")

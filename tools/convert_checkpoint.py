@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from actiondet.command_line import add_settings
+from evaluation.arguments import Parser
 from evaluation.command_line import run_tool
 
 ORIGINS = [
@@ -26,7 +27,13 @@ ORIGINS = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Convert a checkpoint of another toolkit, or say what it holds.")
+    parser = Parser(
+        description="Convert a checkpoint of another toolkit, or say what it holds.",
+        examples=[
+            "actiondet convert-checkpoint theirs.pth --infer",
+            "actiondet convert-checkpoint theirs.pth --config ava21/slowonly_r50_4x16_k400 --out ours.pt",
+        ],
+    )
     parser.add_argument("source", metavar="SRC", help=".pth, .pyth, .pt, .ckpt, .pkl, .pdparams or .safetensors file")
     add_settings(parser)
     parser.add_argument("--config", help="YAML file of configs/ that describes the network")

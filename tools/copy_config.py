@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from evaluation.arguments import Parser
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 from evaluation.files import check_writable, write_text
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__,
-        epilog="example: actiondet copy-config own/slowonly own.yaml",
+        examples=[
+            "actiondet copy-config own/slowonly own.yaml",
+        ],
     )
     parser.add_argument("name", metavar="NAME", help="zoo name, as `actiondet zoo` lists it, or a YAML file")
     parser.add_argument("out", type=Path, metavar="FILE", help="YAML file to write")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actiondet.command_line import add_import
+from evaluation.arguments import STANDARD_OUTPUT, Parser, add_json, json_target
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 from evaluation.files import check_font, check_targets
@@ -40,7 +41,15 @@ OF_NETWORK = {
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Find the persons of a video, name their actions, and draw both.")
+    parser = Parser(
+        description="Find the persons of a video, name their actions, and draw both.",
+        epilog="Videos with a short side below 480 pixels are drawn enlarged by a whole number, so labels can be read.",
+        examples=[
+            "actiondet demo street.mp4 --config ava22/slowfast_r50_8x8_tmax_focal_k400",
+            "actiondet demo street.mp4 --weights runs/own/best.pt --persons torchvision --json - --quiet",
+            "actiondet demo match.mp4 --tubes tubes.pkl --truth multisports_GT.pkl",
+        ],
+    )
     parser.add_argument("video", help="any video file that FFmpeg reads")
     network = parser.add_argument_group("network")
     network.add_argument(
@@ -78,7 +87,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     shown = parser.add_argument_group("output")
     shown.add_argument("--out", metavar="MP4", help="drawn video (default without --json and --csv: VIDEO_drawn.mp4)")
-    shown.add_argument("--json", metavar="J", help="detections for programs")
+    add_json(shown, "the detections")
     shown.add_argument("--csv", metavar="C", help="every score in AVA's result format")
     shown.add_argument("--threshold", type=float, default=0.5, help="lowest score of an action that is named (0.5)")
     shown.add_argument("--top", type=int, default=3, metavar="N", help="most actions named for a person (3)")
@@ -87,9 +96,6 @@ def parse_arguments() -> argparse.Namespace:
     tubes = parser.add_argument_group("tubes, instead of a network's detections")
     tubes.add_argument("--tubes", metavar="V.pkl", help="draw these video detections, a colour for each person")
     tubes.add_argument("--truth", metavar="GT.pkl", help="true tubes, drawn in outline; also names the actions")
-    parser.epilog = (
-        "Videos with a short side below 480 pixels are drawn enlarged by a whole number, so that labels can be read."
-    )
     arguments = parser.parse_args()
     if arguments.tubes or arguments.truth:
         check_tube_options(arguments, parser)
@@ -117,7 +123,8 @@ def main() -> None:
     if arguments.out and Path(arguments.out).suffix.lower() != ".mp4":
         raise InputError(f"--out {arguments.out}: the drawn video is an mp4; give a name that ends in .mp4")
     check_font(arguments.font)
-    check_targets(filter(None, (arguments.out, arguments.json, arguments.csv)), source=arguments.video)
+    files = [each for each in (arguments.out, arguments.json, arguments.csv) if each and each != STANDARD_OUTPUT]
+    check_targets(files, source=arguments.video)
 
     from actiondet.drawing import DrawingStyle
 
@@ -193,7 +200,8 @@ def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
             f"no stored box is near a key moment: is {arguments.start:g} (--start) when the file begins on their clock?"
         )
     if arguments.json:
-        result.to_json(arguments.json, threshold=arguments.threshold)
+        with json_target(arguments.json) as path:
+            result.to_json(path, threshold=arguments.threshold)
         log_line(f"wrote {arguments.json}")
     if arguments.csv:
         result.to_ava_csv(arguments.csv)

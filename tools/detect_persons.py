@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from actiondet.command_line import add_import
+from evaluation.arguments import Parser
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 
@@ -24,7 +25,13 @@ OTHERS_THRESHOLD = "0.05"
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Find the persons of videos and write their boxes.")
+    parser = Parser(
+        description="Find the persons of videos and write their boxes.",
+        examples=[
+            "actiondet detect-persons videos --persons torchvision --moments 1s --start 900 --out proposals.pkl",
+            "actiondet detect-persons street.mp4 threshold=0.5 --persons ssd --moments 0.5s --out boxes.csv",
+        ],
+    )
     parser.add_argument("videos", type=Path, metavar="VIDEOS", help="folder, video, or text file with a path a line")
     parser.add_argument(
         "settings",

@@ -7,11 +7,18 @@ import dataclasses
 import sys
 import warnings
 
+from evaluation.arguments import Parser, add_json, json_target
 from evaluation.command_line import run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(
+        description=__doc__,
+        examples=[
+            "actiondet eval-ava --truth ava_val_v2.2.csv --detections detections.csv --labels actions.pbtxt",
+            "actiondet eval-ava --truth t.csv --detections d.csv --labels l.pbtxt --explain --plot per_class.png",
+        ],
+    )
     parser.add_argument("--truth", required=True, metavar="T.csv", help="annotated boxes, AVA format")
     parser.add_argument("--detections", required=True, metavar="D.csv", help="scored boxes, AVA format")
     parser.add_argument("--labels", required=True, metavar="L.pbtxt", help="the actions that count")
@@ -30,7 +37,7 @@ def parse_arguments() -> argparse.Namespace:
         "(default: %(default)s)",
     )
     parser.add_argument("--explain", action="store_true", help="show how the mAP moves from protocol to protocol")
-    parser.add_argument("--json", metavar="J.json", help="write the result for programs")
+    add_json(parser)
     parser.add_argument("--csv", metavar="C.csv", help="write the table of actions")
     parser.add_argument("--plot", metavar="P.png", help="draw AP per action and precision-recall curves")
     return parser.parse_args()
@@ -59,7 +66,8 @@ def main() -> None:
         print(explanation_text(steps), end="\n\n")
     print(result)
     if arguments.json:
-        result.to_json(arguments.json, explanation=[dataclasses.asdict(step) for step in steps])
+        with json_target(arguments.json) as path:
+            result.to_json(path, explanation=[dataclasses.asdict(step) for step in steps])
     if arguments.csv:
         result.to_csv(arguments.csv)
     if arguments.plot:

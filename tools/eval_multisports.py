@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from evaluation.arguments import Parser, add_json, json_target
 from evaluation.command_line import run_tool
 
 TASKS = {
@@ -23,8 +24,13 @@ TUBES = "those that the tubes were linked from; the authors' protocol is all fra
 
 def parse_arguments() -> argparse.Namespace:
     tasks = "tasks:\n" + "\n".join(f"  {name:14}{what}" for name, what in TASKS.items())
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=tasks, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = Parser(
+        description=__doc__,
+        epilog=tasks,
+        examples=[
+            "actiondet eval-multisports frame --truth multisports_GT.pkl --detections frame_detections.pkl",
+            "actiondet eval-multisports video-all --truth multisports_GT.pkl --detections tubes.pkl",
+        ],
     )
     parser.add_argument("task", choices=TASKS, help="what to find out, see below")
     parser.add_argument("--truth", required=True, metavar="GT.pkl", help="multisports_GT.pkl or another in its layout")
@@ -56,7 +62,7 @@ def parse_arguments() -> argparse.Namespace:
         help="for frame detections: score all frames, as the authors do, or those with truth alone, as MMAction2 does "
         "(default: %(default)s)",
     )
-    parser.add_argument("--json", metavar="J.json", help="write the result for programs")
+    add_json(parser)
     parser.add_argument("--csv", metavar="C.csv", help="write the table of actions")
     parser.add_argument("--plot", metavar="P.png", help="draw the result")
     return parser.parse_args()
@@ -106,7 +112,8 @@ def main() -> None:
     else:
         result = video_map(truth, read_video_detections(arguments.detections), thresholds, ties=ties)
     if arguments.json:
-        result.to_json(arguments.json, moments=moments)
+        with json_target(arguments.json) as path:
+            result.to_json(path, moments=moments)
     if arguments.csv:
         result.to_csv(arguments.csv)
     if arguments.plot:

@@ -8,11 +8,17 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
+from evaluation.arguments import Parser, add_json, write_json_to
 from evaluation.command_line import run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Score person boxes: AP and recall, which bounds the action mAP.")
+    parser = Parser(
+        description="Score person boxes: AP and recall, which bounds the action mAP.",
+        examples=[
+            "actiondet eval-persons --truth ava_val_v2.2.csv --persons proposals.pkl --threshold 0.9",
+        ],
+    )
     parser.add_argument("--truth", required=True, metavar="T.csv", help="annotated boxes, AVA format")
     parser.add_argument("--persons", required=True, metavar="FILE", help="dense-proposal pkl or PySlowFast's csv")
     parser.add_argument("--excluded", metavar="E.csv", help="moments that do not count")
@@ -20,7 +26,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--threshold", type=float, default=0.0, metavar="S", help="leave boxes of a lower score out (default: 0)"
     )
-    parser.add_argument("--json", metavar="J.json", help="write the result for programs")
+    add_json(parser)
     return parser.parse_args()
 
 
@@ -28,7 +34,6 @@ def main() -> None:
     arguments = parse_arguments()
     # What follows loads pandas; --help does not wait for it.
     from evaluation import PersonBoxes, person_ap, read_action_list, read_ava_csv, read_excluded, read_proposals
-    from evaluation.tables import write_json
 
     persons = [
         PersonBoxes(
@@ -43,8 +48,7 @@ def main() -> None:
         actions=read_action_list(arguments.labels).ids if arguments.labels else None,
     )
     print(result)
-    if arguments.json:
-        write_json(arguments.json, dataclasses.asdict(result))
+    write_json_to(arguments.json, dataclasses.asdict(result))
 
 
 if __name__ == "__main__":

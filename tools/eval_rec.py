@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
+from evaluation.arguments import Parser, add_json, write_json_to
 from evaluation.command_line import run_tool
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Score the dump of tools/test_rec.py again.")
+    parser = Parser(
+        description="Score the dump of tools/test_rec.py again.",
+        examples=[
+            "actiondet eval-rec scores.pkl --per-class",
+        ],
+    )
     parser.add_argument("dump", help="file of test_rec.py --dump")
     parser.add_argument("--per-class", action="store_true", help="also print each class, worst first")
-    parser.add_argument("--json", type=Path, metavar="J", help="write the figures")
+    add_json(parser)
     arguments = parser.parse_args()
 
     from evaluation.formats.video_scores import read_video_scores
     from evaluation.recognition import recognition_accuracy
-    from evaluation.tables import write_json
 
     scores = read_video_scores(arguments.dump)
     result = recognition_accuracy(scores.scores, scores.labels)
@@ -26,8 +28,7 @@ def main() -> None:
             print(f"{row.accuracy:.4f}  {row.videos:5d}  {scores.classes[row.label]}")
     print(f"views: {scores.views[0]}x{scores.views[1]}, {scores.average}")
     print(result)
-    if arguments.json:
-        write_json(arguments.json, result.figures)
+    write_json_to(arguments.json, result.figures)
 
 
 if __name__ == "__main__":

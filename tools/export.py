@@ -5,16 +5,22 @@ The file takes uint8 frames (and, of a detector, unit boxes) and gives scores; i
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Literal
 
 from actiondet.command_line import add_config, add_weights
+from evaluation.arguments import Parser
 from evaluation.command_line import run_tool
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Export a trained network to a file that runs without this library.")
+    parser = Parser(
+        description="Export a trained network to a file that runs without this library.",
+        examples=[
+            "actiondet export ava22/slowfast_r50_8x8_k400 --weights published --out detector.onnx",
+            "actiondet export runs/own/config.yaml --weights runs/own/best.pt --out detector.pt2",
+        ],
+    )
     add_config(parser)
     add_weights(parser)
     parser.add_argument("--format", choices=["onnx", "torch_export"], help="default: by --out, .pt2 is torch_export")

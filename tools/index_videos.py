@@ -7,13 +7,17 @@ Several processes: torchrun --nproc-per-node N tools/index_videos.py CONFIG ...
 
 from __future__ import annotations
 
-import argparse
-
+from evaluation.arguments import Parser
 from evaluation.command_line import run_tool
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Index the videos of a data set ahead of its training.")
+    parser = Parser(
+        description="Index the videos of a data set ahead of its training.",
+        examples=[
+            "actiondet index-videos ava22/slowfast_r50_8x8_k400 data.videos=videos",
+        ],
+    )
     parser.add_argument("config", help="YAML file of configs/")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
     parser.add_argument(

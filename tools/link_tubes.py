@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 
+from evaluation.arguments import Parser
 from evaluation.command_line import run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(
+        description=__doc__,
+        examples=[
+            "actiondet link-tubes --detections frame_detections.pkl --truth multisports_GT.pkl --out tubes.pkl",
+        ],
+    )
     parser.add_argument("--detections", required=True, metavar="F.pkl", help="frame detections, (N, 8)")
     parser.add_argument("--truth", required=True, metavar="GT.pkl", help="names the videos and labels")
     parser.add_argument("--out", required=True, metavar="V.pkl", help="video detections to write")

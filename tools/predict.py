@@ -11,9 +11,10 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from actiondet.command_line import add_import
+from evaluation.arguments import Parser, add_json, write_json_to
 from evaluation.command_line import run_tool
 
 if TYPE_CHECKING:
@@ -67,7 +68,14 @@ def by_onnx(arguments: argparse.Namespace, clips: int) -> tuple[Recognize, tuple
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Name what videos show.")
+    parser = Parser(
+        description="Name what videos show.",
+        examples=[
+            "actiondet predict --input street.mp4 --weights runs/rec/best.pt --top 5",
+            "actiondet predict --input videos --config kinetics400/slowonly_r50_8x8_in1k --weights published",
+            "actiondet predict --input street.mp4 --model recognizer.onnx --json - --quiet",
+        ],
+    )
     parser.add_argument("--input", required=True, type=Path, metavar="P", help="a video, or a folder of videos")
     network = parser.add_mutually_exclusive_group(required=True)
     network.add_argument(
@@ -79,7 +87,7 @@ def main() -> int:
     parser.add_argument("--config", metavar="C", help="YAML file of configs/, for weights of another toolkit")
     parser.add_argument("--top", type=int, default=5, metavar="K", help="classes to print (default: 5)")
     parser.add_argument("--views", default="1x1", metavar="CxS", help="clips x crops (default: the centre, 1x1)")
-    parser.add_argument("--json", type=Path, metavar="J", help="write classes and scores of every video")
+    add_json(parser, "classes and scores of every video")
     add_import(parser)
     parser.add_argument(
         "--device",
@@ -126,9 +134,8 @@ def predict(recognize: Recognize, classes: tuple[str, ...], videos: list[Path], 
     """Print and write what every video shows."""
     from evaluation.errors import InputError
     from evaluation.progress import ProgressBar
-    from evaluation.tables import write_json
 
-    found: dict[str, list[dict[str, object]]] = {}
+    found: dict[str, Any] = {}
     faults: list[str] = []
     for path in ProgressBar("predicting", len(videos), shown=len(videos) > 1).over(videos):
         try:
@@ -147,9 +154,7 @@ def predict(recognize: Recognize, classes: tuple[str, ...], videos: list[Path], 
         print(f"predict.py: left out: {message}", file=sys.stderr)
     if faults:
         print(f"{len(faults)} of {len(videos)} videos could not be read", file=sys.stderr)
-    if arguments.json:
-        write_json(arguments.json, found)
-        print(f"wrote {arguments.json}", file=sys.stderr)
+    write_json_to(arguments.json, found)
     return 0 if found else 1
 
 

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluation.arguments import Parser
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 from evaluation.files import atomic_path, check_targets
@@ -32,7 +33,10 @@ NAMED = 0.3
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Rank unlabeled videos by what annotating them would teach.")
+    parser = Parser(
+        description="Rank unlabeled videos by what annotating them would teach.",
+        examples=["actiondet suggest-videos own.yaml --weights runs/own/best.pt --videos more --sheet sheet.png"],
+    )
     parser.add_argument("config", help="YAML file of the data set, in AVA's format")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
     parser.add_argument("--weights", required=True, metavar="F", help="checkpoint of a network trained on it")

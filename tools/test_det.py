@@ -8,11 +8,11 @@ MultiSports goes on where it was. Several processes: torchrun --nproc-per-node N
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from actiondet.command_line import add_config, add_weights
+from evaluation.arguments import Parser
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 
@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Test an action detector on the validation part of a data set.")
+    parser = Parser(
+        description="Test an action detector on the validation part of a data set.",
+        examples=[
+            "actiondet test-det ava22/slowfast_r50_8x8_k400 --weights published --out runs/test",
+            "actiondet test-det multisports/slowfast_r50_4x16_k400 --weights best.pt --stride 4 --out runs/ms",
+        ],
+    )
     add_config(parser)
     add_weights(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results")

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 from actiondet.command_line import add_config, add_weights
+from evaluation.arguments import Parser, add_json, json_target
 from evaluation.command_line import run_tool
 
 
@@ -24,14 +26,19 @@ def views(text: str) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Test a recogniser on the validation part of a data set.")
+    parser = Parser(
+        description="Test a recogniser on the validation part of a data set.",
+        examples=[
+            "actiondet test-rec kinetics400/slowonly_r50_8x8_in1k --weights published --views 10x3 --dump scores.pkl",
+        ],
+    )
     add_config(parser)
     add_weights(parser)
     parser.add_argument(
         "--views", type=views, default=[], metavar="CxS", help="clips x crops (default: test.clips x test.crops)"
     )
     parser.add_argument("--dump", type=Path, metavar="F", help="write the scores of every video, to be scored again")
-    parser.add_argument("--json", type=Path, metavar="J", help="write the figures")
+    add_json(parser)
     arguments = parser.parse_intermixed_args()
 
     from actiondet.config import load_recognition_config
@@ -46,7 +53,8 @@ def main() -> None:
 
     weights = choose_weights(arguments.weights, config.published.weights)
     fabric = launch()
-    result = run_recognition_test(config, weights=weights, fabric=fabric, dump=arguments.dump, json_=arguments.json)
+    with json_target(arguments.json) if arguments.json else nullcontext() as json_:
+        result = run_recognition_test(config, weights=weights, fabric=fabric, dump=arguments.dump, json_=json_)
     if fabric.is_global_zero:
         print(f"views: {config.test.clips}x{config.test.crops}, {config.clip.sampling}, {config.test.average}")
         print(result)

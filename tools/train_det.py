@@ -10,7 +10,16 @@ from evaluation.command_line import run_tool
 
 
 def main() -> None:
-    train_program("detection", description="Train an action detector.", score="mAP@0.5")
+    train_program(
+        "detection",
+        description="Train an action detector.",
+        score="mAP@0.5",
+        examples=[
+            "actiondet train-det own.yaml --weights published --out runs/own",
+            "actiondet train-det toy/slowonly_r18 train.batch=4 --print-config",
+            "torchrun --nproc-per-node 8 -m actiondet.cli train-det ava22/slowfast_r50_8x8_k400 --weights published",
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,15 @@ from evaluation.command_line import run_tool
 
 
 def main() -> None:
-    train_program("recognition", description="Train a recognizer of whole videos.", score="top-1")
+    train_program(
+        "recognition",
+        description="Train a recognizer of whole videos.",
+        score="top-1",
+        examples=[
+            "actiondet train-rec toy/recognition_slowonly --out runs/rec",
+            "torchrun --nproc-per-node 8 -m actiondet.cli train-rec kinetics400/slowonly_r50_4x16_in1k",
+        ],
+    )
 
 
 if __name__ == "__main__":

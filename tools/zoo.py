@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
+from evaluation.arguments import STANDARD_OUTPUT, Parser, add_json, write_json_to
 from evaluation.command_line import run_tool
 from evaluation.files import write_text
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__,
-        epilog="examples: actiondet zoo ava22; actiondet zoo --json - | jq; actiondet zoo --markdown configs/README.md",
+        examples=[
+            "actiondet zoo ava22",
+            "actiondet zoo kinetics --json -",
+            "actiondet zoo --markdown configs/README.md",
+        ],
     )
     parser.add_argument("names", nargs="*", metavar="WORD", help="list only names that hold one of these words")
-    parser.add_argument("--json", metavar="FILE", help="everything, for programs ('-': standard output)")
+    add_json(parser, "everything")
     parser.add_argument(
         "--markdown",
         metavar="FILE",
@@ -40,15 +42,9 @@ def main() -> None:
     from actiondet.engine.zoo_rows import PAGE_MARK, measure_row, zoo_page
 
     rows = [measure_row(name) for name in names]
-    if arguments.json:
-        write(arguments.json, json.dumps([as_json(dataclasses.asdict(row)) for row in rows], indent=2) + "\n")
+    write_json_to(arguments.json, [dataclasses.asdict(row) for row in rows])
     if arguments.markdown:
         write(arguments.markdown, above(arguments.markdown, PAGE_MARK) + zoo_page(rows))
-
-
-def as_json(row: dict[str, Any]) -> dict[str, Any]:
-    """A row without paths of this machine."""
-    return {key: value for key, value in row.items() if not isinstance(value, Path)}
 
 
 def above(target: str, mark: str) -> str:
@@ -60,7 +56,7 @@ def above(target: str, mark: str) -> str:
 
 def write(target: str, text: str) -> None:
     """Write to a file, or to standard output for "-"."""
-    if target == "-":
+    if target == STANDARD_OUTPUT:
         sys.stdout.write(text)
         return
     write_text(target, text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import platform
-import sys
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +12,7 @@ from typing import TypeVar
 
 from actiondet.engine.scalar_events import ScalarEvents
 from evaluation.files import atomic_path
+from evaluation.messages import LOG
 
 Item = TypeVar("Item")
 
@@ -152,6 +152,5 @@ def describe_environment(seed: int) -> dict[str, str | int]:
 
 
 def log_line(line: str) -> None:
-    """Print one line of a log, past a progress bar."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    """Log one line, past a progress bar."""
+    LOG.info(line)

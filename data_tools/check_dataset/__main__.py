@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.command_line import program_name, run_tool
+from evaluation.arguments import Parser, add_json, write_json_to
+from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 from evaluation.files import check_font, check_writable
 
@@ -19,14 +20,17 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Parse the command line, check, print."""
-    parser = argparse.ArgumentParser(
-        prog=program_name(),
+    parser = Parser(
         description="Read everything that a training run would read, and say what is wrong. "
         "Exit code 1 if training would fail or the mAP would be wrong.",
+        examples=[
+            "actiondet check-dataset own.yaml --sheet sheet.png",
+            "actiondet check-dataset own.yaml data.videos=videos --look 500 --json -",
+        ],
     )
     parser.add_argument("config", type=Path, help="configuration of a detection or recognition run")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as for training")
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON instead of tables")
+    add_json(parser, "the findings")
     parser.add_argument("--sheet", type=Path, metavar="PNG", help="draw boxes and labels to this file")
     parser.add_argument("--tiles", type=int, default=24, metavar="N", help="pictures on it (default 24)")
     parser.add_argument("--font", metavar="TTF", help="font of its names, where they are not in Latin letters")
@@ -43,10 +47,8 @@ def main() -> int:
             raise InputError(f"--sheet {arguments.sheet}: expected a name that ends in .png or .jpg")
         check_writable(arguments.sheet)
     report = _check(arguments)
-    if arguments.json:
-        print(json.dumps(_as_json(report), indent=1))
-    else:
-        _print(report)
+    _print(report)
+    write_json_to(arguments.json, _as_json(report))
     return int(report.failed)
 
 

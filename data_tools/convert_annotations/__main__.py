@@ -11,7 +11,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.command_line import program_name, run_tool
+from evaluation.arguments import Parser
+from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,12 +27,15 @@ _OWN, _TRUTH, _FOUND = ("cvat", "coco", "yolo"), ("ava", "multisports"), "detect
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name(),
+    parser = Parser(
         description="Turn your own annotations (CVAT for video 1.1, COCO of video frames, YOLO tracks) into a data set "
         "in AVA's format: truth of both parts, action list, excluded moments. Or turn what a network has found into "
         "tracks to correct in CVAT. Or turn a truth file (AVA, MultiSports) into COCO's json of persons, with which a "
         "person detector is fine-tuned.",
+        examples=[
+            "actiondet convert-annotations annotations --from cvat --to ava --videos videos --out own_data",
+            "actiondet convert-annotations found.json --from detections --to cvat --videos videos --out to_correct",
+        ],
     )
     parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="annotation files, or folders of them")
     parser.add_argument("--from", required=True, choices=(*_OWN, _FOUND, *_TRUTH), dest="source_format")

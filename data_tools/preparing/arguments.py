@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_tools.preparing.coding import GOP, Coding
-from evaluation.command_line import program_name
+from evaluation.arguments import Parser
 from evaluation.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,23 +16,22 @@ if TYPE_CHECKING:
 
 
 def make_parser(
-    name: str, description: str, sources: str, default_out: str, *, only_links: bool = False
+    description: str, sources: str, default_out: str, *, example: str, only_links: bool = False
 ) -> argparse.ArgumentParser:
     """A parser with --videos, --out, --processes and how videos are coded.
 
     Args:
-        name: of the module below data_tools.
         description: what it does and what it ends with.
         sources: where the official files are, for the end of the help.
         default_out: folder that the configurations read.
+        example: a command line, for the end of the help.
         only_links: without --recode the program codes nothing.
     """
-    parser = argparse.ArgumentParser(
-        prog=program_name(),
-        description=textwrap.fill(description, 100),
+    parser = Parser(
+        description=description,
+        examples=[example],
         epilog=f"Official sources (nothing is downloaded from there):\n{sources}\n\nRun again after an interruption: "
         "what is finished is checked and kept.\nExit code 1: something is not there, prepared.csv in --out tells why.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="source videos, at any depth")
     parser.add_argument(

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 
-from data_tools.toy.ava_files import summary
-from data_tools.toy.making import PARTS, SIZES, make
-from evaluation.command_line import program_name, run_tool
+from data_tools.toy.sizes import PARTS, SIZES
+from evaluation.arguments import Parser
+from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 
 
 def main() -> None:
     """Parse the command line and make the set."""
-    parser = argparse.ArgumentParser(
-        prog=program_name(),
+    parser = Parser(
         description="Make a small data set of cartoon people in AVA, MultiSports, Kinetics and UCF101 formats.",
+        examples=[
+            "actiondet toy --out toy_data --parts detection",
+        ],
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made if missing")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same set (default 0)")
@@ -45,6 +46,10 @@ def main() -> None:
                 f"--parts {arguments.parts}: people on skates (--size fast) are in the detection part alone"
             )
         parts = ("detection",)
+
+    from data_tools.toy.ava_files import summary
+    from data_tools.toy.making import make
+
     films = make(arguments.out, seed=arguments.seed, size=arguments.size, processes=arguments.processes, parts=parts)
     if "detection" in parts:
         print(f"{arguments.out}: {summary(films)}")

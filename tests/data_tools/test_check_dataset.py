@@ -265,7 +265,7 @@ def test_a_sheet_that_cannot_be_written_is_refused_before_the_checks(
 
 def test_the_program_prints_json_draws_the_sheet_and_ends_with_1(planted: Path, tmp_path: Path) -> None:
     one(6, "77")(planted)
-    command = [sys.executable, "-m", "data_tools.check_dataset", str(CONFIG), "--json", "--sheet", "sheet.png"]
+    command = [sys.executable, "-m", "data_tools.check_dataset", str(CONFIG), "--json", "-", "--sheet", "sheet.png"]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(root)}, capture_output=True, text=True)
     assert done.returncode == 1, done.stderr

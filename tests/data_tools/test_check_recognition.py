@@ -252,7 +252,7 @@ def test_the_program_takes_recognition_configurations(planted: Path, tmp_path: P
     home = planted / "kinetics"
     settings = [f"data.videos={home}", f"data.classes={home / 'label_map.txt'}", "model.num_classes=8"]
     settings += [f"data.{part}={home / part}.txt" for part in ("train", "val")]
-    command = [sys.executable, "-m", "data_tools.check_dataset", str(CONFIG), *settings, "--json"]
+    command = [sys.executable, "-m", "data_tools.check_dataset", str(CONFIG), *settings, "--json", "-"]
     command += ["--sheet", str(tmp_path / "sheet.png")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr

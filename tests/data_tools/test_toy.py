@@ -17,11 +17,12 @@ from data_tools.output_folder import alone_in
 from data_tools.toy.actions import EVALUATED, SPORTS, TRAINED, labels_of
 from data_tools.toy.ava_files import pretend_to_detect, write_ava
 from data_tools.toy.films import Film, Order, make_film, plan
-from data_tools.toy.making import SIZES, make
+from data_tools.toy.making import make
 from data_tools.toy.motions import MOMENT, Motion, Stretch, perform, random_stretch
 from data_tools.toy.people import joints, random_look
 from data_tools.toy.render import SEEN, Stage
 from data_tools.toy.scenes import RATE, Actor, Scene, relate
+from data_tools.toy.sizes import SIZES
 from evaluation.errors import InputError
 from evaluation.files import load_pickle
 from evaluation.formats.action_list import read_action_list

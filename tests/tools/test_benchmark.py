@@ -23,7 +23,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_a_detector_and_a_recogniser_are_measured_against_the_plain_network() -> None:
     configs = ["configs/toy/slowonly_r18.yaml", "configs/toy/recognition_slowfast.yaml"]
-    done = run("model", *configs, "--side", 48, "--boxes", 3, "--rounds", 1, "--threads", 1, "--json")
+    done = run("model", *configs, "--side", 48, "--boxes", 3, "--rounds", 1, "--threads", 1, "--json", "-")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     assert [(row["config"], row["network"]) for row in rows] == [
@@ -48,7 +48,7 @@ def test_a_missing_configuration_is_one_sentence() -> None:
 
 def test_training_steps_are_measured_against_the_plain_one() -> None:
     configs = ["configs/toy/slowonly_r18.yaml", "configs/toy/recognition_slowonly.yaml"]
-    more = ["--batch", 2, "--side", 32, "--boxes", 2, "--steps", 1, "--threads", 1, "--device", "cpu", "--json"]
+    more = ["--batch", 2, "--side", 32, "--boxes", 2, "--steps", 1, "--threads", 1, "--device", "cpu", "--json", "-"]
     done = run("train", *configs, *more)
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
@@ -115,7 +115,7 @@ def test_whole_trainings_are_measured_and_not_repeated(tmp_path: Path) -> None:
         "base: plain.yaml\nmultigrid: {short_cycle: false}\n"
         "train: {epochs: 3, batch: 1, base_batch: 1, schedule: {policy: step, steps: [2]}}\n"
     )
-    command = ["multigrid", tmp_path / "plain.yaml", tmp_path / "short.yaml", "--out", tmp_path / "runs", "--json"]
+    command = ["multigrid", tmp_path / "plain.yaml", tmp_path / "short.yaml", "--out", tmp_path / "runs", "--json", "-"]
     more = ["--epochs", 1, "--seeds", 0, "--settings", *settings]
     first = run(*command, *more)
     assert first.returncode == 0, first.stderr

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(("stride", "resized"), [(1, 4.0), (3, 4 / 3)])
 def test_streamed_clips_decode_and_resize_every_frame_once(stride: int, resized: float) -> None:
     config = str(ROOT / "configs/multisports/slowonly_r50_4x16_k400.yaml")
-    size = ["--size", "96", "64", "--frames", "60", "--rounds", "1", "--json", "--stride", str(stride)]
+    size = ["--size", "96", "64", "--frames", "60", "--rounds", "1", "--json", "-", "--stride", str(stride)]
     command = [sys.executable, str(ROOT / "tools/benchmark.py"), "dense", config, *size]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr

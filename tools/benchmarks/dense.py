@@ -7,7 +7,6 @@ unless one is given.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,8 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from evaluation.arguments import add_json, write_json_to
 
 if TYPE_CHECKING:
     import torch
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, default=200, metavar="N", help="of the film (200)")
     parser.add_argument("--stride", type=int, default=1, metavar="N", help="a clip around every n-th frame (1)")
     parser.add_argument("--rounds", type=int, default=2, metavar="N", help="of each way, the best counts (2)")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -68,10 +69,8 @@ def run(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         video = arguments.video or make_film(Path(folder) / "film.mp4", arguments.size, arguments.frames)
         rows = measure(config, index_video(video), stride=arguments.stride, rounds=arguments.rounds)
-    if arguments.json:
-        print(json.dumps([asdict(row) for row in rows], indent=2))
-    else:
-        print_table(rows)
+    print_table(rows)
+    write_json_to(arguments.json, [asdict(row) for row in rows])
 
 
 def make_film(path: Path, size: tuple[int, int], frames: int) -> Path:

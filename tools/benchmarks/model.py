@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import ctypes
 import functools
-import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from evaluation.arguments import add_json, write_json_to
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=positive, metavar="N", help="threads of torch (default: its own choice)")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda")
     parser.add_argument("--compile", action="store_true", help="also through torch.compile (minutes more)")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -87,10 +88,8 @@ def run(arguments: argparse.Namespace) -> None:
     rows: list[Row] = []
     for path, config in configs.items():
         rows += measure(path, config, arguments)
-        if not arguments.json:
-            print_table([row for row in rows if row.config == path])
-    if arguments.json:
-        print(json.dumps([asdict(row) for row in rows], indent=2))
+        print_table([row for row in rows if row.config == path])
+    write_json_to(arguments.json, [asdict(row) for row in rows])
 
 
 def measure(path: str, config: DetectionConfig | RecognitionConfig, arguments: argparse.Namespace) -> list[Row]:

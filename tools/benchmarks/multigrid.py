@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluation.arguments import add_json, write_json_to
 from evaluation.files import write_text
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--decode-anew", action="store_true", help="decode each clip anew instead of keeping videos")
     parser.add_argument("--settings", nargs="*", default=[], metavar="key=value", help="settings of all runs")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark_multigrid"), metavar="DIR", help="run folders")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -120,16 +121,14 @@ def run(arguments: argparse.Namespace) -> None:
     for seed in arguments.seeds:
         for kind, config, epochs, more in schedules:
             folder = arguments.out / f"{kind}_{epochs}_seed{seed}{'' if kept else '_anew'}"
-            done = _trained(folder, config, [*shared, *more, f"train.seed={seed}"], say=not arguments.json)
+            done = _trained(folder, config, [*shared, *more, f"train.seed={seed}"])
             runs.append(Run(kind, epochs, seed, kept, *done))
     rows = means(runs)
     verdict = judge(rows)
-    if arguments.json:
-        content = {"runs": [asdict(each) for each in runs], "rows": [asdict(row) for row in rows]}
-        print(json.dumps({**content, "verdict": asdict(verdict)}, indent=2))
-    else:
-        print_table(rows)
-        print(verdict)
+    print_table(rows)
+    print(verdict)
+    content = {"runs": [asdict(each) for each in runs], "rows": [asdict(row) for row in rows]}
+    write_json_to(arguments.json, {**content, "verdict": asdict(verdict)})
 
 
 def _lengthened(config: RecognitionConfig, epochs: int) -> list[str]:
@@ -138,7 +137,7 @@ def _lengthened(config: RecognitionConfig, epochs: int) -> list[str]:
     return [f"train.epochs={epochs}", *([f"train.schedule.steps={steps}"] if steps else [])]
 
 
-def _trained(folder: Path, config: str, settings: Sequence[str], *, say: bool) -> tuple[float, float]:
+def _trained(folder: Path, config: str, settings: Sequence[str]) -> tuple[float, float]:
     """Top-1 and CPU seconds of a training; an earlier one's, if `folder` holds one of the same settings."""
     from actiondet.config import dump_config, load_recognition_config
     from actiondet.engine.log import read_log
@@ -159,8 +158,7 @@ def _trained(folder: Path, config: str, settings: Sequence[str], *, say: bool) -
     assert top_1 is not None  # the last epoch is always validated
     cpu = used.ru_utime + used.ru_stime
     write_text(record, json.dumps({"asked": asked, "top_1": top_1, "cpu_seconds": cpu}))
-    if say:
-        print(f"{folder.name}: top-1 {top_1:.4f}, {cpu:.0f} CPU s", flush=True)
+    print(f"{folder.name}: top-1 {top_1:.4f}, {cpu:.0f} CPU s", flush=True)
     return top_1, cpu
 
 

@@ -88,9 +88,10 @@ def train_once(arguments: argparse.Namespace, arm: str, fabric: Fabric, *, rate:
 
 def film_recipe() -> str:
     """What the films follow from."""
-    from data_tools.toy import ava_files, making, skaters
+    from data_tools.toy import ava_files, skaters
+    from data_tools.toy.sizes import SIZES
 
-    return f"{making.SIZES['fast']}, glide {skaters.GLIDE}, {ava_files.FAST_LOOKS} looks a second\n"
+    return f"{SIZES['fast']}, glide {skaters.GLIDE}, {ava_files.FAST_LOOKS} looks a second\n"
 
 
 def make_films(folder: Path) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from evaluation.arguments import add_json, write_json_to
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=positive, metavar="N", help="threads of torch (default: its own choice)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: cuda if there")
     parser.add_argument("--compile", action="store_true", help="also through torch.compile (minutes more)")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -121,11 +122,9 @@ def run(arguments: argparse.Namespace) -> None:
     rows: list[Row] = []
     for path, config in configs.items():
         own = with_ratios([measure(path, config, way, arguments) for way in ways], arguments.device)
-        if not arguments.json:
-            print_table(own)
+        print_table(own)
         rows += own
-    if arguments.json:
-        print(json.dumps([asdict(row) for row in rows], indent=2))
+    write_json_to(arguments.json, [asdict(row) for row in rows])
 
 
 def measure(path: str, config: DetectionConfig | RecognitionConfig, way: Way, arguments: argparse.Namespace) -> Row:

@@ -178,7 +178,6 @@ def run_recognition_test(
                 "weights": str(weights),
             }
             write_json(json_, summary)
-            log_line(f"wrote {json_}")
     return result
 
 
