@@ -48,6 +48,10 @@ if TYPE_CHECKING:
     from evaluation.records import PersonBoxes as PersonBoxes
     from evaluation.records import TruthRows as TruthRows
     from evaluation.records import Tube as Tube
+    from evaluation.significance import Bootstrap as Bootstrap
+    from evaluation.significance import Comparison as Comparison
+    from evaluation.significance import bootstrap as bootstrap
+    from evaluation.significance import compare_results as compare_results
     from evaluation.strata import Strata as Strata
     from evaluation.strata import frame_map_by as frame_map_by
     from evaluation.strata import video_map_by_length as video_map_by_length
@@ -80,6 +84,7 @@ _NAMES_OF = {
     "persons": ("person_ap",),
     "recognition": ("average_views", "recognition_accuracy"),
     "records": ("ActionDetections", "DetectionRows", "FrameKey", "PersonBoxes", "TruthRows", "Tube"),
+    "significance": ("Bootstrap", "Comparison", "bootstrap", "compare_results"),
     "strata": ("Strata", "frame_map_by", "video_map_by_length"),
     "streaming": ("FrameAP",),
     "tube_ap": ("ThresholdMapResult",),

@@ -188,6 +188,50 @@ def draw_strata(by: str, columns: Mapping[str, Any], *, path: str | os.PathLike[
     return axes
 
 
+def draw_intervals(
+    names: Sequence[str],
+    middle: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    *,
+    title: str,
+    xlabel: str,
+    path: str | os.PathLike[str] | None,
+    axes: Axes | None,
+) -> Axes:
+    """Draw a value and its interval for every action, sorted by value.
+
+    Args:
+        names: (A) of the actions.
+        middle: (A,) values.
+        low: (A,) lower ends.
+        high: (A,) upper ends.
+        title: above the picture.
+        xlabel: what the values are.
+        path: a file to write; its suffix chooses the format.
+        axes: what to draw on; None makes a picture.
+
+    Returns:
+        The axes.
+
+    Raises:
+        InputError: a suffix that matplotlib cannot write.
+    """
+    if axes is None:
+        axes = _new_figure((9, _height(len(names))), shown=path is None).subplots()
+    order = np.argsort(middle, kind="stable")
+    places = np.arange(len(order))
+    axes.hlines(places, low[order], high[order], color=_COLORS[0], linewidth=2.5, alpha=0.5)
+    axes.plot(middle[order], places, "o", color=_COLORS[0], markersize=4)
+    axes.axvline(0, color="black", linewidth=0.8, linestyle="--", zorder=0)
+    axes.set_title(title)
+    axes.set_xlabel(xlabel)
+    _name_rows(axes, [names[place] for place in order])
+    if path is not None:
+        _save(axes.figure, path)
+    return axes
+
+
 def _new_figure(size: tuple[float, float], *, shown: bool) -> Figure:
     """A figure for a file; or, where it may be shown, one of pyplot, which notebooks display."""
     if shown:

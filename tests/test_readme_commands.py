@@ -138,12 +138,16 @@ def reader(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write_results(toy: Path) -> None:
     """Files to evaluate: the truth of the toy set, found with a score of 0.9."""
-    shutil.copy(toy / "ava" / "ava_val.csv", "ava_val_v2.2.csv")
+    known = (toy / "ava" / "ava_val.csv").read_text()
+    again = "".join(f"again_{line}\n" for line in known.splitlines())  # two videos can be compared, one cannot
+    Path("ava_val_v2.2.csv").write_text(known + again)
     shutil.copy(toy / "ava" / "action_list_eval.pbtxt", "ava_action_list_v2.2_for_activitynet_2019.pbtxt")
     shutil.copy(toy / "ava" / "dense_proposals_val.pkl", "proposals.pkl")
     Path("ava_val_excluded_timestamps_v2.2.csv").write_text("")
     rows = [line.split(",")[:7] for line in Path("ava_val_v2.2.csv").read_text().splitlines()]
     Path("detections.csv").write_text("".join(",".join([*row, "0.9"]) + "\n" for row in rows))
+    for name in ("before.csv", "after.csv"):
+        shutil.copy("detections.csv", name)
     shutil.copy(toy / "multisports" / "multisports_GT.pkl", "multisports_GT.pkl")
     truth = pickle.loads(Path("multisports_GT.pkl").read_bytes())
     found = [

@@ -35,6 +35,7 @@ PROGRAMS = {
     "evaluate": {
         "eval-ava": ("actiondet.cli.eval_ava", "AVA frame-mAP"),
         "eval-multisports": ("actiondet.cli.eval_multisports", "MultiSports frame-mAP and video-mAP"),
+        "compare-results": ("actiondet.cli.compare_results", "whether two results differ by more than chance"),
         "eval-persons": ("actiondet.cli.eval_persons", "AP and recall of person boxes"),
         "eval-rec": ("actiondet.cli.eval_rec", "top-1 and top-5 of a dump of scores"),
     },

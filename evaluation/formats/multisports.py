@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import pickletools
 from typing import Any
 
 import numpy as np
 
 from evaluation.errors import InputError, shown
-from evaluation.files import atomic_path, load_pickle
+from evaluation.files import atomic_path, load_pickle, local_file
 from evaluation.formats.act_tubes import read_act_tubes
 from evaluation.formats.tube_arrays import Entry, label_id, tube_set
 from evaluation.tube_dataset import FrameDetections, TubeTruth
@@ -83,6 +84,23 @@ def read_frame_detections(path: str | os.PathLike[str], truth: TubeTruth) -> Fra
         videos=truth.test_videos,
         where=path,
     )
+
+
+def holds_tubes(path: str | os.PathLike[str]) -> bool:
+    """Whether a pickle holds video detections, which are a dictionary, and not frame detections; it is not loaded.
+
+    Raises:
+        InputError: no such file, or not a pickle.
+    """
+    try:
+        with local_file(path).open("rb") as file:
+            for opcode, _, _ in pickletools.genops(file):
+                if opcode.name not in ("PROTO", "FRAME"):
+                    # Python's older pickler begins a dictionary with a mark, or with its memo.
+                    return opcode.name in ("EMPTY_DICT", "DICT", "MARK")
+    except (ValueError, EOFError):
+        pass
+    raise InputError(f"{path}: not a readable pickle file")
 
 
 def _table(content: Any) -> Any:
