@@ -165,7 +165,9 @@ def _process_start(process: int) -> str | None:
     stat = Path(f"/proc/{process}/stat")
     if stat.parent.parent.joinpath("self").exists():
         text = _text(stat)
-        return text.rpartition(")")[2].split()[19] if text else None
+        fields = text.rpartition(")")[2].split()
+        ended = not fields or fields[0] in "ZX"  # also one that its parent has not waited for
+        return None if ended else fields[19]
     try:
         os.kill(process, 0)  # systems without /proc
     except (OSError, OverflowError):

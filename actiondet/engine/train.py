@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from signal import Signals
 from typing import Any, TypeVar
 
 import torch
@@ -27,8 +26,8 @@ from actiondet.engine.optim import full_rate, set_rates
 from actiondet.engine.profile import profiled
 from actiondet.engine.run import Run, finished, save_last, start
 from actiondet.engine.run_lock import RunLock
-from actiondet.engine.stopping import StopSignals
-from evaluation.errors import InputError, StoppedBySignal
+from actiondet.engine.stopping import StopSignals, stopped
+from evaluation.errors import InputError
 from evaluation.progress import ProgressBar
 
 Item = TypeVar("Item")
@@ -62,7 +61,7 @@ def train(
             train_epoch(run, signals)
             if lock is not None:
                 lock.check()
-            finish_epoch(run, seconds=time.monotonic() - began)
+            finish_epoch(run, signals, seconds=time.monotonic() - began)
             stop_where_asked(run, signals)
     if run.log is not None:
         run.log.close()
@@ -80,7 +79,8 @@ def stop_where_asked(run: Run, signals: StopSignals) -> None:
     number = signals.noted(run.fabric)
     if number:
         save_last(run)
-        raise StoppedBySignal(number, f"stopped by {Signals(number).name}; --resume continues exactly here")
+        run.fabric.barrier()  # torchrun ends all processes when the first one ends
+        raise stopped(number)
 
 
 def train_epoch(run: Run, signals: StopSignals) -> None:
@@ -105,17 +105,17 @@ def train_epoch(run: Run, signals: StopSignals) -> None:
     if settings.profile_steps and run.log is not None and epoch == 0:
         groups = profiled(groups, settings.profile_steps, run.folder)
     example = ""
-    for group in groups:
-        example = next((each.message for loaded in group for each in loaded.unreadable), example)
-        loss = take_step(run, group)
-        check_lost(run.progress, steps, limit=run.config.data.max_unreadable, example=example)
-        bar.advance(f"loss {loss:.3f}")
-        if time.monotonic() - saved > 60 * settings.save_minutes and run.progress.step < steps:
-            save_last(run)
-            saved = time.monotonic()
-        if run.progress.step < steps:
-            stop_where_asked(run, signals)
-    bar.close()
+    with bar:
+        for group in groups:
+            example = next((each.message for loaded in group for each in loaded.unreadable), example)
+            loss = take_step(run, group)
+            check_lost(run.progress, steps, limit=run.config.data.max_unreadable, example=example)
+            bar.advance(f"loss {loss:.3f}")
+            if time.monotonic() - saved > 60 * settings.save_minutes and run.progress.step < steps:
+                save_last(run)
+                saved = time.monotonic()
+            if run.progress.step < steps:
+                stop_where_asked(run, signals)
 
 
 def take_step(run: Run, group: Sequence[Loaded[Any]]) -> float:
@@ -179,8 +179,12 @@ def note_step(run: Run, loss: torch.Tensor, *, read: int, lost: int) -> float:
     return mean
 
 
-def finish_epoch(run: Run, *, seconds: float) -> None:
-    """Validate, keep the checkpoints, write the epoch's row."""
+def finish_epoch(run: Run, signals: StopSignals, *, seconds: float) -> None:
+    """Validate, keep the checkpoints, write the epoch's row.
+
+    Raises:
+        StoppedBySignal: while it validates; the run resumes with the validation.
+    """
     settings, done = run.config.train, run.progress.epoch + 1
     lost, drawn = run.progress.lost, run.progress.drawn
     if lost and run.log is not None:
@@ -189,7 +193,8 @@ def finish_epoch(run: Run, *, seconds: float) -> None:
     if run.task.schedule.validates_after(run.progress.epoch):
         share_buffers(run.best_network)
         save_last(run)  # what was trained outlives a validation that fails
-        score = run.task.validate(run.best_network)
+        with signals.at_once():
+            score = run.task.validate(run.best_network)
     row = EpochRow(
         epoch=done,
         lr=full_rate(run.optimizer),

@@ -51,6 +51,15 @@ def test_a_second_run_is_refused_and_a_killed_one_does_not_hold_the_folder(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dead_run_whose_parent_has_not_noticed_does_not_hold_the_folder(tmp_path: Path) -> None:
+    process = holder(tmp_path)
+    process.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and still in the table of processes
+    with RunLock(tmp_path):
+        pass
+    process.wait()
+
+
 def test_a_run_that_ends_gives_the_folder_free(tmp_path: Path) -> None:
     process = holder(tmp_path)
     process.communicate("")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,11 @@ import torch
 from actiondet.config import DetectionConfig
 from actiondet.engine import train as train_module
 from actiondet.engine.checkpoint import load_checkpoint
+from actiondet.engine.detection.task import DetectionTask
 from actiondet.engine.devices import launch
+from actiondet.engine.log import read_log
 from actiondet.engine.run import Run
+from actiondet.engine.stopping import StopSignals
 from actiondet.engine.train import train
 from evaluation.errors import StoppedBySignal
 
@@ -71,6 +76,61 @@ def test_a_stopped_run_resumes_bit_by_bit(
     assert (state.progress.epoch, state.progress.step) != (0, 0)
     train(config, folder=tmp_path / "stopped", fabric=launch(), resume=True)
     assert_same_state(tmp_path / "stopped", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(("times", "seed", "workers"), [(1, 1, 0), pytest.param(10, 2, 1, marks=pytest.mark.slow)])
+def test_runs_that_are_ended_anywhere_resume_bit_by_bit(
+    settings: list[str], tmp_path: Path, processes: int, times: int, seed: int, workers: int
+) -> None:
+    config = Path(__file__).parents[3] / "configs/toy/slowonly_r18.yaml"
+    more = ["train.epochs=2", "train.batch=1", f"train.workers={workers}", "train.save_minutes=1e-6"]
+    program = [sys.executable, str(Path(__file__).with_name("ended_runs.py")), str(tmp_path), str(processes)]
+    program += [str(times), str(seed), str(config), *settings, *more]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(program, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    runs = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(runs) == 3 * times
+    for run in runs:
+        code = {"SIGKILL": -signal.SIGKILL, "SIGTERM": 143, "SIGINT": 130}[run["folder"].partition("_")[0]]
+        assert code in run["codes"], run
+        assert run["resumed"] == [0] * processes, run
+        assert_same_state(tmp_path / run["folder"], tmp_path / "whole")
+        rows, expected = (read_log(tmp_path / name / "log.csv") for name in (run["folder"], "whole"))
+        assert [replace(row, seconds=0) for row in rows] == [replace(row, seconds=0) for row in expected], run
+
+
+def test_a_signal_ends_a_validation_at_once_because_the_run_is_saved(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def validate(task: DetectionTask, network: torch.nn.Module) -> float:
+        signal.raise_signal(signal.SIGTERM)
+        pytest.fail("it went on")
+
+    config = tiny_config("train.epochs=1")
+    train(config, folder=tmp_path / "whole", fabric=launch())
+    monkeypatch.setattr(DetectionTask, "validate", validate)
+    with pytest.raises(StoppedBySignal, match="stopped by SIGTERM; --resume continues exactly here"):
+        train(config, folder=tmp_path / "stopped", fabric=launch())
+    monkeypatch.undo()
+    train(config, folder=tmp_path / "stopped", fabric=launch(), resume=True)
+    assert_same_state(tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_a_second_signal_ends_the_process_but_under_torchrun_which_passes_on_what_all_have_received(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with StopSignals():
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(StoppedBySignal, match="stopped before the step was saved"):
+            signal.raise_signal(signal.SIGTERM)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    with StopSignals() as signals:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
+            signal.raise_signal(number)
+        with pytest.raises(StoppedBySignal, match="stopped by SIGTERM"), signals.at_once():
+            pytest.fail("it went on")
 
 
 def test_handlers_are_given_back(tiny_config: Config, tmp_path: Path) -> None:

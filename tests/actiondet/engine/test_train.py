@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -237,24 +235,3 @@ def test_two_processes_give_the_weights_of_one_with_the_doubled_batch(settings: 
         done = subprocess.run(program, capture_output=True, text=True, env=environment(), cwd=ROOT)
         assert done.returncode == 0, done.stderr
     assert_equal(weights_of(tmp_path / "2"), weights_of(tmp_path / "1"), within=1e-5)
-
-
-@pytest.mark.slow
-def test_a_killed_run_resumes_to_the_weights_of_one_that_lived(settings: list[str], tmp_path: Path) -> None:
-    settings = [*settings, "train.epochs=3", "train.save_minutes=1e-6"]
-    whole = train_program(settings, tmp_path / "whole")
-    assert subprocess.run(whole, env=environment(), cwd=ROOT).returncode == 0
-
-    process = subprocess.Popen(train_program(settings, tmp_path / "killed"), env=environment(), cwd=ROOT)
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and process.poll() is None:
-        if (tmp_path / "killed/last.pt").exists():
-            state = load_checkpoint(tmp_path / "killed/last.pt").training
-            if state is not None and state.progress.epoch == 1 and state.progress.step > 0:
-                break
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    resumed = subprocess.run(train_program(settings, tmp_path / "killed", "--resume"), env=environment(), cwd=ROOT)
-    assert resumed.returncode == 0
-    assert_equal(weights_of(tmp_path / "killed"), weights_of(tmp_path / "whole"))
