@@ -19,9 +19,10 @@ from actiondet.engine.checkpoint import Checkpoint, Progress, TrainingState, loa
 from actiondet.engine.detection.task import DetectionTask
 from actiondet.engine.devices import seed_step
 from actiondet.engine.log import RunLog, describe_environment, log_line
-from actiondet.engine.optim import build_groups, build_optimizer, scaled_learning_rate
+from actiondet.engine.optim import build_groups, build_optimizer
 from actiondet.engine.recognition.multigrid import MultigridTask
 from actiondet.engine.recognition.task import RecognitionTask
+from actiondet.engine.schedule import scaled_learning_rate
 from actiondet.engine.task import Task
 from actiondet.models.convolution import Conv3d
 from actiondet.models.weights import load_weights

@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from lightning_fabric import Fabric
 from torch import nn
 
@@ -26,6 +25,8 @@ from actiondet.engine.optim import full_rate, set_rates
 from actiondet.engine.profile import profiled
 from actiondet.engine.run import Run, finished, save_last, start
 from actiondet.engine.run_lock import RunLock
+from actiondet.engine.schedule import count_falls
+from actiondet.engine.step import train_step
 from actiondet.engine.stopping import StopSignals, stopped
 from evaluation.errors import InputError
 from evaluation.progress import ProgressBar
@@ -119,64 +120,46 @@ def train_epoch(run: Run, signals: StopSignals) -> None:
 
 
 def take_step(run: Run, group: Sequence[Loaded[Any]]) -> float:
-    """Change the weights once, by the gradients of a group of batches; returns the loss."""
-    settings, progress, fabric = run.config.train, run.progress, run.fabric
-    factor = run.task.schedule.lr_factor(progress.epoch, progress.step) * settings.schedule.gamma**progress.falls
-    set_rates(run.optimizer, run.lr * factor)
-    seed_step(settings.seed, progress.epoch, progress.step, fabric.global_rank)
-
-    # Every person weighs the same, in whichever batch and process it is: the loss is divided by the terms of
-    # all of them. DDP averages gradients over the processes, hence the mean and not the sum.
-    terms = total(fabric, float(sum(map(run.task.count_terms, group))))
-    normalizer = torch.tensor(max(terms, 1.0) / fabric.world_size, device=fabric.device)
-    loss = torch.zeros((), device=fabric.device)
-    for position, loaded in enumerate(group):
-        with fabric.no_backward_sync(run.model, enabled=position + 1 < len(group)):
-            part = run.task.loss(run.model, loaded, normalizer=normalizer)
-            fabric.backward(part)
-        loss += part.detach()
-    if settings.clip_grad_norm is not None:
-        fabric.clip_gradients(run.model, run.optimizer, max_norm=settings.clip_grad_norm, error_if_nonfinite=False)
-    run.optimizer.step()
-    run.optimizer.zero_grad()
-    if run.average is not None:
-        run.average.update_parameters(run.task.network)
-    lost = sum(len(loaded.unreadable) for loaded in group)
-    return note_step(run, loss, read=sum(len(batch.clips) for loaded in group for batch in loaded.batches), lost=lost)
-
-
-def note_step(run: Run, loss: torch.Tensor, *, read: int, lost: int) -> float:
-    """Add a finished step to the run's progress and log; returns the loss over all processes.
-
-    Args:
-        run: the training.
-        loss: of this process.
-        read, lost: clips of this process that could be read, and that could not.
+    """Change the weights once, by the gradients of a group of batches, and note it; returns the loss.
 
     Raises:
         InputError: the loss is not finite.
     """
-    mean = total(run.fabric, loss) / run.fabric.world_size
-    progress = run.progress
-    if not math.isfinite(mean):
+    settings, progress, fabric, task = run.config.train, run.progress, run.fabric, run.task
+    factor = task.schedule.lr_factor(progress.epoch, progress.step, falls=progress.falls)
+    set_rates(run.optimizer, run.lr * factor)
+    seed_step(settings.seed, progress.epoch, progress.step, fabric.global_rank)
+    loss = train_step(
+        run.model,
+        group,
+        run.optimizer,
+        lambda loaded, normalizer: task.loss(run.model, loaded, normalizer=normalizer),
+        terms=sum(map(task.count_terms, group)),
+        fabric=fabric,
+        clip_grad_norm=settings.clip_grad_norm,
+    )
+    if run.average is not None:
+        run.average.update_parameters(task.network)
+    if not math.isfinite(loss):
         raise InputError(
-            f"the loss is {mean} at epoch {progress.epoch + 1}, step {progress.step + 1}; "
+            f"the loss is {loss} at epoch {progress.epoch + 1}, step {progress.step + 1}; "
             "lower train.base_lr, lengthen train.schedule.warmup_epochs or set train.clip_grad_norm"
         )
-    lost_by_all = int(total(run.fabric, float(lost)))
+    read = total(fabric, float(sum(len(batch.clips) for loaded in group for batch in loaded.batches)))
+    lost = int(total(fabric, float(sum(len(loaded.unreadable) for loaded in group))))
     run.progress = replace(
         progress,
         step=progress.step + 1,
-        loss_sum=progress.loss_sum + mean,
+        loss_sum=progress.loss_sum + loss,
         loss_steps=progress.loss_steps + 1,
-        drawn=progress.drawn + int(total(run.fabric, float(read))) + lost_by_all,
-        lost=progress.lost + lost_by_all,
-        skipped=progress.skipped + lost_by_all,
+        drawn=progress.drawn + int(read) + lost,
+        lost=progress.lost + lost,
+        skipped=progress.skipped + lost,
     )
     if run.log is not None:
-        number = progress.step + sum(map(run.task.schedule.steps_in, range(progress.epoch)))
-        run.log.step(number, loss=mean, lr=full_rate(run.optimizer))
-    return mean
+        number = progress.step + sum(map(task.schedule.steps_in, range(progress.epoch)))
+        run.log.step(number, loss=loss, lr=full_rate(run.optimizer))
+    return loss
 
 
 def finish_epoch(run: Run, signals: StopSignals, *, seconds: float) -> None:
@@ -206,14 +189,8 @@ def finish_epoch(run: Run, signals: StopSignals, *, seconds: float) -> None:
     better = score is not None and score > run.progress.best
     best = score if better and score is not None else run.progress.best
     stale = 0 if better else run.progress.stale + (score is not None)
-    falls = settings.schedule.policy == "plateau" and stale > settings.schedule.patience
-    run.progress = Progress(
-        epoch=done,
-        skipped=run.progress.skipped,
-        best=best,
-        stale=0 if falls else stale,
-        falls=run.progress.falls + falls,
-    )
+    stale, falls = count_falls(settings.schedule, stale=stale, falls=run.progress.falls)
+    run.progress = Progress(epoch=done, skipped=run.progress.skipped, best=best, stale=stale, falls=falls)
     if run.log is not None:
         run.log.epoch(row)
         if better:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from lightning_fabric import Fabric
@@ -18,6 +17,7 @@ from actiondet.data.loading import make_loader
 from actiondet.data.multigrid_plan import PlainRecipe, Plan, norm_plan, plan
 from actiondet.data.multigrid_sampler import MultigridSampler
 from actiondet.engine.recognition.task import RecognitionTask
+from actiondet.engine.schedule import MultigridSchedule
 from actiondet.models.norm import set_splits, use_split_norm
 from actiondet.records import VideoBatch
 from evaluation.errors import InputError
@@ -44,45 +44,6 @@ def plan_multigrid(config: RecognitionConfig, multigrid: MultigridConfig, *, pro
     )
 
 
-@dataclass(frozen=True)
-class MultigridSchedule:
-    """Epochs, learning rates and validations as the plan has them.
-
-    Attributes:
-        plan: of the training.
-        sampler: knows how many batches an epoch has.
-        warmup_epochs, warmup_start: of the learning rate, as in the schedule.
-        validations: in each stage, about; 0 for one every `validate_every` epochs.
-    """
-
-    plan: Plan
-    sampler: MultigridSampler
-    warmup_epochs: float
-    warmup_start: float
-    validations: int
-    validate_every: int
-
-    @property
-    def epochs(self) -> int:
-        """As the plan has them."""
-        return self.plan.epochs
-
-    def steps_in(self, epoch: int) -> int:
-        """As many as the sampler finds batches."""
-        return self.sampler.batches_in(min(epoch, self.epochs - 1))
-
-    def lr_factor(self, epoch: int, step: int) -> float:
-        """Follows the batch of the stage, and falls at the steps."""
-        moment = epoch + step / self.steps_in(epoch)
-        return self.plan.lr_factor(moment, warmup_epochs=self.warmup_epochs, warmup_start=self.warmup_start)
-
-    def validates_after(self, epoch: int) -> bool:
-        """So many times in each stage, or once more; or as in plain training."""
-        if self.validations == 0:
-            return (epoch + 1) % self.validate_every == 0 or epoch + 1 == self.epochs
-        return self.plan.validates_after(epoch, times=self.validations)
-
-
 class MultigridTask(RecognitionTask):
     """Training a recognizer on clips whose size changes.
 
@@ -105,15 +66,7 @@ class MultigridTask(RecognitionTask):
             rank=fabric.global_rank,
             world_size=fabric.world_size,
         )
-        schedule = config.train.schedule
-        self.schedule = MultigridSchedule(
-            self._plan,
-            self._stages_sampler,
-            schedule.warmup_epochs,
-            schedule.warmup_start,
-            multigrid.validations,
-            config.train.validate_every,
-        )
+        self.schedule = MultigridSchedule(self._plan, self._stages_sampler, config.train, multigrid.validations)
         for stage in self._plan.stages:
             if stage.first < stage.end and self.schedule.steps_in(stage.first) == 0:
                 raise InputError(

@@ -190,7 +190,7 @@ def test_a_validation_that_fails_costs_no_training(
     def fail(*_: object) -> float:
         raise InputError("a broken video")
 
-    monkeypatch.setattr("actiondet.engine.task.DetectionTask.validate", fail)
+    monkeypatch.setattr("actiondet.engine.detection.task.DetectionTask.validate", fail)
     with pytest.raises(InputError, match="a broken video"):
         train(config, folder=tmp_path / "mended", fabric=launch())
     monkeypatch.undo()
@@ -205,7 +205,7 @@ def test_a_validation_that_fails_costs_no_training(
 def test_a_run_is_not_resumed_within_an_epoch_that_is_shared_otherwise(
     tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actiondet.engine.task.DetectionTask.validate", lambda *_: 1 / 0)
+    monkeypatch.setattr("actiondet.engine.detection.task.DetectionTask.validate", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(tiny_config(), folder=tmp_path, fabric=launch())
     content = torch.load(tmp_path / "last.pt")

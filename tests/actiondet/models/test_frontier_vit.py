@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from actiondet.config.networks import DetectorConfig, RecognizerConfig, RoIHeadConfig, SlowOnlyConfig, VitConfig
 from actiondet.config.schema import ScheduleConfig
-from actiondet.engine.optim import layered_groups, schedule_factor
+from actiondet.engine.optim import layered_groups
+from actiondet.engine.schedule import schedule_factor
 from actiondet.models.backbones.vit import Vit, sine_positions
 from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.detector import ActionDetector

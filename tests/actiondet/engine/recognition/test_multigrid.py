@@ -171,7 +171,10 @@ def test_without_a_long_cycle_any_number_of_frames_will_do(multigrid_config: Con
         ("model.window=1", "set model.window=null"),
         ("train.schedule.factors=[0.5, 0.1]", r"set train.schedule.factors=\[\]"),
         ("clip.frames=6", "clip.frames 6 has none"),
-        ("model.backbone={name: slowfast, alpha: 4, beta_inv: 4}", r"clip.frames 8 .*alpha 4 times 4"),
+        (
+            "model.backbone={name: slowfast, alpha: 4, beta_inv: 4}",
+            r"a quarter of clip.frames: clips of 2 .*alpha, 4",
+        ),
         ("train.freeze_norm=true", "set precise_norm=0 or train.freeze_norm=false"),
         ("multigrid={long_cycle: false, short_cycle: false}", "set multigrid=null"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from actiondet.config import load_recognition_config
-from actiondet.engine.optim import schedule_factor
+from actiondet.engine.schedule import schedule_factor
 
 ROOT = Path(__file__).parents[4]
 CURVES = json.loads((ROOT / "tests/golden/engine/lr_schedules.json").read_text())
