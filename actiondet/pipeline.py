@@ -200,6 +200,7 @@ class VideoPipeline:
             self._detect(opened),
             opened,
             actions=self.actions,
+            every=self._every,
             start=self._start,
             caption=self._caption,
             about=self._about,

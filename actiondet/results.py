@@ -15,8 +15,10 @@ from actiondet.detections_json import write_detections_json
 from actiondet.drawing import ActionDrawer, DrawingStyle, Frame, draw_frames
 from actiondet.frame_sources import FrameSource
 from actiondet.tubes.carrying import CarriedPersons
+from actiondet.tubes.events import Event, EventFinder, EventRules
+from actiondet.tubes.tracking import PersonTracker
 from evaluation.formats.ava import ActionList, write_ava_results
-from evaluation.records import ActionDetections, DetectionRows
+from evaluation.records import ActionDetections, DetectionRows, PersonBoxes
 
 _SHOWN_ROWS = 20
 _NAMED = 0.5  # lowest score of an action that a summary counts
@@ -38,6 +40,7 @@ class VideoResult:
         source: FrameSource,
         *,
         actions: ActionList,
+        every: float = 1.0,
         start: int = 0,
         caption: str = "",
         about: str = "",
@@ -48,12 +51,14 @@ class VideoResult:
             moments: the detections as they are found.
             source: of the frames.
             actions: ids and names of the actions.
+            every: seconds between key frames.
             start: microseconds, added to the times of the source's frames.
             caption: of drawn frames; empty for none.
             about: what the network is, for the JSON file.
         """
         self.actions = actions
         self._moments, self._source, self._start = moments, source, start
+        self._every = every
         self._caption, self._about = caption, about
         self._found: list[ActionDetections] = []
         self._whole = False
@@ -97,6 +102,34 @@ class VideoResult:
     def detections(self) -> Sequence[ActionDetections]:
         """One for each key moment of the video, rising."""
         return tuple(self.collect()._found)
+
+    def events(
+        self,
+        rules: EventRules | None = None,
+        *,
+        begins: bool = False,
+        on_moment: Callable[[], None] | None = None,
+    ) -> Iterator[Event]:
+        """Yield who does what, from when to when, each event as soon as it has ended.
+
+        Args:
+            rules: when an action is an event; None takes the defaults.
+            begins: also yield events when they begin, with `end` None.
+            on_moment: called after each key frame.
+
+        Raises:
+            InputError: a threshold of an action that the network does not know.
+        """
+        finder = EventFinder(
+            self.actions, rules or EventRules(), step=self._every, start=self._start / 1e6, begins=begins
+        )
+        tracker = PersonTracker()
+        for each in self:
+            identities = tracker.update(PersonBoxes(each.key, each.boxes, each.person_scores))
+            yield from finder.update(each, identities)
+            if on_moment is not None:
+                on_moment()
+        yield from finder.finish()
 
     def to_frame(self, threshold: float = 0.0) -> pd.DataFrame:
         """A row for each action of each person at each moment.

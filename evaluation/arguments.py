@@ -108,9 +108,14 @@ def json_target(name: str) -> Iterator[Path]:
         path = Path(folder) / "stdout.json"
         yield path
         if path.is_file():  # of several processes one writes
-            output = sys.stdout.kept if isinstance(sys.stdout, _OnStandardError) else sys.stdout
+            output = standard_output()
             output.write(path.read_text(encoding="utf-8"))
             output.flush()
+
+
+def standard_output() -> TextIO:
+    """The real standard output, which holds nothing but what was asked for with "-"."""
+    return sys.stdout.kept if isinstance(sys.stdout, _OnStandardError) else sys.stdout
 
 
 def write_json_to(name: str | None, content: dict[str, Any] | list[dict[str, Any]]) -> None:
@@ -135,7 +140,7 @@ class _OnStandardError:
 def _begin(arguments: argparse.Namespace) -> argparse.Namespace:
     """Do what the common options say; `run_tool` undoes it."""
     set_level("warning" if getattr(arguments, "quiet", False) else getattr(arguments, "log_level", "info"))
-    if getattr(arguments, "json", None) == STANDARD_OUTPUT:
+    if STANDARD_OUTPUT in (getattr(arguments, name, None) for name in ("json", "events")):
         sys.stdout = _OnStandardError(sys.stdout)
     return arguments
 

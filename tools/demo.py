@@ -8,7 +8,7 @@ length. With --tubes FILE it draws what tools/link_tubes.py made, and needs no n
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,11 @@ from evaluation.errors import InputError
 from evaluation.files import check_font, check_targets
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from actiondet.drawing import DrawingStyle
+    from actiondet.results import VideoResult
+    from actiondet.tubes.events import Event
 
 TOY_RUN = Path("runs/demo/best.pt")
 OF_NETWORK = {
@@ -35,6 +39,12 @@ OF_NETWORK = {
     "--start": "start",
     "--json": "json",
     "--csv": "csv",
+    "--events": "events",
+    "--events-begin": "events_begin",
+    "--event-threshold": "event_threshold",
+    "--event-thresholds": "event_thresholds",
+    "--event-seconds": "event_seconds",
+    "--event-gap": "event_gap",
 }
 """Options without a meaning for --tubes, and what the command line's namespace calls them."""
 
@@ -86,13 +96,22 @@ def parse_arguments() -> argparse.Namespace:
         help="time of the first frame in stored boxes and csv (default: with stored boxes the data set's, else 0)",
     )
     shown = parser.add_argument_group("output")
-    shown.add_argument("--out", metavar="MP4", help="drawn video (default without --json and --csv: VIDEO_drawn.mp4)")
+    shown.add_argument(
+        "--out", metavar="MP4", help="drawn video (default without --json, --csv and --events: VIDEO_drawn.mp4)"
+    )
     add_json(shown, "the detections")
     shown.add_argument("--csv", metavar="C", help="every score in AVA's result format")
     shown.add_argument("--threshold", type=float, default=0.5, help="lowest score of an action that is named (0.5)")
     shown.add_argument("--top", type=int, default=3, metavar="N", help="most actions named for a person (3)")
     shown.add_argument("--color", choices=["action", "person"], default="person", help="what colours tell (person)")
     shown.add_argument("--font", metavar="TTF", help="font for action names that are not written in latin letters")
+    events = parser.add_argument_group("events: who does what, from when to when")
+    events.add_argument("--events", metavar="FILE", help=".jsonl or .csv, a line as each ends; - for standard output")
+    events.add_argument("--events-begin", action="store_true", help="also a line when an event begins")
+    events.add_argument("--event-threshold", type=float, default=0.5, metavar="X", help="score that begins one (0.5)")
+    events.add_argument("--event-thresholds", metavar="JSON", help='of single actions: {"wave": 0.4, ...}')
+    events.add_argument("--event-seconds", type=float, default=0.0, metavar="S", help="drop shorter ones (0)")
+    events.add_argument("--event-gap", type=float, default=1.0, metavar="S", help="join across gaps up to S (1)")
     tubes = parser.add_argument_group("tubes, instead of a network's detections")
     tubes.add_argument("--tubes", metavar="V.pkl", help="draw these video detections, a colour for each person")
     tubes.add_argument("--truth", metavar="GT.pkl", help="true tubes, drawn in outline; also names the actions")
@@ -118,13 +137,13 @@ def check_tube_options(arguments: argparse.Namespace, parser: argparse.ArgumentP
 def main() -> None:
     """Run the demo."""
     arguments = parse_arguments()
-    if not (arguments.out or arguments.json or arguments.csv):
+    if not (arguments.out or arguments.json or arguments.csv or arguments.events):
         arguments.out = f"{Path(arguments.video).stem}_drawn.mp4"
     if arguments.out and Path(arguments.out).suffix.lower() != ".mp4":
         raise InputError(f"--out {arguments.out}: the drawn video is an mp4; give a name that ends in .mp4")
     check_font(arguments.font)
-    files = [each for each in (arguments.out, arguments.json, arguments.csv) if each and each != STANDARD_OUTPUT]
-    check_targets(files, source=arguments.video)
+    given = (arguments.out, arguments.json, arguments.csv, arguments.events)
+    check_targets([each for each in given if each and each != STANDARD_OUTPUT], source=arguments.video)
 
     from actiondet.drawing import DrawingStyle
 
@@ -193,8 +212,11 @@ def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
     log_line(f"network: {trained}")
     log_line(f"persons: {persons.name}" + HINTS.get(persons.name, ""))
     result = pipeline(index)
-    detections = list(ProgressBar("looking", pipeline.count_moments(index)).over(result))
+    events = find_events(arguments, result, pipeline.count_moments(index))
+    detections = result.detections
     log_line(summary(detections, trained.actions, arguments.threshold))
+    if events:
+        log_line(event_table(events))
     if stored and not any(map(len, detections)):
         log_line(
             f"no stored box is near a key moment: is {arguments.start:g} (--start) when the file begins on their clock?"
@@ -212,6 +234,42 @@ def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
         log_line(f"wrote {arguments.out}" + (f"; {fault}" if fault else ""))
 
 
+def find_events(arguments: argparse.Namespace, result: VideoResult, moments: int) -> list[Event]:
+    """Look at the video, and log its events while it is looked at."""
+    from actiondet.event_log import EventLog
+    from actiondet.tubes.events import EventRules, read_thresholds
+    from evaluation.progress import ProgressBar
+
+    rules = EventRules(
+        enter=arguments.event_threshold,
+        of=read_thresholds(arguments.event_thresholds) if arguments.event_thresholds else {},
+        min_seconds=arguments.event_seconds,
+        max_gap=arguments.event_gap,
+    )
+    ended = []
+    with ExitStack() as stack:
+        log = stack.enter_context(EventLog(arguments.events)) if arguments.events else None
+        bar = stack.enter_context(closing(ProgressBar("looking", moments)))
+        for event in result.events(rules, begins=arguments.events_begin, on_moment=bar.advance):
+            if log is not None:
+                log.write(event)
+            if event.end is not None:
+                ended.append(event)
+    return ended
+
+
+def event_table(events: Sequence[Event]) -> str:
+    """The longest events, in their order."""
+    longest = sorted(events, key=lambda each: each.start - (each.end or each.start))[:SHOWN_EVENTS]
+    rows = [
+        f"{each.start:>8.1f} {each.end or 0:>8.1f}  person {each.person:<4} {each.action} ({each.peak:.2f})"
+        for each in sorted(longest, key=lambda each: (each.start, each.person))
+    ]
+    more = [f"and {len(events) - len(rows)} shorter ones"] if len(events) > len(rows) else []
+    return "\n".join([f"{'from':>8} {'to':>8}", *rows, *more])
+
+
+SHOWN_EVENTS = 12
 HINTS = {
     "ssd": " (small and fast; misses small, seated and hidden people. torchvision finds more, after a download)",
     "stored": " (the stored boxes of the nearest moment)",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -45,18 +44,37 @@ def track_persons(
     Raises:
         ValueError: moments that do not rise.
     """
+    tracker = PersonTracker(max_gap=max_gap, min_iou=min_iou)
     if known is None:
-        known = [np.full(len(each), -1, dtype=np.int64) for each in moments]
-    times = [each.key.moment for each in moments]
-    if any(later <= earlier for earlier, later in pairwise(times)):
-        raise ValueError("the moments of the persons do not rise")
-    running = _Running()
-    identities = []
-    for place, (persons, names) in enumerate(zip(moments, known, strict=True)):
-        running.forget(place - max_gap - 1)
-        partners = running.find(persons, names, min_iou)
-        identities.append(running.advance(persons, names, partners, place))
-    return identities
+        return [tracker.update(each) for each in moments]
+    return [tracker.update(each, names) for each, names in zip(moments, known, strict=True)]
+
+
+class PersonTracker:
+    """Numbers persons while they arrive; `track_persons` says how, and what the arguments are."""
+
+    def __init__(self, *, max_gap: int = 0, min_iou: float = MIN_IOU) -> None:
+        """Start without persons."""
+        self._running = _Running()
+        self._max_gap, self._min_iou = max_gap, min_iou
+        self._place = 0
+        self._latest: int | None = None
+
+    def update(self, persons: PersonBoxes, known: IntArray | None = None) -> IntArray:
+        """Take the persons of the next moment and return their (P,) identities.
+
+        Raises:
+            ValueError: a moment that is not later than the one before.
+        """
+        if self._latest is not None and persons.key.moment <= self._latest:
+            raise ValueError("the moments of the persons do not rise")
+        names = np.full(len(persons), -1, dtype=np.int64) if known is None else known
+        self._running.forget(self._place - self._max_gap - 1)
+        partners = self._running.find(persons, names, self._min_iou)
+        identities = self._running.advance(persons, names, partners, self._place)
+        self._latest = persons.key.moment
+        self._place += 1
+        return identities
 
 
 def boxes_along_tracks(

@@ -123,6 +123,26 @@ def test_detections_are_written_for_programs(demo: ModuleType, at_work: Path, mo
     assert rows.scores[3:] == pytest.approx([named["walk"], named["wave"], named["jump"]], abs=1e-6)
 
 
+def test_events_are_logged_in_seconds_of_the_file(
+    demo: ModuleType, at_work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (at_work / "thresholds.json").write_text('{"walk": 0.001, "wave": 1, "jump": 1}')
+    arguments = ["street.mp4", "--weights", "best.pt", *STORED, "--event-thresholds", "thresholds.json"]
+    assert run(demo, monkeypatch, *arguments, "--events", "e.jsonl") == 0
+    assert not list(at_work.glob("*drawn*"))
+    (event,) = map(json.loads, (at_work / "e.jsonl").read_text().splitlines())
+    assert (event["source"], event["person"], event["action"]) == ("street", 0, "walk")
+    assert (event["start"], event["end"]) == (0.0, 1.5)  # of 902 and 903, each for half a second around it
+    assert event["box"] == BOX
+    assert "person 0    walk" in capsys.readouterr().out
+    assert run(demo, monkeypatch, *arguments, "--events", "-") == 0
+    (line,) = capsys.readouterr().out.splitlines()  # and nothing else
+    assert json.loads(line) == event
+    (at_work / "thresholds.json").write_text('{"fly": 0.5}')
+    assert run(demo, monkeypatch, *arguments, "--events", "f.jsonl") == 2
+    assert "'fly': the network does not know this action" in capsys.readouterr().err
+
+
 def test_random_weights_are_said_plainly(
     demo: ModuleType, at_work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
