@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from actiondet.data.transforms import BoxedClip, WholeFrameTransform
 from actiondet.datasets.key_frames import TOLERANCE_US
-from actiondet.video import VideoIndex, clip_frames, stream_frames
+from actiondet.video import VideoIndex, clip_frames
+from actiondet.video.streaming import stream_unconverted
 from evaluation.errors import InputError
 from evaluation.records import IntArray
 
@@ -100,15 +102,19 @@ def stream_windows(
 
 
 def _windows(
-    every_frame: Iterator[tuple[int, Frame]], windows: Sequence[IntArray], *, short_sides: Sequence[int]
+    every_frame: Iterator[tuple[int, Callable[[], Frame]]], windows: Sequence[IntArray], *, short_sides: Sequence[int]
 ) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
-    """Cut `windows` out of `every_frame`: number, and (3, T, h, w) uint8 for each of `short_sides`."""
+    """Cut `windows` out of `every_frame`, converting only what they need.
+
+    Yields:
+        Number, and (3, T, h, w) uint8 for each of `short_sides`.
+    """
     wanted = set(np.concatenate(windows).tolist()) if windows else set()
     small: dict[int, tuple[Tensor, ...]] = {}
     done = 0
     for number, frame in every_frame:
         if number in wanted:
-            small[number] = resized_frame(frame, short_sides)
+            small[number] = resized_frame(frame(), short_sides)
         while done < len(windows) and windows[done][-1] <= number:
             yield done, joined_frames([small[n] for n in windows[done].tolist()])
             done += 1
@@ -131,20 +137,21 @@ def joined_frames(frames: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
 
 
 def _noting(
-    every_frame: Iterator[tuple[int, Frame]], wanted: set[int], noted: dict[int, Frame]
-) -> Iterator[tuple[int, Frame]]:
+    every_frame: Iterator[tuple[int, Callable[[], Frame]]], wanted: set[int], noted: dict[int, Frame]
+) -> Iterator[tuple[int, Callable[[], Frame]]]:
     """Pass the frames on and put those `wanted` into `noted`."""
     for number, frame in every_frame:
         if number in wanted:
-            noted[number] = frame
+            noted[number] = frame()
         yield number, frame
 
 
-def _every_frame(index: VideoIndex) -> Iterator[tuple[int, Frame]]:
+def _every_frame(index: VideoIndex) -> Iterator[tuple[int, Callable[[], Frame]]]:
     """Number and picture of every frame; for one too damaged to be decoded the next good one, or the last."""
     number = 0
-    frame: Frame | None = None
-    for time, frame in stream_frames(index.path, index):
+    frame: Callable[[], Frame] | None = None
+    for time, convert in stream_unconverted(index):
+        frame = functools.cache(convert)
         decoded = int(np.searchsorted(index.frame_times, time))
         for shown in range(number, decoded + 1):
             yield shown, frame

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import groupby
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from actiondet.data.clip_stream import resized_frame
 from actiondet.data.loading import Draw, Unreadable
+from actiondet.data.scaled_frames import ScaledFrames
 from actiondet.data.transforms import BoxedClip, Frames, TrainTransform, WholeFrameTransform
 from actiondet.datasets.assign import match_proposals
 from actiondet.datasets.key_frames import TOLERANCE_US
@@ -19,6 +24,7 @@ from actiondet.datasets.tables import PersonTable, TruePersons
 from actiondet.datasets.tracks import Tracks
 from actiondet.datasets.windows import ClipWindow, frame_time
 from actiondet.records import ClipSample
+from actiondet.video import VideoReader
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes, TruthRows
@@ -67,33 +73,17 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
     def __len__(self) -> int:
         return len(self.keys)
 
-    def __getitem__(self, draw: Draw) -> ClipSample | Unreadable:
-        """The sample that `draw` asks for; an Unreadable where its video fails."""
-        random = self._random(draw)
-        index = self._moment(draw, random)
-        key = self.keys[index]
-        try:
-            frames, times = self._read(index, None if random is None else self._window.jitter(random))
-        except (InputError, OSError) as fault:
-            self.videos.forget(key.video)
-            return Unreadable(key, str(fault))
-        return self._sample(draw, index, frames, times, random)
+    def _unreadable(self, index: int, fault: Exception) -> Unreadable:
+        """What takes the place of moment number `index`; its file is looked at again the next time."""
+        self.videos.forget(self.keys[index].video)
+        return Unreadable(self.keys[index], str(fault))
 
-    def _random(self, draw: Draw) -> np.random.Generator | None:
-        raise NotImplementedError
+    def _choose(self, index: int, jitter: IntArray | None) -> tuple[VideoReader, IntArray, IntArray]:
+        """The clip of moment number `index`: the video, (T,) frames, and when they are shown in the moments' unit.
 
-    def _moment(self, draw: Draw, random: np.random.Generator | None) -> int:
-        """Number of the moment that `draw` asks for."""
-        return draw.index
-
-    def _sample(
-        self, draw: Draw, index: int, frames: Frames, times: IntArray, random: np.random.Generator | None
-    ) -> ClipSample:
-        """The sample of moment number `index`, whose clip has these frames, shown at `times` as moments count."""
-        raise NotImplementedError
-
-    def _read(self, index: int, jitter: IntArray | None) -> tuple[Frames, IntArray]:
-        """(T, H, W, 3) frames around moment number `index`, and (T,) when they are shown, in the moments' unit."""
+        Raises:
+            InputError: the video cannot be read, or ends before the moment.
+        """
         video = self.keys[index].video
         reader = self.videos.reader(video)
         times = reader.index.frame_times
@@ -109,7 +99,7 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
             )
         chosen = self._window.choose(times, center, jitter)
         shown = chosen + 1 if self._centers_us is None else times[chosen] - center + self.keys[index].moment
-        return reader.read(chosen), shown
+        return reader, chosen, shown
 
 
 class TrainingSet(KeyMomentDataset):
@@ -173,20 +163,26 @@ class TrainingSet(KeyMomentDataset):
             moments // self._neighbors_per_sample, self._people.labels, count=len(self), threshold=threshold
         )
 
-    def _random(self, draw: Draw) -> np.random.Generator:
-        return np.random.default_rng((self._seed, draw.epoch, draw.index, draw.repeat))
+    def __getitem__(self, draw: Draw) -> ClipSample | Unreadable:
+        """The sample that `draw` asks for; an Unreadable where its video fails."""
+        random = np.random.default_rng((self._seed, draw.epoch, draw.index, draw.repeat))
+        index = self._moment(draw, random)
+        try:
+            reader, chosen, times = self._choose(index, self._window.jitter(random))
+            frames = reader.read(chosen)
+        except (InputError, OSError) as fault:
+            return self._unreadable(index, fault)
+        return self._sample(index, frames, times, random)
 
-    def _moment(self, draw: Draw, random: np.random.Generator | None) -> int:
-        assert random is not None
+    def _moment(self, draw: Draw, random: np.random.Generator) -> int:
+        """Number of the moment that `draw` asks for."""
         if self._neighbors_per_sample == 1:
             return draw.index
         first = draw.index * self._neighbors_per_sample
         return int(random.integers(first, min(first + self._neighbors_per_sample, len(self.keys))))
 
-    def _sample(
-        self, draw: Draw, index: int, frames: Frames, times: IntArray, random: np.random.Generator | None
-    ) -> ClipSample:
-        assert random is not None
+    def _sample(self, index: int, frames: Frames, times: IntArray, random: np.random.Generator) -> ClipSample:
+        """The sample of moment number `index`, whose clip has these frames, shown at `times` as moments count."""
         unit_boxes, labels = self._boxes_and_labels(index, times)
         clip, in_view = self._transform(BoxedClip.of(frames, unit_boxes), random)
         kept = np.flatnonzero(in_view.numpy())
@@ -257,26 +253,33 @@ class EvaluationSet(KeyMomentDataset):
         self.without_persons = without_persons
         self.short_sides = tuple(short_sides)
         self._table, self._tracks = persons, tracks
-        self._before: tuple[int, tuple[Frames, IntArray]] | None = None
+        self._frames = ScaledFrames(partial(resized_frame, short_sides=self.short_sides))
 
-    def _random(self, draw: Draw) -> None:
-        return None
+    def __getitem__(self, draw: Draw) -> ClipSample | Unreadable:
+        """The sample that `draw` asks for; an Unreadable where its video fails."""
+        return self.__getitems__([draw])[0]
 
-    def _read(self, index: int, jitter: IntArray | None) -> tuple[Frames, IntArray]:
-        """As in the base class; the sizes of a moment come one after the other and are decoded once."""
-        if len(self.short_sides) == 1:
-            return super()._read(index, jitter)
-        if self._before is None or self._before[0] != index:
-            self._before = index, super()._read(index, jitter)
-        return self._before[1]
+    def __getitems__(self, draws: Sequence[Draw]) -> list[ClipSample | Unreadable]:
+        """The samples of a batch; a frame that neighbors share is read once (DataLoader calls this)."""
+        samples: list[ClipSample | Unreadable] = []
+        for _, same_video in groupby(draws, lambda draw: self.keys[draw.index].video):
+            run = list(same_video)
+            with suppress(InputError, OSError):  # each sample says what is wrong with its own frames
+                clips = [self._choose(draw.index, None) for draw in run]
+                self._frames.expect(clips[0][0], [chosen for _, chosen, _ in clips])
+            samples += map(self._sample, run)
+        return samples
 
-    def _sample(
-        self, draw: Draw, index: int, frames: Frames, times: IntArray, random: np.random.Generator | None
-    ) -> ClipSample:
-        unit_boxes = self._table.at(index).boxes
+    def _sample(self, draw: Draw) -> ClipSample | Unreadable:
+        try:
+            reader, chosen, times = self._choose(draw.index, None)
+            frames = self._frames.of(reader, chosen)
+        except (InputError, OSError) as fault:
+            return self._unreadable(draw.index, fault)
+        unit_boxes = self._table.at(draw.index).boxes
         if self._tracks is not None:
-            unit_boxes = self._tracks.of_found(self.keys[index], unit_boxes, times)
+            unit_boxes = self._tracks.of_found(self.keys[draw.index], unit_boxes, times)
+        clip = torch.cat([sizes[draw.repeat] for sizes in frames], dim=1)
         resize = WholeFrameTransform(short_side=self.short_sides[draw.repeat])
-        clip = resize(BoxedClip.of(frames, unit_boxes))
-        clip_frames_, boxes = clip.tensors()
-        return ClipSample(frames=clip_frames_, boxes=boxes, labels=None, key=self.keys[index])
+        boxes = resize.boxes(unit_boxes, reader.index.height, reader.index.width)
+        return ClipSample(frames=clip, boxes=boxes, labels=None, key=self.keys[draw.index])

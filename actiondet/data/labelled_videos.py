@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from itertools import groupby
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from actiondet.data.loading import Draw, Loaded, Unreadable
-from actiondet.data.video_transforms import VideoTestTransform, VideoTrainTransform
+from actiondet.data.scaled_frames import ScaledFrames
+from actiondet.data.video_transforms import VideoTestTransform, VideoTrainTransform, scaled
 from actiondet.datasets.labelled_videos import LabelledVideos
 from actiondet.records import VideoBatch, VideoSample
 from actiondet.video import VideoReader
+from actiondet.video.pixels import Image
+from actiondet.video.sampling import IntArray
 from actiondet.video.views import ViewSampling
 from evaluation.errors import InputError
 from evaluation.records import FrameKey
@@ -116,6 +123,7 @@ class VideoViews(VideoDataset):
         self._transform = transform
         self.clips = clips
         self.views_per_video = clips * transform.crops
+        self._frames = ScaledFrames(partial(_scaled_frame, short_side=transform.short_side))
 
     def __len__(self) -> int:
         return len(self.videos.names) * self.clips
@@ -123,12 +131,32 @@ class VideoViews(VideoDataset):
     def _video_of(self, draw: Draw) -> int:
         return draw.index // self.clips
 
+    def __getitems__(self, draws: Sequence[Draw]) -> list[VideoSample | Unreadable]:
+        """The samples of a batch; a frame that clips of a video share is read once (DataLoader calls this)."""
+        samples: list[VideoSample | Unreadable] = []
+        for video, same_video in groupby(draws, self._video_of):
+            run = list(same_video)
+            with suppress(InputError, OSError):  # each sample says what is wrong with its own frames
+                reader = self.videos.sources.reader(self.videos.names[video])
+                windows = self._windows(video, reader)
+                self._frames.expect(reader, [windows[draw.index % self.clips] for draw in run])
+            samples += map(self.__getitem__, run)
+        return samples
+
+    def _windows(self, video: int, reader: VideoReader) -> IntArray:
+        """(clips, T) numbers of the frames of each clip."""
+        count = self._count(video, reader)
+        return self._sampling.views(count, rate=float(reader.index.rate), clips=self.clips)
+
     def _sample(self, draw: Draw, reader: VideoReader) -> VideoSample:
         video, clip = divmod(draw.index, self.clips)
-        count = self._count(video, reader)
-        chosen = self._sampling.views(count, rate=float(reader.index.rate), clips=self.clips)[clip]
-        views = self._transform(reader.read(chosen))
+        frames = self._frames.of(reader, self._windows(video, reader)[clip])
+        views = self._transform.crop(torch.cat(frames))
         return VideoSample(views, int(self.videos.labels[video]), video=video, first_view=clip * len(views))
+
+
+def _scaled_frame(frame: Image, short_side: int) -> Tensor:
+    return scaled(frame[np.newaxis], short_side)
 
 
 def collate_videos(samples: Sequence[VideoSample | Unreadable]) -> Loaded[VideoBatch]:

@@ -219,12 +219,22 @@ def process_share(length: int, *, rank: int, world_size: int, group: int = 1) ->
 
 
 class Batches(Sampler[list[Draw]]):
-    """What `sampler` draws, `size` draws at a time; the last batch may be smaller."""
+    """What `sampler` draws, `size` draws at a time; the last batch may be smaller.
 
-    def __init__(self, sampler: TrainSampler | OrderedSampler, size: int) -> None:
-        self._sampler, self._size = sampler, size
+    Where `readers` processes take the batches in turn, each gets neighbors: a run of the sampler's order.
+    """
+
+    def __init__(self, sampler: TrainSampler | OrderedSampler, size: int, *, readers: int = 1) -> None:
+        self._sampler, self._size, self._readers = sampler, size, readers
 
     def __iter__(self) -> Iterator[list[Draw]]:
+        if self._readers > 1:
+            whole = list(self._in_order())
+            runs = np.array_split(np.arange(len(whole)), self._readers)
+            return (whole[run[turn]] for turn in range(len(runs[0])) for run in runs if turn < len(run))
+        return self._in_order()
+
+    def _in_order(self) -> Iterator[list[Draw]]:
         draws = iter(self._sampler)
         while batch := list(islice(draws, self._size)):
             yield batch
@@ -237,7 +247,8 @@ def build_loader(
     dataset: Dataset[ClipSample | Unreadable], sampler: TrainSampler | OrderedSampler, *, batch: int, workers: int
 ) -> DataLoader[Loaded[ClipBatch]]:
     """Load batches of `batch` key moments; other arguments as in `make_loader`."""
-    return make_loader(dataset, Batches(sampler, batch), workers=workers, collate=collate)
+    readers = max(workers, 1) if isinstance(sampler, OrderedSampler) else 1
+    return make_loader(dataset, Batches(sampler, batch, readers=readers), workers=workers, collate=collate)
 
 
 def make_loader(

@@ -37,11 +37,9 @@ class BoxedClip:
     def of(cls, frames: Frames, unit_boxes: FloatArray) -> BoxedClip:
         """Wrap (T, H, W, 3) frames and (P, 4) unit boxes, or (P, T, 4) of people who are followed."""
         height, width = frames.shape[1:3]
-        pixel_boxes = unit_to_pixel(np.asarray(unit_boxes, dtype=np.float32).reshape(-1, 4), width, height)
         # Permuted, not copied: torch resizes uint8 five times faster when the channels lie last.
         video = Video(torch.from_numpy(frames).permute(0, 3, 1, 2))
-        boxes = BoundingBoxes(pixel_boxes, format="XYXY", canvas_size=(height, width))
-        return cls(video, boxes, followed=unit_boxes.ndim == 3)
+        return cls(video, _pixel_boxes(unit_boxes, height, width), followed=unit_boxes.ndim == 3)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -93,6 +91,13 @@ class BoxedClip:
             boxes = boxes.view(-1, len(self.video), 4)[:, len(self.video) // 2]
         sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
         return sides[:, 0] * sides[:, 1]
+
+
+def _pixel_boxes(unit_boxes: FloatArray, height: int, width: int) -> Tensor:
+    """(..., 4) unit boxes as (N, 4) tv_tensors.BoundingBoxes in a frame of this size."""
+    flat = np.asarray(unit_boxes, dtype=np.float32).reshape(-1, 4)
+    boxes: Tensor = BoundingBoxes(unit_to_pixel(flat, width, height), format="XYXY", canvas_size=(height, width))
+    return boxes
 
 
 def scaled_size(height: int, width: int, short_side: int, at_least: tuple[int, int] = (1, 1)) -> tuple[int, int]:
@@ -164,3 +169,9 @@ class WholeFrameTransform:
     def __call__(self, clip: BoxedClip) -> BoxedClip:
         """Transform `clip`; every box stays."""
         return clip.resized(*scaled_size(*clip.size, self.short_side))
+
+    def boxes(self, unit_boxes: FloatArray, height: int, width: int) -> Tensor:
+        """(P, 4) or (P, T, 4) unit boxes in frames of this size as float32 pixel boxes of the clip."""
+        size = list(scaled_size(height, width, self.short_side))
+        boxes: Tensor = resize(_pixel_boxes(unit_boxes, height, width), size)
+        return boxes.as_subclass(Tensor).reshape(unit_boxes.shape)

@@ -167,7 +167,10 @@ class VideoTestTransform:
 
     def __call__(self, frames: Frames) -> Tensor:
         """(T, H, W, 3) frames to clips (crops, 3, T, side, side)."""
-        video = scaled(frames, self.short_side)
+        return self.crop(scaled(frames, self.short_side))
+
+    def crop(self, video: Tensor) -> Tensor:
+        """(T, 3, H, W) frames whose short side is `short_side` to clips (crops, 3, T, side, side)."""
         height, width = video.shape[-2:]
         windows = square_windows(height, width, side=self.side, crops=self.crops, rounding=self.rounding)
         return torch.stack([as_clip(cut(video, window)) for window in windows])

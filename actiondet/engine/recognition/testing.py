@@ -115,7 +115,7 @@ def build_video_loader(
     """Load this process's videos of `dataset`, but for clips that are done: every clip once over all processes."""
     rank, world_size, clips = fabric.global_rank, fabric.world_size, dataset.clips
     sampler = OrderedSampler(len(dataset), rank=rank, world_size=world_size, done=done, group=clips)
-    batches = Batches(sampler, config.test.batch)
+    batches = Batches(sampler, config.test.batch, readers=max(config.train.workers, 1))
     return make_loader(dataset, batches, workers=config.train.workers, collate=collate_videos)
 
 

@@ -1,6 +1,7 @@
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,16 +40,17 @@ class Frames:
         self.alive = 0
         self.most_alive = 0
 
-    def __call__(self, path: str, index: VideoIndex) -> Iterator[tuple[int, np.ndarray]]:
+    def __call__(self, index: VideoIndex) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
         for number in range(self.count):
-            if number in self.damaged:
-                continue
-            frame = np.full((24, 32, 3), number % 256, dtype=np.uint8)
-            self.alive += 1
-            self.most_alive = max(self.most_alive, self.alive)
-            weakref.finalize(frame, self.died)
-            yield int(index.frame_times[number]), frame
-            del frame
+            if number not in self.damaged:
+                yield int(index.frame_times[number]), partial(self.picture, number)
+
+    def picture(self, number: int) -> np.ndarray:
+        frame = np.full((24, 32, 3), number % 256, dtype=np.uint8)
+        self.alive += 1
+        self.most_alive = max(self.most_alive, self.alive)
+        weakref.finalize(frame, self.died)
+        return frame
 
     def died(self) -> None:
         self.alive -= 1
@@ -71,7 +73,7 @@ def test_key_moments_begin_with_the_video_and_end_with_its_last_frame(
 
 def test_clips_show_the_frames_that_training_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     index = fake_index(200, 20)
-    monkeypatch.setattr(clip_stream, "stream_frames", Frames(200))
+    monkeypatch.setattr(clip_stream, "stream_unconverted", Frames(200))
     times = moment_times(index, 1.0)
     clips = list(stream_clips(index, times, frames=8, stride=4, clip_fps=30.0, short_sides=[12]))
     assert [clip.time for clip in clips] == times.tolist()
@@ -90,7 +92,7 @@ def test_memory_does_not_grow_with_the_video(monkeypatch: pytest.MonkeyPatch, ev
     most = []
     for seconds in (50, 100):
         stream = Frames(seconds * 10)
-        monkeypatch.setattr(clip_stream, "stream_frames", stream)
+        monkeypatch.setattr(clip_stream, "stream_unconverted", stream)
         index = fake_index(seconds * 10, 10)
         clips = stream_clips(index, moment_times(index, every), frames=8, stride=8, clip_fps=30.0, short_sides=[12])
         assert sum(1 for _ in clips) == len(moment_times(index, every))
@@ -101,7 +103,7 @@ def test_memory_does_not_grow_with_the_video(monkeypatch: pytest.MonkeyPatch, ev
 
 def test_good_frames_stand_in_for_damaged_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     index = fake_index(40, 10)
-    monkeypatch.setattr(clip_stream, "stream_frames", Frames(36, damaged=(0, 19, 20)))
+    monkeypatch.setattr(clip_stream, "stream_unconverted", Frames(36, damaged=(0, 19, 20)))
     clips = list(stream_clips(index, moment_times(index, 1.0), frames=4, stride=3, clip_fps=30.0, short_sides=[12]))
     assert clips[0].clips[0][0, :, 0, 0].tolist() == [1, 1, 1, 1]
     assert clips[2].clips[0][0, :, 0, 0].tolist() == [18, 21, 21, 21]
@@ -117,7 +119,7 @@ def stream_last_frames(index: VideoIndex) -> list[int]:
 
 
 def test_a_video_that_ends_before_its_promise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clip_stream, "stream_frames", Frames(50))
+    monkeypatch.setattr(clip_stream, "stream_unconverted", Frames(50))
     index = fake_index(100, 10)
     with pytest.raises(InputError, match=r"fake\.mp4: decoding ends after 50 of 100 frames"):
         list(stream_clips(index, moment_times(index, 1.0), frames=4, stride=4, clip_fps=30.0, short_sides=[12]))
