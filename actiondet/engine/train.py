@@ -120,26 +120,33 @@ def train_epoch(run: Run, signals: StopSignals) -> None:
 
 
 def take_step(run: Run, group: Sequence[Loaded[Any]]) -> float:
-    """Change the weights once, by the gradients of a group of batches, and note it; returns the loss.
-
-    Raises:
-        InputError: the loss is not finite.
-    """
-    settings, progress, fabric, task = run.config.train, run.progress, run.fabric, run.task
+    """Change the weights once, by the gradients of a group of batches; returns the loss."""
+    settings, progress, task = run.config.train, run.progress, run.task
     factor = task.schedule.lr_factor(progress.epoch, progress.step, falls=progress.falls)
     set_rates(run.optimizer, run.lr * factor)
-    seed_step(settings.seed, progress.epoch, progress.step, fabric.global_rank)
+    seed_step(settings.seed, progress.epoch, progress.step, run.fabric.global_rank)
     loss = train_step(
         run.model,
         group,
         run.optimizer,
         lambda loaded, normalizer: task.loss(run.model, loaded, normalizer=normalizer),
         terms=sum(map(task.count_terms, group)),
-        fabric=fabric,
+        fabric=run.fabric,
         clip_grad_norm=settings.clip_grad_norm,
     )
     if run.average is not None:
         run.average.update_parameters(task.network)
+    note_step(run, loss, group)
+    return loss
+
+
+def note_step(run: Run, loss: float, group: Sequence[Loaded[Any]]) -> None:
+    """Add a finished step to the run's progress and log.
+
+    Raises:
+        InputError: the loss is not finite.
+    """
+    progress, fabric = run.progress, run.fabric
     if not math.isfinite(loss):
         raise InputError(
             f"the loss is {loss} at epoch {progress.epoch + 1}, step {progress.step + 1}; "
@@ -157,9 +164,8 @@ def take_step(run: Run, group: Sequence[Loaded[Any]]) -> float:
         skipped=progress.skipped + lost,
     )
     if run.log is not None:
-        number = progress.step + sum(map(task.schedule.steps_in, range(progress.epoch)))
+        number = progress.step + sum(map(run.task.schedule.steps_in, range(progress.epoch)))
         run.log.step(number, loss=loss, lr=full_rate(run.optimizer))
-    return loss
 
 
 def finish_epoch(run: Run, signals: StopSignals, *, seconds: float) -> None:
