@@ -9,9 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evaluation.error_analysis import ErrorBreakdown as ErrorBreakdown
+    from evaluation.ava_errors import action_errors as action_errors
+    from evaluation.ava_errors import find_errors as find_errors
     from evaluation.error_analysis import frame_errors as frame_errors
     from evaluation.error_analysis import video_errors as video_errors
+    from evaluation.error_breakdown import ErrorBreakdown as ErrorBreakdown
     from evaluation.errors import InputError as InputError
     from evaluation.explanation import explain as explain
     from evaluation.formats.act_tubes import read_act_tubes as read_act_tubes
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from evaluation.tube_set import TubeSet as TubeSet
 
 _NAMES_OF = {
+    "ava_errors": ("action_errors", "find_errors"),
     "found_boxes": ("BoxRecall", "box_recall"),
     "errors": ("InputError",),
     "explanation": ("explain",),
@@ -80,7 +83,8 @@ _NAMES_OF = {
     "formats.person_boxes": ("read_proposals", "write_proposals"),
     "frame_ap": ("FrameMapResult", "frame_map"),
     "label_lists": ("LABEL_LISTS", "label_list"),
-    "error_analysis": ("ErrorBreakdown", "frame_errors", "video_errors"),
+    "error_analysis": ("frame_errors", "video_errors"),
+    "error_breakdown": ("ErrorBreakdown",),
     "persons": ("person_ap",),
     "recognition": ("average_views", "recognition_accuracy"),
     "records": ("ActionDetections", "DetectionRows", "FrameKey", "PersonBoxes", "TruthRows", "Tube"),

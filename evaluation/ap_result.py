@@ -15,7 +15,7 @@ from evaluation.boxes import BoolArray
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.records import FloatArray, IntArray
-from evaluation.tables import plain, write_json
+from evaluation.tables import plain, records, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,8 +176,7 @@ class ApResult:
 
     def summary(self) -> dict[str, Any]:
         """What `to_json` writes."""
-        columns = {name: plain(column) for name, column in self.columns.items() if "@" not in name}
-        actions = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        actions = records({name: column for name, column in self.columns.items() if "@" not in name})
         at: dict[str, Any] = {}
         for k, threshold in enumerate(self.thresholds):
             per_class = {str(self.ids[label]): plain(self.ap[k, label]) for label in self.shown.tolist()}
@@ -277,6 +276,21 @@ def find_thresholds(thresholds: Sequence[float] | str) -> tuple[float, ...]:
     if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
         raise InputError(f"IoU thresholds must lie above 0 and up to 1, found {list(thresholds)}")
     return tuple(dict.fromkeys(thresholds))
+
+
+def parse_thresholds(texts: Sequence[str]) -> tuple[float, ...]:
+    """IoU thresholds as a command line has them: numbers, and ranges such as "0.50:0.95".
+
+    Raises:
+        InputError: a text that is neither, or a threshold outside (0, 1].
+    """
+    thresholds: list[float] = []
+    for text in texts:
+        try:
+            thresholds.append(float(text))
+        except ValueError:
+            thresholds += find_thresholds(text)
+    return find_thresholds(thresholds)
 
 
 def ap_table(hits: BoolArray, offsets: IntArray, truths: IntArray, scored: BoolArray) -> FloatArray:

@@ -80,7 +80,14 @@ def box_recall(
 
 def distinct_boxes(code: IntArray, boxes: FloatArray) -> IntArray:
     """The first row of every different box of a moment, by rising code."""
+    return box_numbers(code, boxes)[0]
+
+
+def box_numbers(code: IntArray, boxes: FloatArray) -> tuple[IntArray, IntArray]:
+    """`distinct_boxes`, and for every row the place of its box among these."""
     order = np.lexsort((*boxes.T, code))
     new = np.ones(len(order), dtype=np.bool_)
     new[1:] = (code[order][1:] != code[order][:-1]) | (boxes[order][1:] != boxes[order][:-1]).any(axis=1)
-    return order[new]
+    numbers = np.empty(len(order), dtype=np.int64)
+    numbers[order] = np.cumsum(new) - 1
+    return order[new], numbers

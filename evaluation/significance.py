@@ -15,7 +15,7 @@ from evaluation.boxes import BoolArray
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.records import FloatArray, IntArray
-from evaluation.tables import plain, table_text, write_json
+from evaluation.tables import plain, records, table_text, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +99,7 @@ class Bootstrap:
     def to_json(self, path: str | os.PathLike[str], **more: Any) -> None:
         """Write mean_ap, its interval, and those of every action."""
         content = {"mean_ap": self.mean_ap, "interval": list(self.interval), "level": self.level}
-        write_json(path, {**content, "rounds": len(self.ap), "actions": _records(self.columns), **more})
+        write_json(path, {**content, "rounds": len(self.ap), "actions": records(self.columns), **more})
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write `per_class`, with a header."""
@@ -244,7 +244,7 @@ class Comparison:
             "sentence": self.sentence,
             "rounds": len(self.first_ap),
             "videos": self.videos,
-            "actions": _records(self.columns),
+            "actions": records(self.columns),
         }
         write_json(path, {**content, **more})
 
@@ -475,10 +475,6 @@ def _p_values(changes: FloatArray) -> FloatArray:
     rarer = np.minimum(np.sum(changes <= 0, axis=0), np.sum(changes >= 0, axis=0))
     p_values: FloatArray = np.minimum(1.0, 2 * (rarer + 1) / (draws + 1))
     return p_values
-
-
-def _records(columns: dict[str, Any]) -> list[dict[str, Any]]:
-    return [dict(zip(columns, row, strict=True)) for row in zip(*map(plain, columns.values()), strict=True)]
 
 
 def _table(columns: dict[str, Any]) -> pd.DataFrame:

@@ -94,8 +94,11 @@ class Strata(Generic[R]):
 
     def to_json(self, path: str | os.PathLike[str], **more: Any) -> None:
         """Write what `ApResult.to_json` writes for every stratum, by its name."""
-        strata = {name: result.summary() for name, result in self.results.items()}
-        write_json(path, {"by": self.by, "strata": strata, **more})
+        write_json(path, {**self.summary(), **more})
+
+    def summary(self) -> dict[str, Any]:
+        """What `to_json` writes."""
+        return {"by": self.by, "strata": {name: result.summary() for name, result in self.results.items()}}
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write `per_class`, with a header."""

@@ -6,7 +6,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def records(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a table given by its columns, as JSON takes them."""
+    return [dict(zip(columns, row, strict=True)) for row in zip(*map(plain, columns.values()), strict=True)]
 
 
 def write_json(path: str | os.PathLike[str], content: dict[str, Any] | list[dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluation.arguments import Parser, add_json, json_target
 from evaluation.command_line import run_tool
 
 if TYPE_CHECKING:
@@ -13,7 +14,13 @@ if TYPE_CHECKING:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(
+        description=__doc__,
+        examples=[
+            "actiondet compare-results a.csv b.csv --truth ava_val_v2.2.csv --labels actions.pbtxt",
+            "actiondet compare-results a.pkl b.pkl --truth multisports_GT.pkl",
+        ],
+    )
     parser.add_argument("first", metavar="A", help="detections: an AVA CSV, or a pickle of MultiSports' boxes or tubes")
     parser.add_argument("second", metavar="B", help="other detections of the same kind")
     parser.add_argument("--truth", required=True, metavar="T", help="annotated boxes (AVA CSV), or GT.pkl of tubes")
@@ -24,7 +31,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=1000, help="draws of videos (default: %(default)s)")
     parser.add_argument("--level", type=float, default=0.95, help="of the intervals (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
-    parser.add_argument("--json", metavar="J.json", help="write the comparison for programs")
+    add_json(parser, "the comparison")
     parser.add_argument("--csv", metavar="C.csv", help="write the table of actions")
     parser.add_argument("--plot", metavar="P.png", help="draw the differences and their intervals")
     return parser.parse_args()
@@ -41,7 +48,8 @@ def main() -> None:
     print(f"first:  {arguments.first}\nsecond: {arguments.second}\n")
     print(comparison)
     if arguments.json:
-        comparison.to_json(arguments.json, files=[arguments.first, arguments.second])
+        with json_target(arguments.json) as path:
+            comparison.to_json(path, files=[arguments.first, arguments.second])
     if arguments.csv:
         comparison.to_csv(arguments.csv)
     if arguments.plot:

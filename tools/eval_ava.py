@@ -1,4 +1,4 @@
-"""Score AVA-style detections: frame-mAP at IoU 0.5, exactly as the official tool computes it."""
+"""Score AVA-style detections: frame-mAP, at IoU 0.5 exactly as the official tool computes it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import sys
 import warnings
+from typing import Any
 
 from evaluation.arguments import Parser, add_json, json_target
 from evaluation.command_line import run_tool
@@ -17,6 +18,7 @@ def parse_arguments() -> argparse.Namespace:
         examples=[
             "actiondet eval-ava --truth ava_val_v2.2.csv --detections detections.csv --labels actions.pbtxt",
             "actiondet eval-ava --truth t.csv --detections d.csv --labels l.pbtxt --explain --plot per_class.png",
+            "actiondet eval-ava --truth t.csv --detections d.csv --labels l.pbtxt --errors --by size",
         ],
     )
     parser.add_argument("--truth", required=True, metavar="T.csv", help="annotated boxes, AVA format")
@@ -36,6 +38,17 @@ def parse_arguments() -> argparse.Namespace:
         help="order of equal scores: the same on every machine, or that of the official tool in this numpy "
         "(default: %(default)s)",
     )
+    parser.add_argument(
+        "--thresholds",
+        nargs="+",
+        default=["0.5"],
+        metavar="IOU",
+        help="IoUs that a hit needs, or a range such as 0.50:0.95 (default: 0.5)",
+    )
+    parser.add_argument("--errors", action="store_true", help="show where the AP is lost, and what fixing would give")
+    parser.add_argument(
+        "--by", choices=["size", "people"], help="show the mAP by size of person, or by number of people in the frame"
+    )
     parser.add_argument("--explain", action="store_true", help="show how the mAP moves from protocol to protocol")
     add_json(parser)
     parser.add_argument("--csv", metavar="C.csv", help="write the table of actions")
@@ -46,9 +59,10 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     # What follows loads pandas; --help does not wait for it.
-    from evaluation import explain, frame_map, read_action_list, read_ava_csv, read_ava_results, read_excluded
-    from evaluation.explanation import ExplainedStep, explanation_text
+    from evaluation import frame_map, read_action_list, read_ava_csv, read_ava_results, read_excluded
+    from evaluation.ap_result import parse_thresholds
 
+    thresholds = parse_thresholds(arguments.thresholds)
     with warnings.catch_warnings(record=True) as odd:
         warnings.simplefilter("always", UserWarning)
         actions = read_action_list(arguments.labels)
@@ -57,17 +71,33 @@ def main() -> None:
         detections = read_ava_results(arguments.detections)
     for warning in odd:
         print(f"warning: {warning.message}", file=sys.stderr)
-    result = frame_map(
-        truth, detections, actions=actions, excluded=excluded, protocol=arguments.protocol, ties=arguments.ties
-    )
-    steps: tuple[ExplainedStep, ...] = ()
+    scoring: dict[str, Any] = {"actions": actions, "excluded": excluded, "ties": arguments.ties}
+    result = frame_map(truth, detections, **scoring, protocol=arguments.protocol, thresholds=thresholds)
+    more: dict[str, Any] = {}
+    # What follows loads more modules, each where it is asked for.
     if arguments.explain:
-        steps = explain(truth, detections, actions=actions, excluded=excluded, ties=arguments.ties)
+        from evaluation.explanation import explain, explanation_text
+
+        steps = explain(truth, detections, **scoring)
+        more["explanation"] = [dataclasses.asdict(step) for step in steps]
         print(explanation_text(steps), end="\n\n")
     print(result)
+    if arguments.by:
+        from evaluation.strata import frame_map_by
+
+        by = {"protocol": arguments.protocol, "threshold": result.threshold}
+        strata = frame_map_by(arguments.by, truth, detections, **scoring, **by)
+        more["strata"] = strata.summary()
+        print(f"\nmAP@{result.threshold:g} by {arguments.by}\n\n{strata}")
+    if arguments.errors:
+        from evaluation.ava_errors import action_errors
+
+        errors = action_errors(truth, detections, **scoring, threshold=result.threshold)
+        more["errors"] = errors.summary()
+        print(f"\n{errors}")
     if arguments.json:
         with json_target(arguments.json) as path:
-            result.to_json(path, explanation=[dataclasses.asdict(step) for step in steps])
+            result.to_json(path, **more)
     if arguments.csv:
         result.to_csv(arguments.csv)
     if arguments.plot:

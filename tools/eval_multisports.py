@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from evaluation.arguments import Parser, add_json, json_target
 from evaluation.command_line import run_tool
@@ -37,11 +38,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--detections", required=True, metavar="D.pkl", help="frame or video detections")
     parser.add_argument(
         "--thresholds",
-        type=float,
         nargs="+",
         metavar="IOU",
-        help="IoU thresholds (default: 0.5 for boxes and errors, 0.2 0.5 for tubes; errors take one)",
+        help="IoU thresholds, or a range such as 0.50:0.95 (default: 0.5 for boxes and errors, 0.2 0.5 for tubes; "
+        "errors take one)",
     )
+    parser.add_argument("--by-length", action="store_true", help="show the video-mAP by the length of tubes, too")
     parser.add_argument("--split", type=int, default=1, help="which test split, from 1; JHMDB has three")
     parser.add_argument(
         "--test-list",
@@ -71,8 +73,9 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     # What follows loads numpy and pandas; --help does not wait for it.
-    from evaluation.ap_result import IOU_RANGES
-    from evaluation.error_analysis import ErrorBreakdown, frame_errors, video_errors
+    from evaluation.ap_result import IOU_RANGES, parse_thresholds
+    from evaluation.error_analysis import frame_errors, video_errors
+    from evaluation.error_breakdown import ErrorBreakdown
     from evaluation.errors import InputError
     from evaluation.formats.act_tubes import read_corrected_ucf24
     from evaluation.formats.multisports import read_frame_detections, read_multisports, read_video_detections
@@ -84,11 +87,13 @@ def main() -> None:
         raise InputError(
             f"{task} --moments {arguments.moments}: tubes of such frames come from link_tubes.py --moments"
         )
-    thresholds = arguments.thresholds or ([0.2, 0.5] if task == "video" else [0.5])
+    if arguments.by_length and not task.startswith("video"):
+        raise InputError(f"{task} --by-length: only video-mAP is shown by the length of tubes; use the task video")
+    thresholds = parse_thresholds(arguments.thresholds or (["0.2", "0.5"] if task == "video" else ["0.5"]))
     if task == "video-all":
         if arguments.thresholds:
             raise InputError("video-all has its own thresholds; use the task video with --thresholds")
-        thresholds = list(dict.fromkeys([0.2, 0.5, *(value for values in IOU_RANGES.values() for value in values)]))
+        thresholds = tuple(dict.fromkeys([0.2, 0.5, *(value for values in IOU_RANGES.values() for value in values)]))
     if task.endswith("errors") and len(thresholds) > 1:
         raise InputError(f"{task} takes one threshold, found {len(thresholds)}")
     if arguments.test_list:
@@ -98,6 +103,8 @@ def main() -> None:
     truth.check(arguments.truth)
 
     moments = PROTOCOLS[arguments.moments] if task.startswith("frame") else TUBES
+    more: dict[str, Any] = {"moments": moments}
+    by_length = ""
     result: ThresholdMapResult | ErrorBreakdown
     if task == "frame":
         boxes = read_frame_detections(arguments.detections, truth)
@@ -110,16 +117,22 @@ def main() -> None:
     elif task == "errors":
         result = video_errors(truth, read_video_detections(arguments.detections), thresholds[0], ties=ties)
     else:
-        result = video_map(truth, read_video_detections(arguments.detections), thresholds, ties=ties)
+        tubes = read_video_detections(arguments.detections)
+        result = video_map(truth, tubes, thresholds, ties=ties)
+        if arguments.by_length:
+            from evaluation.strata import video_map_by_length
+
+            strata = video_map_by_length(truth, tubes, threshold=result.threshold, ties=ties)
+            more["strata"] = strata.summary()
+            by_length = f"\n\nvideo-mAP@{result.threshold:g} by length\n\n{strata}"
     if arguments.json:
         with json_target(arguments.json) as path:
-            result.to_json(path, moments=moments)
+            result.to_json(path, **more)
     if arguments.csv:
         result.to_csv(arguments.csv)
     if arguments.plot:
         result.plot(arguments.plot)
-    print(f"moments: {moments}")
-    print(result)
+    print(f"moments: {moments}\n{result}{by_length}")
 
 
 if __name__ == "__main__":

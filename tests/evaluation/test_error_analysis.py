@@ -149,3 +149,51 @@ def test_truth_of_unscored_labels_only_is_refused(truth: TubeTruth) -> None:
 
     with pytest.raises(InputError, match="scored label"):
         video_errors(replace(truth, tubes=tube_set((2, 1.0, 1, 5, FAR))), tube_set())
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        ("repeat", ((0, 0.9, 1, 21, box(0)), (0, 0.95, 1, 21, box(0)), (1, 0.9, 1, 21, box(300)))),
+        ("extra", ((0, 0.9, 1, 21, box(0)), (0, 0.95, 1, 21, FAR), (1, 0.9, 1, 21, box(300)))),
+        ("cls", ((0, 0.9, 1, 21, box(0)), (0, 0.95, 1, 21, box(300)))),
+        ("loc", ((0, 0.9, 1, 21, box(60)), (1, 0.9, 1, 21, box(300)))),
+        ("time", ((0, 0.9, 11, 41, box(0)), (1, 0.9, 1, 21, box(300)))),
+        ("cls+loc", ((0, 0.9, 1, 21, box(0)), (0, 0.95, 1, 21, box(360)))),
+        ("missed", ((0, 0.9, 1, 21, box(0)),)),
+    ],
+)
+def test_fixing_the_only_error_of_tubes_gives_1(
+    truth: TubeTruth, kind: str, found: tuple[tuple[int, float, int, int, tuple[float, ...]], ...]
+) -> None:
+    result = video_errors(truth, tube_set(*found))
+    counts = dict(zip(result.kinds, result.fix_columns["count"], strict=True))
+    assert {name for name, count in counts.items() if count} == {kind}
+    alone = dict(zip(result.kinds, result.alone.mean(axis=0), strict=True))
+    assert alone.pop(kind) == pytest.approx(1.0)
+    assert list(alone.values()) == pytest.approx([result.mean_ap] * len(alone))
+    assert result.in_order[:, -1].tolist() == pytest.approx([1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        ("repeat", ((5, 0, 0.95, box(0)),)),
+        ("extra", ((5, 0, 0.95, FAR),)),
+        ("time", ((30, 0, 0.95, box(10)),)),
+        ("cls", ((5, 0, 0.95, box(300)),)),
+        ("loc", ((5, 0, 0.95, box(60)),)),
+        ("cls+loc", ((5, 0, 0.95, box(360)),)),
+        ("missed", ()),
+    ],
+)
+def test_fixing_all_errors_of_boxes_gives_1(
+    truth: TubeTruth, kind: str, found: tuple[tuple[int, int, float, tuple[float, ...]], ...]
+) -> None:
+    boxes = [(frame, 0, 0.9, box(0)) for frame in range(1, 22)] + [(frame, 1, 0.9, box(300)) for frame in range(1, 22)]
+    result = frame_errors(truth, frame_rows(*(boxes[:-1] if kind == "missed" else boxes), *found))
+    counts = dict(zip(result.kinds, result.fix_columns["count"], strict=True))
+    assert {name for name, count in counts.items() if count} == {kind}
+    assert result.mean_ap < 1
+    assert result.alone.mean(axis=0)[result.kinds.index(kind)] == pytest.approx(1.0)
+    assert result.in_order[:, -1].tolist() == pytest.approx([1.0, 1.0])

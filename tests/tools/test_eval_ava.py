@@ -101,3 +101,25 @@ def test_films_called_by_numbers_are_excluded_and_scored_by_name(tmp_path: Path,
     done = run(*files, "--excluded", str(tmp_path / "excluded.csv"), "--json", str(tmp_path / "r.json"))
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads((tmp_path / "r.json").read_text())["mean_ap"] == 1.0
+
+
+def test_thresholds_errors_and_strata_are_shown_and_written(tmp_path: Path, files: list[str]) -> None:
+    asked = ["--thresholds", "0.50:0.95", "0.3", "--errors", "--by", "size", "--json", str(tmp_path / "r.json")]
+    done = run(*files, *asked)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mAP@0.50:0.95 0.7500" in done.stdout
+    assert "mAP@0.5 by size" in done.stdout
+    assert "what fixing would give" in done.stdout
+    content = json.loads((tmp_path / "r.json").read_text())
+    assert content["ranges"] == {"0.50:0.95": 0.75}
+    assert content["thresholds"]["0.3"]["mean_ap"] == 0.75
+    counts = {row["kind"]: row["count"] for row in content["errors"]["fixes"] if row["count"]}
+    assert counts == {"missed_person": 1}
+    assert len(content["strata"]["strata"]) == 4
+
+
+@pytest.mark.parametrize("threshold", ["1.5", "0.5:0.7", "half"])
+def test_a_threshold_that_is_none_is_refused(files: list[str], threshold: str) -> None:
+    done = run(*files, "--thresholds", threshold)
+    assert done.returncode == 2
+    assert "threshold" in done.stderr

@@ -34,9 +34,10 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_video_all_prints_and_writes_the_official_numbers(plain: Path, tmp_path: Path) -> None:
     files = ["--truth", plain / "GT.pkl", "--detections", plain / "video_detections.pkl"]
     outputs = ["--json", tmp_path / "r.json", "--csv", tmp_path / "r.csv", "--plot", tmp_path / "r.png"]
-    done = run("eval_multisports", "video-all", *files, *outputs)
+    done = run("eval_multisports", "video-all", *files, *outputs, "--by-length")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("moments: those that the tubes were linked from; the authors' protocol is all frames")
+    assert "video-mAP@0.5 by length" in done.stdout
     assert "0.05:0.45" in done.stdout
     result = json.loads((tmp_path / "r.json").read_text())
     assert 100 * result["mean_ap"] == pytest.approx(EXPECTED["video"]["0.5"]["mean"], abs=1e-9)

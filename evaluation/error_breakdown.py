@@ -1,0 +1,308 @@
+"""Why the AP is not 1: the reason of every false detection and every missed truth, and what fixing each would give."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evaluation.average_precision import average_precision, precision_recall
+from evaluation.boxes import BoolArray
+from evaluation.files import atomic_path
+from evaluation.records import FloatArray, IntArray
+from evaluation.tables import notes_text, plain, records, table_text, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ErrorBreakdown:
+    """Why the AP is not 1, label by label; every share is in [0, 1].
+
+    The share of a reason is computed like AP, from the rate of that reason instead of the precision: how much
+    of the area above the recall axis it takes. Shares and AP need not add up to 1, because each curve is made
+    non-increasing on its own.
+
+    `fixes` says what the AP would be without each kind of error, as Bolya et al. do ("TIDE: A General Toolbox for
+    Identifying Object Detection Errors", 2020): a detection that is false for one reason becomes a hit of the truth
+    that it was meant for, if nothing else finds that, and is removed otherwise; a truth that is missed does not count.
+    Fixing one kind after the other, in the order of `kinds`, ends at an AP of 1.
+
+    Attributes:
+        metric: "frame-mAP" or "video-mAP".
+        threshold: IoU that a hit needs.
+        reasons: (R) names of the reasons.
+        labels: (L,) the labels that count: scored by the benchmark, with truth.
+        names: (L) their names.
+        ap: (L,).
+        shares: (L, R).
+        missed: (L,) share of the truth that nothing found.
+        counts: (L, R + 1) number of detections per reason; the last column counts the hits.
+        missing: (M) names of the kinds of truth that nothing finds, and no detection with an error was meant for.
+        missing_counts: (L, M) how many there are of each.
+        alone: (L, R + M) AP if that kind of error alone were fixed.
+        in_order: (L, R + M) AP if that kind of error and all before it were fixed.
+        notes: what was odd in the files but tolerated.
+    """
+
+    metric: str
+    threshold: float
+    reasons: tuple[str, ...]
+    labels: IntArray
+    names: tuple[str, ...]
+    ap: FloatArray
+    shares: FloatArray
+    missed: FloatArray
+    counts: IntArray
+    missing: tuple[str, ...]
+    missing_counts: IntArray
+    alone: FloatArray
+    in_order: FloatArray
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Where the AP is lost, action by action and on the mean, and the notes."""
+        reasons = [*self.reasons, "missed"]
+        headings = ["id", "action", "AP", *reasons]
+        mean = ["", "mean", self.mean_ap, *self.means.values()]
+        rows = [mean, *zip(*map(plain, self.columns.values()), strict=True)]
+        lines = [f"AP@{self.threshold:g} and where it is lost (shares of the area that AP measures)", ""]
+        lines.append(table_text(headings, rows, numeric={*headings} - {"action"}))
+        fixes = self.fix_columns
+        headings = ["error", "count", "AP if fixed", "gain", "AP with all above"]
+        lines += ["", "what fixing would give: each kind of error alone, and one after the other", ""]
+        of_kinds = zip(*map(plain, fixes.values()), strict=True)
+        lines.append(table_text(headings, of_kinds, numeric={*headings} - {"error"}))
+        return "\n".join(lines + notes_text(self.notes))
+
+    def __repr__(self) -> str:
+        return f"ErrorBreakdown(mean AP {self.mean_ap:.4f} at {self.threshold:g}, {len(self.labels)} labels)"
+
+    @property
+    def mean_ap(self) -> float:
+        """Mean AP over the labels, in [0, 1]."""
+        return float(np.mean(self.ap))
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Mean over the labels of every reason, and of "missed"."""
+        shares = {reason: float(np.mean(self.shares[:, r])) for r, reason in enumerate(self.reasons)}
+        return {**shares, "missed": float(np.mean(self.missed))}
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What is known of every label: id, name, ap, one column per reason, missed."""
+        shares = {reason: self.shares[:, r] for r, reason in enumerate(self.reasons)}
+        return {"id": self.labels, "name": list(self.names), "ap": self.ap, **shares, "missed": self.missed}
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """All kinds of errors, in the order in which they are fixed: the reasons of detections, then missing truth."""
+        return (*self.reasons, *self.missing)
+
+    @property
+    def fix_columns(self) -> dict[str, Any]:
+        """Of every kind of error its name, count, mean ap_if_fixed, gain, and ap_in_order with all before it fixed."""
+        alone = self.alone.mean(axis=0)
+        return {
+            "kind": list(self.kinds),
+            "count": [*self.counts[:, :-1].sum(axis=0).tolist(), *self.missing_counts.sum(axis=0).tolist()],
+            "ap_if_fixed": alone,
+            "gain": alone - self.mean_ap,
+            "ap_in_order": self.in_order.mean(axis=0),
+        }
+
+    @property
+    def fixes(self) -> pd.DataFrame:
+        """`fix_columns` as a table, one row per kind of error."""
+        import pandas as pd  # scoring does without it, and starts in half the time
+
+        table: pd.DataFrame = pd.DataFrame(self.fix_columns)
+        return table
+
+    def to_json(self, path: str | os.PathLike[str], **more: Any) -> None:
+        """Write mean_ap in [0, 1], per_class as AP by id, the means of the reasons, and every action's shares.
+
+        Args:
+            path: the file.
+            more: further entries.
+        """
+        write_json(path, {**self.summary(), **more})
+
+    def summary(self) -> dict[str, Any]:
+        """What `to_json` writes."""
+        rows = records(self.columns)
+        return {
+            "mean_ap": self.mean_ap,
+            "metric": f"{self.metric}@{self.threshold:g}",
+            "per_class": {str(row["id"]): row["ap"] for row in rows},
+            "means": self.means,
+            "fixes": records(self.fix_columns),
+            "actions": rows,
+            "notes": list(self.notes),
+        }
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the table of actions, with a header."""
+        with atomic_path(path) as temporary:
+            self.per_class.to_csv(temporary, index=False, lineterminator="\n")
+
+    def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
+        """Draw AP and the share of every reason per action, sorted by AP.
+
+        Args:
+            path: a file to write; its suffix chooses the format.
+            axes: what to draw on; None makes a picture.
+
+        Raises:
+            InputError: a suffix that matplotlib cannot write.
+        """
+        from evaluation.plots import draw_shares  # matplotlib is loaded only for a picture
+
+        order = np.argsort(self.ap, kind="stable")
+        parts = [("AP", self.ap), *zip(self.reasons, self.shares.T, strict=True), ("missed", self.missed)]
+        return draw_shares(
+            [self.names[place] for place in order],
+            [(name, values[order]) for name, values in parts],
+            title=f"{self.metric}@{self.threshold:g} {self.mean_ap:.4f} and where the AP is lost",
+            path=path,
+            axes=axes,
+        )
+
+    @property
+    def per_class(self) -> pd.DataFrame:
+        """`columns` as a table, one row per label."""
+        import pandas as pd  # scoring does without it, and starts in half the time
+
+        table: pd.DataFrame = pd.DataFrame(self.columns)
+        return table
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What became of N detections, ranked label by label, and of M truths.
+
+    Attributes:
+        offsets: (L + 1,) of the labels into the detections.
+        scores: (N,) falling within each label.
+        reasons: (R) names of the reasons why detections are false, in the order in which errors are fixed.
+        which: (N,) place of the reason of every detection; R for a hit.
+        target: (N,) the truth that a hit found, or that a false detection would find without its error; -1 for none.
+        missing: (K) names of the kinds of truth that nothing finds.
+        truth_label: (M,) label of every truth.
+        truth_kind: (M,) its kind, if nothing finds it.
+    """
+
+    offsets: IntArray
+    scores: FloatArray
+    reasons: tuple[str, ...]
+    which: IntArray
+    target: IntArray
+    missing: tuple[str, ...]
+    truth_label: IntArray
+    truth_kind: IntArray
+
+    @property
+    def hits(self) -> BoolArray:
+        """(N,) which detections find a truth."""
+        hits: BoolArray = self.which == len(self.reasons)
+        return hits
+
+    @property
+    def missed(self) -> BoolArray:
+        """(M,) truths that nothing finds and that no false detection was meant for."""
+        missed = np.ones(len(self.truth_label), dtype=np.bool_)
+        missed[self.target[self.target >= 0]] = False
+        return missed
+
+
+def break_down(
+    outcomes: Outcomes,
+    *,
+    metric: str,
+    threshold: float,
+    labels: IntArray,
+    ids: Sequence[int],
+    names: Sequence[str],
+    notes: tuple[str, ...],
+) -> ErrorBreakdown:
+    """Turn outcomes into shares of the AP and what fixing would give.
+
+    Args:
+        outcomes: of all detections.
+        metric: "frame-mAP" or "video-mAP".
+        threshold: IoU of a hit.
+        labels: places of the labels that count.
+        ids: (L) ids of all labels.
+        names: (L) names of all labels.
+        notes: for the result.
+    """
+    reasons, offsets = outcomes.reasons, outcomes.offsets
+    truths = np.bincount(outcomes.truth_label, minlength=len(ids))
+    shares = np.zeros((len(labels), len(reasons) + 1))
+    counts = np.zeros((len(labels), len(reasons) + 1), dtype=np.int64)
+    missed = np.ones(len(labels))
+    for row, label in enumerate(labels.tolist()):
+        reason = outcomes.which[offsets[label] : offsets[label + 1]]
+        if len(reason) == 0:
+            continue
+        seen = np.arange(1, len(reason) + 1)
+        # float32, because the official MultiSports script keeps these curves in it.
+        recall = (np.cumsum(reason == len(reasons)) / truths[label]).astype(np.float32)
+        for r in range(len(reasons) + 1):
+            rate = (np.cumsum(reason == r) / seen).astype(np.float32)
+            shares[row, r] = average_precision(rate, recall)
+        counts[row] = np.bincount(reason, minlength=len(reasons) + 1)
+        missed[row] = 1 - float(recall[-1])
+    kinds = range(len(reasons) + len(outcomes.missing))
+    unfound = outcomes.missed
+    cells = outcomes.truth_label[unfound] * len(outcomes.missing) + outcomes.truth_kind[unfound]
+    missing_counts = np.bincount(cells, minlength=len(ids) * len(outcomes.missing)).reshape(len(ids), -1)
+    return ErrorBreakdown(
+        metric=metric,
+        threshold=threshold,
+        reasons=tuple(reasons),
+        labels=np.array([ids[label] for label in labels], dtype=np.int64),
+        names=tuple(names[label] for label in labels),
+        ap=shares[:, -1],
+        shares=shares[:, :-1],
+        missed=missed,
+        counts=counts,
+        missing=outcomes.missing,
+        missing_counts=missing_counts[labels],
+        alone=np.stack([_fixed_ap(outcomes, {kind}, labels) for kind in kinds], axis=1),
+        in_order=np.stack([_fixed_ap(outcomes, set(range(kind + 1)), labels) for kind in kinds], axis=1),
+        notes=notes,
+    )
+
+
+def _fixed_ap(outcomes: Outcomes, fixed: Collection[int], labels: IntArray) -> FloatArray:
+    """(L,) AP of some labels if some kinds of errors were fixed."""
+    reasons = len(outcomes.reasons)
+    hits, target, scores = outcomes.hits, outcomes.target, outcomes.scores
+    found = np.zeros(len(outcomes.truth_label), dtype=np.bool_)
+    found[target[hits]] = True
+    gone = np.isin(outcomes.which, [kind for kind in fixed if kind < reasons])
+    meant = np.flatnonzero(gone & (target >= 0))
+    meant = meant[~found[target[meant]]]
+    meant = meant[np.argsort(-scores[meant], kind="stable")]
+    _, first = np.unique(target[meant], return_index=True)
+    turned = meant[np.sort(first)]  # by falling score
+    turned_label = outcomes.truth_label[target[turned]]
+    counts = outcomes.missed & np.isin(outcomes.truth_kind, [kind - reasons for kind in fixed])
+    truths = np.bincount(outcomes.truth_label[~counts], minlength=len(outcomes.offsets))
+    ap = np.ones(len(labels))
+    for row, label in enumerate(labels.tolist()):
+        rows = slice(int(outcomes.offsets[label]), int(outcomes.offsets[label + 1]))
+        kept = ~gone[rows]
+        new = -scores[turned[turned_label == label]]
+        places = np.searchsorted(-scores[rows][kept], new, side="right")
+        ranked = np.insert(hits[rows][kept], places, True)
+        if truths[label]:
+            ap[row] = average_precision(*precision_recall(ranked, int(truths[label])))
+    return ap
