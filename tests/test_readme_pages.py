@@ -37,7 +37,7 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 def test_the_readme_is_short_and_leads_with_a_small_picture() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     assert len(lines) <= 150
-    picture = next(found[1] for line in lines[:8] if (found := re.match(r"!\[.+\]\((.+)\)", line)))
+    *_, picture = (found[1] for line in lines[:10] if (found := re.match(r"!\[.+\]\((.+)\)", line)))
     assert (ROOT / picture).stat().st_size < 150_000
 
 
@@ -47,3 +47,27 @@ def test_the_readmes_rows_of_the_zoo_are_those_of_the_configurations() -> None:
     for name, figure, parameters, gmac in rows:
         row = measure_row(name)
         assert (figure, parameters, gmac) == (row.figure, f"{row.parameters / 1e6:.1f}", f"{row.gmac:.1f}"), name
+
+
+def test_the_badges_say_what_the_packaging_says() -> None:
+    shown = re.findall(r">([^<>]+)</text>", (ROOT / ".github/badges.svg").read_text())
+    badges = dict(zip(shown[::2], shown[1::2], strict=True))
+    setup = (ROOT / "setup.py").read_text()
+    versions = re.findall(r"Python :: (3\.\d+)", setup)
+    assert badges["python"] == f"{versions[0]} - {versions[-1]}"
+    assert f'license="{badges["license"]}"' in setup
+    assert "strict = true" in (ROOT / "pyproject.toml").read_text()
+
+
+def test_the_citation_names_the_version_of_the_package() -> None:
+    import actiondet
+
+    assert f"version: {actiondet.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_the_image_installs_what_setup_requires() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    setup = (ROOT / "setup.py").read_text()
+    for library in re.findall(r'"(torch(?:vision)?>=[\d.]+)"', text):
+        assert f'"{library}"' in setup
+    assert 'ENTRYPOINT ["actiondet"]' in text

@@ -172,3 +172,18 @@ def test_the_learning_rate_belongs_to_the_published_batch(path: Path) -> None:
         if "umt" in path.stem:
             expected = 2.5e-4 / 256
     assert train.base_lr / train.base_batch == pytest.approx(expected)
+
+
+def test_slowonly_rows_also_give_the_figure_that_their_page_gave_before() -> None:
+    earlier = {
+        "r50_4x16_scratch": 72.68,
+        "r50_8x8_scratch": 74.82,
+        "r101_8x8_scratch": 76.28,
+        "r50_4x16_in1k": 74.83,
+        "r50_8x8_in1k": 75.96,
+        "r50_nl_4x16_in1k": 74.84,
+        "r50_nl_8x8_in1k": 76.35,
+    }
+    for name, figure in earlier.items():
+        said = header(ROOT / "configs/kinetics400" / f"slowonly_{name}.yaml")
+        assert said["Its earlier figure on the page of the toolkit"].startswith(f"top-1 {figure:.2f} on Kinetics-400")

@@ -69,7 +69,7 @@ def parse_arguments() -> argparse.Namespace:
         "where there are such weights) or 'random'",
     )
     network.add_argument("--config", metavar="C", help="zoo name or YAML file of the network")
-    network.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
+    network.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU where there is one)")
     network.add_argument("--batch", type=int, default=4, metavar="N", help="moments looked at together (default: 4)")
     add_import(network)
     persons = parser.add_argument_group("persons")

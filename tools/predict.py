@@ -92,7 +92,7 @@ def main() -> int:
     parser.add_argument(
         "--device",
         default="auto",
-        choices=["auto", "cpu", "cuda", "tensorrt"],
+        choices=["auto", "cpu", "cuda", "mps", "tensorrt"],
         help="tensorrt is for --model (default: auto, a GPU where torch has one; with --model the CPU)",
     )
     parser.add_argument(
@@ -116,6 +116,8 @@ def main() -> int:
         parser.error("--model holds its configuration and its one crop; expected --views CLIPSx1 and no --config")
     if arguments.model and arguments.precision:
         parser.error("--model holds its precision; expected no --precision")
+    if arguments.model and arguments.device == "mps":
+        parser.error("--device mps runs networks of torch; give --weights")
     if arguments.weights and arguments.device == "tensorrt":
         parser.error("--device tensorrt runs exported networks; give --model")
 

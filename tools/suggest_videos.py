@@ -46,7 +46,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--stretch", type=float, metavar="S", help="rank stretches of S seconds, not whole videos")
     parser.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between key frames (1)")
     parser.add_argument("--show", type=int, default=12, metavar="N", help="suggestions printed and drawn (12)")
-    parser.add_argument("--device", help="cpu, cuda, ... (default: cuda where there is one)")
+    parser.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU where there is one)")
     parser.add_argument("--import", dest="modules", action="append", default=[], metavar="M", help="load a module")
     return parser.parse_intermixed_args()
 

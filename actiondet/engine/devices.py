@@ -16,6 +16,8 @@ from evaluation.errors import InputError
 def launch(*, precision: str = "32-true") -> Fabric:
     """Join the processes that `torchrun` started, or run as one process; a GPU is used where there is one.
 
+    Apple's GPU (mps) is used by one process alone.
+
     Raises:
         InputError: there are GPUs, but fewer than processes.
     """
@@ -27,7 +29,7 @@ def launch(*, precision: str = "32-true") -> Fabric:
             f"(--nproc-per-node {torch.cuda.device_count()}), or set CUDA_VISIBLE_DEVICES= to use the CPU"
         )
     fabric = Fabric(
-        accelerator="cuda" if torch.cuda.is_available() else "cpu",  # not Apple's, which has no float64
+        accelerator=best_device() if processes == 1 else "cuda" if torch.cuda.is_available() else "cpu",
         devices=local,
         num_nodes=max(processes // local, 1),
         strategy="ddp" if processes > 1 else "auto",
@@ -37,14 +39,21 @@ def launch(*, precision: str = "32-true") -> Fabric:
     return fabric
 
 
+def best_device() -> str:
+    """The kind of device that networks run on: cuda, else mps (Apple's GPU), else cpu."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def choose_device(name: str) -> torch.device:
-    """The device called `name`; of "auto" a GPU where there is one, else the CPU.
+    """The device called `name`; of "auto" the best one of this machine.
 
     Raises:
         InputError: it is not here, or torch cannot use it.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = best_device()
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as fault:
@@ -54,6 +63,8 @@ def choose_device(name: str) -> torch.device:
 
 def total(fabric: Fabric, value: Tensor | float) -> float:
     """Sum of a number over all processes."""
+    if fabric.world_size == 1:  # Apple's GPU, which has no float64, is used by one process only
+        return float(value)
     number = torch.as_tensor(value, dtype=torch.float64, device="cpu").to(fabric.device)
     summed = fabric.all_reduce(number, reduce_op="sum")
     assert isinstance(summed, Tensor)

@@ -406,6 +406,10 @@ class JointPositions(nn.Module):
         return torch.cat([self.table[:, :1], rows], dim=1) if self.class_token else rows
 
 
+WITHOUT_FLOAT64 = ("mps",)
+"""Kinds of devices that compute in single precision at most."""
+
+
 def relative_rows(table: Tensor, queries: int, keys: int) -> Tensor:
     """The row of a table of relative positions (L, D) for every pair along an axis: (queries, keys, D).
 
@@ -414,13 +418,14 @@ def relative_rows(table: Tensor, queries: int, keys: int) -> Tensor:
     and 10 keys of MViTv2-L are among them) exact numbers would round to the neighboring row.
     """
     table = resized(table, 0, 2 * torch.sym_max(queries, keys) - 1)  # type: ignore[arg-type]  # numbers, or symbols
-    query, key = (torch.arange(size, device=table.device) for size in (queries, keys))
+    device = "cpu" if table.device.type in WITHOUT_FLOAT64 else table.device
+    query, key = (torch.arange(size, device=device) for size in (queries, keys))
     # Sizes as tensors: in an exported network they are numbers of double precision as well.
     q_size, k_size = (query[-1:] + 1).double(), (key[-1:] + 1).double()
     longest = torch.maximum(q_size, k_size)
     per_query, per_key = longest / q_size, longest / k_size
     distance = query.float()[:, None] * per_query.float() - key.float() * per_key.float()
-    return table[(distance + ((k_size - 1) * per_key).float()).long()]
+    return table[(distance + ((k_size - 1) * per_key).float()).long().to(table.device)]
 
 
 def resized(values: Tensor, axis: int, size: int) -> Tensor:
