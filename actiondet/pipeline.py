@@ -87,7 +87,7 @@ class VideoPipeline:
         self._config = config
         self._detector = optimize_for_inference(detector).to(device)
         self._scoring = Scoring.of(config)
-        self._follows = config.model.head.follows_tracks
+        self._follows = detector.head.follows_tracks
         self._persons = persons
         self._every = every
         self._start = round(start * 1_000_000)

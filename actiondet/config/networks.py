@@ -227,11 +227,6 @@ class VitConfig(BackboneConfig):
 class HeadConfig(Choice):
     """Open family: what scores the actions of each person."""
 
-    @property
-    def follows_tracks(self) -> bool:
-        """Whether the head wants a box of each person for every frame of the clip, instead of one for all."""
-        return False
-
 
 class RoIHeadConfig(HeadConfig):
     """RoIAlign on the temporally pooled maps, spatial max, classifier."""
@@ -260,11 +255,6 @@ class RoIHeadConfig(HeadConfig):
     dropout: Share = 0.5
     dropout_at: Literal["cells", "vector"] = "cells"
     """cells: before the spatial max (MMAction2, PaddleVideo); vector: after it (PySlowFast)."""
-
-    @property
-    def follows_tracks(self) -> bool:
-        """As in the base class."""
-        return self.roi == "track"
 
     @model_validator(mode="after")
     def _check_track_head(self) -> RoIHeadConfig:

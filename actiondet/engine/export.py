@@ -25,7 +25,6 @@ from actiondet.models.detector import ActionDetector
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.slowfast import SlowFast
 from actiondet.models.slowonly import SlowOnly
-from actiondet.models.track_head import TrackHead
 from actiondet.video.sampling import spread_frames
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
@@ -153,7 +152,7 @@ def _export(deployed: Deployed, frames: int) -> ExportedProgram:
         slow = Dim("slow_frames", min=1, max=MOST_FRAMES // deployed.backbone.alpha)
         shapes = ({**clip, 1: slow}, {**clip, 1: deployed.backbone.alpha * slow})
     if isinstance(deployed, DeployedDetector):
-        boxes = {0: Dim.DYNAMIC, 1: clip[1]} if _follows_tracks(deployed) else {0: Dim.DYNAMIC}
+        boxes = {0: Dim.DYNAMIC, 1: clip[1]} if deployed.network.head.follows_tracks else {0: Dim.DYNAMIC}
         shapes = (clip, boxes, {0: Dim.DYNAMIC})
     # An example with one clip or box, or with equal sizes, would fix what happens to be one or equal.
     example = _example(deployed, (2, 90, 120, 5), frames)
@@ -168,11 +167,6 @@ def _length(deployed: Deployed) -> Any:
     if isinstance(backbone, SlowFast) and backbone.slow_frames == "strided":
         return backbone.alpha * Dim("slow_frames", min=1, max=MOST_FRAMES // backbone.alpha)
     return Dim.STATIC
-
-
-def _follows_tracks(deployed: DeployedDetector) -> bool:
-    """Whether the exported network takes a box for every frame."""
-    return isinstance(deployed.network.head, TrackHead)
 
 
 def _write_onnx(program: ExportedProgram, metadata: dict[str, str], path: Path) -> None:
@@ -231,7 +225,7 @@ def _example(deployed: Deployed, shape: tuple[int, int, int, int], frames: int) 
         return (pictures,)
     if isinstance(deployed, DeployedPathways):
         return pictures[:, spread_frames(frames, frames // deployed.backbone.alpha)], pictures
-    corners = torch.rand(boxes, *((frames,) if _follows_tracks(deployed) else ()), 2, 2, generator=random)
+    corners = torch.rand(boxes, *((frames,) if deployed.network.head.follows_tracks else ()), 2, 2, generator=random)
     unit_boxes = torch.cat([corners.amin(dim=-2), corners.amax(dim=-2)], dim=-1)
     return pictures, unit_boxes, torch.randint(0, clips, (boxes,), generator=random)
 

@@ -96,9 +96,7 @@ def count(config: DetectionConfig | RecognitionConfig) -> tuple[int, float]:
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         if isinstance(config, DetectionConfig):
             detector = build_detector(config.model).eval()
-            frames = config.clip.frames
-            tracks = getattr(config.model.head, "roi", "static") == "track"
-            shape = (_BOXES, frames, 4) if tracks else (_BOXES, 4)
+            shape = (_BOXES, config.clip.frames, 4) if detector.head.follows_tracks else (_BOXES, 4)
             detector(clips, [torch.zeros(shape)])
             network: torch.nn.Module = detector
         else:

@@ -6,10 +6,12 @@ for it: `@build_backbone.register`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial, singledispatch
+from functools import singledispatch
+from typing import Any
 
+from actiondet.config.choice import Settings
 from actiondet.config.networks import (
     BackboneConfig,
     DetectorConfig,
@@ -36,26 +38,24 @@ from evaluation.errors import InputError
 
 
 def build_detector(config: DetectorConfig) -> ActionDetector:
-    """The detector that `config` describes, freshly initialised.
+    """The detector that `config` describes, freshly initialized.
 
     Raises:
         InputError: settings that do not go together.
     """
-    with _told_as_settings():
+    with _faults_of_settings():
         backbone = build_backbone(config.backbone)
-        head = build_head(config.head, backbone.channels, stride=backbone.stride, num_actions=config.num_actions)
-        if isinstance(head, TrackHead):
-            head.spread_frames = backbone.spread_frames
+        head = build_head(config.head, backbone, config.num_actions)
         return ActionDetector(backbone, head, mean=config.mean, std=config.std, multi_label=config.multi_label)
 
 
 def build_recognizer(config: RecognizerConfig) -> ActionRecognizer:
-    """The recogniser that `config` describes, freshly initialised.
+    """The recognizer that `config` describes, freshly initialized.
 
     Raises:
         InputError: settings that do not go together.
     """
-    with _told_as_settings():
+    with _faults_of_settings():
         backbone = build_backbone(config.backbone)
         if backbone.summarize() and config.window is not None:
             raise ValueError(
@@ -73,8 +73,8 @@ def build_recognizer(config: RecognizerConfig) -> ActionRecognizer:
 
 
 @contextmanager
-def _told_as_settings() -> Iterator[None]:
-    """A network refuses what it cannot be; here that is the user's to mend."""
+def _faults_of_settings() -> Iterator[None]:
+    """Turn the ValueErrors of constructors into InputErrors."""
     try:
         yield
     except ValueError as fault:
@@ -88,76 +88,44 @@ def build_backbone(config: BackboneConfig) -> Backbone:
 
 
 @singledispatch
-def build_head(config: HeadConfig, channels: Sequence[int], *, stride: int, num_actions: int) -> PersonHead:
-    """The head that `config` describes, for maps of these channels; open through `build_head.register`."""
+def build_head(config: HeadConfig, backbone: Backbone, num_actions: int) -> PersonHead:
+    """The head that `config` describes, for the maps of `backbone`; open through `build_head.register`."""
     raise TypeError(f"no builder for the head settings {type(config).__name__}; register one with build_head")
+
+
+def plain_arguments(config: Settings) -> dict[str, Any]:
+    """The settings of a network or layer, which takes them as arguments of the same names."""
+    return {name: value for name, value in config if name != "name"}
 
 
 @build_backbone.register
 def _(config: SlowOnlyConfig) -> Backbone:
-    return SlowOnly(
-        depth=config.depth,
-        width=config.width,
-        in_channels=config.in_channels,
-        temporal_blocks=config.temporal_blocks,
-        res5_stride=config.res5_stride,
-        res5_dilation=config.res5_dilation,
-        nonlocal_blocks=_nonlocal_spec(config.nonlocal_blocks),
-        zero_init_residual=config.zero_init_residual,
-    )
+    return SlowOnly(**plain_arguments(config) | {"nonlocal_blocks": _nonlocal_spec(config.nonlocal_blocks)})
 
 
 @build_backbone.register
 def _(config: SlowFastConfig) -> Backbone:
-    return SlowFast(
-        depth=config.depth,
-        fast_depth=config.fast_depth,
-        width=config.width,
-        beta_inv=config.beta_inv,
-        alpha=config.alpha,
-        slow_frames=config.slow_frames,
-        fusion_kernel=config.fusion_kernel,
-        fusion_ratio=config.fusion_ratio,
-        lateral_norm=config.lateral_norm,
-        temporal_blocks=config.temporal_blocks,
-        fast_temporal_blocks=config.fast_temporal_blocks,
-        res5_stride=config.res5_stride,
-        res5_dilation=config.res5_dilation,
-        nonlocal_blocks=_nonlocal_spec(config.nonlocal_blocks),
-        zero_init_residual=config.zero_init_residual,
-    )
+    return SlowFast(**plain_arguments(config) | {"nonlocal_blocks": _nonlocal_spec(config.nonlocal_blocks)})
 
 
 @build_backbone.register
 def _(config: MViTConfig) -> Backbone:
-    return MViT(**{name: value for name, value in config if name != "name"})
+    return MViT(**plain_arguments(config))
 
 
 @build_backbone.register
 def _(config: VitConfig) -> Backbone:
-    return Vit(**{name: value for name, value in config if name != "name"})
+    return Vit(**plain_arguments(config))
 
 
 @build_head.register
-def _(config: RoIHeadConfig, channels: Sequence[int], *, stride: int, num_actions: int) -> PersonHead:
-    track = partial(TrackHead, track_head=config.track_head, conv_channels=config.conv_channels)
-    static = partial(RoIHead, box_margin=config.box_margin)
-    return (track if config.roi == "track" else static)(
-        channels=channels,
-        num_actions=num_actions,
-        stride=stride,
-        roi_size=config.roi_size,
-        aligned=config.aligned,
-        sampling_ratio=config.sampling_ratio,
-        temporal_pool=config.temporal_pool,
-        context=config.context,
-        classifier=config.classifier,
-        dropout=config.dropout,
-        dropout_at=config.dropout_at,
-    )
+def _(config: RoIHeadConfig, backbone: Backbone, num_actions: int) -> PersonHead:
+    settings = plain_arguments(config) | {"channels": backbone.channels, "stride": backbone.stride}
+    of_tracks = {name: settings.pop(name) for name in ("track_head", "conv_channels")}
+    if settings.pop("roi") == "static":
+        return RoIHead(num_actions=num_actions, **settings)
+    return TrackHead(num_actions=num_actions, spread_frames=backbone.spread_frames, **settings, **of_tracks)
 
 
 def _nonlocal_spec(config: NonLocalConfig | None) -> NonLocalSpec | None:
-    if config is None:
-        return None
-    return NonLocalSpec(after=config.after, attention=config.attention, pool=config.pool, pool_first=config.pool_first)
+    return None if config is None else NonLocalSpec(**plain_arguments(config))

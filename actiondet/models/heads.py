@@ -14,7 +14,13 @@ TemporalPool = Literal["avg", "max"]
 
 
 class PersonHead(nn.Module):
-    """What a detector asks of its head: features of the people first, their logits next."""
+    """What a detector asks of its head: features of the people first, their logits next.
+
+    Attributes:
+        follows_tracks: whether it takes a box of each person for every frame of the clip, instead of one for all.
+    """
+
+    follows_tracks: bool = False
 
     def pool(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
         """Cut the people out: one feature map (B, C, T', H', W') per pathway, B tensors (P_i, 4) of pixel boxes.

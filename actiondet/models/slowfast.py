@@ -24,7 +24,6 @@ class SlowFast(Backbone):
         fast_depth: of the fast pathway; None is `depth`.
         width: channels of the slow stem (64 in the papers).
         beta_inv: channels of the slow pathway per channel of the fast one.
-        in_channels: channels of the clip.
         alpha: frames of the fast pathway per frame of the slow one; clip lengths are multiples of it.
         slow_frames: which frames the slow pathway sees: "spread" evenly from the first to the last (PySlowFast,
             pytorchvideo, PaddleVideo), or "strided" by alpha from the first (MMAction2).
@@ -48,7 +47,6 @@ class SlowFast(Backbone):
         fast_depth: int | None = None,
         width: int = 64,
         beta_inv: int = 8,
-        in_channels: int = 3,
         alpha: int = 4,
         slow_frames: SlowFrames = "strided",
         fusion_kernel: int = 7,
@@ -73,7 +71,7 @@ class SlowFast(Backbone):
         self.slow = Pathway(
             depth=depth,
             width=width,
-            in_channels=in_channels,
+            in_channels=3,
             stem_frames=1,
             temporal_blocks=(0, 0, all4, all5) if temporal_blocks is None else temporal_blocks,
             res5_stride=res5_stride,
@@ -85,7 +83,7 @@ class SlowFast(Backbone):
         self.fast = Pathway(
             depth=fast_depth,
             width=fast_width,
-            in_channels=in_channels,
+            in_channels=3,
             stem_frames=5,
             temporal_blocks=every_fast_block if fast_temporal_blocks is None else fast_temporal_blocks,
             res5_stride=res5_stride,
@@ -105,14 +103,14 @@ class SlowFast(Backbone):
         self.spread_frames = slow_frames == "spread"
 
     def forward(self, clips: Tensor) -> list[Tensor]:
-        """(B, in_channels, T, H, W) normalised clips to the slow and the fast map.
+        """(B, 3, T, H, W) normalised clips to the slow and the fast map.
 
         They are (B, C_slow, T / alpha, H / stride, W / stride) and (B, C_fast, T, H / stride, W / stride).
         """
         return self.pathways(self.pick_slow_frames(clips), clips)
 
     def pathways(self, slow: Tensor, fast: Tensor) -> list[Tensor]:
-        """The same from what each pathway sees: (B, in_channels, T / alpha, H, W) and (B, in_channels, T, H, W)."""
+        """The same from what each pathway sees: (B, 3, T / alpha, H, W) and (B, 3, T, H, W)."""
         slow, fast = self.slow.stem(slow), self.fast.stem(fast)
         slow = torch.cat([slow, self.fuse1(fast)], dim=1)
 

@@ -1,16 +1,16 @@
-"""A head that follows each person: RoIAlign cuts his own box out of every frame's map, instead of one box for all."""
+"""A head that follows each person: RoIAlign crops each person's own box in every frame's map."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-from actiondet.models.heads import RoIHead, TemporalPool, average_cells, classifier_layers, pool_over, pool_time
+from actiondet.models.heads import RoIHead, average_cells, classifier_layers, pool_over, pool_time
 
 
 class TrackHead(RoIHead):
@@ -20,48 +20,33 @@ class TrackHead(RoIHead):
     `temporal_pool` "avg" the head then scores as RoIHead does, whose parameters it has.
 
     Args:
-        channels, num_actions, stride, roi_size, aligned, sampling_ratio, classifier, dropout, dropout_at: as in
-            RoIHead.
-        temporal_pool: how a person's features lose their time axis.
-        context: as in RoIHead; each map loses its time axis in the same way before that.
+        channels, num_actions, context, classifier: as in RoIHead; each map of the `context` loses its time axis first,
+            as a person's features do.
         track_head: "pool" cuts people out of the maps and pools over time; "conv" takes the strongest response of
             each channel in every frame, and lets two convolutions look over time before it pools.
         conv_channels: width of these convolutions.
         spread_frames: a map with fewer frames than the clip shows frames spread evenly from the first to the last
             one, instead of every n-th.
+        roi: the other arguments of RoIHead, without `box_margin`.
     """
+
+    follows_tracks = True
 
     def __init__(
         self,
         *,
         channels: Sequence[int],
         num_actions: int,
-        stride: int = 16,
-        roi_size: int = 8,
-        aligned: bool = True,
-        sampling_ratio: int = 0,
-        temporal_pool: TemporalPool = "avg",
         context: bool = False,
         classifier: Literal["linear", "mlp"] = "linear",
-        dropout: float = 0.5,
-        dropout_at: Literal["cells", "vector"] = "cells",
         track_head: Literal["pool", "conv"] = "pool",
         conv_channels: int = 256,
         spread_frames: bool = False,
+        **roi: Any,
     ) -> None:
-        super().__init__(
-            channels=channels,
-            num_actions=num_actions,
-            stride=stride,
-            roi_size=roi_size,
-            aligned=aligned,
-            sampling_ratio=sampling_ratio,
-            temporal_pool=temporal_pool,
-            context=context,
-            classifier=classifier,
-            dropout=dropout,
-            dropout_at=dropout_at,
-        )
+        super().__init__(channels=channels, num_actions=num_actions, context=context, classifier=classifier, **roi)
+        if self.box_margin is not None:
+            raise ValueError("box_margin is for static boxes; a head that follows tracks has none")
         self.spread_frames = spread_frames
         self.convolutions: TemporalConvolutions | None = None
         if track_head == "conv":

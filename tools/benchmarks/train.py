@@ -182,10 +182,11 @@ def make_step(
     clips = torch.randn(batch, len(config.model.mean), config.clip.frames, height, width)
     inputs: list[object] = [clips.to(arguments.device).contiguous(memory_format=layout)]
     if isinstance(config, DetectionConfig):
-        network: ActionDetector | ActionRecognizer = build_detector(config.model)
+        detector = build_detector(config.model)
+        network: ActionDetector | ActionRecognizer = detector
         corners = torch.rand(batch, arguments.boxes, 2, 2) * torch.tensor([width, height])
         boxes = torch.cat([corners.amin(dim=2), corners.amax(dim=2)], dim=2).to(arguments.device)
-        if config.model.head.follows_tracks:
+        if detector.head.follows_tracks:
             boxes = boxes.unsqueeze(2).repeat(1, 1, config.clip.frames, 1)
         inputs.append(list(boxes))
         labels = torch.eye(config.model.num_actions)[torch.arange(batch * arguments.boxes) % config.model.num_actions]

@@ -45,7 +45,7 @@ class DetectionTask:
             transform=config.transform,
             num_actions=config.model.num_actions,
             seed=config.train.seed,
-            tracks=config.model.head.follows_tracks,
+            tracks=self._network.head.follows_tracks,
         )
         threshold = config.train.repeat_threshold
         self._sampler = TrainSampler(
@@ -62,7 +62,7 @@ class DetectionTask:
             clip=config.clip,
             transform=config.transform,
             num_actions=config.model.num_actions,
-            tracks=config.model.head.follows_tracks,
+            tracks=self._network.head.follows_tracks,
             short_sides=config.test.short_sides,
         )
         index_videos([self._train.videos, self._val.videos], fabric)

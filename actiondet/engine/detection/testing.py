@@ -64,7 +64,7 @@ def run_test(
         transform=config.transform,
         num_actions=config.model.num_actions,
         moments=moments,
-        tracks=config.model.head.follows_tracks,
+        tracks=detector.head.follows_tracks,
         short_sides=config.test.short_sides,
     )
     index_videos([dataset.videos], fabric)

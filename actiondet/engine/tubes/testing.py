@@ -173,7 +173,7 @@ def _detect(
         window=ClipWindow(**dict(config.clip)),
         short_sides=config.test_short_sides,
         batch=config.test.batch,
-        tracks=part.tracks() if config.model.head.follows_tracks else None,
+        tracks=part.tracks() if detector.head.follows_tracks else None,
     )
     found: dict[str, list[ActionDetections]] = {}
     scoring = Scoring.of(config, control=test.control)

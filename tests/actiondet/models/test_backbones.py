@@ -30,7 +30,7 @@ def test_spread_frames_are_pyslowfasts() -> None:
 
 def test_strided_frames_begin_with_the_first() -> None:
     clips = torch.arange(8.0).view(1, 1, 8, 1, 1)
-    network = SlowFast(width=8, in_channels=1, depth=18)
+    network = SlowFast(width=8, depth=18)
     assert network.pick_slow_frames(clips).flatten().tolist() == [0, 4]
 
 

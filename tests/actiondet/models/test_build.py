@@ -1,23 +1,34 @@
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Literal
 
 import pytest
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from actiondet.config.networks import (
     BackboneConfig,
     DetectorConfig,
+    MViTConfig,
     NonLocalConfig,
     RecognizerConfig,
     RoIHeadConfig,
     SlowFastConfig,
     SlowOnlyConfig,
+    VitConfig,
 )
+from actiondet.models.backbones.mvit import MViT
+from actiondet.models.backbones.vit import Vit
 from actiondet.models.blocks import Backbone
 from actiondet.models.build import build_backbone, build_detector, build_recognizer
+from actiondet.models.heads import RoIHead
+from actiondet.models.nonlocal_block import NonLocalSpec
+from actiondet.models.slowfast import SlowFast
+from actiondet.models.slowonly import SlowOnly
+from actiondet.models.track_head import TrackHead
 from evaluation.errors import InputError
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "models"
@@ -53,6 +64,33 @@ def test_the_head_follows_the_stride_of_the_backbone() -> None:
 def test_a_recogniser_scores_each_clip() -> None:
     config = RecognizerConfig(backbone=SlowFastConfig(depth=18, width=8, res5_stride=2), num_classes=5)
     assert build_recognizer(config)(torch.randn(2, 3, 4, 64, 64)).shape == (2, 5)
+
+
+ROI = {"channels", "stride", "num_actions"}
+"""What a head is built with beside its settings: the maps of its backbone, and its columns."""
+
+
+@pytest.mark.parametrize(
+    ("config", "builds", "also"),
+    [
+        (SlowOnlyConfig, [SlowOnly], set()),
+        (SlowFastConfig, [SlowFast], set()),
+        (MViTConfig, [MViT], set()),
+        (VitConfig, [Vit], set()),
+        (NonLocalConfig, [NonLocalSpec], set()),
+        (RoIHeadConfig, [RoIHead, TrackHead], {*ROI, "spread_frames"}),
+    ],
+)
+def test_settings_are_the_arguments_of_what_they_build(
+    config: type[BaseModel], builds: list[type[object]], also: set[str]
+) -> None:
+    parameters = {
+        name
+        for kind in builds
+        for name, parameter in inspect.signature(kind).parameters.items()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    }
+    assert parameters - also == set(config.model_fields) - {"name", "roi"}
 
 
 class PlainConfig(BackboneConfig):

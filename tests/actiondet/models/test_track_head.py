@@ -167,15 +167,15 @@ def test_a_static_head_refuses_tracks() -> None:
 def test_the_setting_builds_the_head_for_its_backbone() -> None:
     backbone = SlowFastConfig(depth=18, width=8, slow_frames="spread")
     head = RoIHeadConfig(roi="track", track_head="conv", conv_channels=16)
-    assert head.follows_tracks
-    assert not RoIHeadConfig().follows_tracks
     detector = build_detector(DetectorConfig(backbone=backbone, head=head, num_actions=3)).eval()
     assert isinstance(detector.head, TrackHead)
+    assert detector.head.follows_tracks
     assert detector.head.spread_frames
     boxes = [torch.rand(2, 8, 4).sort(dim=2).values * 64, torch.zeros(0, 8, 4)]
     assert detector(torch.randn(2, 3, 8, 64, 64), boxes).shape == (2, 3)
     strided = DetectorConfig(backbone=SlowOnlyConfig(depth=18, width=8), head=RoIHeadConfig(roi="track"))
     assert not build_detector(strided).head.spread_frames
+    assert not build_detector(DetectorConfig(backbone=backbone)).head.follows_tracks
 
 
 def test_a_temporal_head_without_tracks_is_refused() -> None:
