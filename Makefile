@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-multisports test check clean
+.PHONY: demo demo-multisports test check docs clean
 .DELETE_ON_ERROR:
 
 # --no-compile: Python compiles what it imports; compiling all of torch up front only costs time.
@@ -46,6 +46,11 @@ check: .venv/installed-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(MAKE) docs
+
+# The API reference, from the docstrings: build/docs/index.html.
+docs: .venv/installed-tests
+	$(BIN)/python .ci/docs.py build/docs
 
 clean:
 	rm -rf .venv runs toy_data build *.egg-info

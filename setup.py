@@ -66,6 +66,7 @@ setup(
             "mypy>=1.13",
             *ONNX,
             "pandas-stubs",
+            "pdoc>=15",
             "pytest>=8",
             "pytest-xdist>=3",
             "ruff>=0.8",

@@ -11,39 +11,72 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from actiondet.config import load_config as load_config
     from actiondet.config import load_recognition_config as load_recognition_config
+    from actiondet.config.data_sets import FrameFolderConfig as FrameFolderConfig
     from actiondet.drawing import DrawingStyle as DrawingStyle
+    from actiondet.drawing import draw_video as draw_video
+    from actiondet.engine.detection.testing import run_test as run_test
+    from actiondet.engine.devices import launch as launch
+    from actiondet.engine.export import export_network as export_network
+    from actiondet.engine.loading import load_trained as load_trained
+    from actiondet.engine.recognition.recognize import load_recognizer as load_recognizer
+    from actiondet.engine.recognition.testing import run_recognition_test as run_recognition_test
+    from actiondet.engine.train import train as train
+    from actiondet.exported import OnnxNetwork as OnnxNetwork
+    from actiondet.exported import OnnxRecognizer as OnnxRecognizer
     from actiondet.models.build import build_detector as build_detector
     from actiondet.models.build import build_recognizer as build_recognizer
     from actiondet.models.inference import optimize_for_inference as optimize_for_inference
     from actiondet.models.weights import load_weights as load_weights
     from actiondet.pipeline import VideoPipeline as VideoPipeline
+    from actiondet.results import VideoResult as VideoResult
     from actiondet.tubes.linking import link as link
+    from actiondet.video import VideoWriter as VideoWriter
+    from actiondet.video import index_video as index_video
+    from actiondet.video import open_video as open_video
+    from actiondet.video import stream_frames as stream_frames
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "DrawingStyle": "actiondet.drawing",
-    "VideoPipeline": "actiondet.pipeline",
-    "build_detector": "actiondet.models.build",
-    "build_recognizer": "actiondet.models.build",
-    "link": "actiondet.tubes.linking",
-    "load_config": "actiondet.config",
-    "load_recognition_config": "actiondet.config",
-    "load_weights": "actiondet.models.weights",
-    "optimize_for_inference": "actiondet.models.inference",
+_NAMES_OF = {
+    "config": (
+        "load_config",
+        "load_recognition_config",
+    ),
+    "config.data_sets": ("FrameFolderConfig",),
+    "drawing": (
+        "DrawingStyle",
+        "draw_video",
+    ),
+    "engine.detection.testing": ("run_test",),
+    "engine.devices": ("launch",),
+    "engine.export": ("export_network",),
+    "engine.loading": ("load_trained",),
+    "engine.recognition.recognize": ("load_recognizer",),
+    "engine.recognition.testing": ("run_recognition_test",),
+    "engine.train": ("train",),
+    "exported": (
+        "OnnxNetwork",
+        "OnnxRecognizer",
+    ),
+    "models.build": (
+        "build_detector",
+        "build_recognizer",
+    ),
+    "models.inference": ("optimize_for_inference",),
+    "models.weights": ("load_weights",),
+    "pipeline": ("VideoPipeline",),
+    "results": ("VideoResult",),
+    "tubes.linking": ("link",),
+    "video": (
+        "VideoWriter",
+        "index_video",
+        "open_video",
+        "stream_frames",
+    ),
 }
+_HOME = {name: f"actiondet.{module}" for module, names in _NAMES_OF.items() for name in names}
 
-__all__ = [
-    "DrawingStyle",
-    "VideoPipeline",
-    "build_detector",
-    "build_recognizer",
-    "link",
-    "load_config",
-    "load_recognition_config",
-    "load_weights",
-    "optimize_for_inference",
-]
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:

@@ -49,6 +49,12 @@ class OnnxNetwork:
 
     Raises:
         InputError: no such file, one of another kind, or an onnxruntime that is missing or lacks the device.
+
+    Example:
+        >>> network = actiondet.OnnxNetwork("network.onnx")
+        >>> frames = np.zeros((1, network.config.clip.frames, 64, 64, 3), np.uint8)
+        >>> network(frames).shape == (1, len(network.names))
+        True
     """
 
     def __init__(self, path: str | os.PathLike[str], *, device: Device = "cpu") -> None:
@@ -88,6 +94,12 @@ class OnnxRecognizer:
 
     Raises:
         InputError: the file holds a detector.
+
+    Example:
+        >>> recognizer = actiondet.OnnxRecognizer(actiondet.OnnxNetwork("network.onnx"))
+        >>> scores = recognizer("street.mp4")
+        >>> len(scores) == len(recognizer.classes)
+        True
     """
 
     def __init__(self, network: OnnxNetwork, *, clips: int = 1, reader: ReaderName = "auto") -> None:

@@ -47,6 +47,12 @@ class VideoPipeline:
 
     Attributes:
         actions: ids and names of the actions that the network was trained on; column c of the scores is id c + 1.
+
+    Example:
+        >>> pipeline = actiondet.VideoPipeline.from_checkpoint("detector.pt", persons="ssd", every=0.5)
+        >>> result = pipeline("street.mp4")
+        >>> table = result.to_frame(threshold=0.5)  # a row for each action of each person
+        >>> path = result.save("street_drawn.mp4")
     """
 
     def __init__(

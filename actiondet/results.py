@@ -32,6 +32,11 @@ class VideoResult:
 
     Attributes:
         actions: ids and names of the actions.
+
+    Example:
+        >>> result = actiondet.VideoPipeline.from_checkpoint("detector.pt", every=0.5)("street.mp4")
+        >>> [detections.key.moment for detections in result]  # in microseconds, each as soon as it is processed
+        [0, 500000, 1000000]
     """
 
     def __init__(

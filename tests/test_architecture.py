@@ -167,6 +167,7 @@ NOT_RENAMED = (
     "actiondet/engine/checkpoint.py",
     "actiondet/engine/run_lock.py",
     "actiondet/engine/scalar_events.py",
+    "actiondet/event_log.py",
     "actiondet/video/kept_index.py",
     "data_tools/preparing/journal.py",
 )

@@ -23,7 +23,13 @@ class SplitConfig(Settings):
 
 
 class FrameFolderConfig(Settings):
-    """Videos that were extracted into one folder of pictures each."""
+    """Videos that were extracted into one folder of pictures each.
+
+    Example:
+        >>> layout = actiondet.FrameFolderConfig(template="img_{:05d}.jpg", fps=10)
+        >>> with actiondet.open_video("frames/street", pictures=layout) as video:
+        ...     frames = video.read([0])
+    """
 
     template: str = "img_{:05d}.jpg"
     """Python format of a picture's name in its video's folder."""

@@ -31,14 +31,25 @@ Config = TypeVar("Config", bound=Settings)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = (), *, modules: Sequence[str] = ()) -> DetectionConfig:
-    """Read the configuration of a detection run; arguments and faults as in `load_config_of`."""
+    """Read the configuration of a detection run; arguments and faults as in `load_config_of`.
+
+    Example:
+        >>> config = actiondet.load_config("toy/slowfast_r18", ["train.base_lr=0.05"])
+        >>> config.train.base_lr, config.model.num_actions
+        (0.05, 14)
+    """
     return load_config_of(DetectionConfig, path, overrides, modules=modules)
 
 
 def load_recognition_config(
     path: str | Path, overrides: Sequence[str] = (), *, modules: Sequence[str] = ()
 ) -> RecognitionConfig:
-    """Read the configuration of a recognition run; arguments and faults as in `load_config_of`."""
+    """Read the configuration of a recognition run; arguments and faults as in `load_config_of`.
+
+    Example:
+        >>> actiondet.load_recognition_config("kinetics400/slowonly_r50_8x8_scratch").model.num_classes
+        400
+    """
     return load_config_of(RecognitionConfig, path, overrides, modules=modules)
 
 

@@ -20,6 +20,11 @@ def launch(*, precision: str = "32-true") -> Fabric:
 
     Raises:
         InputError: there are GPUs, but fewer than processes.
+
+    Example:
+        >>> fabric = actiondet.launch()
+        >>> fabric.world_size
+        1
     """
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

@@ -86,6 +86,12 @@ def export_network(
 
     Raises:
         InputError: weights that do not fit, packages that are not installed, or a file that scores otherwise.
+
+    Example:
+        >>> trained = actiondet.load_trained("recognizer.pt")
+        >>> report = actiondet.export_network(trained.config, "recognizer.pt", Path("network.onnx"), format="onnx")
+        >>> report.largest_difference < 1e-3
+        True
     """
     if format == "onnx":
         _require("onnx", "onnxscript", "onnxruntime")

@@ -105,6 +105,11 @@ def load_trained(
     Raises:
         InputError: a file that cannot be read, weights that do not fit or have no head, or neither weights nor a
             configuration.
+
+    Example:
+        >>> trained = actiondet.load_trained("detector.pt")
+        >>> len(trained.actions), trained.config.clip.frames
+        (11, 4)
     """
     if weights is None and (config is None or isinstance(config, type)):
         raise InputError("there is neither a configuration nor a checkpoint to take the network from; give one")

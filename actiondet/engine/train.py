@@ -51,6 +51,13 @@ def train(
     Raises:
         InputError: data or settings that cannot be used, or a folder that holds another run.
         StoppedBySignal: after SIGTERM or Ctrl-C, once the step is finished and saved.
+
+    Example:
+        >>> config = actiondet.load_config("small.yaml")
+        >>> fabric = actiondet.launch()  # joins the processes of torchrun, if it started this one
+        >>> best = actiondet.train(config, folder=Path("run"), fabric=fabric, overwrite=True)
+        >>> sorted(path.name for path in Path("run").glob("*.pt"))
+        ['best.pt', 'last.pt']
     """
     prepare_determinism(config.train)
     with ExitStack() as held:

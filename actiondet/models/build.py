@@ -42,6 +42,12 @@ def build_detector(config: DetectorConfig) -> ActionDetector:
 
     Raises:
         InputError: settings that do not go together.
+
+    Example:
+        >>> model = actiondet.build_detector(actiondet.load_config("toy/slowfast_r18").model).eval()
+        >>> clips, boxes = torch.rand(1, 3, 32, 64, 64), [torch.tensor([[4.0, 4.0, 40.0, 40.0]])]
+        >>> model(clips, boxes).shape  # logits of each person
+        torch.Size([1, 14])
     """
     with _faults_of_settings():
         backbone = build_backbone(config.backbone)
@@ -54,6 +60,10 @@ def build_recognizer(config: RecognizerConfig) -> ActionRecognizer:
 
     Raises:
         InputError: settings that do not go together.
+
+    Example:
+        >>> config = actiondet.load_recognition_config("toy/recognition_slowonly")
+        >>> model = actiondet.build_recognizer(config.model)
     """
     with _faults_of_settings():
         backbone = build_backbone(config.backbone)

@@ -39,6 +39,10 @@ def optimize_for_inference(model: Network, *, precision: Precision = "float32", 
 
     Returns:
         A network of the same class; clips and logits are float32 in either precision.
+
+    Example:
+        >>> trained = actiondet.load_trained("detector.pt")
+        >>> fast = actiondet.optimize_for_inference(trained.network)
     """
     network: Network = copy.deepcopy(model)
     network.eval().requires_grad_(False)

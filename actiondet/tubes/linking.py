@@ -47,6 +47,16 @@ def link(
     Raises:
         InputError: there is no such preset.
         ValueError: a video comes back after another one; or `pixel_corners` without `sizes`.
+
+    Example:
+        >>> from evaluation import ActionDetections, FrameKey
+        >>> box, score = np.array([[0.1, 0.1, 0.4, 0.9]], np.float32), np.ones(1, np.float32)
+        >>> seen = [
+        ...     ActionDetections(FrameKey("street", second * 1_000_000), box, score, np.array([[0.2, 0.9]], np.float32))
+        ...     for second in (1, 2, 3)
+        ... ]
+        >>> [(tube.label, len(tube)) for tube in actiondet.link(seen, "keyframes") if tube.score > 0.5]
+        [(2, 3)]
     """
     options = named(options)
     if options.pixel_corners and sizes is None:

@@ -112,6 +112,11 @@ def index_video(path: str | os.PathLike[str]) -> VideoIndex:
 
     Raises:
         InputError: the file is missing, empty, cut off, no video, or none of its frames can be decoded.
+
+    Example:
+        >>> index = actiondet.index_video("street.mp4")
+        >>> len(index), index.width, index.height, float(index.rate)
+        (12, 160, 120, 10.0)
     """
     path = os.fspath(path)
     scan = scan_packets(path, decode_all=False)

@@ -60,6 +60,12 @@ def open_video(
 
     Raises:
         InputError: the video cannot be read; decord was asked for and is not installed, or would give wrong frames.
+
+    Example:
+        >>> with actiondet.open_video("street.mp4") as video:
+        ...     frames = video.read([0, 5])  # RGB
+        >>> frames.shape, str(frames.dtype)
+        ((2, 120, 160, 3), 'uint8')
     """
     if pictures is not None:
         from actiondet.video.frame_folder import FrameFolder  # OpenCV, which files can do without

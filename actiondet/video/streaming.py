@@ -24,6 +24,12 @@ def stream_frames(path: str | os.PathLike[str], index: VideoIndex | None = None)
 
     Raises:
         InputError: the file cannot be read as a video, or its picture size changes on the way.
+
+    Example:
+        >>> for time, frame in actiondet.stream_frames("street.mp4"):
+        ...     brightest = frame.max()
+        >>> time  # of the last frame, in microseconds
+        1100000
     """
     for time, picture in stream_unconverted(index or index_video(path)):
         yield time, picture()

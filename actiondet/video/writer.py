@@ -49,6 +49,11 @@ class VideoWriter:
 
     Raises:
         InputError: the name does not end in .mp4, or `sound_of` cannot be read.
+
+    Example:
+        >>> with actiondet.VideoWriter("copy.mp4", rate=10, width=160, height=120, sound_of="street.mp4") as writer:
+        ...     for time, frame in actiondet.stream_frames("street.mp4"):
+        ...         writer.write(frame, time)
     """
 
     def __init__(

@@ -56,6 +56,13 @@ def run_test(
 
     Raises:
         InputError: data or videos that cannot be used.
+
+    Example:
+        >>> config, fabric = actiondet.load_config("small.yaml"), actiondet.launch()
+        >>> detector = actiondet.load_trained("detector.pt", config).network
+        >>> result = actiondet.run_test(config, detector, weights="detector.pt", folder=Path("test"), fabric=fabric)
+        >>> 0 <= result.mean_ap <= 1
+        True
     """
     check_writable(folder / "detections.csv")
     dataset = build_test_set(

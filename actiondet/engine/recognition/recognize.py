@@ -81,6 +81,11 @@ def load_recognizer(
 
     Raises:
         InputError: weights that cannot be used.
+
+    Example:
+        >>> recognizer = actiondet.load_recognizer("recognizer.pt")
+        >>> scores = recognizer("street.mp4")
+        >>> best = recognizer.classes[scores.argmax()]
     """
     trained = load_trained(weights, config or RecognitionConfig)
     config = trained.config

@@ -140,6 +140,12 @@ def run_recognition_test(
 
     Raises:
         InputError: weights, data or videos that cannot be used.
+
+    Example:
+        >>> config, fabric = actiondet.load_recognition_config("small_videos.yaml"), actiondet.launch()
+        >>> result = actiondet.run_recognition_test(config, weights="recognizer.pt", fabric=fabric)
+        >>> 0 <= result.top(1) <= 1
+        True
     """
     network = network_for_testing(load_trained(weights, config), fabric)
     dataset = build_test_videos(config, chosen_views(config))

@@ -60,6 +60,12 @@ def load_weights(
 
     Raises:
         InputError: the file cannot be read, is refused, or does not fit the network.
+
+    Example:
+        >>> model = actiondet.build_detector(actiondet.load_config("small.yaml").model)
+        >>> report = actiondet.load_weights(model, "detector.pt")
+        >>> report.lacks_head
+        False
     """
     target: dict[str, Tensor] = model.state_dict()
     path = Path(path)
