@@ -9,13 +9,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evaluation.ap_result import IOU_RANGES as IOU_RANGES
+    from evaluation.ap_result import ApResult as ApResult
     from evaluation.ava_errors import action_errors as action_errors
     from evaluation.ava_errors import find_errors as find_errors
+    from evaluation.average_precision import PrecisionRecall as PrecisionRecall
+    from evaluation.calibration import Calibration as Calibration
+    from evaluation.calibration import calibrate as calibrate
+    from evaluation.confusion import Confusion as Confusion
+    from evaluation.confusion import confusion_of as confusion_of
     from evaluation.error_analysis import frame_errors as frame_errors
     from evaluation.error_analysis import video_errors as video_errors
     from evaluation.error_breakdown import ErrorBreakdown as ErrorBreakdown
     from evaluation.errors import InputError as InputError
+    from evaluation.explanation import ExplainedStep as ExplainedStep
     from evaluation.explanation import explain as explain
+    from evaluation.explanation import explanation_text as explanation_text
     from evaluation.formats.act_tubes import read_act_tubes as read_act_tubes
     from evaluation.formats.act_tubes import read_corrected_ucf24 as read_corrected_ucf24
     from evaluation.formats.action_list import ActionList as ActionList
@@ -27,6 +36,9 @@ if TYPE_CHECKING:
     from evaluation.formats.ava import write_ava_csv as write_ava_csv
     from evaluation.formats.ava import write_ava_results as write_ava_results
     from evaluation.formats.ava import write_excluded as write_excluded
+    from evaluation.formats.ava_kinetics import read_kinetics_boxes as read_kinetics_boxes
+    from evaluation.formats.frame_tables import read_frame_persons as read_frame_persons
+    from evaluation.formats.frame_tables import read_tube_csv as read_tube_csv
     from evaluation.formats.multisports import read_frame_detections as read_frame_detections
     from evaluation.formats.multisports import read_multisports as read_multisports
     from evaluation.formats.multisports import read_video_detections as read_video_detections
@@ -35,13 +47,23 @@ if TYPE_CHECKING:
     from evaluation.formats.multisports import write_video_detections as write_video_detections
     from evaluation.formats.person_boxes import read_proposals as read_proposals
     from evaluation.formats.person_boxes import write_proposals as write_proposals
+    from evaluation.formats.video_list import VideoList as VideoList
+    from evaluation.formats.video_list import read_class_names as read_class_names
+    from evaluation.formats.video_list import read_video_list as read_video_list
+    from evaluation.formats.video_scores import VideoScores as VideoScores
+    from evaluation.formats.video_scores import read_video_scores as read_video_scores
+    from evaluation.formats.video_scores import write_video_scores as write_video_scores
     from evaluation.found_boxes import BoxRecall as BoxRecall
     from evaluation.found_boxes import box_recall as box_recall
     from evaluation.frame_ap import FrameMapResult as FrameMapResult
     from evaluation.frame_ap import frame_map as frame_map
     from evaluation.label_lists import LABEL_LISTS as LABEL_LISTS
     from evaluation.label_lists import label_list as label_list
+    from evaluation.persons import PersonApResult as PersonApResult
     from evaluation.persons import person_ap as person_ap
+    from evaluation.protocols import PROTOCOLS as PROTOCOLS
+    from evaluation.protocols import Protocol as Protocol
+    from evaluation.recognition import RecognitionResult as RecognitionResult
     from evaluation.recognition import average_views as average_views
     from evaluation.recognition import recognition_accuracy as recognition_accuracy
     from evaluation.records import ActionDetections as ActionDetections
@@ -66,35 +88,133 @@ if TYPE_CHECKING:
     from evaluation.tube_set import TubeSet as TubeSet
 
 _NAMES_OF = {
-    "ava_errors": ("action_errors", "find_errors"),
-    "found_boxes": ("BoxRecall", "box_recall"),
+    "ap_result": (
+        "IOU_RANGES",
+        "ApResult",
+    ),
+    "ava_errors": (
+        "action_errors",
+        "find_errors",
+    ),
+    "average_precision": ("PrecisionRecall",),
+    "calibration": (
+        "Calibration",
+        "calibrate",
+    ),
+    "confusion": (
+        "Confusion",
+        "confusion_of",
+    ),
+    "error_analysis": (
+        "frame_errors",
+        "video_errors",
+    ),
+    "error_breakdown": ("ErrorBreakdown",),
     "errors": ("InputError",),
-    "explanation": ("explain",),
-    "formats.act_tubes": ("read_act_tubes", "read_corrected_ucf24"),
-    "formats.action_list": ("ActionList", "read_action_list", "write_action_list"),
+    "explanation": (
+        "ExplainedStep",
+        "explain",
+        "explanation_text",
+    ),
+    "formats.act_tubes": (
+        "read_act_tubes",
+        "read_corrected_ucf24",
+    ),
+    "formats.action_list": (
+        "ActionList",
+        "read_action_list",
+        "write_action_list",
+    ),
     "formats.ava": (
-        *("read_ava_csv", "read_ava_results", "read_excluded"),
-        *("write_ava_csv", "write_ava_results", "write_excluded"),
+        "read_ava_csv",
+        "read_ava_results",
+        "read_excluded",
+        "write_ava_csv",
+        "write_ava_results",
+        "write_excluded",
+    ),
+    "formats.ava_kinetics": ("read_kinetics_boxes",),
+    "formats.frame_tables": (
+        "read_frame_persons",
+        "read_tube_csv",
     ),
     "formats.multisports": (
-        *("read_frame_detections", "read_multisports", "read_video_detections"),
-        *("write_frame_detections", "write_multisports", "write_video_detections"),
+        "read_frame_detections",
+        "read_multisports",
+        "read_video_detections",
+        "write_frame_detections",
+        "write_multisports",
+        "write_video_detections",
     ),
-    "formats.person_boxes": ("read_proposals", "write_proposals"),
-    "frame_ap": ("FrameMapResult", "frame_map"),
-    "label_lists": ("LABEL_LISTS", "label_list"),
-    "error_analysis": ("frame_errors", "video_errors"),
-    "error_breakdown": ("ErrorBreakdown",),
-    "persons": ("person_ap",),
-    "recognition": ("average_views", "recognition_accuracy"),
-    "records": ("ActionDetections", "DetectionRows", "FrameKey", "PersonBoxes", "TruthRows", "Tube"),
-    "significance": ("Bootstrap", "Comparison", "bootstrap", "compare_results"),
-    "strata": ("Strata", "frame_map_by", "video_map_by_length"),
+    "formats.person_boxes": (
+        "read_proposals",
+        "write_proposals",
+    ),
+    "formats.video_list": (
+        "VideoList",
+        "read_class_names",
+        "read_video_list",
+    ),
+    "formats.video_scores": (
+        "VideoScores",
+        "read_video_scores",
+        "write_video_scores",
+    ),
+    "found_boxes": (
+        "BoxRecall",
+        "box_recall",
+    ),
+    "frame_ap": (
+        "FrameMapResult",
+        "frame_map",
+    ),
+    "label_lists": (
+        "LABEL_LISTS",
+        "label_list",
+    ),
+    "persons": (
+        "PersonApResult",
+        "person_ap",
+    ),
+    "protocols": (
+        "PROTOCOLS",
+        "Protocol",
+    ),
+    "recognition": (
+        "RecognitionResult",
+        "average_views",
+        "recognition_accuracy",
+    ),
+    "records": (
+        "ActionDetections",
+        "DetectionRows",
+        "FrameKey",
+        "PersonBoxes",
+        "TruthRows",
+        "Tube",
+    ),
+    "significance": (
+        "Bootstrap",
+        "Comparison",
+        "bootstrap",
+        "compare_results",
+    ),
+    "strata": (
+        "Strata",
+        "frame_map_by",
+        "video_map_by_length",
+    ),
     "streaming": ("FrameAP",),
     "tube_ap": ("ThresholdMapResult",),
+    "tube_dataset": (
+        "FrameDetections",
+        "TubeTruth",
+    ),
+    "tube_scoring": (
+        "tube_frame_map",
+        "video_map",
+    ),
     "tube_set": ("TubeSet",),
-    "tube_dataset": ("FrameDetections", "TubeTruth"),
-    "tube_scoring": ("tube_frame_map", "video_map"),
 }
 _HOME = {name: f"evaluation.{module}" for module, names in _NAMES_OF.items() for name in names}
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
-from evaluation.records import FloatArray
+from evaluation.records import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -227,6 +227,75 @@ def draw_intervals(
     axes.set_title(title)
     axes.set_xlabel(xlabel)
     _name_rows(axes, [names[place] for place in order])
+    if path is not None:
+        _save(axes.figure, path)
+    return axes
+
+
+def draw_reliability(
+    scores: FloatArray,
+    hits: FloatArray,
+    counts: IntArray,
+    *,
+    title: str,
+    path: str | os.PathLike[str] | None,
+    axes: Axes | None,
+) -> Axes:
+    """Draw the share of hits over the score; points are as large as they have detections.
+
+    Args:
+        scores: (B,) mean score of every bin.
+        hits: (B,) share of hits.
+        counts: (B,) detections.
+        title: above the picture.
+        path: a file to write; its suffix chooses the format.
+        axes: what to draw on; None makes a picture.
+
+    Returns:
+        The axes.
+
+    Raises:
+        InputError: a suffix that matplotlib cannot write.
+    """
+    if axes is None:
+        axes = _new_figure((6, 6), shown=path is None).subplots()
+    axes.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle="--")
+    axes.plot(scores, hits, color=_COLORS[0])
+    axes.scatter(scores, hits, s=10 + 20 * np.log10(np.maximum(counts, 1)), color=_COLORS[0])
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="score", ylabel="share of hits", title=title)
+    axes.set_box_aspect(1)
+    if path is not None:
+        _save(axes.figure, path)
+    return axes
+
+
+def draw_matrix(
+    names: Sequence[str], shares: FloatArray, *, title: str, path: str | os.PathLike[str] | None, axes: Axes | None
+) -> Axes:
+    """Draw shares of pairs of actions as shades.
+
+    Args:
+        names: (A) of the actions.
+        shares: (A, A) in [0, 1].
+        title: above the picture.
+        path: a file to write; its suffix chooses the format.
+        axes: what to draw on; None makes a picture.
+
+    Returns:
+        The axes.
+
+    Raises:
+        InputError: a suffix that matplotlib cannot write.
+    """
+    if axes is None:
+        side = _height(len(names))
+        axes = _new_figure((side + 1.5, side), shown=path is None).subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    places = np.arange(len(names))
+    axes.set_xticks(places, list(names), rotation=90, fontsize=7)
+    axes.set_yticks(places, list(names), fontsize=7)
+    axes.set_title(title)
+    axes.figure.colorbar(image, ax=axes, shrink=0.7)
     if path is not None:
         _save(axes.figure, path)
     return axes

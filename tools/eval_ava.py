@@ -49,6 +49,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--by", choices=["size", "people"], help="show the mAP by size of person, or by number of people in the frame"
     )
+    parser.add_argument(
+        "--calibration",
+        action="store_true",
+        help="show how well scores agree with the share of hits, and each action's best threshold with its F1",
+    )
+    parser.add_argument(
+        "--confusion", action="store_true", help="show which actions are taken for which others, where people are found"
+    )
     parser.add_argument("--explain", action="store_true", help="show how the mAP moves from protocol to protocol")
     add_json(parser)
     parser.add_argument("--csv", metavar="C.csv", help="write the table of actions")
@@ -95,6 +103,18 @@ def main() -> None:
         errors = action_errors(truth, detections, **scoring, threshold=result.threshold)
         more["errors"] = errors.summary()
         print(f"\n{errors}")
+    if arguments.calibration:
+        from evaluation.calibration import calibrate
+
+        calibration = calibrate(result)
+        more["calibration"] = calibration.summary()
+        print(f"\n{calibration}")
+    if arguments.confusion:
+        from evaluation.confusion import confusion_of
+
+        confusion = confusion_of(truth, detections, actions=actions, excluded=excluded, iou=result.threshold)
+        more["confusion"] = confusion.summary()
+        print(f"\n{confusion}")
     if arguments.json:
         with json_target(arguments.json) as path:
             result.to_json(path, **more)

@@ -104,7 +104,18 @@ def test_films_called_by_numbers_are_excluded_and_scored_by_name(tmp_path: Path,
 
 
 def test_thresholds_errors_and_strata_are_shown_and_written(tmp_path: Path, files: list[str]) -> None:
-    asked = ["--thresholds", "0.50:0.95", "0.3", "--errors", "--by", "size", "--json", str(tmp_path / "r.json")]
+    asked = [
+        "--thresholds",
+        "0.50:0.95",
+        "0.3",
+        "--errors",
+        "--by",
+        "size",
+        "--calibration",
+        "--confusion",
+        "--json",
+        str(tmp_path / "r.json"),
+    ]
     done = run(*files, *asked)
     assert (done.returncode, done.stderr) == (0, "")
     assert "mAP@0.50:0.95 0.7500" in done.stdout
@@ -116,6 +127,8 @@ def test_thresholds_errors_and_strata_are_shown_and_written(tmp_path: Path, file
     counts = {row["kind"]: row["count"] for row in content["errors"]["fixes"] if row["count"]}
     assert counts == {"missed_person": 1}
     assert len(content["strata"]["strata"]) == 4
+    assert content["calibration"]["ece"] == pytest.approx(0.15)
+    assert content["confusion"]["persons"] == 2
 
 
 @pytest.mark.parametrize("threshold", ["1.5", "0.5:0.7", "half"])
