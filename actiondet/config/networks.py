@@ -154,6 +154,9 @@ class MViTConfig(BackboneConfig):
     """Normalize the patches before the first block."""
     drop_path: Share = 0.2
     """Share of the samples for which the last block is skipped in training; it rises linearly from 0 at the first."""
+    initialization: Literal["truncated_normal", "xavier"] = "truncated_normal"
+    """How a training from scratch begins: as published (deviation 0.02), or with Xavier's larger weights, without which
+    narrow networks that are trained for few epochs hardly learn."""
 
     @model_validator(mode="after")
     def _check_stages(self) -> MViTConfig:

@@ -63,12 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py model`."""
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="YAML files of configs/")
     parser.add_argument("--side", type=positive, default=256, metavar="PX", help="height and width of a clip (256)")
+    parser.add_argument("--width", type=positive, metavar="PX", help="of a clip that is not square (341: 4:3)")
     parser.add_argument("--batch", type=positive, default=1, metavar="B", help="clips a call (1)")
     parser.add_argument("--boxes", type=positive, default=10, metavar="P", help="persons a clip (10)")
     parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="calls of each network (3)")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads of torch (default: its own choice)")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda")
     parser.add_argument("--compile", action="store_true", help="also through torch.compile (minutes more)")
+    parser.add_argument("--explicit", action="store_true", help="transformers: also with a whole table of attention")
     add_json(parser)
 
 
@@ -129,10 +131,11 @@ def make_calls(config: DetectionConfig | RecognitionConfig, arguments: argparse.
 
     torch.manual_seed(0)
     device, side, batch = arguments.device, arguments.side, arguments.batch
-    inputs: list[object] = [torch.randn(batch, len(config.model.mean), config.clip.frames, side, side).to(device)]
+    width = arguments.width or side
+    inputs: list[object] = [torch.randn(batch, len(config.model.mean), config.clip.frames, side, width).to(device)]
     if isinstance(config, DetectionConfig):
         plain: ActionDetector | ActionRecognizer = build_detector(config.model)
-        corners = torch.rand(batch, arguments.boxes, 2, 2) * side
+        corners = torch.rand(batch, arguments.boxes, 2, 2) * torch.tensor([width, side])
         inputs.append(list(torch.cat([corners.amin(dim=2), corners.amax(dim=2)], dim=2).to(device)))
     else:
         plain = build_recognizer(config.model)
@@ -153,7 +156,19 @@ def make_calls(config: DetectionConfig | RecognitionConfig, arguments: argparse.
     if arguments.compile:
         networks["float32, compiled"] = optimize_for_inference(plain, compile=True)
         networks["bfloat16, compiled"] = optimize_for_inference(plain, precision="bfloat16", compile=True)
-    return {name: functools.partial(network, *inputs) for name, network in networks.items()}
+    calls: dict[str, Call] = {name: functools.partial(network, *inputs) for name, network in networks.items()}
+    if arguments.explicit:
+        for name in ("float32", "bfloat16"):
+            calls[f"{name}, explicit attention"] = functools.partial(with_explicit_attention, calls[name])
+    return calls
+
+
+def with_explicit_attention(call: Call) -> Tensor:
+    """Attention as it is written down, with every query's share of every key in memory, instead of a fused kernel."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    with sdpa_kernel(SDPBackend.MATH):
+        return call()
 
 
 def time_call(call: Call) -> tuple[float, float, float]:

@@ -53,6 +53,7 @@ class MViT(Backbone):
         class_token: a token beside the patches; recognizers classify it, detectors leave it out.
         norm_stem: normalize the patches before the first block.
         drop_path: share of the samples for which the last block is skipped in training; it rises linearly from 0.
+        initialization: of the linear layers: as published, or as by Glorot and Bengio, which narrow networks need.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class MViT(Backbone):
         class_token: bool = True,
         norm_stem: bool = False,
         drop_path: float = 0.0,
+        initialization: Literal["truncated_normal", "xavier"] = "truncated_normal",
     ) -> None:
         super().__init__()
         self.patch = Conv3d(in_channels, width, (3, 7, 7), (_PATCH_FRAMES, _PATCH_PIXELS, _PATCH_PIXELS), (1, 3, 3))
@@ -124,7 +126,7 @@ class MViT(Backbone):
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(channels, _EPS)
         self.channels = (channels,)
-        _initialize(self)
+        _initialize(self, initialization)
 
     def forward(self, clips: Tensor) -> list[Tensor]:
         """(B, in_channels, T, H, W) normalized clips to one map (B, C, T / 2, H / stride, W / stride), rounded up.
@@ -505,11 +507,14 @@ def _places(grid: Grid, axis: int, like: Tensor) -> Tensor:
     return one_hot.view(*shape, size).expand(*grid, size).flatten(0, 2)
 
 
-def _initialize(network: MViT) -> None:
-    """As published: truncated normal weights and position tables, biases 0."""
+def _initialize(network: MViT, initialization: Literal["truncated_normal", "xavier"]) -> None:
+    """Truncated normal weights as published, or Xavier's uniform ones; truncated normal position tables; biases 0."""
     for module in network.modules():
         if isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=0.02)
+            if initialization == "xavier":
+                nn.init.xavier_uniform_(module.weight)
+            else:
+                nn.init.trunc_normal_(module.weight, std=0.02)
             nn.init.zeros_(module.bias)
         for name, parameter in module.named_parameters(recurse=False):
             if name.startswith("relative_") or isinstance(module, SeparatePositions | JointPositions | MViT):

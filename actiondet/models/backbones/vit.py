@@ -108,12 +108,13 @@ class Vit(Backbone):
         return True
 
     def _positions_of(self, height: int, width: int) -> Tensor:
-        """(N, C) positions of a grid of this many patches; another grid than the table's is resized bicubically."""
-        table = self.positions
-        if (height, width) != table.shape[1:3]:
-            images = table.permute(0, 3, 1, 2)  # (T', C, H', W')
-            table = F.interpolate(images, (height, width), mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
-        return table.flatten(0, 2)
+        """(N, C) positions of a grid of this many patches: the table, resized bicubically.
+
+        The table's own grid comes back as it is, without a branch that would fix the sizes of an exported network.
+        """
+        images = self.positions.permute(0, 3, 1, 2)  # (T', C, H', W')
+        resized = F.interpolate(images, (height, width), mode="bicubic", align_corners=False)
+        return resized.permute(0, 2, 3, 1).flatten(0, 2)
 
 
 class VitBlock(nn.Module):

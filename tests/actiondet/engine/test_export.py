@@ -30,6 +30,9 @@ ROOT = Path(__file__).resolve().parents[3]
 BACKBONES = {
     "slowonly": "model.backbone={name: slowonly, depth: 18, width: 4, res5_stride: STRIDE}",
     "slowfast": "model.backbone={name: slowfast, depth: 18, width: 8, beta_inv: 4, alpha: 2, res5_stride: STRIDE}",
+    "vit": "model.backbone={name: vit, depth: 2, width: 16, heads: 2, patch: 8, frames: 4, image: 64}",
+    "vit_padded": "model.backbone={name: vit, depth: 2, width: 16, heads: 2, patch: 8, tubelet: 1, frames: 4, "
+    "image: 64, remainder: pad}",
     "mvit": "model.backbone={name: mvit, depth: 2, width: 8, frames: 4, image: 64, widen_at: [1], pool_at: [1]}",
     "mvit_v1": "model.backbone={name: mvit, depth: 3, width: 8, frames: 4, image: 64, widen_at: [1], pool_at: [1], "
     "pool_every_query: false, widen_in: mlp, residual_pooling: false, relative_positions: none, "
@@ -94,6 +97,10 @@ def run_exported(path: Path, format: Format, inputs: list[np.ndarray]) -> np.nda
     [
         ("slowonly", "onnx"),
         ("mvit", "onnx"),
+        ("vit", "onnx"),
+        ("vit_padded", "torch_export"),
+        pytest.param("vit", "torch_export", marks=pytest.mark.slow),
+        pytest.param("vit_padded", "onnx", marks=pytest.mark.slow),
         pytest.param("mvit_v1", "onnx", marks=pytest.mark.slow),
         pytest.param("mvit", "torch_export", marks=pytest.mark.slow),
         pytest.param("slowfast", "onnx", marks=pytest.mark.slow),
@@ -115,7 +122,7 @@ def test_an_exported_detector_scores_as_the_network_does(name: str, format: Form
             expected = deployed(*map(torch.from_numpy, inputs)).numpy()
         assert found.shape == (count, 14)
         np.testing.assert_allclose(found, expected, atol=1e-4)
-    if name.startswith("mvit"):
+    if name.startswith(("mvit", "vit")):
         return  # it takes clips of one length
     longer = [pictures(1, 64, 80, frames=8), *people(2, 1)]
     assert run_exported(tmp_path / "det.file", format, longer).shape == (2, 14)

@@ -8,9 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from actiondet.config.networks import DetectorConfig, RoIHeadConfig, SlowOnlyConfig
+from actiondet.config.networks import (
+    BackboneConfig,
+    DetectorConfig,
+    MViTConfig,
+    RoIHeadConfig,
+    SlowOnlyConfig,
+    VitConfig,
+)
+from actiondet.data import collate
 from actiondet.engine.predict import Activation, Scoring, activate, apply_control, finite_scores, write_dense_scores
 from actiondet.models.build import build_detector
+from actiondet.records import ClipSample
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList, read_ava_results, write_ava_results
 from evaluation.records import ActionDetections, DetectionRows, FrameKey, PersonBoxes
@@ -127,3 +136,39 @@ def test_a_clip_and_its_mirror_image_score_alike_with_flip(follows: bool) -> Non
     assert np.abs(here - there).max() > 1e-4
     np.testing.assert_allclose(score(clips, boxes, flip=True), (here + there) / 2, atol=1e-6)
     np.testing.assert_allclose(score(clips.flip(-1), mirrored, flip=True), (here + there) / 2, atol=1e-6)
+
+
+TINY_VIT = VitConfig(depth=2, width=16, heads=2, patch=8, frames=4, image=32)
+NETWORKS: dict[str, BackboneConfig] = {
+    "vit": TINY_VIT,
+    "vit that pads": TINY_VIT.model_copy(update={"remainder": "pad"}),
+    "mvit": MViTConfig(depth=2, width=8, frames=4, image=32, widen_at=(1,), pool_at=(1,)),
+    "slowonly": SlowOnlyConfig(depth=18, width=4),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_batch_of_clips_of_several_sizes_gives_the_logits_of_each_alone(name: str) -> None:
+    torch.manual_seed(0)
+    detector = build_detector(DetectorConfig(backbone=NETWORKS[name], num_actions=3)).eval()
+    sizes = [(32, 40), (44, 32), (32, 40), (32, 32), (44, 32)]
+    samples = [
+        ClipSample(
+            torch.randint(0, 256, (3, 4, height, width), dtype=torch.uint8),
+            torch.tensor([[2.0, 3.0, 20.0, 30.0], [9.0, 1.0, 31.0, 29.0]])[: 1 + place % 2],
+            None,
+            FrameKey("a", place),
+        )
+        for place, (height, width) in enumerate(sizes)
+    ]
+    batches = collate(samples).batches
+    assert [len(batch) for batch in batches] == [2, 2, 1]  # one forward pass for each size
+    found: dict[FrameKey, torch.Tensor] = {}
+    with torch.inference_mode():
+        for batch in batches:
+            logits = detector(detector.normalize(batch.clips), batch.boxes)
+            parts = logits.split([len(boxes) for boxes in batch.boxes])
+            found |= dict(zip(batch.keys, parts, strict=True))
+        for sample in samples:
+            alone = detector(detector.normalize(sample.frames[None]), [sample.boxes])
+            torch.testing.assert_close(found[sample.key], alone, atol=1e-5, rtol=0)

@@ -7,6 +7,7 @@ folder of reference files beside the checkout.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
 from collections.abc import Callable
@@ -99,6 +100,26 @@ def find_file(name: str, request: pytest.FixtureRequest) -> Path:
         return GOLDEN / name
     shared = request.getfixturevalue("shared") / "reference"
     return next(path for path in shared.glob(f"*/**/{name}"))
+
+
+@pytest.fixture
+def frontier_file(request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    """A reference file of the transformers by its name: from the folder beside the repository, or from the repository.
+
+    The former wins, so that files made from other seeds can be tried.
+    """
+
+    def find(name: str) -> Path:
+        places = [GOLDEN / name]
+        with contextlib.suppress(pytest.skip.Exception):
+            shared = request.getfixturevalue("shared")
+            places.insert(0, shared / "reference" / "frontier" / "fixtures" / name)
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
+            pytest.skip(f"{name} is neither beside this checkout nor in it")
+        return found
+
+    return find
 
 
 def open_reference(name: str, request: pytest.FixtureRequest) -> Reference:

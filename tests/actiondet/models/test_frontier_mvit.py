@@ -8,6 +8,7 @@ and shapes of the published networks, made by the toolkits' own code.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,8 @@ Network = ActionDetector | ActionRecognizer
 
 
 @pytest.fixture
-def truth(request: pytest.FixtureRequest, shared: Path) -> dict[str, Any]:
-    folder = shared / "reference" / "frontier" / "fixtures"
-    if not folder.is_dir():
-        pytest.skip("the reference files are not beside this checkout")
-    found: dict[str, Any] = torch.load(folder / f"{request.param}.pt", weights_only=True)
+def truth(request: pytest.FixtureRequest, frontier_file: Callable[[str], Path]) -> dict[str, Any]:
+    found: dict[str, Any] = torch.load(frontier_file(f"{request.param}.pt"), weights_only=True)
     return found
 
 

@@ -8,6 +8,7 @@ networks, made by the toolkits' own code.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from actiondet.engine.schedule import schedule_factor
 from actiondet.models.backbones.vit import Vit, sine_positions
 from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.detector import ActionDetector
+from actiondet.models.inference import optimize_for_inference
 from actiondet.models.weights import load_weights, mmaction2, videomae
 from actiondet.models.weights.conversion import Target
 from actiondet.models.weights.files import CheckpointFile
@@ -35,11 +37,8 @@ EVERY = pytest.mark.parametrize("truth", MMACTION2 + VIDEOMAE, indirect=True)
 
 
 @pytest.fixture
-def truth(request: pytest.FixtureRequest, shared: Path) -> dict[str, Any]:
-    folder = shared / "reference" / "frontier" / "fixtures"
-    if not folder.is_dir():
-        pytest.skip("the reference files are not beside this checkout")
-    found: dict[str, Any] = torch.load(folder / f"{request.param}.pt", weights_only=True)
+def truth(request: pytest.FixtureRequest, frontier_file: Callable[[str], Path]) -> dict[str, Any]:
+    found: dict[str, Any] = torch.load(frontier_file(f"{request.param}.pt"), weights_only=True)
     return found
 
 
@@ -283,11 +282,8 @@ def test_skipped_blocks_leave_the_mean_of_a_sample_as_it_is() -> None:
 
 
 @pytest.fixture
-def training(shared: Path) -> dict[str, Any]:
-    path = shared / "reference" / "frontier" / "fixtures" / "vit_training.json"
-    if not path.is_file():
-        pytest.skip("the reference files are not beside this checkout")
-    found: dict[str, Any] = json.loads(path.read_text())
+def training(frontier_file: Callable[[str], Path]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(frontier_file("vit_training.json").read_text())
     return found
 
 
@@ -344,3 +340,16 @@ def test_layers_of_a_network_without_blocks_are_refused() -> None:
     network = build_detector(DetectorConfig(backbone=SlowOnlyConfig(depth=18, width=4), num_actions=3))
     with pytest.raises(InputError, match="layer_decay is for backbones made of blocks"):
         layered_groups(network, weight_decay=0.05, layer_decay=0.75)
+
+
+@pytest.mark.parametrize("truth", ["mma_videomae_det_168x248", "umt_det_224x300_padded"], indirect=True)
+def test_a_network_made_for_inference_scores_the_same(truth: dict[str, Any], checkpoint: Path) -> None:
+    network = build_detector(configuration(truth)).eval()
+    load_weights(network, checkpoint)
+    clips, boxes, _ = inputs(truth)
+    clips, boxes = clips.float(), [each.float() for each in boxes]
+    with torch.inference_mode():
+        expected = network(clips, boxes)
+        for precision, tolerance in (("float32", 1e-5), ("bfloat16", 0.2)):
+            found = optimize_for_inference(network, precision=precision)(clips, boxes)
+            torch.testing.assert_close(found, expected, atol=tolerance, rtol=0)
