@@ -15,11 +15,11 @@ from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.key_frames import (
     check_excluded,
     check_leaks,
-    check_tail,
     check_times,
     read_excluded_moments,
 )
-from data_tools.check_dataset.motion import check_motion
+from data_tools.check_dataset.lengths import check_lengths
+from data_tools.check_dataset.motion import Annotations, check_motion
 from data_tools.check_dataset.names import check_names
 from data_tools.check_dataset.proposals import check_against_truth, check_persons, read_persons
 from data_tools.check_dataset.rows import read_rows
@@ -189,11 +189,14 @@ def _check_videos(
     readable = {name: path for name, path in paths.items() if looked[name].fault is None}
     starts = {name: start_us(data, name) for name in names}
     truths = {"train": data.train.truth, "val": data.val.truth}
+    annotations = []
     for part, table in tables.items():
         check_times(truths[part], table, {name: start / 1e6 for name, start in starts.items()}, looked, report)
-        check_tail(_of(looked, table), table, report, part)
         instants = table["moment"].to_numpy() - table["video"].map(starts).to_numpy(dtype=np.int64)
-        check_motion(truths[part], table, instants, readable, data.pictures, processes, report)
+        annotations.append(Annotations(truths[part], table, instants))
+    evidence = check_motion(annotations, readable, data.pictures, processes, report)
+    for part, table in tables.items():
+        check_lengths(truths[part], table, _of(looked, table), evidence, report)
     check_leaks(tables, truths, looked, report)
     check_alike({part: table["video"].unique() for part, table in tables.items()}, data.val.truth, looked, report)
     check_span(config, looked, report)

@@ -16,6 +16,8 @@ from evaluation.formats.ava import read_excluded
 from evaluation.records import FloatArray, FrameKey
 
 _TOLERANCE = TOLERANCE_US / 1e6  # seconds
+# Moments so little after the end are shown by its last frame; more is worth a look.
+_LATE = 0.25
 
 
 def read_excluded_moments(path: str | None, report: Report) -> frozenset[FrameKey]:
@@ -78,9 +80,19 @@ def check_times(
     seconds = known["moment"].to_numpy() / 1e6
     start = known["video"].map(starts).to_numpy(dtype=np.float64)
     length = known["video"].map({name: facts.seconds for name, facts in videos.items()}).to_numpy(dtype=np.float64)
+    late = seconds - start > length + _LATE
     before, after = seconds - start < -_TOLERANCE, seconds - start > length + _TOLERANCE
     outside = before | after
     if not outside.any():
+        if late.any():
+            row = known[late].iloc[0]
+            report.warn(
+                "moment-after-end",
+                f"{path}, line {row['line']}",
+                f"{row['video']} at {row['moment'] / 1e6:g} s lies up to {_TOLERANCE:g} s after the end of its video "
+                f"({int(late.sum())} rows, videos {some(list(known[late]['video'].unique()))})",
+                "is the end cut off? training shows the last frame instead",
+            )
         return
     row = known[outside].iloc[0]
     where, name = f"{path}, line {row['line']}", row["video"]
@@ -113,37 +125,6 @@ def _fitting_start(seconds: FloatArray, length: FloatArray) -> float | None:
         if ((seconds - begin >= -_TOLERANCE) & (seconds - begin <= length + _TOLERANCE)).all():
             return begin
     return None
-
-
-def check_tail(videos: Mapping[str, VideoFacts], table: pd.DataFrame, report: Report, path: str) -> None:
-    """A set cut at a wrong rate: its frames are as many as they should be, its seconds are not."""
-    moments = table.drop_duplicates(["video", "moment"]).groupby("video")["moment"]
-    per_video, last = moments.size(), moments.max() / 1e6
-    if len(per_video):
-        report.facts.append((path, "key moments a video", f"{per_video.min()} to {per_video.max()}"))
-    sound = {name: facts for name, facts in videos.items() if facts.fault is None and name in last.index}
-    if len(sound) <= 3:
-        return
-    usual = float(np.median([facts.seconds for facts in sound.values()]))
-    typical = [name for name, facts in sound.items() if abs(facts.seconds - usual) <= 0.02 * usual]
-    counts = {sound[name].frames for name in typical}
-    # Sets of mixed rates hold such videos, too; but then annotations go on as long as the video does.
-    ends = float(last[typical].median()) if typical else 0.0
-    odd = [
-        name
-        for name, facts in sound.items()
-        if abs(facts.seconds - usual) > 0.1 * usual
-        and facts.frames in counts
-        and abs(last[name] - ends) < abs(last[name] - ends - (facts.seconds - usual))
-    ]
-    if odd:
-        report.warn(
-            "wrong-rate",
-            path,
-            f"{some(odd)}: as many frames as other videos and annotated as long, but other seconds "
-            f"({sound[odd[0]].seconds:.1f}, not {usual:.1f})",
-            "was it cut at a wrong rate? nothing to do if it was recorded so",
-        )
 
 
 def check_leaks(

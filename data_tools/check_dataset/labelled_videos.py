@@ -97,7 +97,7 @@ def _check_frames(
             f"{row['source']}, line {row['line']}",
             f"promises {row['frames']:g} frames of '{row['video']}', which has {counts[row['video']]} "
             f"({int(fewer.sum())} videos)",
-            "extract or cut again, or count anew",
+            "extract or cut again, or count again",
         )
     if clip.sampling == "uniform":
         return

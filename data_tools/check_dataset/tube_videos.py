@@ -38,7 +38,7 @@ def check_tube_videos(
             "moment-beyond-video",
             f"{path}, '{name}'",
             f"a tube reaches frame {last[name]}, but the file has {sound[name].frames} ({len(short)} videos)",
-            "the file is cut off, or was coded anew at another rate",
+            "the file is cut off, or was coded again at another rate",
         )
     if any(size != (1, 1) for size in truth.sizes.values()):  # a CSV names neither counts nor sizes
         _check_counts(path, truth, sound, short, report)
@@ -60,7 +60,7 @@ def _check_counts(
             f"{path}, '{name}'",
             f"nframes is {truth.frame_counts[name]}, but the file has {sound[name].frames} ({len(differing)} videos: "
             f"{some(differing)}; typically {typical:.2f} times as many)",
-            "was it coded anew at another rate? frame numbers then mean other pictures",
+            "was it coded again at another rate? frame numbers then mean other pictures",
         )
 
 

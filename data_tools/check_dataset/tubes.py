@@ -13,7 +13,7 @@ from actiondet.config.schema import MultiSportsConfig
 from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.key_frames import check_leaks
-from data_tools.check_dataset.motion import check_motion
+from data_tools.check_dataset.motion import Annotations, check_motion
 from data_tools.check_dataset.names import check_names
 from data_tools.check_dataset.proposals import check_against_truth, check_persons
 from data_tools.check_dataset.rows import BOX
@@ -255,11 +255,13 @@ def _check_files(
     looked = look_at_videos(paths, None, processes)
     check_videos(data.videos, looked, config.clip.clip_fps, report, skip=skip, stride=config.clip.stride)
     readable = {name: path for name, path in paths.items() if looked[name].fault is None}
+    annotations = []
     for part, truth in truths.items():
         check_tube_videos(paths_of[part], truth, tables[part], looked, report)
         rates = tables[part]["video"].map({name: looked[name].rate for name in readable})
         instants = ((tables[part]["moment"] - 1) * 1e6 / rates).fillna(0).round().to_numpy(dtype=np.int64)
-        check_motion(paths_of[part], tables[part], instants, readable, None, processes, report)
+        annotations.append(Annotations(paths_of[part], tables[part], instants))
+    check_motion(annotations, readable, None, processes, report)
     listed = {part: pd.DataFrame({"video": list(truth.test_videos)}) for part, truth in truths.items()}
     check_leaks(listed, paths_of, looked, report)
     check_alike({part: truth.test_videos for part, truth in truths.items()}, data.val.truth, looked, report)
