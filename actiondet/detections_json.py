@@ -17,7 +17,7 @@ from evaluation.records import ActionDetections, FloatArray, IntArray
 
 
 class DescribedVideo(Protocol):
-    """What is told of a video; a VideoIndex knows it, too."""
+    """Facts about a video; a VideoIndex has them, too."""
 
     @property
     def path(self) -> str:

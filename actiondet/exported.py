@@ -32,9 +32,9 @@ PROVIDERS: dict[str, tuple[str, ...]] = {
 class OnnxNetwork:
     """A file of tools/export.py.
 
-    A recogniser is called with frames (B, T, H, W, 3) uint8 RGB and returns (B, C) scores. A detector takes boxes
+    A recognizer is called with frames (B, T, H, W, 3) uint8 RGB and returns (B, C) scores. A detector takes boxes
     (P, 4) float32, unit boxes, and the clip (P,) int64 of each box as well, and returns (P, C) scores; one whose
-    head follows tracks takes boxes (P, T, 4), one for each frame. A recogniser exported with `--inputs pathways` takes
+    head follows tracks takes boxes (P, T, 4), one for each frame. A recognizer exported with `--inputs pathways` takes
     slow and fast frames apart: (B, T / alpha, H, W, 3), (B, T, H, W, 3).
 
     Args:
@@ -88,7 +88,7 @@ class OnnxRecognizer:
     """Names what a video shows, as `VideoRecognizer` does with torch.
 
     Args:
-        network: a recogniser.
+        network: a recognizer.
         clips: how many of each video; of each the centre crop is looked at.
         reader: what decodes the videos, as in `open_video`.
 
@@ -104,7 +104,7 @@ class OnnxRecognizer:
 
     def __init__(self, network: OnnxNetwork, *, clips: int = 1, reader: ReaderName = "auto") -> None:
         if not isinstance(network.config, RecognitionConfig):
-            raise InputError("the exported network is a detector, which needs boxes; expected a recogniser")
+            raise InputError("the exported network is a detector, which needs boxes; expected a recognizer")
         self.classes = network.names
         self._network, self._config, self._clips = network, network.config, clips
         self._reader: ReaderName = reader

@@ -136,7 +136,7 @@ class ArrivingSource:
         """Every frame and its time, the first time, and once more where the frames are kept; see FrameSource.
 
         Raises:
-            InputError: the frames came from an iterator, and are gone; or they are no frames.
+            InputError: the frames came from an iterator, and are gone; or they are not frames.
         """
         if self._count and iter(self._given) is self._given:
             raise InputError(
@@ -162,7 +162,7 @@ class ArrivingSource:
             before, size = time, frame.shape
             yield time, frame
         if before is None:
-            raise InputError(f"{self.name}: there is no frame; expected one or more")
+            raise InputError(f"{self.name}: no frames; expected one or more")
 
     def _noted(self, frames: Iterator[tuple[int, Frame]]) -> Iterator[tuple[int, Frame]]:
         for time, frame in frames:
@@ -195,7 +195,9 @@ def open_source(source: Source, *, rate: float | Fraction | None, name: str | No
         InputError: no such thing, or a video that cannot be read.
     """
     if rate is not None and not isinstance(source, np.ndarray):
-        raise InputError(f"rate={float(rate):g} is for an array of frames; files and (seconds, frame) pairs tell time")
+        raise InputError(
+            f"rate={float(rate):g} is for an array of frames; files and (seconds, frame) pairs hold their times"
+        )
     if isinstance(source, (str, os.PathLike, VideoIndex)):
         found = FileSource(source if isinstance(source, VideoIndex) else index_video(source))
         found.name = composed(name) if name is not None else found.name

@@ -28,7 +28,7 @@ def main() -> None:
         "--inputs",
         choices=["clip", "pathways"],
         default="clip",
-        help="pathways: a SlowFast recogniser takes slow and fast frames apart (default: clip)",
+        help="pathways: a SlowFast recognizer takes slow and fast frames apart (default: clip)",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help=".onnx or .pt2 file to write")
     arguments = parser.parse_intermixed_args()

@@ -1,4 +1,4 @@
-"""Test a recogniser: python tools/test_rec.py CONFIG --weights F [--views 10x3] [--dump result.pkl] [--json J].
+"""Test a recognizer: python tools/test_rec.py CONFIG --weights F [--views 10x3] [--dump result.pkl] [--json J].
 
 A dump is scored again, without videos and network, by tools/eval_rec.py. A test with --dump that was interrupted
 goes on where it was when the same command is given again.
@@ -27,7 +27,7 @@ def views(text: str) -> list[str]:
 
 def main() -> None:
     parser = Parser(
-        description="Test a recogniser on the validation part of a data set.",
+        description="Test a recognizer on the validation part of a data set.",
         examples=[
             "actiondet test-rec kinetics400/slowonly_r50_8x8_in1k --weights published --views 10x3 --dump scores.pkl",
         ],

@@ -1,4 +1,4 @@
-"""Train a recogniser of videos: python tools/train_rec.py CONFIG [key=value ...] [--weights F] [--resume] [--out DIR].
+"""Train a recognizer of videos: python tools/train_rec.py CONFIG [key=value ...] [--weights F] [--resume] [--out DIR].
 
 Several processes: torchrun --nproc-per-node N tools/train_rec.py CONFIG ...
 """

@@ -25,7 +25,7 @@ class Settings(BaseModel):
 
 
 class Choice(Settings):
-    """Base of every member of an open family; `name` tells them apart."""
+    """Base of every member of an open family; `name` distinguishes them."""
 
     name: str
 

@@ -59,7 +59,7 @@ def load_config_of(
     """Read a configuration of one kind.
 
     Args:
-        kind: DetectionConfig or RecognitionConfig; `task:` at the top of the file tells which one it is.
+        kind: DetectionConfig or RecognitionConfig; the one that `task:` at the top of the file names.
         path: a YAML file, or the zoo name of a packaged one (`ava22/slowfast_r50_8x8_k400`).
         overrides: `key.sub=value` arguments; the value is read as YAML.
         modules: modules to import first, whose classes then join the open families (`--import`).
@@ -111,7 +111,7 @@ def parse_config_of(kind: type[Config], text: str, *, source: str) -> Config:
 
 def _parse_resolved(text: str, source: str) -> Value:
     tree = parse_mapping(text, source)
-    # OpenCV's HOG, the default of earlier days, is gone: it found people in new videos, and is no part of the network.
+    # OpenCV's HOG, the default of earlier days, is gone: it found people in new videos, and is not part of the network.
     persons = tree.value.get("persons")
     if persons is not None and isinstance(persons.value, dict):
         name = persons.value.get("name")
@@ -199,7 +199,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> Value:
 
 
 def _base_of_zoo(name: str, beside: Path) -> Path:
-    """The packaged configuration of a `base:` that is not a file; the path itself where there is no such name."""
+    """The packaged configuration of a `base:` that is not a file; the path itself if the name is unknown."""
     return zoo_folder() / f"{name}.yaml" if name in zoo_names() else beside
 
 
@@ -223,7 +223,7 @@ def _base_names(base: Value | None) -> list[str]:
 def _parse_override(argument: str) -> Value:
     key, equals, text = argument.partition("=")
     if not equals or not re.fullmatch(r"\w+(\.\w+)*", key):
-        raise ConfigError(f"{COMMAND_LINE}: '{argument}' is no setting; expected key.sub=value")
+        raise ConfigError(f"{COMMAND_LINE}: '{argument}' is not a setting; expected key.sub=value")
     value = parse_value(text, COMMAND_LINE, key)
     for part in reversed(key.split(".")):
         value = Value({part: value}, COMMAND_LINE)

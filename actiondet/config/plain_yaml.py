@@ -60,7 +60,7 @@ def parse_mapping(text: str, source: str) -> Value:
         source: what to call it in messages: a file name.
 
     Raises:
-        ConfigError: not YAML, not a mapping, a key that stands twice, a tag.
+        ConfigError: not YAML, not a mapping, a duplicate key, a tag.
     """
     try:
         node = yaml.compose(text, Loader=_Loader)
@@ -115,8 +115,8 @@ def _convert(node: yaml.Node, source: str, key: str, above: tuple[yaml.Node, ...
         name = str(key_node.value)
         if name in children:
             raise ConfigError(
-                f"{source}:{key_node.start_mark.line + 1}: {join_keys(key, name)}: stands twice, "
-                f"first at {children[name].place}; keep one"
+                f"{source}:{key_node.start_mark.line + 1}: {join_keys(key, name)}: duplicate key, "
+                f"first defined at {children[name].place}; keep one"
             )
         children[name] = _convert(value_node, source, join_keys(key, name), above)
     return Value(children, place)

@@ -60,7 +60,7 @@ class VideoTransformConfig(Settings):
     """Scale, crop and mirror every frame of a training clip on its own, instead of all alike."""
     repeats: PositiveInt = 1
     """Clips that each video of a training batch gives (repeated augmentation, Hoffer et al. 2020): the same frames,
-    resized, cropped and mirrored anew for each. A batch then has so many times the clips; its videos are read once."""
+    resized, cropped and mirrored for each. A batch then has so many times the clips; its videos are read once."""
     test_short_side: PositiveInt = 256
     val_crop: PositiveInt = 224
     """Side of the centre crop when validating."""
@@ -105,7 +105,7 @@ class VideoDataConfig(Choice):
     """null reads video files."""
     reader: Literal["auto", "decord", "pyav"] = "auto"
     keep_gib: NonNegativeFloat = 0.0
-    """Decoded videos that a process keeps in memory for each part of the set, in GiB; 0 decodes each clip anew. A small
+    """Decoded videos that a process keeps in memory for each part of the set, in GiB; 0 decodes every clip. A small
     set trains faster so."""
     unreadable: Literal["stop", "skip"] = "stop"
     """What is done with a video that is missing or cannot be read: end with its name, or leave it out and count it."""
@@ -256,7 +256,7 @@ class RecognitionConfig(Settings):
     def _check_norm(self) -> RecognitionConfig:
         if self.precise_norm and self.train.freeze_norm:
             raise ValueError(
-                "train.freeze_norm keeps the statistics that precise_norm measures anew; set precise_norm=0 or "
+                "train.freeze_norm keeps the statistics that precise_norm measures; set precise_norm=0 or "
                 "train.freeze_norm=false"
             )
         return self

@@ -63,7 +63,7 @@ class VideoDataset(Dataset["VideoSample | Unreadable"]):
             return there
         promised = int(self.videos.frames[video])
         if not 0 < promised <= there:
-            raise InputError(f"{reader.index.path}: has {there} frames, its list says {promised}; mend the list")
+            raise InputError(f"{reader.index.path}: has {there} frames, the list says {promised}; correct it")
         return promised
 
 

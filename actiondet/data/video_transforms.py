@@ -107,7 +107,7 @@ def as_clip(video: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoTrainTransform:
-    """Random scale, random crop, random mirror image; the same for all frames of a clip unless told otherwise.
+    """Random scale, random crop, random mirror image; the same for all frames of a clip unless `per_frame`.
 
     Attributes:
         short_side: smallest and largest short side in pixels, both may be drawn.

@@ -91,7 +91,7 @@ class RunLog:
 
 
 def read_log(path: Path) -> list[EpochRow]:
-    """The rows of a log.csv; none where there is no file."""
+    """The rows of a log.csv; none if the file does not exist."""
     if not path.is_file():
         return []
     with path.open(newline="") as file:

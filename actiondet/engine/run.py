@@ -229,7 +229,7 @@ def take_up(run: Run, checkpoint: Checkpoint[DetectionConfig | RecognitionConfig
     """Put `run` where `checkpoint` was written.
 
     Raises:
-        InputError: the checkpoint was made with other settings, or stands in an epoch that is now shared otherwise.
+        InputError: the checkpoint was made with other settings, or within an epoch that is now divided differently.
     """
     state = checkpoint.training
     changed = differing_settings(checkpoint.config, run.config, ignored=FREE_ON_RESUME)
@@ -241,7 +241,7 @@ def take_up(run: Run, checkpoint: Checkpoint[DetectionConfig | RecognitionConfig
     processes, steps = run.fabric.world_size, run.task.schedule.steps_in(state.progress.epoch)
     if state.progress.step > 0 and (state.processes, state.epoch_steps) != (processes, steps):
         raise InputError(
-            f"{run.folder / 'last.pt'} stands at step {state.progress.step} of {state.epoch_steps} of an epoch with "
+            f"{run.folder / 'last.pt'} is at step {state.progress.step} of {state.epoch_steps} of an epoch with "
             f"{state.processes} processes, which now, with {processes}, would have {steps} steps; resume with as many "
             "processes and the same lists of videos"
         )

@@ -160,7 +160,7 @@ DESIGNS = {
 def design_of(depth: int) -> Design:
     """The design of a ResNet of `depth` layers."""
     if depth not in DESIGNS:
-        raise ValueError(f"there is no ResNet of depth {depth}; expected one of {', '.join(map(str, DESIGNS))}")
+        raise ValueError(f"unknown ResNet depth {depth}; expected one of {', '.join(map(str, DESIGNS))}")
     return DESIGNS[depth]
 
 

@@ -1,4 +1,4 @@
-"""What detectors and recognisers share: they know how their input is normalised."""
+"""What detectors and recognizers share: they know how their input is normalised."""
 
 from __future__ import annotations
 

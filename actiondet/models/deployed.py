@@ -49,10 +49,10 @@ class DeployedDetector(nn.Module):
 
 
 class DeployedRecognizer(nn.Module):
-    """A recogniser with everything around it: resizing, the centre crop, normalisation and softmax.
+    """A recognizer with everything around it: resizing, the centre crop, normalisation and softmax.
 
     Args:
-        network: the recogniser.
+        network: the recognizer.
         short_side: pixels that the short side of a frame is scaled to.
         crop: side of the square that is cut from the middle, in pixels.
         round_up: where a pixel is left over, the square lies right and down of the middle (PySlowFast).
@@ -63,7 +63,7 @@ class DeployedRecognizer(nn.Module):
         self.network = network
         self.short_side = short_side
         self.crop = crop
-        self.round_up = int(round_up)  # a bool is no term of a size to older versions of torch
+        self.round_up = int(round_up)  # older versions of torch do not add a bool to a size
 
     def forward(self, frames: Tensor) -> Tensor:
         """(B, T, H, W, 3) uint8 RGB frames to (B, C) scores."""
@@ -78,10 +78,10 @@ class DeployedRecognizer(nn.Module):
 
 
 class DeployedPathways(nn.Module):
-    """A SlowFast recogniser whose pathways are given their frames apart.
+    """A SlowFast recognizer whose pathways are given their frames apart.
 
     Args:
-        whole: the same recogniser for undivided clips.
+        whole: the same recognizer for undivided clips.
         backbone: its backbone.
     """
 

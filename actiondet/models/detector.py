@@ -19,7 +19,7 @@ class ActionDetector(ClipNetwork):
         head: feature maps and boxes to logits.
         mean, std: input normalisation, per channel, on the scale 0..255.
         multi_label: what the logits are for, any number of actions a person or exactly one. Nothing here depends on
-            it; weights that were trained for the other are told by it.
+            it; weights that were trained for the other are refused by it.
     """
 
     def __init__(

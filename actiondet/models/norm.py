@@ -1,4 +1,4 @@
-"""Batch norm over parts of a batch or over several processes, and its statistics measured anew."""
+"""Batch norm over parts of a batch or over several processes, and its statistics measured again."""
 
 from __future__ import annotations
 

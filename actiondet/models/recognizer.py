@@ -1,4 +1,4 @@
-"""The recogniser: what happens in this clip?"""
+"""The recognizer: what happens in this clip?"""
 
 from __future__ import annotations
 

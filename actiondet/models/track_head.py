@@ -97,10 +97,10 @@ class TrackHead(RoIHead):
         frames = feature.shape[2]
         maps = feature.transpose(1, 2).flatten(0, 1)  # (B T', C, H', W')
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half-precision boxes would miss by pixels
-        # Rows are looked up rather than reshaped: torch.export would take it that there is somebody.
+        # Rows are looked up rather than reshaped: torch.export would assume at least one person.
         row = torch.arange(boxes.shape[0] * frames, device=boxes.device)  # (P T')
         person = row // frames
-        frame = row - person * frames  # ONNX takes no % of a number it is told later
+        frame = row - person * frames  # ONNX has no % of a size that is known at run time only
         own = boxes[person, self._frames(frames, boxes.shape[1], device=boxes.device)[frame]].to(maps)
         rois = torch.cat([(owners[person] * frames + frame)[:, None].to(maps), own], dim=1)  # (P T', 5)
         people = roi_align(maps, rois, self.roi_size, 1 / self.stride, self.sampling_ratio, self.aligned)

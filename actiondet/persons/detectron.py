@@ -164,7 +164,9 @@ def load_weights(model: nn.Module, file: Path) -> None:
     else:
         try:
             content = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception:  # torch raises many kinds on files that are no checkpoint, and advises to run what they hold
+        except (
+            Exception
+        ):  # torch raises many kinds on files that are not checkpoints, and advises to run what they hold
             raise InputError(
                 f"{file}: not a checkpoint of detectron2, expected tensors alone, as it saves them"
             ) from None

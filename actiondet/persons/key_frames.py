@@ -40,7 +40,7 @@ class SearchedMoments:
     kinetics_clips: bool = False
 
     def split(self, videos: Sequence[SearchedVideo]) -> tuple[list[SearchedVideo], list[str]]:
-        """Return the videos that have moments, and the listed names of which there is no video.
+        """Return the videos that have moments, and the listed names without a video.
 
         Raises:
             InputError: no video has moments.

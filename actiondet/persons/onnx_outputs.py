@@ -42,7 +42,7 @@ class BoxRoles(NamedTuple):
 
 
 def box_roles(outputs: Sequence[Described]) -> BoxRoles | None:
-    """Tell the outputs of the convention "boxes" apart; None where they are not of it."""
+    """Distinguish the outputs of the convention "boxes"; None if they do not follow it."""
     labels = [each for each in outputs if each.kind.startswith(("int", "uint"))]
     labels = labels or [each for each in outputs if "label" in each.name.lower() or "class" in each.name.lower()]
     others = [each for each in outputs if each not in labels]

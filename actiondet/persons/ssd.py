@@ -1,6 +1,6 @@
 """The person detector that travels with the project: Google's SSD MobileNet V2, trained on Open Images V4.
 
-Small (10 MB) and fast, and far better than OpenCV's HOG. It is no detector for AVA: it looks at 300 x 300 pixels, and
+Small (10 MB) and fast, and far better than OpenCV's HOG. It is not a detector for AVA: it looks at 300 x 300 pixels and
 misses small, seated and half hidden people. Origin and license are beside the file, in `ssd_mobilenet_v2_oidv4`.
 
 Source: Liu et al., SSD: Single Shot MultiBox Detector, ECCV 2016; the anchors are those of TensorFlow's SSD networks.

@@ -42,7 +42,7 @@ class StoredPersonDetector:
     def _nearest(self, key: FrameKey) -> PersonBoxes:
         if key.video not in self._of_video:
             known = some(sorted(self._of_video)) or "none"
-            raise InputError(f"there are no boxes of video '{key.video}', only of {known}; expected the file's name")
+            raise InputError(f"no boxes of video '{key.video}', only of {known}; expected the file's name")
         records = self._of_video[key.video]
         place = bisect_left(records, key.moment, key=lambda persons: persons.key.moment)
         near = min(

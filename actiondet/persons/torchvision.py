@@ -90,7 +90,7 @@ def load_torchvision_model(name: str, weights: str) -> nn.Module:
     model = get_model(name, weights=None, weights_backbone=None)
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception:  # torch raises many kinds on files that are no checkpoint, and advises to run what they hold
+    except Exception:  # torch raises many kinds on files that are not checkpoints, and advises to run what they hold
         raise InputError(f"{file}: not a state dict of torchvision's {name}, expected tensors alone") from None
     try:
         model.load_state_dict(state)

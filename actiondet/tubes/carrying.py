@@ -33,7 +33,7 @@ class CarriedPersons:
         """The persons at `time` (microseconds), their boxes carried there, and their (P,) identities from 0.
 
         Raises:
-            ValueError: there is no moment at all.
+            ValueError: no moments.
         """
         if len(self._moments) == 0:
             raise ValueError("no key moment to carry persons from")

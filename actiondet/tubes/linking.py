@@ -45,7 +45,7 @@ def link(
         Tubes with unit boxes, by video, label and falling score.
 
     Raises:
-        InputError: there is no such preset.
+        InputError: unknown preset.
         ValueError: a video comes back after another one; or `pixel_corners` without `sizes`.
 
     Example:
@@ -79,7 +79,7 @@ def link_frames(detections: FrameDetections, options: LinkOptions | Preset = "de
         float32 tubes, by video, label and falling score.
 
     Raises:
-        InputError: there is no such preset.
+        InputError: unknown preset.
     """
     options = named(options)
     wanted = np.flatnonzero(detections.known & (detections.scores >= options.min_score))
@@ -176,7 +176,7 @@ def _steps(video: IntArray, moments: IntArray, distances: FloatArray) -> IntArra
 
 
 def _distances(video: IntArray, moments: IntArray, count: int) -> FloatArray:
-    """Of each of `count` videos the median distance between its moments, whether or not somebody is there."""
+    """Of each of `count` videos the median distance between its moments, with or without a person."""
     pairs = np.unique(np.stack([video, moments]), axis=1)
     ends = np.searchsorted(pairs[0], np.arange(count + 1))
     parts = [np.diff(pairs[1, begin:end]) for begin, end in pairwise(ends.tolist())]
@@ -214,7 +214,7 @@ def _whole_videos(rows: DetectionRows) -> Iterator[tuple[DetectionRows, FloatArr
 def _rows_of(
     detections: Iterable[ActionDetections], min_score: float, first_label: int
 ) -> Iterator[tuple[DetectionRows, FloatArray]]:
-    """Turn dense scores into rows, whole videos at a time, and tell the distances of their moments."""
+    """Turn dense scores into rows, whole videos at a time, and return the distances of their moments."""
     waiting: list[tuple[str, int, FloatArray, IntArray, FloatArray]] = []
     finished: set[str] = set()
     count, current = 0, None

@@ -67,7 +67,7 @@ class LinkOptions:
 
 PRESETS: dict[Preset, LinkOptions] = {
     "default": LinkOptions(),
-    # For moments about a second apart, at which a person seldom stands where he stood.
+    # For moments about a second apart, between which a person usually moves.
     "keyframes": LinkOptions(max_gap=1, trim=0.0, smooth=1, min_length=1, prior_steps=1.0),
     # MMAction2's multisports_utils.link_tubes, with every box given its own score; it needs a score for every
     # single frame, as one missed frame ends a tube, and finds nothing shorter than 15 frames.
@@ -93,10 +93,10 @@ def named(options: LinkOptions | Preset) -> LinkOptions:
     """Return the options of a preset; options are returned as they are.
 
     Raises:
-        InputError: there is no such preset.
+        InputError: unknown preset.
     """
     if isinstance(options, LinkOptions):
         return options
     if options not in PRESETS:
-        raise InputError(f"there is no preset {options!r}; there are {', '.join(PRESETS)}")
+        raise InputError(f"unknown preset {options!r}; expected one of {', '.join(PRESETS)}")
     return PRESETS[options]

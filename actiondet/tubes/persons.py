@@ -15,7 +15,7 @@ from evaluation.tube_set import TubeSet
 SAME_PERSON_IOU = 0.5
 """Mean overlap, over the frames that two tubes share, from which on they are one person."""
 MAX_GAP = 15
-"""Frames without a tube after which somebody may still be the same person."""
+"""Frames without a tube after which a person may still be the same one."""
 
 
 def same_persons(tubes: TubeSet, *, min_iou: float = SAME_PERSON_IOU) -> IntArray:

@@ -17,7 +17,7 @@ MAX_GAP = 5
 def smooth_scores(detections: Sequence[ActionDetections], window: int) -> list[ActionDetections]:
     """Average the action scores of every person over the moments around.
 
-    A network that looks at each frame anew errs anew; what somebody does changes more slowly.
+    A network that looks at each frame separately errs separately; what a person does changes more slowly.
 
     Args:
         detections: of one video, moments rising; moments are frame numbers.

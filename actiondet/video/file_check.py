@@ -1,4 +1,4 @@
-"""What can be told of a video file without decoding it: that it is there, and that all of it is there.
+"""What is known of a video file without decoding it: that it is there, and that all of it is there.
 
 Half a video decodes without complaint up to the cut, so a clip near the end would silently repeat an earlier
 frame. mp4/mov, AVI and Matroska/WebM say how long they are; a file shorter than it says is refused. MPEG-TS and
@@ -33,7 +33,7 @@ def check_file(path: str) -> None:
 
 
 def _promised_size(file: BinaryIO, size: int, path: str) -> int:
-    """The length in bytes that the file's own header tells; `size` where it tells none."""
+    """The length in bytes by the file's own header; `size` if it has none."""
     head = file.read(12)
     file.seek(0)
     if head[4:8] in _MP4_BOXES:

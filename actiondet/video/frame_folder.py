@@ -79,7 +79,7 @@ class FrameFolder:
 
         Raises:
             InputError: a picture cannot be read, or has another size than the first one.
-            IndexError: there is no frame with that number.
+            IndexError: no frame with that number.
         """
         numbers = self.index.checked_numbers(frames)
         images = np.empty((len(numbers), self.index.height, self.index.width, 3), dtype=np.uint8)

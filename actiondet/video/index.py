@@ -155,7 +155,7 @@ def _shown_by_pts(scan: Scan) -> IntArray:
 
 
 def _why_times_cannot_be_trusted(scan: Scan) -> str | None:
-    """Why the order of the frames cannot be told from the packets' times; None if it can."""
+    """Why the order of the frames cannot follow the packets' times; None if it can."""
     if scan.reorders and not _TIMED_CONTAINERS & _names(scan):
         return f"{scan.container} files do not store when frames are shown"
     if not scan.has_pts.all():
@@ -170,7 +170,7 @@ def _why_times_cannot_be_trusted(scan: Scan) -> str | None:
     if not scan.key[0] or len(shown) == 0 or scan.pts[shown[0]] < scan.pts[0]:
         return "the first packet is not the first frame"
     if scan.decoded != shown[: len(scan.decoded)].tolist():
-        return "the decoder shows other frames than the packets' times tell"
+        return "the decoder shows other frames than the packets' times say"
     if not scan.second_key_true or any(
         scan.key[packet] and not is_key for packet, is_key in zip(scan.decoded, scan.decoded_key, strict=True)
     ):

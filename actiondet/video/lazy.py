@@ -60,7 +60,7 @@ class LazyReader(ABC, Generic[Handle]):
 
         Raises:
             InputError: the file cannot be opened, or is damaged at one of these frames.
-            IndexError: there is no frame with that number.
+            IndexError: no frame with that number.
         """
         numbers = self.index.checked_numbers(frames)
         if len(numbers) == 0:

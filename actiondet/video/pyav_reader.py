@@ -17,7 +17,7 @@ from actiondet.video.lazy import LazyReader
 from actiondet.video.pixels import Image, RgbConverter
 from evaluation.errors import InputError
 
-# Decoders that can be told to leave out exactly the frames that no other frame needs. (libdav1d leaves out others;
+# Decoders that can leave out exactly the frames that no other frame needs. (libdav1d leaves out others;
 # MPEG-4 in AVI may pack two frames into a packet.)
 _SKIPPING_CODECS = {"h264", "hevc"}
 

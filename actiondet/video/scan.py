@@ -24,7 +24,7 @@ from evaluation.errors import InputError
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-# How many frames a quick pass decodes, to compare the decoder's order with the one that the packets' times tell.
+# How many frames a quick pass decodes, to compare the decoder's order with the order of the packets' times.
 _PROBED_FRAMES = 4
 _NO_TIME = -(2**63)
 

@@ -15,13 +15,13 @@ from av.packet import Packet
 from actiondet.video.containers import open_video_stream
 from actiondet.video.index import VideoIndex
 
-# What an mp4 file can hold at most rates and browsers or common players play; anything else is coded anew, as AAC.
+# What an mp4 file can hold at most rates and browsers or common players play; anything else is re-encoded, as AAC.
 _COPIED = {"aac", "mp3", "opus", "flac", "alac", "ac3", "eac3"}
 _AAC_RATES = {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000}
 
 
 class SoundTrack:
-    """Copies the sound of a video into a container that is being written, or codes it anew where it must.
+    """Copies the sound of a video into a container that is being written, or re-encodes it if necessary.
 
     The target's time 0 is the source's first shown frame. Sound before it is left out, and what comes after the
     last picture is never asked for. Pieces that are damaged or go back in time are left out, too; where nothing more

@@ -157,7 +157,7 @@ GOOD = np.zeros((4, 4, 3), dtype=np.uint8)
             r"frame 0: expected an array .* of uint8, RGB, found float32 \(4",
         ),
         ([(0.0, GOOD)], {"rate": 25}, r"rate=25 is for an array of frames"),
-        ([], {}, r"video: there is no frame"),
+        ([], {}, r"video: no frames"),
         ([GOOD], {}, r"video: frame 0: expected a pair \(seconds, frame\), found ndarray"),
         ([("now", GOOD)], {}, r"frame 0: expected seconds, found 'now'"),
         ([(float("nan"), GOOD)], {}, r"frame 0: expected seconds, found nan"),

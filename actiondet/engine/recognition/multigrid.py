@@ -47,7 +47,7 @@ def plan_multigrid(config: RecognitionConfig, multigrid: MultigridConfig, *, pro
 class MultigridTask(RecognitionTask):
     """Training a recognizer on clips whose size changes.
 
-    Nothing is rebuilt when it does: convolutions take any size, the optimizer keeps its state, and batch norm is told
+    Nothing is rebuilt when it does: convolutions take any size, the optimizer keeps its state, and batch norm learns
     into how many parts to split the next batches, or with how many processes to share small ones.
     """
 

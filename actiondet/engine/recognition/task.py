@@ -127,7 +127,7 @@ class RecognitionTask:
         )
 
     def validate(self, network: nn.Module) -> float:
-        """Top-1 accuracy of the middle clip's centre crop, after measuring batch norm anew if the settings say so."""
+        """Top-1 accuracy of the middle clip's center crop, after batch norm is measured if the settings say so."""
         if self.config.precise_norm:
             self._measure_norm(network)
         found = score_videos(

@@ -30,13 +30,13 @@ class Conversion:
         skipped: entries that are not for us and why, by the toolkit's names.
         unknown: entries that nobody knows.
         absent: weights (beginnings or ends of our names) that the file need not hold, and why.
-        kind: what the head of the file is for; None where the file does not tell.
+        kind: what the head of the file is for; None if the file does not say.
         background: row 0 of a detection head may be an unused class.
         settings: what the origin says about the network beyond its shapes, by configuration key.
         leaves_head: the head of the file is not for this network.
         foreign: what the file's network does and none here can, by a key: whole phrases.
-        remarks: what the file tells about the training that no network shows.
-        doubts: what to check of `settings`, because nothing in the file tells.
+        remarks: facts about the training that no network shows.
+        doubts: what to check of `settings`, because the file does not say.
     """
 
     weights: dict[str, Tensor] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Conversion:
         self.leaves_head = True
 
     def why_absent(self, name: str) -> str:
-        """Why the file has no weight of this name; "" if there is no reason."""
+        """Why the file has no weight of this name; "" without a reason."""
         reasons = (why for part, why in self.absent.items() if name.startswith(part) or name.endswith(part))
         return next(reasons, "")
 

@@ -109,7 +109,7 @@ def read_content(path: Path) -> Any:
 
 
 def _what_else(head: bytes) -> str:
-    """What a file that is no checkpoint seems to be."""
+    """What a file that is not a checkpoint seems to be."""
     text = head.lstrip().lower()
     if not head:
         return "an empty file"

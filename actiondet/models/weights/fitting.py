@@ -106,14 +106,14 @@ def compare_behaviour(conversion: Conversion, ours: Settings) -> dict[str, str]:
 
 
 def differences(theirs: Settings, ours: Settings) -> dict[str, str]:
-    """The settings that both have and that differ, each told as a sentence."""
-    told = {
+    """The settings that both have and that differ, each as a sentence."""
+    differing = {
         key: f"{key} is {_show(key, theirs[key])} in the file's network, {_show(key, ours[key])} in yours"
         for key in theirs
         if key in ours and not _equal(theirs[key], ours[key])
     }
     # Networks of two kinds differ in everything else as well.
-    return {key: text for key, text in told.items() if key == "backbone.name" or "backbone.name" not in told}
+    return {key: text for key, text in differing.items() if key == "backbone.name" or "backbone.name" not in differing}
 
 
 def _equal(a: object, b: object) -> bool:

@@ -24,7 +24,7 @@ def infer_model(
         path, origin, entry: as those of `load_weights`.
 
     Returns:
-        The settings, nested as in a configuration file; and what to check, because nothing in the file tells.
+        The settings, nested as in a configuration file; and what to check, because the file does not say.
 
     Raises:
         InputError: the file cannot be read, or holds none of our networks.
@@ -45,7 +45,7 @@ def settings_for(file: CheckpointFile, source: Origin, conversion: Conversion) -
 
     doubts = list(file.remarks)
     if conversion.kind is None:
-        doubts.append("the file does not tell whether it is a detector; it is taken for one")
+        doubts.append("the file does not say whether it is a detector; it is taken for one")
     if conversion.background and "num_actions" not in conversion.settings:
         doubts.append("model.num_actions: one less if class 0 of the file has no meaning, as in AVA")
     if kind == "detection":
@@ -57,7 +57,7 @@ def settings_for(file: CheckpointFile, source: Origin, conversion: Conversion) -
     doubts += [f"{what}, which no network here can do" for what in conversion.foreign.values()]
     doubts += conversion.remarks
     if kind == "recognition" and found.pop("multi_label", False):
-        doubts.append("the file's network scores each class by itself (sigmoid); recognisers here have a softmax")
+        doubts.append("the file's network scores each class by itself (sigmoid); recognizers here have a softmax")
     if found["backbone.name"] == "vit" and "backbone.heads" not in found:
         found["backbone.heads"] = max(found["backbone.width"] // 64, 1)
         doubts.append("model.backbone.heads: no weight shows it; taken for heads of 64 channels")

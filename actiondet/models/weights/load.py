@@ -39,7 +39,7 @@ def load_weights(
 ) -> Report:
     """Fill `model` with the weights of a file, or leave it untouched and say why.
 
-    A recogniser's weights fill the backbone of a detector (and the other way round), whose head then keeps its
+    A recognizer's weights fill the backbone of a detector (and the other way round), whose head then keeps its
     initial values, as it does with a file that holds a backbone alone. ImageNet weights are inflated.
 
     Args:
@@ -47,7 +47,7 @@ def load_weights(
         path: a checkpoint of ours, MMAction2 (.pth), PySlowFast (.pyth, Caffe2 .pkl), pytorchvideo (.pyth),
             PaddleVideo (.pdparams), torchvision (MViT, and ResNets for ImageNet), VideoMAE or UMT, in the wrapping of
             whichever trainer, or their weights as .safetensors.
-        origin: who wrote it; "auto" tells from the names of the weights.
+        origin: who wrote it; "auto" recognizes it by the names of the weights.
         strict: anything that is not accounted for is an error.
         allow: exceptions from `strict`, by name: weights ("head", "backbone.res5.*") and settings
             ("backbone.slow_frames") that may differ.
@@ -79,17 +79,17 @@ def load_weights(
     ours = settings_of_network(model)
     behaviour = compare_behaviour(conversion, ours)
     if strict:
-        told: Settings = {}
+        differing: Settings = {}
         if faults:
-            # Said in settings where possible: "width is 8" tells more than three hundred pairs of shapes.
+            # Said in settings where possible: "width is 8" says more than three hundred pairs of shapes.
             theirs = settings_of_weights(conversion.weights, conversion.kind)
             theirs |= {key: value for key, value in conversion.settings.items() if key in theirs}
-            told = differences(theirs, ours)
-            faults = list(told.values()) or faults
+            differing = differences(theirs, ours)
+            faults = list(differing.values()) or faults
         elif not conversion.leaves_head:
             faults = [text for key, text in behaviour.items() if not is_named(key, allow)]
         if faults:
-            raise InputError(_refusal(report, faults, about=tuple(told)))
+            raise InputError(_refusal(report, faults, about=tuple(differing)))
     taken = {*report.matched, *report.converted}
     if not taken:
         raise InputError(f"{file.path}: none of its {len(file.tensors)} weights fits the network")
@@ -98,7 +98,7 @@ def load_weights(
 
 
 def _refusal(report: Report, faults: Sequence[str], about: Sequence[str]) -> str:
-    """One sentence of `faults`, which are those of the settings `about` where these tell them."""
+    """One sentence of `faults`, which are those of the settings `about` if there are any."""
     more = f"; and {len(faults) - 6} more" if len(faults) > 6 else ""
     remedy = "Change the configuration"
     if not about:

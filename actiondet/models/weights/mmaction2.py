@@ -1,4 +1,4 @@
-"""Weights of MMAction2: recognisers, and detectors built with MMDetection."""
+"""Weights of MMAction2: recognizers, and detectors built with MMDetection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from actiondet.models.weights import mvit, vit
 from actiondet.models.weights.conversion import Conversion, Origin, Target, change, rename_all, swap_colors
 from actiondet.models.weights.files import CheckpointFile
-from actiondet.models.weights.mmaction2_config import read_told
+from actiondet.models.weights.mmaction2_config import read_recipe
 from actiondet.models.weights.pyslowfast import GREY_MEAN, GREY_STD
 from actiondet.models.weights.settings import Settings, settings_of_background
 
@@ -29,18 +29,18 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
     elif any(name.startswith("cls_head.") for name in file.tensors):
         conversion.kind = "recognition"
         _reorder_head(conversion)
-    told = read_told(file.meta, conversion.kind)
-    if told.background is not None:
-        conversion.background = told.background
+    recipe = read_recipe(file.meta, conversion.kind)
+    if recipe.background is not None:
+        conversion.background = recipe.background
     if _MVIT in file.tensors:
         usual = _settings_of_mvit(conversion)
     elif _VIT in file.tensors:
         usual = _settings_of_vit(conversion)
     else:
-        usual = _settings(conversion, told.background)
-    conversion.settings = usual | told.settings
-    conversion.foreign, conversion.remarks = told.foreign, told.remarks
-    if told.bgr:
+        usual = _settings(conversion, recipe.background)
+    conversion.settings = usual | recipe.settings
+    conversion.foreign, conversion.remarks = recipe.foreign, recipe.remarks
+    if recipe.bgr:
         swap_colors(conversion)
     return conversion
 
@@ -95,7 +95,7 @@ def _skip_in(file: CheckpointFile) -> Callable[[str], str | None]:
 
 
 def _reorder_head(conversion: Conversion) -> None:
-    """Their recogniser sees the fast pathway's features first, ours the slow one's."""
+    """Their recognizer sees the fast pathway's features first, ours the slow one's."""
     fast_norm = conversion.weights.get("backbone.fast.res5.0.norm_c.weight")
     weight = conversion.weights.get("head.fc.weight")
     if fast_norm is not None and weight is not None:
@@ -108,7 +108,7 @@ def _settings(conversion: Conversion, background: bool | None) -> Settings:
 
     Args:
         conversion: the weights, and what they are for.
-        background: whether class 0 has no meaning; None where the file does not tell.
+        background: whether class 0 has no meaning; None if the file does not say.
     """
     stem = conversion.weights.get("backbone.stem.conv.weight")
     flow = stem is not None and stem.shape[1] == 2

@@ -16,14 +16,14 @@ _BACKBONES = ("ResNet3dSlowOnly", "ResNet3dSlowFast", "MViT")
 
 
 @dataclass
-class Told:
-    """What a configuration tells.
+class Recipe:
+    """What a configuration says.
 
     Attributes:
         settings: ours, by key.
         foreign: what networks here cannot be, by a key of that kind: whole phrases.
         remarks: what no network shows.
-        background: class 0 of a detector has no meaning; None where that is not told.
+        background: class 0 of a detector has no meaning; None if it does not say.
         bgr: the network saw blue, green, red.
     """
 
@@ -34,8 +34,8 @@ class Told:
     bgr: bool = False
 
 
-def read_told(meta: Mapping[str, Any], kind: Kind | None) -> Told:
-    """What the configuration among a file's `meta` tells; nothing where there is none.
+def read_recipe(meta: Mapping[str, Any], kind: Kind | None) -> Recipe:
+    """What the configuration among a file's `meta` says; nothing without one.
 
     Args:
         meta: the entry of this name; "cfg" is mmengine's, "config" that of mmcv's older files.
@@ -45,84 +45,86 @@ def read_told(meta: Mapping[str, Any], kind: Kind | None) -> Told:
     config = text if isinstance(text, dict) else parse_config(text) if isinstance(text, str) else {}
     model = _below(config, "model")
     if not model:
-        told = Told()
+        recipe = Recipe()
         if isinstance(text, str) and text.strip():
-            told.remarks.append("its configuration (meta.cfg) cannot be read; the names of its weights tell the rest")
-        return told
-    told = Told()
-    _read_backbone(model, told)
+            recipe.remarks.append(
+                "its configuration (meta.cfg) cannot be read; the rest follows from the names of its weights"
+            )
+        return recipe
+    recipe = Recipe()
+    _read_backbone(model, recipe)
     if kind == "detection":
-        _read_roi_head(_below(model, "roi_head"), told)
+        _read_roi_head(_below(model, "roi_head"), recipe)
     elif _below(model, "cls_head").get("multi_class"):
-        told.settings["multi_label"] = True
-    _read_normalisation(config, model, told)
-    told.remarks += _sampling(config)
-    return told
+        recipe.settings["multi_label"] = True
+    _read_normalisation(config, model, recipe)
+    recipe.remarks += _sampling(config)
+    return recipe
 
 
-def _read_backbone(model: Mapping[str, Any], told: Told) -> None:
+def _read_backbone(model: Mapping[str, Any], recipe: Recipe) -> None:
     backbone = _below(model, "backbone")
     name = str(backbone.get("type", "")).rpartition(".")[2]
     if name and not name.startswith(_BACKBONES):
-        told.foreign["backbone.name"] = f"its backbone is {name}"
+        recipe.foreign["backbone.name"] = f"its backbone is {name}"
     if name.startswith("MViT"):
         return
     slow = _below(backbone, "slow_pathway") if name == "ResNet3dSlowFast" else backbone
     if name == "ResNet3dSlowFast":
         alpha, rate = backbone.get("speed_ratio", 8), backbone.get("resample_rate", 8)
         if isinstance(alpha, int):
-            told.settings["backbone.alpha"] = alpha
+            recipe.settings["backbone.alpha"] = alpha
             if rate != alpha:
-                told.foreign["backbone.resample_rate"] = (
+                recipe.foreign["backbone.resample_rate"] = (
                     f"its fast pathway does not see every frame of a clip (resample_rate {rate}, speed_ratio {alpha})"
                 )
     if name:
-        told.settings["backbone.res5_stride"] = _last(slow.get("spatial_strides"), 2)
-        told.settings["backbone.res5_dilation"] = _last(slow.get("dilations"), 1)
+        recipe.settings["backbone.res5_stride"] = _last(slow.get("spatial_strides"), 2)
+        recipe.settings["backbone.res5_dilation"] = _last(slow.get("dilations"), 1)
     pathways = [slow, _below(backbone, "fast_pathway")]
     for key in ("conv1_stride_t", "pool1_stride_t", "temporal_strides"):
         if any(set(_flat(each.get(key, 1))) != {1} for each in pathways):
-            told.foreign["backbone.strides"] = f"its backbone passes over frames ({key})"
+            recipe.foreign["backbone.strides"] = f"its backbone passes over frames ({key})"
     if any(each.get("style", "pytorch") != "pytorch" for each in pathways):
-        told.foreign["backbone.style"] = "its blocks have their stride in the first convolution (style caffe)"
+        recipe.foreign["backbone.style"] = "its blocks have their stride in the first convolution (style caffe)"
     blocks = _below(slow, "non_local_cfg")
     if any(_flat(slow.get("non_local", 0))):
         mode = str(blocks.get("mode", "embedded_gaussian"))
         if mode not in _NON_LOCAL or (mode == "embedded_gaussian" and not blocks.get("use_scale", True)):
-            told.foreign["backbone.nonlocal_blocks"] = f"its non-local blocks are of another kind ({mode})"
+            recipe.foreign["backbone.nonlocal_blocks"] = f"its non-local blocks are of another kind ({mode})"
         else:
-            told.settings["backbone.nonlocal_blocks.attention"] = _NON_LOCAL[mode]
+            recipe.settings["backbone.nonlocal_blocks.attention"] = _NON_LOCAL[mode]
 
 
-def _read_roi_head(roi_head: Mapping[str, Any], told: Told) -> None:
+def _read_roi_head(roi_head: Mapping[str, Any], recipe: Recipe) -> None:
     extractor, head = _below(roi_head, "bbox_roi_extractor"), _below(roi_head, "bbox_head")
     if extractor:
-        told.settings["head.temporal_pool"] = extractor.get("temporal_pool_mode", "avg")
-        told.settings["head.roi_size"] = _last(extractor.get("output_size"), 16)
-        told.settings["head.sampling_ratio"] = extractor.get("sampling_ratio", 0)
-        told.settings["head.aligned"] = bool(extractor.get("aligned", True))
+        recipe.settings["head.temporal_pool"] = extractor.get("temporal_pool_mode", "avg")
+        recipe.settings["head.roi_size"] = _last(extractor.get("output_size"), 16)
+        recipe.settings["head.sampling_ratio"] = extractor.get("sampling_ratio", 0)
+        recipe.settings["head.aligned"] = bool(extractor.get("aligned", True))
         if not extractor.get("with_temporal_pool", True):
-            told.foreign["head.with_temporal_pool"] = "its RoI extractor does not pool over time (with_temporal_pool)"
+            recipe.foreign["head.with_temporal_pool"] = "its RoI extractor does not pool over time (with_temporal_pool)"
         for key, usual in (("roi_layer_type", "RoIAlign"), ("pool_mode", "avg"), ("featmap_stride", 16)):
             if extractor.get(key, usual) != usual:
-                told.foreign[f"head.{key}"] = f"its RoI extractor has {key} {extractor[key]}"
+                recipe.foreign[f"head.{key}"] = f"its RoI extractor has {key} {extractor[key]}"
     if head:
-        told.settings["multi_label"] = bool(head.get("multilabel", True))
-        told.background = bool(head.get("background_class", True))
+        recipe.settings["multi_label"] = bool(head.get("multilabel", True))
+        recipe.background = bool(head.get("background_class", True))
         if head.get("spatial_pool_type", "max") != "max":
-            told.foreign["head.spatial_pool_type"] = "its head averages over a person's cells (spatial_pool_type avg)"
+            recipe.foreign["head.spatial_pool_type"] = "its head averages over a person's cells (spatial_pool_type avg)"
 
 
-def _read_normalisation(config: Mapping[str, Any], model: Mapping[str, Any], told: Told) -> None:
+def _read_normalisation(config: Mapping[str, Any], model: Mapping[str, Any], recipe: Recipe) -> None:
     now = _below(model, "data_preprocessor")  # mmengine's
     steps = [step for step in _steps(config) if step.get("type") == "Normalize"]
     before = _below(config, "img_norm_cfg") or (steps[0] if steps else {})  # mmcv's
     # Both change the order before they normalise; what the pipelines give is red, green, blue.
-    told.bgr = bool(now.get("to_rgb") if now else before.get("to_bgr"))
+    recipe.bgr = bool(now.get("to_rgb") if now else before.get("to_bgr"))
     for key in ("mean", "std"):
         value = (now or before).get(key)
         if isinstance(value, list | tuple) and value and all(isinstance(each, int | float) for each in value):
-            told.settings[key] = tuple(float(each) for each in (value[::-1] if told.bgr else value))
+            recipe.settings[key] = tuple(float(each) for each in (value[::-1] if recipe.bgr else value))
 
 
 def _sampling(config: Mapping[str, Any]) -> list[str]:
@@ -164,7 +166,7 @@ def _last(value: object, usual: int) -> Any:
 
 
 def parse_config(text: str) -> dict[str, Any]:
-    """The assignments of a configuration file whose values are literals or calls of `dict`; {} if it is no Python."""
+    """The assignments of a configuration file whose values are literals or calls of `dict`; {} if it is not Python."""
     try:
         if len(text) > _LONGEST:
             return {}

@@ -68,9 +68,9 @@ def is_large(weights: Mapping[str, Tensor]) -> bool:
 
 
 def settings_of_mvit(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Settings of an MViT backbone from its weights by our names, as far as shapes tell them.
+    """Settings of an MViT backbone from its weights by our names, as far as they follow from shapes.
 
-    Not told are `kv_stride` (taken for what reaches 1 in the last stage), `residual_pooling` (taken to go with
+    Unknown are `kv_stride` (taken for what reaches 1 in the last stage), `residual_pooling` (taken to go with
     relative positions) and `pool_first`; nor `pool_at` where neither convolutions nor tables depend on it (taken for
     `widen_at`), nor the grid of a joint position table.
     """

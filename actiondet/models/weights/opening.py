@@ -86,12 +86,12 @@ def open_checkpoint(
     Args:
         path: the file.
         content: what `read_content` finds in it.
-        origin: who wrote it; "auto" tells from the names of the weights.
+        origin: who wrote it; "auto" recognizes it by the names of the weights.
         target: the network that is to be filled; may be empty.
-        entry: which network of several; None takes the one that is no moving average.
+        entry: which network of several; None takes the one that is not a moving average.
 
     Raises:
-        InputError: the file is of unknown origin, or does not tell which network is meant.
+        InputError: the file is of unknown origin, or holds several networks.
     """
     if origin != "auto" and origin not in (known.name for known in ORIGINS):
         raise InputError(f"no origin '{origin}' is known; expected auto, {_names()}")
@@ -127,10 +127,10 @@ def _remarks(best: _Found, others: list[_Found]) -> tuple[str, ...]:
     if not others:
         return (f"the weights are a moving average ('{best.place}')",) if best.averaged else ()
     left = " and ".join(f"'{network.place}'" for network in others)
-    told = f"the weights are those in '{best.place}', not those in {left}"
+    remark = f"the weights are those in '{best.place}', not those in {left}"
     if best.file.entry == "state_dict" and any(each.file.entry == "ema_state_dict" for each in others):
-        told += "; mmengine keeps the moving average in the former"
-    return (told,)
+        remark += "; mmengine keeps the moving average in the former"
+    return (remark,)
 
 
 def _networks(file: CheckpointFile, origins: list[Origin], target: Mapping[str, Tensor]) -> list[_Found]:
@@ -155,7 +155,7 @@ def _networks(file: CheckpointFile, origins: list[Origin], target: Mapping[str, 
 
 
 def _prefixes(tensors: Mapping[str, Tensor], origins: list[Origin], within: str = "") -> dict[str, Origin]:
-    """What stands before the names of each network, and whose network it is: names that end in a signature tell.
+    """The prefix of each network's names, and whose network it is, by names that end in a signature.
 
     Args:
         tensors: weights by name.

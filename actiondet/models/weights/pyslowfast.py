@@ -64,8 +64,8 @@ def take_settings(conversion: Conversion, file: CheckpointFile, target: Target, 
         conversion.settings = settings_of(conversion.kind or target.kind, file.settings, aligned=aligned)
         if sees_bgr(file.settings):
             swap_colors(conversion)
-        told = "INSTANTIATION" in file.settings.get("NONLOCAL", {})
-    if not told and any("nonlocal_block" in name for name in conversion.weights):
+        known = "INSTANTIATION" in file.settings.get("NONLOCAL", {})
+    if not known and any("nonlocal_block" in name for name in conversion.weights):
         conversion.doubts.append(
             "model.backbone.nonlocal_blocks: dot_product as in PySlowFast's slow and SlowFast networks, whose pool is "
             "[2, 2, 2] in those for AVA and [1, 2, 2] in those for Kinetics"
@@ -135,7 +135,7 @@ def sees_bgr(theirs: Mapping[str, Any]) -> bool:
 
 
 def scores_of(theirs: Mapping[str, Any]) -> Settings:
-    """Whether scores are sigmoids; {} where the file does not tell."""
+    """Whether scores are sigmoids; {} if the file does not say."""
     activation = theirs.get("MODEL", {}).get("HEAD_ACT")
     return {"multi_label": activation == "sigmoid"} if activation in ("sigmoid", "softmax") else {}
 

@@ -62,7 +62,7 @@ _SKIPPED_NAMES = {
             *("object", "range", "set", "slice", "str", "tuple"),
         )
     ),
-    # A method stands in a pickle as getattr(class, name): here a call of what is inert.
+    # A pickle holds a method as getattr(class, name): here a call of what is inert.
     ("builtins", "getattr"),
 }
 # Protocol 2, which torch writes, has the names of Python 2.

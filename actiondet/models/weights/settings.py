@@ -146,7 +146,7 @@ def settings_of_background(head_bias: Tensor | None) -> Settings:
 
 
 def settings_of_network(network: ActionDetector | ActionRecognizer) -> Settings:
-    """Everything that can be told about a network: its shapes, and what its modules do beyond them."""
+    """Everything that is known about a network: its shapes, and what its modules do beyond them."""
     found = settings_of_weights(network.state_dict(), kind_of_network(network))
     found |= {"mean": network.mean, "std": network.std}
     found["multi_label"] = isinstance(network, ActionDetector) and network.multi_label

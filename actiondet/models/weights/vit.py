@@ -56,7 +56,7 @@ def rename(name: str) -> str | None:
 
 
 def settings_of_vit(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Settings of a plain transformer from its weights by our names, as far as shapes tell them.
+    """Settings of a plain transformer from its weights by our names, as far as they follow from shapes.
 
     `heads` is taken for a head of 64 channels, as all published networks but the giant have it; `frames` for 16, or 8
     where a patch is one frame.

@@ -214,8 +214,11 @@ def test_a_family_without_a_name_lists_its_members(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("train: {epochs: 1, epochs: 2}", "t.yaml:10: train.epochs: stands twice, first at t.yaml:10; keep one"),
-        ("model: {}", "t.yaml:10: model: stands twice, first at t.yaml:2; keep one"),
+        (
+            "train: {epochs: 1, epochs: 2}",
+            "t.yaml:10: train.epochs: duplicate key, first defined at t.yaml:10; keep one",
+        ),
+        ("model: {}", "t.yaml:10: model: duplicate key, first defined at t.yaml:2; keep one"),
         ("train: !!python/object:os.system {}", "t.yaml:10: train: the tag tag:yaml.org,2002:python/object:os.system"),
         ("clip: {frames: [!!python/name:os.system ]}", "t.yaml:10: clip.frames.0: the tag"),
         ("train: !mine {}", "t.yaml:10: train: the tag !mine is refused; a configuration holds plain values"),
@@ -236,14 +239,14 @@ def test_faults_of_a_file_are_one_clear_line(folder: Path, text: str, expected: 
 @pytest.mark.parametrize(
     ("argument", "expected"),
     [
-        ("train.epochs", "command line: 'train.epochs' is no setting; expected key.sub=value"),
-        ("=3", "command line: '=3' is no setting; expected key.sub=value"),
-        ("train..epochs=3", "command line: 'train..epochs=3' is no setting"),
+        ("train.epochs", "command line: 'train.epochs' is not a setting; expected key.sub=value"),
+        ("=3", "command line: '=3' is not a setting; expected key.sub=value"),
+        ("train..epochs=3", "command line: 'train..epochs=3' is not a setting"),
         ("train.base_lr=[", "command line: train.base_lr: '[' is not a YAML value; quote it"),
         ("train.epochs=", "command line: train.epochs: Input should be a valid integer, found None"),
         ("train.epochs.x=3", "command line: train.epochs: Input should be a valid integer"),
         ("train.weights=!!python/object:os.system x", "train.weights: the tag"),
-        ("train.schedule={gamma: 1, gamma: 2}", "train.schedule.gamma: stands twice"),
+        ("train.schedule={gamma: 1, gamma: 2}", "train.schedule.gamma: duplicate key"),
         ("train.optimizer={name: sgd, nesterov: true, momentum: 0}", "set momentum above 0, or nesterov=false"),
         ("train.optimizer={name: adamw, betas: [1.0, 0.999]}", "train.optimizer.betas"),
         ("model.backbone.name=slowfst", "did you mean 'slowfast'?"),

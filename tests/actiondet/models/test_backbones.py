@@ -133,7 +133,7 @@ def test_a_nonlocal_block_is_a_weighted_sum_over_positions(
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: SlowOnly(depth=77), "no ResNet of depth 77; expected one of 18, 50, 101"),
+        (lambda: SlowOnly(depth=77), "unknown ResNet depth 77; expected one of 18, 50, 101"),
         (lambda: SlowOnly(temporal_blocks=(0, 0, 7, 3)), "7 temporal blocks in res4: it has 6 at depth 50"),
         (lambda: SlowOnly(nonlocal_blocks=NonLocalSpec(((), (4,), (), ()))), "after block 4 of res3: it has 0 to 3"),
         (lambda: SlowFast(depth=50, fast_depth=18), "depths 50 and 18 have different kinds of block"),

@@ -163,7 +163,9 @@ def test_a_configuration_that_cannot_be_read_is_a_remark(
     reference = reference_named("slowfast_r50_8x8_tmax")
     reference.content["meta"] = {"cfg": text}
     report = load_weights(reference.build(), reference.write(tmp_path))
-    assert report.remarks == ("its configuration (meta.cfg) cannot be read; the names of its weights tell the rest",)
+    assert report.remarks == (
+        "its configuration (meta.cfg) cannot be read; the rest follows from the names of its weights",
+    )
     assert not (tmp_path / "ran").exists()
 
 

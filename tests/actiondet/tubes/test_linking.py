@@ -98,8 +98,8 @@ def test_no_detections_make_no_tubes() -> None:
     assert link(walking("v", [1, 2], [0.0, 0.0])) == []
 
 
-def test_a_wrong_preset_is_told() -> None:
-    with pytest.raises(InputError, match="there are default, keyframes, mmaction2"):
+def test_an_unknown_preset_is_named() -> None:
+    with pytest.raises(InputError, match="expected one of default, keyframes, mmaction2"):
         link([], "yolo")  # type: ignore[arg-type]
 
 
