@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -15,23 +16,27 @@ from torch import Tensor
 
 from actiondet.config import DetectionConfig, PersonsConfig, load_config
 from actiondet.config.choice import members
-from actiondet.data.clip_stream import moment_times
+from actiondet.data.clip_stream import MomentClip, moment_times
+from actiondet.data.frame_clips import clips_of_frames
 from actiondet.datasets.ava import LIMITS
 from actiondet.datasets.tracks import follow_near
 from actiondet.downloads import download
 from actiondet.engine.loading import TrainedDetector, load_trained
 from actiondet.engine.predict import Scoring, averaged
-from actiondet.frame_sources import FrameSource, Source, open_source
+from actiondet.frame_sources import Source, open_source
 from actiondet.models.detector import ActionDetector
 from actiondet.models.inference import optimize_for_inference
 from actiondet.persons.base import PersonDetector
 from actiondet.persons.build import build_persons
 from actiondet.results import VideoResult
 from actiondet.video import VideoIndex
+from actiondet.watch import LiveSource, Watch, open_streams
 from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.records import ActionDetections, FloatArray, FrameKey, IntArray, PersonBoxes
+
+_REMEMBERED = 1000  # key moments
 
 
 class Looked(NamedTuple):
@@ -202,8 +207,9 @@ class VideoPipeline:
             InputError: no such source. That a video cannot be read to its end is noticed while it is read.
         """
         opened = open_source(source, rate=rate, name=name)
+        clips = opened.clips(self._config.clip, every=self._every, short_sides=self._config.test_short_sides)
         return VideoResult(
-            self._detect(opened),
+            self._detect(clips, opened.name, batch=self._batch),
             opened,
             actions=self.actions,
             every=self._every,
@@ -212,13 +218,52 @@ class VideoPipeline:
             about=self._about,
         )
 
-    def _detect(self, source: FrameSource) -> Iterator[ActionDetections]:
+    def watch(
+        self,
+        sources: LiveSource | Sequence[LiveSource],
+        *,
+        latency: float = 2.0,
+        reconnect: float = 10.0,
+        causal: bool = False,
+    ) -> Watch:
+        """Look at cameras and streams while they run; see `actiondet.watch.Watch`.
+
+        Args:
+            sources: addresses (rtsp://, http(s)://, udp://, tcp://, camera:0, /dev/video0), a `LiveStream`, or
+                (seconds, frame) pairs that arrive one by one; one source or a list, which share the network.
+            latency: seconds that a key frame may wait, beyond the look-ahead of its clip; older ones are left out.
+            reconnect: seconds without a frame after which a source ends.
+            causal: clips end at their key frame: less delay, and less to see.
+
+        Raises:
+            InputError: no such source.
+        """
+        clip = self._config.clip
+        cut = partial(
+            clips_of_frames,
+            every=max(round(self._every * 1_000_000), 1),
+            frames=clip.frames,
+            stride=clip.stride,
+            clip_fps=clip.clip_fps,
+            short_sides=self._config.test_short_sides,
+            causal=causal,
+        )
+        streams = open_streams(sources, reconnect=reconnect)
+        return Watch(
+            streams, cut, partial(self._detect, batch=1), actions=self.actions, every=self._every, latency=latency
+        )
+
+    def look_ahead(self, *, causal: bool = False) -> float:
+        """Seconds after a key frame that its clip shows; a live source is that much behind."""
+        clip = self._config.clip
+        return 0.0 if causal else (clip.frames - 1 - clip.frames // 2) * clip.stride / (clip.clip_fps or 25.0)
+
+    def _detect(self, clips: Iterator[MomentClip], name: str, *, batch: int) -> Iterator[ActionDetections]:
         """Yield the detections of each key moment, in order."""
-        name = source.name
-        clips = source.clips(self._config.clip, every=self._every, short_sides=self._config.test_short_sides)
-        seen: list[PersonBoxes] = []  # of the whole video: some hundred bytes a moment
+        seen: list[PersonBoxes] = []  # the last ones; a track needs those near its clip
         waiting: list[Looked] = []
-        while moments := list(islice(clips, self._batch)):
+        while moments := list(islice(clips, batch)):
+            del seen[:-_REMEMBERED]
             keys = [FrameKey(name, self._start + moment.time) for moment in moments]
             found = self._persons.detect([moment.key_frame for moment in moments], keys)
             seen += found

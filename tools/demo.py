@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actiondet.drawing import DrawingStyle
+    from actiondet.pipeline import VideoPipeline
     from actiondet.results import VideoResult
-    from actiondet.tubes.events import Event
+    from actiondet.tubes.events import Event, EventRules
 
 TOY_RUN = Path("runs/demo/best.pt")
 OF_NETWORK = {
@@ -60,7 +61,9 @@ def parse_arguments() -> argparse.Namespace:
             "actiondet demo match.mp4 --tubes tubes.pkl --truth multisports_GT.pkl",
         ],
     )
-    parser.add_argument("video", help="any video file that FFmpeg reads")
+    parser.add_argument(
+        "video", help="any video file that FFmpeg reads, or a stream or camera: rtsp://, http://, camera:0"
+    )
     network = parser.add_argument_group("network")
     network.add_argument(
         "--weights",
@@ -112,6 +115,12 @@ def parse_arguments() -> argparse.Namespace:
     events.add_argument("--event-thresholds", metavar="JSON", help='of single actions: {"wave": 0.4, ...}')
     events.add_argument("--event-seconds", type=float, default=0.0, metavar="S", help="drop shorter ones (0)")
     events.add_argument("--event-gap", type=float, default=1.0, metavar="S", help="join across gaps up to S (1)")
+    live = parser.add_argument_group("cameras and streams")
+    live.add_argument("--latency", type=float, default=2.0, metavar="S", help="most seconds that key frames wait (2)")
+    live.add_argument(
+        "--reconnect", type=float, default=10.0, metavar="S", help="end after S seconds without a frame (10); inf"
+    )
+    live.add_argument("--causal", action="store_true", help="clips end at their key frame: less delay, less to see")
     tubes = parser.add_argument_group("tubes, instead of a network's detections")
     tubes.add_argument("--tubes", metavar="V.pkl", help="draw these video detections, a colour for each person")
     tubes.add_argument("--truth", metavar="GT.pkl", help="true tubes, drawn in outline; also names the actions")
@@ -134,9 +143,32 @@ def check_tube_options(arguments: argparse.Namespace, parser: argparse.ArgumentP
         raise InputError(f"--tubes draws tubes that were found before; leave out {', '.join(needless)}")
 
 
+def check_live_options(arguments: argparse.Namespace) -> None:
+    """Refuse what a source that does not end cannot have.
+
+    Raises:
+        InputError: a file of the whole result, tubes, or stored boxes.
+    """
+    given = ("out", "json", "csv", "tubes", "truth", "boxes")
+    needless = [f"--{name}" for name in given if getattr(arguments, name)]
+    if needless:
+        raise InputError(
+            f"{arguments.video}: is watched while it runs, leave out {', '.join(needless)}; --events FILE writes what "
+            "happens"
+        )
+    if arguments.events and arguments.events != STANDARD_OUTPUT:
+        check_targets([arguments.events], source=arguments.video)
+
+
 def main() -> None:
     """Run the demo."""
     arguments = parse_arguments()
+    from actiondet.video.live import is_live
+
+    if is_live(arguments.video):
+        check_live_options(arguments)
+        watch(arguments)
+        return
     if not (arguments.out or arguments.json or arguments.csv or arguments.events):
         arguments.out = f"{Path(arguments.video).stem}_drawn.mp4"
     if arguments.out and Path(arguments.out).suffix.lower() != ".mp4":
@@ -169,19 +201,15 @@ def draw_tube_set(arguments: argparse.Namespace, style: DrawingStyle) -> None:
     log_line(f"wrote {arguments.out}: {said}")
 
 
-def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
-    """Find the persons and their actions, and write what the command line asks for."""
+def build_pipeline(arguments: argparse.Namespace) -> VideoPipeline:
+    """Load the network and the person detector that the command line names, and say what they are."""
     from actiondet.config.schema import AvaConfig, StoredPersons
     from actiondet.engine.devices import choose_device
     from actiondet.engine.loading import load_by_name
     from actiondet.engine.log import log_line
     from actiondet.persons.build import change_persons
     from actiondet.pipeline import VideoPipeline
-    from actiondet.results import summary
-    from actiondet.video import index_video
-    from evaluation.progress import ProgressBar
 
-    index = index_video(arguments.video)
     if not (arguments.config or arguments.weights or TOY_RUN.is_file()):
         raise InputError(
             f"there is no {TOY_RUN} to take the network from: train it with `make demo`, give --weights, "
@@ -206,18 +234,30 @@ def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
         batch=arguments.batch,
         device=choose_device(arguments.device or "auto"),
     )
-    log_line(f"video: {len(index)} frames of {index.width}x{index.height}, {float(index.rate):g} a second")
     if trained.report is not None and trained.report.origin != "actiondet":
         log_line(str(trained.report))
     log_line(f"network: {trained}")
     log_line(f"persons: {persons.name}" + HINTS.get(persons.name, ""))
+    return pipeline
+
+
+def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
+    """Find the persons and their actions, and write what the command line asks for."""
+    from actiondet.engine.log import log_line
+    from actiondet.results import summary
+    from actiondet.video import index_video
+    from evaluation.progress import ProgressBar
+
+    index = index_video(arguments.video)
+    log_line(f"video: {len(index)} frames of {index.width}x{index.height}, {float(index.rate):g} a second")
+    pipeline = build_pipeline(arguments)
     result = pipeline(index)
     events = find_events(arguments, result, pipeline.count_moments(index))
     detections = result.detections
-    log_line(summary(detections, trained.actions, arguments.threshold))
+    log_line(summary(detections, pipeline.actions, arguments.threshold))
     if events:
         log_line(event_table(events))
-    if stored and not any(map(len, detections)):
+    if arguments.boxes and not any(map(len, detections)):
         log_line(
             f"no stored box is near a key moment: is {arguments.start:g} (--start) when the file begins on their clock?"
         )
@@ -234,18 +274,52 @@ def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
         log_line(f"wrote {arguments.out}" + (f"; {fault}" if fault else ""))
 
 
-def find_events(arguments: argparse.Namespace, result: VideoResult, moments: int) -> list[Event]:
-    """Look at the video, and log its events while it is looked at."""
-    from actiondet.event_log import EventLog
-    from actiondet.tubes.events import EventRules, read_thresholds
-    from evaluation.progress import ProgressBar
+def watch(arguments: argparse.Namespace) -> None:
+    """Look at a stream or a camera until it ends, and log its events."""
+    import numpy as np
 
-    rules = EventRules(
+    from actiondet.engine.log import log_line
+    from actiondet.event_log import EventLog
+    from actiondet.watch import closed_by_signals
+
+    pipeline = build_pipeline(arguments)
+    watched = pipeline.watch(
+        arguments.video, latency=arguments.latency, reconnect=arguments.reconnect, causal=arguments.causal
+    )
+    log_line(f"key frames every {arguments.every:g} s, {pipeline.look_ahead(causal=arguments.causal):.1f} s look-ahead")
+    with ExitStack() as stack:
+        stack.enter_context(closed_by_signals(watched))
+        log = stack.enter_context(EventLog(arguments.events)) if arguments.events else None
+        for event in watched.events(event_rules(arguments), begins=arguments.events_begin):
+            if log is not None:
+                log.write(event)
+            if event.end is not None:
+                log_line(event_line(event))
+        delays = np.quantile(watched.delays, [0.5, 0.95]) if watched.delays else [0.0, 0.0]
+        log_line(
+            f"{watched.key_frames} key frames, {watched.left_out} left out; delay beyond the look-ahead: median "
+            f"{delays[0]:.2f} s, 95 % below {delays[1]:.2f} s"
+        )
+
+
+def event_rules(arguments: argparse.Namespace) -> EventRules:
+    """When an action of a person is an event."""
+    from actiondet.tubes.events import EventRules, read_thresholds
+
+    return EventRules(
         enter=arguments.event_threshold,
         of=read_thresholds(arguments.event_thresholds) if arguments.event_thresholds else {},
         min_seconds=arguments.event_seconds,
         max_gap=arguments.event_gap,
     )
+
+
+def find_events(arguments: argparse.Namespace, result: VideoResult, moments: int) -> list[Event]:
+    """Look at the video, and log its events while it is looked at."""
+    from actiondet.event_log import EventLog
+    from evaluation.progress import ProgressBar
+
+    rules = event_rules(arguments)
     ended = []
     with ExitStack() as stack:
         log = stack.enter_context(EventLog(arguments.events)) if arguments.events else None
@@ -261,12 +335,14 @@ def find_events(arguments: argparse.Namespace, result: VideoResult, moments: int
 def event_table(events: Sequence[Event]) -> str:
     """The longest events, in their order."""
     longest = sorted(events, key=lambda each: each.start - (each.end or each.start))[:SHOWN_EVENTS]
-    rows = [
-        f"{each.start:>8.1f} {each.end or 0:>8.1f}  person {each.person:<4} {each.action} ({each.peak:.2f})"
-        for each in sorted(longest, key=lambda each: (each.start, each.person))
-    ]
+    rows = [event_line(each) for each in sorted(longest, key=lambda each: (each.start, each.person))]
     more = [f"and {len(events) - len(rows)} shorter ones"] if len(events) > len(rows) else []
     return "\n".join([f"{'from':>8} {'to':>8}", *rows, *more])
+
+
+def event_line(event: Event) -> str:
+    """An event that has ended, in one line."""
+    return f"{event.start:>8.1f} {event.end or 0:>8.1f}  person {event.person:<4} {event.action} ({event.peak:.2f})"
 
 
 SHOWN_EVENTS = 12

@@ -21,6 +21,7 @@ def clips_of_frames(
     stride: int,
     clip_fps: float | None,
     short_sides: Sequence[int],
+    causal: bool = False,
 ) -> Iterator[MomentClip]:
     """Yield the clip around each moment, in order, as soon as the frame after its last one is there.
 
@@ -31,8 +32,11 @@ def clips_of_frames(
         every: microseconds from one moment to the next; the first is that of the first frame.
         frames, stride, clip_fps: as in `clip_frames`.
         short_sides: of the clips of each moment, in pixels.
+        causal: clips end at their moment, and wait for no later frame but the next one.
     """
-    cutter = _Cutter(every=every, frames=frames, stride=stride, clip_fps=clip_fps, short_sides=short_sides)
+    cutter = _Cutter(
+        every=every, frames=frames, stride=stride, clip_fps=clip_fps, short_sides=short_sides, causal=causal
+    )
     for time, frame in arriving:
         cutter.add(time, frame)
         yield from cutter.ready(ended=False)
@@ -43,9 +47,18 @@ class _Cutter:
     """The frames that unfinished clips need, at the network's sizes, and the key frames of these clips."""
 
     def __init__(
-        self, *, every: int, frames: int, stride: int, clip_fps: float | None, short_sides: Sequence[int]
+        self,
+        *,
+        every: int,
+        frames: int,
+        stride: int,
+        clip_fps: float | None,
+        short_sides: Sequence[int],
+        causal: bool,
     ) -> None:
         self._every, self._frames, self._stride, self._clip_fps = every, frames, stride, clip_fps
+        self._key_place = frames - 1 if causal else frames // 2
+        self._shift = np.full(frames, (frames // 2 - self._key_place) * stride, dtype=np.int64)
         self._short_sides = short_sides
         self._times: list[int] = []
         self._small: list[tuple[Tensor, ...]] = []
@@ -68,13 +81,20 @@ class _Cutter:
                 break
             shown = np.array([self._times[place] for place in window.tolist()], dtype=np.int64)
             clips = joined_frames([self._small[place] for place in window.tolist()])
-            yield MomentClip(self._moment, clips, self._key_frames[int(shown[self._frames // 2])], shown)
+            yield MomentClip(self._moment, clips, self._key_frames[int(shown[self._key_place])], shown)
             self._moment += self._every
         self._forget()
 
     def _window(self, moment: int) -> IntArray:
         times = np.array(self._times, dtype=np.int64)
-        return clip_frames(times, center_us=moment, frames=self._frames, stride=self._stride, clip_fps=self._clip_fps)
+        return clip_frames(
+            times,
+            center_us=moment,
+            frames=self._frames,
+            stride=self._stride,
+            clip_fps=self._clip_fps,
+            jitter=self._shift,
+        )
 
     def _forget(self) -> None:
         """Drop what no clip to come needs."""

@@ -1,7 +1,9 @@
 import importlib.util
 import json
 import shutil
+import socket
 import sys
+import threading
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +21,7 @@ from evaluation.command_line import run_tool
 from evaluation.formats.ava import ActionList, read_ava_results
 from evaluation.formats.person_boxes import write_proposals
 from evaluation.records import FrameKey, PersonBoxes
+from tests.actiondet.video.test_live import mpegts
 
 ROOT = Path(__file__).resolve().parents[2]
 SECOND = 1_000_000
@@ -141,6 +144,30 @@ def test_events_are_logged_in_seconds_of_the_file(
     (at_work / "thresholds.json").write_text('{"fly": 0.5}')
     assert run(demo, monkeypatch, *arguments, "--events", "f.jsonl") == 2
     assert "'fly': the network does not know this action" in capsys.readouterr().err
+
+
+def test_a_stream_is_watched_until_it_ends(
+    demo: ModuleType, at_work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection, listening:
+            connection.sendall(mpegts(60))
+
+    threading.Thread(target=serve, daemon=True).start()
+    address = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+    network = ("--config", "net.yaml", "--every", "0.5", "--reconnect", "0", "--latency", "60")
+    assert run(demo, monkeypatch, address, *network, "--events", "e.csv") == 0
+    said = capsys.readouterr().out
+    assert "random weights" in said
+    assert "5 key frames, 0 left out; delay beyond the look-ahead: median" in said
+    assert (at_work / "e.csv").read_text().startswith("source,person,action,start,end,")
+    assert run(demo, monkeypatch, address, *network) == 2
+    assert "cannot be read (Connection refused)" in capsys.readouterr().err
+    assert run(demo, monkeypatch, address, *network, "--out", "d.mp4", "--json", "-") == 2
+    assert "is watched while it runs, leave out --out, --json; --events FILE" in capsys.readouterr().err
 
 
 def test_random_weights_are_said_plainly(

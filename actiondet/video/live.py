@@ -1,0 +1,190 @@
+"""Frames of a camera or a network stream, as they arrive: lost connections, clocks and damage are dealt with here."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import av
+import av.error
+import numpy as np
+import numpy.typing as npt
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from evaluation.errors import InputError
+
+PROTOCOLS = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt")
+_ADDRESS = re.compile(rf"(?:{'|'.join(PROTOCOLS)})://.+|camera:\d+|/dev/video\d+", re.IGNORECASE)
+# What an address may lead on to (playlists, redirects): never a file of this machine.
+_ALLOWED = "rtsp,rtsps,rtmp,rtp,srtp,http,https,httpproxy,udp,tcp,tls,crypto,srt"
+_MOST_PIXELS = 50_000_000  # a frame of 8K has 33 million
+_LONGEST_STEP = 10.0  # seconds; a larger one between two frames is a clock that was set
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds between attempts
+_SILENCE = 10.0  # seconds without data after which a connection counts as lost
+_USUAL_STEP = 1 / 25
+
+
+@dataclass(frozen=True, eq=False)
+class LiveFrame:
+    """A frame of a stream.
+
+    Attributes:
+        seconds: since the first frame, rising; goes on over lost connections.
+        image: (H, W, 3) uint8 RGB.
+        segment: frames of different segments are not neighbors: a connection was lost, or the clock was set.
+    """
+
+    seconds: float
+    image: npt.NDArray[np.uint8]
+    segment: int
+
+
+def is_live(source: str) -> bool:
+    """Whether a source is the address of a stream or a camera (rtsp://..., camera:0, /dev/video0), not a file."""
+    return _ADDRESS.fullmatch(source) is not None
+
+
+def address_name(address: str) -> str:
+    """What a stream is called in results: its address without user, password and query."""
+    if "://" not in address:
+        return address
+    parts = urlsplit(address)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.hostname or ''}{port}{parts.path}".rstrip("/")
+
+
+class LiveStream:
+    """Iterating yields the frames of a stream.
+
+    A lost connection is taken up again, with growing pauses. The stream ends when no frame arrives for `reconnect`
+    seconds, when `stop` is called, or at the end of a file that is read over the network.
+
+    Attributes:
+        name: the address without user and password.
+        damaged: packets that could not be decoded.
+        connections: how often it was connected.
+        is_recorded: whether the address is a recording, which waits for its reader; None before the first frame.
+    """
+
+    def __init__(self, address: str, *, reconnect: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        """Remember the address; iterating connects.
+
+        Args:
+            address: rtsp://, rtmp://, http(s)://, udp://, tcp://, srt://, camera:N or /dev/videoN.
+            reconnect: seconds without a frame after which the stream ends; infinity for never.
+            clock: seconds, rising.
+
+        Raises:
+            InputError: not such an address, or a negative number of seconds.
+        """
+        if not is_live(address):
+            expected = ", ".join(f"{protocol}://" for protocol in PROTOCOLS)
+            raise InputError(f"{address}: not a stream; expected {expected}, camera:N or /dev/videoN")
+        if not reconnect >= 0:
+            raise InputError(f"reconnect={reconnect:g}: expected 0 or more seconds")
+        self.name = address_name(address)
+        self.damaged = self.connections = 0
+        self.is_recorded: bool | None = None
+        self._address, self._reconnect, self._clock = address, reconnect, clock
+        self._stopped = threading.Event()
+        self._segment = 0
+
+    def stop(self) -> None:
+        """End the stream, from any thread."""
+        self._stopped.set()
+
+    def __iter__(self) -> Iterator[LiveFrame]:
+        """The frames.
+
+        Raises:
+            InputError: nothing arrived at all, or pictures that are too large.
+        """
+        seconds, latest, pause = 0.0, self._clock(), _FIRST_PAUSE
+        seen = False
+        reason = "nothing arrives"
+        while not self._stopped.is_set():
+            before = self._clock()
+            try:
+                for step, image in self._connection():
+                    if not seen:
+                        step = 0.0
+                    elif step is None:  # the first frame of a new connection
+                        step = max(before - latest, _USUAL_STEP)
+                    seconds += step
+                    seen, pause, latest = True, _FIRST_PAUSE, self._clock()
+                    yield LiveFrame(seconds, image, self._segment)
+                reason = "the stream ended"
+                if self.is_recorded:
+                    return
+            except (av.error.FFmpegError, OSError) as fault:
+                reason = str(fault.strerror or fault)
+            self._segment += 1
+            if self._clock() - latest >= self._reconnect:
+                break
+            self._stopped.wait(min(pause, max(0.0, latest + self._reconnect - self._clock())))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        if not seen and not self._stopped.is_set():
+            raise InputError(f"{self.name}: cannot be read ({reason}); check the address and that the source is on")
+
+    def _connection(self) -> Iterator[tuple[float | None, npt.NDArray[np.uint8]]]:
+        """Seconds since the frame before, None for the first one, and the picture."""
+        container, stream = self._open()
+        try:
+            rate = float(stream.average_rate or 0)
+            usual = 1 / rate if 0 < rate < 1000 else _USUAL_STEP
+            before: float | None = None
+            for frame in self._frames(container, stream):
+                shown = frame.time
+                if before is None:
+                    step = None
+                elif shown is None or not 0 < shown - before <= _LONGEST_STEP:
+                    step = usual
+                    self._segment += shown is not None and abs(shown - before) > _LONGEST_STEP
+                else:
+                    step = shown - before
+                before = shown if shown is not None else (before or 0.0) + usual
+                yield step, np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+        finally:
+            container.close()
+
+    def _open(self) -> tuple[InputContainer, VideoStream]:
+        address, chosen = self._address, None
+        if not address.partition("://")[1]:
+            address, chosen = re.sub(r"^camera:", "/dev/video", address, flags=re.IGNORECASE), "v4l2"
+        options = {} if chosen else {"protocol_whitelist": _ALLOWED}
+        if address.lower().startswith("rtsp"):
+            options["rtsp_transport"] = "tcp"
+        patience = min(_SILENCE, max(1.0, self._reconnect))
+        container = av.open(address, format=chosen, options=options, timeout=(patience, patience))
+        if not container.streams.video:
+            container.close()
+            raise InputError(f"{self.name}: has no video stream; expected a camera or a stream with pictures")
+        self.connections += 1
+        self.is_recorded = container.duration is not None
+        return container, container.streams.video[0]
+
+    def _frames(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+        stream.thread_type = "SLICE"  # threads for whole frames would hold some of them back
+        for packet in container.demux(stream):
+            if self._stopped.is_set():
+                return
+            self._check_size(stream.codec_context.width, stream.codec_context.height)
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                self.damaged += 1
+                continue
+            for frame in frames:
+                self._check_size(frame.width, frame.height)
+                yield frame
+
+    def _check_size(self, width: int, height: int) -> None:
+        if width * height > _MOST_PIXELS:
+            raise InputError(
+                f"{self.name}: pictures of {width}x{height} pixels; expected at most {_MOST_PIXELS:,} pixels"
+            )
