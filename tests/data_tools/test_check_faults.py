@@ -23,11 +23,11 @@ from data_tools.check_dataset import evidence, motion, videos
 from data_tools.check_dataset.check import check_detection
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.labelled_videos import check_recognition
-from data_tools.toy import making
+from data_tools.toy import making, sizes
 from data_tools.toy.films import encode
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "toy"
-SIZE = making.Size(frame=(160, 120), poster=(160, 120), films=(10, 3), tubes=(6, 3), seconds=9, groups=(2, 1), clips=1)
+SIZE = sizes.Size(frame=(160, 120), poster=(160, 120), films=(10, 3), tubes=(6, 3), seconds=9, groups=(2, 1), clips=1)
 FILM, OTHER = "toy_train_003", "toy_train_006"
 Settings = list[str]
 Plant = Callable[[Path], Settings | None]
@@ -40,7 +40,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy set in all three forms, of enough films that one can be unlike the others."""
     folder = tmp_path_factory.mktemp("town")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(making.SIZES, "town", SIZE)
+        patch.setitem(sizes.SIZES, "town", SIZE)
         making.make(folder, seed=3, size="town", processes=1)
     return folder
 
