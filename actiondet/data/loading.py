@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -75,6 +75,15 @@ class Loaded(Generic[Batch]):
 
     batches: tuple[Batch, ...]
     unreadable: tuple[Unreadable, ...]
+
+    def check(self, unreadable: Literal["stop", "skip"]) -> None:
+        """Stop where a video could not be read, unless such are to be skipped.
+
+        Raises:
+            InputError: naming the first of them.
+        """
+        if self.unreadable and unreadable == "stop":
+            raise InputError(self.unreadable[0].message + "; data.unreadable=skip leaves such clips out")
 
     def pin_memory(self) -> Loaded[Batch]:
         """The same with clips in page-locked memory (called by DataLoader)."""

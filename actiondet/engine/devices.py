@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from actiondet.config.schema import TrainConfig
 from evaluation.errors import InputError
+
+T = TypeVar("T")
 
 
 def launch(*, precision: str = "32-true") -> Fabric:
@@ -74,6 +77,15 @@ def total(fabric: Fabric, value: Tensor | float) -> float:
     summed = fabric.all_reduce(number, reduce_op="sum")
     assert isinstance(summed, Tensor)
     return float(summed)
+
+
+def gather_objects(value: T, fabric: Fabric) -> list[T]:
+    """The `value` of every process, in their order, in every process."""
+    if fabric.world_size == 1:
+        return [value]
+    values: list[Any] = [None] * fabric.world_size
+    torch.distributed.all_gather_object(values, value)
+    return values
 
 
 def share_buffers(network: nn.Module) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-import torch
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader, Dataset
 
@@ -17,6 +16,7 @@ from actiondet.data.loading import prepare_worker, worker_deaths_explained
 from actiondet.datasets.labelled_videos import find_labelled_videos
 from actiondet.datasets.sources import ReaderPool
 from actiondet.datasets.video_lists import Part
+from actiondet.engine.devices import gather_objects
 from actiondet.engine.log import log_line
 from actiondet.video.kept_index import KeptIndices, Packed, packed_index
 from evaluation.progress import ProgressBar
@@ -94,9 +94,7 @@ def _index(kept: KeptIndices, paths: list[str], fabric: Fabric) -> None:
     found = iter(ProgressBar(title, len(mine), shown=fabric.is_global_zero and not few).over(loader))
     for _ in range(0, -(-len(paths) // fabric.world_size), _ROUND):
         packed = dict(islice(found, _ROUND))
-        parts = [packed] * fabric.world_size
-        if fabric.world_size > 1:
-            torch.distributed.all_gather_object(parts, packed)
+        parts = gather_objects(packed, fabric)
         if fabric.is_global_zero:
             try:
                 kept.add({path: each for part in parts for path, each in part.items()})

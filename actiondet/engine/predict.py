@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,16 +12,11 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from actiondet.config import DetectionConfig, RecognitionConfig
-from actiondet.data import Loaded
-from actiondet.engine.log import log_line
 from actiondet.models.detector import ActionDetector
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.records import ClipBatch
-from evaluation.errors import InputError
-from evaluation.files import atomic_path
 from evaluation.records import ActionDetections, FloatArray, FrameKey, PersonBoxes, check_finite
 
-T = TypeVar("T")
 Activation = Literal["sigmoid", "softmax", "logits"]
 """What turns logits into scores; "logits" leaves them."""
 Control = Literal["none", "still", "reversed"]
@@ -154,32 +148,6 @@ def averaged(found: Iterable[ActionDetections]) -> list[ActionDetections]:
     ]
 
 
-def detect(
-    detector: ActionDetector,
-    loaded: Iterable[Loaded[ClipBatch]],
-    persons: Mapping[FrameKey, PersonBoxes],
-    *,
-    fabric: Fabric,
-    scoring: Scoring,
-    unreadable: Literal["stop", "skip"] = "stop",
-) -> list[ActionDetections]:
-    """Score the given persons of every clip that this process reads; with "skip" a clip that cannot be read has none.
-
-    Clips of several sizes of a moment give one result, the mean.
-
-    Raises:
-        InputError: a video that cannot be read, unless such are to be skipped.
-    """
-    detector.eval()
-    found: list[ActionDetections] = []
-    for each in loaded:
-        if each.unreadable and unreadable == "stop":
-            raise InputError(each.unreadable[0].message + "; data.unreadable=skip leaves such clips out")
-        for batch in each.batches:
-            found.extend(detect_batch(detector, batch, persons, fabric=fabric, scoring=scoring))
-    return averaged(found)
-
-
 def detect_batch(
     detector: ActionDetector,
     batch: ClipBatch,
@@ -202,32 +170,3 @@ def settings_of_scores(config: DetectionConfig | RecognitionConfig) -> list[obje
     parts = {"model", "clip", "transform", "data", "test"}
     free = {"data": {"unreadable", "max_unreadable", "keep_gib"}, "test": {"batch"}}
     return [config.model_dump(mode="json", include=parts, exclude=free), config.train.precision]
-
-
-def gather(detections: list[ActionDetections], fabric: Fabric) -> list[ActionDetections]:
-    """The detections of all processes, in every process, in the order of their keys."""
-    return sorted((each for part in gather_objects(detections, fabric) for each in part), key=lambda each: each.key)
-
-
-def gather_objects(value: T, fabric: Fabric) -> list[T]:
-    """The `value` of every process, in their order, in every process."""
-    if fabric.world_size == 1:
-        return [value]
-    values: list[Any] = [None] * fabric.world_size
-    torch.distributed.all_gather_object(values, value)
-    return values
-
-
-def write_dense_scores(detections: Sequence[ActionDetections], path: Path) -> None:
-    """Write every score of every person as a .npz: video, moment, boxes (P, 4), person_scores, action_scores (P, C)."""
-    counts = [len(each) for each in detections]
-    with atomic_path(path) as temporary:
-        np.savez_compressed(
-            temporary,
-            video=np.repeat(np.asarray([each.key.video for each in detections], dtype=np.str_), counts),
-            moment=np.repeat(np.asarray([each.key.moment for each in detections], dtype=np.int64), counts),
-            boxes=np.concatenate([each.boxes for each in detections]),
-            person_scores=np.concatenate([each.person_scores for each in detections]),
-            action_scores=np.concatenate([each.action_scores for each in detections]),
-        )
-    log_line(f"wrote {path}")

@@ -28,11 +28,11 @@ class PersonHead(nn.Module):
         A head that follows tracks takes (P_i, T, 4): a box for each of the clip's frames.
         """
         # shape[0], since len() would fix the number of boxes in an exported network
-        owners = torch.cat([box.new_full((box.shape[0],), i, dtype=torch.int64) for i, box in enumerate(boxes)])
-        return self.pool_rows(features, torch.cat(list(boxes)), owners)
+        clip_index = torch.cat([box.new_full((box.shape[0],), i, dtype=torch.int64) for i, box in enumerate(boxes)])
+        return self.pool_rows(features, torch.cat(list(boxes)), clip_index)
 
-    def pool_rows(self, features: Sequence[Tensor], boxes: Tensor, owners: Tensor) -> Tensor:
-        """The same for (P, 4) pixel boxes in one tensor; owners (P,) are the clips that they belong to, from 0."""
+    def pool_rows(self, features: Sequence[Tensor], boxes: Tensor, clip_index: Tensor) -> Tensor:
+        """The same for (P, 4) pixel boxes in one tensor; clip_index (P,) are the clips that they belong to, from 0."""
         raise NotImplementedError
 
     def widened(self, boxes: Tensor, height: int, width: int) -> Tensor:
@@ -92,13 +92,13 @@ class RoIHead(PersonHead):
         width = sum(channels) * (2 if context else 1)
         self.fc = classifier_layers(width, num_actions, classifier)
 
-    def pool_rows(self, features: Sequence[Tensor], boxes: Tensor, owners: Tensor) -> Tensor:
+    def pool_rows(self, features: Sequence[Tensor], boxes: Tensor, clip_index: Tensor) -> Tensor:
         """Cut the people out of the maps.
 
         Args:
             features: one map (B, C_i, T_i, H', W') per pathway; their lengths may differ.
             boxes: (P, 4) pixel boxes of the clips; none of them is fine.
-            owners: (P,) int64, the clip that each box belongs to.
+            clip_index: (P,) int64, the clip that each box belongs to.
 
         Returns:
             (P, C, roi_size, roi_size). A box without area gives zeros where `aligned` (as in the references).
@@ -108,11 +108,11 @@ class RoIHead(PersonHead):
         # Time goes first: pathways then agree in size, and RoIAlign works on one map instead of T.
         maps = torch.cat([pool_time(feature, self.temporal_pool) for feature in features], dim=1)  # (B, C, H', W')
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half-precision boxes would miss by pixels
-        rois = torch.cat([owners[:, None].to(maps), boxes.to(maps)], dim=1)  # (P, 5)
+        rois = torch.cat([clip_index[:, None].to(maps), boxes.to(maps)], dim=1)  # (P, 5)
         people = roi_align(maps, rois, self.roi_size, 1 / self.stride, self.sampling_ratio, self.aligned)
         if self.context:
             surroundings = average_cells(maps, self.roi_size)  # (B, C, S, S)
-            people = torch.cat([people, surroundings[owners]], dim=1)  # (P, 2 C, S, S)
+            people = torch.cat([people, surroundings[clip_index]], dim=1)  # (P, 2 C, S, S)
         return people.to(features[0].dtype)
 
     def widened(self, boxes: Tensor, height: int, width: int) -> Tensor:

@@ -54,19 +54,19 @@ class TrackHead(RoIHead):
             self.convolutions = TemporalConvolutions(width, conv_channels)
             self.fc = classifier_layers(conv_channels, num_actions, classifier)
 
-    def pool_rows(self, features: Sequence[Tensor], boxes: Tensor, owners: Tensor) -> Tensor:
+    def pool_rows(self, features: Sequence[Tensor], boxes: Tensor, clip_index: Tensor) -> Tensor:
         """Cut the people out of the maps, frame by frame.
 
         Args:
             features: one map (B, C_i, T_i, H', W') per pathway; their lengths may differ, the last is the longest.
             boxes: (P, T, 4) pixel boxes of the clips' frames, or (P, 4).
-            owners: (P,) int64, the clip that each box belongs to.
+            clip_index: (P,) int64, the clip that each box belongs to.
 
         Returns:
             (P, C, roi_size, roi_size); with "conv" (P, C, T_i of the last).
         """
         boxes = boxes[:, None] if boxes.ndim == 2 else boxes
-        pathways = [self._cut(feature, boxes, owners) for feature in features]  # (P, T_i, C_i, S, S)
+        pathways = [self._cut(feature, boxes, clip_index) for feature in features]  # (P, T_i, C_i, S, S)
         if self.convolutions is None:
             people = torch.cat([pool_over(each, 1, self.temporal_pool) for each in pathways], dim=1)
         else:
@@ -75,7 +75,7 @@ class TrackHead(RoIHead):
             people = torch.cat([each[:, :, self._frames(frames, each.shape[2])] for each in sequences], dim=1)
         if self.context:
             maps = torch.cat([pool_time(feature, self.temporal_pool) for feature in features], dim=1)
-            surroundings = average_cells(maps.to(people.dtype), self.roi_size)[owners]  # (P, C, S, S)
+            surroundings = average_cells(maps.to(people.dtype), self.roi_size)[clip_index]  # (P, C, S, S)
             if self.convolutions is not None:
                 surroundings = surroundings.amax(dim=(2, 3))[:, :, None].expand(-1, -1, people.shape[2])
             people = torch.cat([people, surroundings], dim=1)
@@ -92,7 +92,7 @@ class TrackHead(RoIHead):
             people = F.dropout(people, self.dropout, self.training)
         return self.fc(people)  # type: ignore[no-any-return]
 
-    def _cut(self, feature: Tensor, boxes: Tensor, owners: Tensor) -> Tensor:
+    def _cut(self, feature: Tensor, boxes: Tensor, clip_index: Tensor) -> Tensor:
         """(B, C, T', H', W') and boxes (P, T, 4) to (P, T', C, S, S): each frame's map in its own box."""
         frames = feature.shape[2]
         maps = feature.transpose(1, 2).flatten(0, 1)  # (B T', C, H', W')
@@ -102,7 +102,7 @@ class TrackHead(RoIHead):
         person = row // frames
         frame = row - person * frames  # ONNX has no % of a size that is known at run time only
         own = boxes[person, self._frames(frames, boxes.shape[1], device=boxes.device)[frame]].to(maps)
-        rois = torch.cat([(owners[person] * frames + frame)[:, None].to(maps), own], dim=1)  # (P T', 5)
+        rois = torch.cat([(clip_index[person] * frames + frame)[:, None].to(maps), own], dim=1)  # (P T', 5)
         people = roi_align(maps, rois, self.roi_size, 1 / self.stride, self.sampling_ratio, self.aligned)
         first = torch.arange(boxes.shape[0], device=boxes.device)[:, None] * frames
         return people[first + torch.arange(frames, device=boxes.device)]

@@ -27,7 +27,6 @@ from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
 from actiondet.models.losses import action_loss, count_elements
 from actiondet.records import ClipBatch
-from evaluation.errors import InputError
 
 
 class DetectionTask:
@@ -88,8 +87,7 @@ class DetectionTask:
 
     def count_terms(self, loaded: Loaded[ClipBatch]) -> int:
         """Persons who do something, times actions unless each person does exactly one."""
-        if loaded.unreadable and self.config.data.unreadable == "stop":
-            raise InputError(loaded.unreadable[0].message + "; data.unreadable=skip leaves such clips out")
+        loaded.check(self.config.data.unreadable)
         multi_label = self.config.model.multi_label
         labels = [each for batch in loaded.batches for each in batch.labels or ()]
         return sum(int(count_elements(each, multi_label=multi_label)) for each in labels)

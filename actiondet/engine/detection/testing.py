@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
 from actiondet.config import DetectionConfig
 from actiondet.data import EvaluationSet, Loaded, OrderedSampler, build_loader, build_test_set
 from actiondet.data.loading import worker_deaths_explained
+from actiondet.engine.devices import gather_objects
 from actiondet.engine.indexing import index_videos
 from actiondet.engine.log import log_line
-from actiondet.engine.predict import Control, Scoring, detect, gather, gather_objects, write_dense_scores
+from actiondet.engine.predict import Control, Scoring, averaged, detect_batch
 from actiondet.engine.tubes.multisports_rows import frame_detections
 from actiondet.models.detector import ActionDetector
 from actiondet.records import ClipBatch
-from evaluation.files import check_writable
+from evaluation.files import atomic_path, check_writable
 from evaluation.formats.ava import write_ava_results
 from evaluation.frame_ap import FrameMapResult, frame_map
 from evaluation.progress import ProgressBar
@@ -76,7 +78,7 @@ def run_test(
     )
     index_videos([dataset.videos], fabric)
     loader = build_test_loader(dataset, config, fabric)
-    detections = run(detector, dataset, loader, config, fabric, control=control)
+    detections = detect_all(detector, dataset, loader, config, fabric, control=control)
     if fabric.is_global_zero:
         write_ava_results(
             folder / "detections.csv", DetectionRows.from_detections(detections, actions=dataset.evaluated)
@@ -110,7 +112,7 @@ def build_test_loader(dataset: EvaluationSet, config: DetectionConfig, fabric: F
     return build_loader(dataset, sampler, batch=config.test.batch * sizes, workers=config.train.workers)
 
 
-def run(
+def detect_all(
     detector: ActionDetector,
     dataset: EvaluationSet,
     loader: DataLoader[Loaded[ClipBatch]],
@@ -132,15 +134,26 @@ def detect_share(
     *,
     control: Control = "none",
 ) -> list[ActionDetections]:
-    """The detections of this process on its share of `dataset`, which `loader` loads."""
-    return detect(
-        detector,
-        ProgressBar("testing", len(loader), shown=fabric.is_global_zero).over(loader),
-        dataset.persons,
-        fabric=fabric,
-        scoring=Scoring.of(config, control=control),
-        unreadable=config.data.unreadable,
-    )
+    """The detections of this process on its share of `dataset`, which `loader` loads.
+
+    Clips of several sizes of a moment give one result, the mean; a clip that cannot be read has none.
+
+    Raises:
+        InputError: a video that cannot be read, unless the settings leave such clips out.
+    """
+    detector.eval()
+    scoring = Scoring.of(config, control=control)
+    found: list[ActionDetections] = []
+    for loaded in ProgressBar("testing", len(loader), shown=fabric.is_global_zero).over(loader):
+        loaded.check(config.data.unreadable)
+        for batch in loaded.batches:
+            found += detect_batch(detector, batch, dataset.persons, fabric=fabric, scoring=scoring)
+    return averaged(found)
+
+
+def gather(detections: list[ActionDetections], fabric: Fabric) -> list[ActionDetections]:
+    """The detections of all processes, in every process, in the order of their keys."""
+    return sorted((each for part in gather_objects(detections, fabric) for each in part), key=lambda each: each.key)
 
 
 def unread(seen: Collection[FrameKey], dataset: EvaluationSet) -> list[str]:
@@ -194,3 +207,18 @@ def validate(
     for other in others:
         first.merge(other)
     return first.compute()
+
+
+def write_dense_scores(detections: Sequence[ActionDetections], path: Path) -> None:
+    """Write every score of every person as a .npz: video, moment, boxes (P, 4), person_scores, action_scores (P, C)."""
+    counts = [len(each) for each in detections]
+    with atomic_path(path) as temporary:
+        np.savez_compressed(
+            temporary,
+            video=np.repeat(np.asarray([each.key.video for each in detections], dtype=np.str_), counts),
+            moment=np.repeat(np.asarray([each.key.moment for each in detections], dtype=np.int64), counts),
+            boxes=np.concatenate([each.boxes for each in detections]),
+            person_scores=np.concatenate([each.person_scores for each in detections]),
+            action_scores=np.concatenate([each.action_scores for each in detections]),
+        )
+    log_line(f"wrote {path}")

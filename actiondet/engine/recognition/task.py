@@ -35,7 +35,6 @@ from actiondet.models.losses import action_loss
 from actiondet.models.norm import measure_norm, set_splits
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.records import VideoBatch
-from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.recognition import recognition_accuracy
 
@@ -95,8 +94,7 @@ class RecognitionTask:
 
     def count_terms(self, loaded: Loaded[VideoBatch]) -> int:
         """Clips."""
-        if loaded.unreadable and self.config.data.unreadable == "stop":
-            raise InputError(loaded.unreadable[0].message + "; data.unreadable=skip leaves such videos out")
+        loaded.check(self.config.data.unreadable)
         return sum(len(batch) for batch in loaded.batches)
 
     def loss(self, forward: Forward, loaded: Loaded[VideoBatch], *, normalizer: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
@@ -20,7 +19,7 @@ from actiondet.data.labelled_videos import VideoViews, collate_videos
 from actiondet.data.loading import Batches, make_loader, process_share, worker_deaths_explained
 from actiondet.data.video_transforms import VideoTestTransform
 from actiondet.datasets.labelled_videos import find_labelled_videos
-from actiondet.engine.devices import total
+from actiondet.engine.devices import gather_objects, total
 from actiondet.engine.indexing import index_videos
 from actiondet.engine.loading import load_trained, network_for_testing
 from actiondet.engine.log import log_line
@@ -243,8 +242,7 @@ def _score_views(
     """Yield the scores of the views of this process, batch by batch."""
     network.eval()
     for loaded in ProgressBar("testing", len(loader), shown=fabric.is_global_zero).over(loader):
-        if loaded.unreadable and config.data.unreadable == "stop":
-            raise InputError(loaded.unreadable[0].message + "; data.unreadable=skip leaves such videos out")
+        loaded.check(config.data.unreadable)
         for batch in loaded.batches:
             with fabric.autocast():
                 scores = score_clips(network, batch.clips, fabric.device, activation)
@@ -269,9 +267,6 @@ def _key(video: int) -> str:
 
 def gather_views(mine: ViewScores, fabric: Fabric) -> ViewScores:
     """The views of all processes, in every process, in order of video and view."""
-    parts = [mine] * fabric.world_size
-    if fabric.world_size > 1:
-        torch.distributed.all_gather_object(parts, mine)
-    views = ViewScores.joined(parts, classes=mine.scores.shape[1])
+    views = ViewScores.joined(gather_objects(mine, fabric), classes=mine.scores.shape[1])
     # The order in which processes and workers finish must not change a sum.
     return views.chosen(np.lexsort((views.views, views.videos)))

@@ -13,7 +13,7 @@ from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.config.networks import NonLocalConfig, SlowOnlyConfig
 from actiondet.data import build_test_set
 from actiondet.engine.checkpoint import load_checkpoint
-from actiondet.engine.detection.testing import build_test_loader, run
+from actiondet.engine.detection.testing import build_test_loader, detect_all
 from actiondet.engine.devices import launch
 from actiondet.engine.loading import load_trained, network_for_testing
 from actiondet.engine.run import start
@@ -68,7 +68,7 @@ def test_a_gpu_scores_as_the_processor_does(tiny_config: Config, tmp_path: Path)
                 fabric = launch()
             detector = detector.to("cpu")
         assert fabric.device.type == device
-        found = run(detector, dataset, build_test_loader(dataset, config, fabric), config, fabric)
+        found = detect_all(detector, dataset, build_test_loader(dataset, config, fabric), config, fabric)
         scores.append(np.concatenate([each.action_scores for each in found]))
     assert np.ptp(scores[0]) > 0.01
     np.testing.assert_allclose(scores[0], scores[1], rtol=0, atol=5e-3)  # convolutions run in TF32

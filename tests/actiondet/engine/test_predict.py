@@ -17,7 +17,8 @@ from actiondet.config.networks import (
     VitConfig,
 )
 from actiondet.data import collate
-from actiondet.engine.predict import Activation, Scoring, activate, apply_control, finite_scores, write_dense_scores
+from actiondet.engine.detection.testing import write_dense_scores
+from actiondet.engine.predict import Activation, Scoring, activate, apply_control, finite_scores
 from actiondet.models.build import build_detector
 from actiondet.records import ClipSample
 from evaluation.errors import InputError

@@ -141,8 +141,8 @@ def test_the_head_is_exported_for_any_number_of_people_and_frames(track_head: st
             super().__init__()
             self.head = TrackHead(channels=(3, 2), num_actions=4, track_head=track_head).eval()
 
-        def forward(self, slow: Tensor, fast: Tensor, boxes: Tensor, owners: Tensor) -> Tensor:
-            return self.head.classify(self.head.pool_rows([slow, fast], boxes, owners))
+        def forward(self, slow: Tensor, fast: Tensor, boxes: Tensor, clip_index: Tensor) -> Tensor:
+            return self.head.classify(self.head.pool_rows([slow, fast], boxes, clip_index))
 
     def example(people: int, slow_frames: int) -> tuple[Tensor, ...]:
         frames = 2 * slow_frames

@@ -15,7 +15,7 @@ from actiondet.config import DetectionConfig, load_config, load_recognition_conf
 from actiondet.data import build_test_set
 from actiondet.data.key_frames import KeyMomentDataset
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
-from actiondet.engine.detection.testing import build_test_loader, run
+from actiondet.engine.detection.testing import build_test_loader, detect_all
 from actiondet.engine.devices import launch
 from actiondet.engine.loading import load_trained, network_for_testing
 from actiondet.engine.recognition.recognize import load_recognizer
@@ -55,8 +55,8 @@ def test_testing_scores_as_validation_does(settings: list[str], tmp_path: Path, 
         config.data, clip=config.clip, transform=config.transform, num_actions=config.model.num_actions
     )
     loader = build_test_loader(dataset, config, fabric)
-    found = run(fast, dataset, loader, config, fabric)
-    expected = run(plain.to(fabric.device), dataset, loader, config, fabric)
+    found = detect_all(fast, dataset, loader, config, fabric)
+    expected = detect_all(plain.to(fabric.device), dataset, loader, config, fabric)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.key == theirs.key
         np.testing.assert_allclose(ours.action_scores, theirs.action_scores, rtol=0, atol=1e-5)
@@ -88,7 +88,7 @@ def test_several_short_sides_give_the_mean_of_their_scores_and_are_read_once(
             num_actions=config.model.num_actions,
             short_sides=config.test.short_sides,
         )
-        return run(detector, dataset, build_test_loader(dataset, config, fabric), config, fabric)
+        return detect_all(detector, dataset, build_test_loader(dataset, config, fabric), config, fabric)
 
     plain, small, large = detected("null"), detected("[64]"), detected("[80]")
     reads.clear()

@@ -15,7 +15,7 @@ import torch
 
 from actiondet.config import DetectionConfig, parse_config_of
 from actiondet.data import build_test_set
-from actiondet.engine.detection.testing import build_test_loader, run
+from actiondet.engine.detection.testing import build_test_loader, detect_all
 from actiondet.engine.devices import launch
 from actiondet.engine.tubes import testing as tube_testing
 from actiondet.engine.tubes.multisports_rows import RowChoice
@@ -140,7 +140,7 @@ def test_dense_testing_gives_the_scores_of_clips_that_are_read_one_by_one(
     result = test_in(config, "dense", choice=RowChoice(min_score=0))
     fabric = launch()
     dataset = build_test_set(config.data, clip=config.clip, transform=config.transform, num_actions=4, moments="all")
-    plain = run(detector, dataset, build_test_loader(dataset, config, fabric), config, fabric)
+    plain = detect_all(detector, dataset, build_test_loader(dataset, config, fabric), config, fabric)
     table = rows(tmp_path, "dense")
     assert len(table) == sum(each.action_scores.size for each in plain)
     place = {name: number for number, name in enumerate(NAMES)}
@@ -191,7 +191,7 @@ def test_dense_testing_follows_persons_as_clips_read_one_by_one_do(
     dataset = build_test_set(
         config.data, clip=config.clip, transform=config.transform, num_actions=4, moments="all", tracks=True
     )
-    plain = run(network, dataset, build_test_loader(dataset, config, fabric), config, fabric)
+    plain = detect_all(network, dataset, build_test_loader(dataset, config, fabric), config, fabric)
     table = rows(tmp_path, "dense")
     expected = np.concatenate([each.action_scores for each in plain if each.key.video == "judo/one"])
     assert len(expected) == (30 + 16 if with_proposals else 12)
