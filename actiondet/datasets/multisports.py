@@ -21,6 +21,7 @@ from evaluation.formats.frame_tables import FramePersons, read_frame_persons, re
 from evaluation.formats.multisports import read_multisports
 from evaluation.records import FrameKey, PersonBoxes
 from evaluation.tube_dataset import TubeTruth
+from evaluation.tube_set import TubeSet
 
 # Boxes of every frame, or of every n-th one up to a second apart: the next ones lie at most so many frames beyond a
 # clip, and a person may be missed in a third of a second.
@@ -50,6 +51,16 @@ class TubeSplit(PersonSplit):
         if moments == "all" and self.proposals is not None:
             wanted |= self.proposals.keys()
         return KeyTable.of(sorted(key for key in wanted if key.video in self.paths))
+
+    def to_test(self, moments: Moments) -> tuple[KeyTable, TubeTruth]:
+        """Every `val_every`-th of the frames, and the boxes there."""
+        keys = self.keys(moments)[:: self.data.val_every]
+        return keys, self.truth if self.data.val_every == 1 else _truth_at(self.truth, keys)
+
+    @property
+    def neighbors_per_sample(self) -> int:
+        """Neighboring frames of which an epoch trains on one; see PersonSplit."""
+        return self.data.train_every
 
     def people_to_train(self) -> TruePersons:
         """The annotated persons of the videos that are there."""
@@ -177,3 +188,26 @@ def _oddities(persons: FramePersons) -> Iterator[str]:
         yield f"frames that their video does not have: {count}, such as {frame} of '{video}'; left out (1 is the first)"
     if persons.cut:
         yield f"boxes that reach beyond the frame: {persons.cut}; their inner part is used"
+
+
+def _truth_at(truth: TubeTruth, keys: KeyTable) -> TubeTruth:
+    """The boxes of some frames alone, each as a tube of its own."""
+    tubes = truth.of_videos(truth.test_videos)
+    wanted = set(keys)
+    video = np.repeat(tubes.video, tubes.lengths)
+    names = truth.test_videos
+    rows = np.array(
+        [FrameKey(names[v], m) in wanted for v, m in zip(video.tolist(), tubes.moments.tolist(), strict=True)]
+    )
+    kept = np.flatnonzero(rows)
+    boxes = TubeSet(
+        videos=tubes.videos,
+        video=video[kept],
+        labels=np.repeat(tubes.labels, tubes.lengths)[kept],
+        scores=np.ones(len(kept)),
+        offsets=np.arange(len(kept) + 1),
+        moments=tubes.moments[kept],
+        boxes=tubes.boxes[kept],
+        box_scores=tubes.box_scores[kept],
+    )
+    return replace(truth, tubes=boxes)

@@ -52,6 +52,15 @@ class PersonSplit(ABC):
     def keys(self, moments: Moments) -> KeyTable:
         """The key frames to test, in order."""
 
+    def to_test(self, moments: Moments) -> tuple[KeyTable, TruthRows | TubeTruth]:
+        """The key frames that are tested, and their truth."""
+        return self.keys(moments), self.truth
+
+    @property
+    def neighbors_per_sample(self) -> int:
+        """Neighboring key frames of which an epoch trains on one, drawn at random."""
+        return 1
+
     @abstractmethod
     def people_to_train(self) -> TruePersons:
         """The annotated persons whose key frames take part."""

@@ -234,12 +234,14 @@ def test_a_moment_far_outside_of_its_video_is_a_fault(second: int, readable: boo
         assert f"lies {second}.000 s after the beginning of the file, which lasts 19.967 s" in sample.message
 
 
-def test_a_data_set_of_ones_own_needs_a_builder() -> None:
+def test_a_data_set_of_ones_own_needs_a_reader_or_a_builder() -> None:
     class Mine(DetectionDataConfig):
         name: str = "mine"
 
     common: dict[str, Any] = {"clip": ClipConfig(), "transform": TransformConfig(), "num_actions": 5}
-    with pytest.raises(InputError, match=r"nothing builds the data set 'mine'; .*@actiondet.data.build_test_set.reg"):
+    with pytest.raises(
+        InputError, match=r"nothing reads the data set 'mine'; .*datasets.splits.read_split.reg"
+    ):
         build_test_set(Mine(), **common)
     dataset = wild()
     build_training_set.register(Mine, lambda data, **_: dataset)
