@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, coding_of, make_parser, tell
+from data_tools.preparing.arguments import check, coding_of, make_parser, print_summary
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -59,7 +59,7 @@ def main() -> int:
         coding=coding_of(arguments),
     )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="films")
-    tell(summary, _SOURCES)
+    print_summary(summary, _SOURCES)
     if not arguments.own_rate:
         counts = {outcome.name: outcome.frames for outcome in summary.outcomes if outcome.ready}
         short = [f"{name} ({count})" for name, count in counts.items() if count != FRAMES]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, coding_of, make_parser, tell
+from data_tools.preparing.arguments import check, coding_of, make_parser, print_summary
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -59,7 +59,7 @@ def main() -> int:
     jobs = ava_kinetics.plan_clips(keys, clips, chosen, arguments.short_side, coding_of(arguments))
     jobs += ava_kinetics.plan_films(films, arguments.ava / "videos", arguments.out)
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="clips")
-    tell(summary, _SOURCES)
+    print_summary(summary, _SOURCES)
     if summary.stopped is None:
         clip_of = {key: clip.name for key, clip in chosen.items() if f"videos/{clip.name}.mp4" in summary.ready}
         there = {Path(name).stem for name in summary.ready}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, coding_of, make_parser, tell
+from data_tools.preparing.arguments import check, coding_of, make_parser, print_summary
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -18,7 +18,7 @@ def main() -> int:
     """Parse the command line, lay out annotations and videos, check each video against its annotations."""
     parser = make_parser(
         "Link (or copy) each annotated video to videos/<class>/<video>.avi if it has the frames and the size that "
-        "JHMDB-GT.pkl tells, and lay that file into annotations/. It has three splits.",
+        "JHMDB-GT.pkl says, and lay that file into annotations/. It has three splits.",
         _SOURCES,
         "data/jhmdb",
         example="actiondet prepare-jhmdb --videos ReCompress_Videos --annotations JHMDB-GT.pkl",
@@ -49,7 +49,7 @@ def main() -> int:
         truth=truths[0],
     )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="videos")
-    tell(summary, _SOURCES)
+    print_summary(summary, _SOURCES)
     for split, truth in zip(_SPLITS, truths, strict=True):
         print(f"split {split}: {describe(truth, 'videos', summary.ready)}")
     return summary.exit_code(allow_missing=arguments.allow_missing)

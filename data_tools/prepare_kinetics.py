@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, coding_of, make_parser, tell
+from data_tools.preparing.arguments import check, coding_of, make_parser, print_summary
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -52,7 +52,7 @@ def main() -> int:
         coding=coding_of(arguments),
     )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="clips")
-    tell(summary, _SOURCES)
+    print_summary(summary, _SOURCES)
     if summary.stopped is None:
         written = write_lists(arguments.out, rows, summary.ready, classes)
         print(f"wrote {', '.join(map(str, written))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, coding_of, make_parser, tell
+from data_tools.preparing.arguments import check, coding_of, make_parser, print_summary
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -18,7 +18,7 @@ def main() -> int:
     """Parse the command line, lay out annotations and videos, check each video against its annotations."""
     parser = make_parser(
         "Link (or copy) each annotated video to trimmed_videos/<sport>/<video>.mp4 if it has the frames and the size "
-        "that multisports_GT.pkl tells, and lay the annotation files into annotations/, where configs/multisports "
+        "that multisports_GT.pkl says, and lay the annotation files into annotations/, where configs/multisports "
         "reads them.",
         _SOURCES,
         "data/multisports",
@@ -52,7 +52,7 @@ def main() -> int:
         truth=truth,
     )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="videos")
-    tell(summary, _SOURCES)
+    print_summary(summary, _SOURCES)
     print(describe(truth, "trimmed_videos", summary.ready))
     if lacking := [name for name in _PROPOSALS if name not in there]:
         print(f"not given yet, and read by the configurations: {', '.join(lacking)}")

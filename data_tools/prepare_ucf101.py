@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, coding_of, make_parser, tell
+from data_tools.preparing.arguments import check, coding_of, make_parser, print_summary
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -54,7 +54,7 @@ def main() -> int:
         names, arguments.videos, out=arguments.out, below="UCF-101", coding=coding_of(arguments), truth=truth, slack=1
     )
     summary = prepare(arguments.out, jobs, processes=arguments.processes, title="videos")
-    tell(summary, _SOURCES)
+    print_summary(summary, _SOURCES)
     if truth is not None:
         target = arguments.out / "annotations" / "ucf101_24_GT.pkl"
         write_multisports(target, truth)

@@ -150,7 +150,7 @@ class ApResult:
         return table
 
     def _recalls(self, k: int) -> FloatArray:
-        """(L,) share of the truth that was found at the k-th threshold; NaN where there is no AP."""
+        """(L,) share of the truth that was found at the k-th threshold; NaN without an AP."""
         found = np.diff(np.append(0, np.cumsum(self.hits[k]))[self.offsets])
         return np.where(np.isnan(self.ap[k]), np.nan, found / np.maximum(self.truths, 1))
 

@@ -34,7 +34,7 @@ def video_errors(
     """Find out why tubes are false, by the rules of the official script.
 
     A tube that reaches the threshold with a claimed truth of its label is a "repeat"; with a truth of another
-    label, "cls". Otherwise the truth that it overlaps most, of any label, tells what is wrong: "loc", if the
+    label, "cls". Otherwise the truth that it overlaps most, of any label, says what is wrong: "loc", if the
     temporal IoU reaches the square root of the threshold; "time", if the spatial IoU does; else both; "cls" is
     added if the label differs. A tube that overlaps nothing is "extra".
 
@@ -93,8 +93,8 @@ def frame_errors(
 
     A box that reaches the threshold with a claimed truth of its label is a "repeat"; with a truth of another
     label, "cls"; with the nearest end of a tube of its label that is not on at that frame, "time" (the action
-    is over, or has not begun). Otherwise the truth of that frame that it overlaps most tells: "loc" if it has
-    the label of the box, "cls+loc" if not. The rest is "extra".
+    is over, or has not begun). Otherwise the truth of that frame that it overlaps most says what is wrong: "loc" if
+    it has the label of the box, "cls+loc" if not. The rest is "extra".
 
     Args:
         truth: the data set; its test videos are scored.

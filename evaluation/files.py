@@ -25,7 +25,7 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `target`; it takes the target's place only if the block succeeds.
 
     The temporary name keeps the suffix, because writers choose a format by it. Missing folders are made.
-    An OSError that says that there is no room names the target; of itself it does not tell where.
+    An OSError that says that there is no room names the target; of itself it does not say where.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def check_writable(target: str | os.PathLike[str]) -> None:
     """
     folder = next(each for each in Path(target).absolute().parents if each.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"{target}: cannot be written, {folder} is no folder that may be written to")
+        raise InputError(f"{target}: cannot be written, {folder} is not a writable folder")
 
 
 def check_targets(targets: Iterable[str | os.PathLike[str]], *, source: str | os.PathLike[str]) -> None:
@@ -80,7 +80,7 @@ def check_font(path: str | None) -> None:
     """Refuse the file that --font names, if it does, before long work that ends with it.
 
     Raises:
-        InputError: there is no such file.
+        InputError: the file does not exist.
     """
     if path and not Path(path).is_file():
         raise InputError(f"--font {path}: no such file, expected a TrueType or OpenType font")

@@ -280,7 +280,7 @@ def notes_on_rows(scored: ScoredRows, detections: int, protocol: Protocol) -> li
     """Say which of `detections` rows do not count, and what looks wrong in those that do."""
     notes = scored.left_out.notes(protocol.best_rows)
     if detections == 0:
-        notes.append("There are no detections: every action scores 0.")
+        notes.append("The detections are empty: every action scores 0.")
     elif len(scored.scores) == 0:
         notes.append("No detection takes part: are video names, times and actions those of the truth?")
     elif scored.twins:

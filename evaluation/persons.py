@@ -21,7 +21,7 @@ _SIDE = 1000.0
 
 
 IOUS = (0.5, 0.75, 0.9)
-"""The overlaps at which AP and recall are told."""
+"""IoU thresholds at which AP and recall are reported."""
 
 
 @dataclass(frozen=True)

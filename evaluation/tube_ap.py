@@ -136,7 +136,7 @@ def scored_labels(truths: IntArray, truth: TubeTruth) -> BoolArray:
 
 def tolerated(detections: int, unknown_videos: int, unknown_labels: int, what: str) -> tuple[str, ...]:
     """Return notes on detections that cannot be right, but that the official script accepts."""
-    notes = [] if detections else [f"there are no {what} at all"]
+    notes = [] if detections else [f"no {what} at all"]
     if unknown_videos:
         notes.append(f"{unknown_videos} {what} name a video that is not a test video; they count as false")
     if unknown_labels:

@@ -33,7 +33,7 @@ def video_map(
 
     Args:
         truth: the data set; its test videos are scored.
-        detections: scored tubes; those of videos that are no test video count as false.
+        detections: scored tubes; those of other videos than the test videos count as false.
         thresholds: 3D IoUs in (0, 1], or a range such as "0.50:0.95". The overlaps are computed once for all.
         ties: how tubes of equal score are ordered, see `claim_order`.
 

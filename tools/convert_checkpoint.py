@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--config", help="YAML file of configs/ that describes the network")
     parser.add_argument("--out", metavar="OURS.pt", help="checkpoint to write")
     parser.add_argument("--infer", action="store_true", help="print the configuration that SRC seems to ask for")
-    parser.add_argument("--origin", choices=ORIGINS, default="auto", help="who wrote SRC (default: told by its names)")
+    parser.add_argument("--origin", choices=ORIGINS, default="auto", help="who wrote SRC (default: by its names)")
     parser.add_argument("--entry", metavar="NAME", help="which network of several in SRC, for instance state_dict_ema")
     parser.add_argument(
         "--allow",

@@ -106,7 +106,7 @@ def parse_arguments() -> argparse.Namespace:
     shown.add_argument("--csv", metavar="C", help="every score in AVA's result format")
     shown.add_argument("--threshold", type=float, default=0.5, help="lowest score of an action that is named (0.5)")
     shown.add_argument("--top", type=int, default=3, metavar="N", help="most actions named for a person (3)")
-    shown.add_argument("--color", choices=["action", "person"], default="person", help="what colours tell (person)")
+    shown.add_argument("--color", choices=["action", "person"], default="person", help="what colors mean (person)")
     shown.add_argument("--font", metavar="TTF", help="font for action names that are not written in latin letters")
     events = parser.add_argument_group("events: who does what, from when to when")
     events.add_argument("--events", metavar="FILE", help=".jsonl or .csv, a line as each ends; - for standard output")
@@ -212,7 +212,7 @@ def build_pipeline(arguments: argparse.Namespace) -> VideoPipeline:
 
     if not (arguments.config or arguments.weights or TOY_RUN.is_file()):
         raise InputError(
-            f"there is no {TOY_RUN} to take the network from: train it with `make demo`, give --weights, "
+            f"{TOY_RUN}, which the network would come from, does not exist: train it with `make demo`, give --weights, "
             "or give --config alone for a random network"
         )
     weights = arguments.weights or (None if arguments.config else TOY_RUN)

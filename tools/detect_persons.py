@@ -122,7 +122,7 @@ def main() -> int:
         )
     if report.faults:
         print(
-            f"{len(report.faults)} of {len(videos)} videos could not be searched; mend them and repeat the command, "
+            f"{len(report.faults)} of {len(videos)} videos could not be searched; correct them and repeat the command, "
             "which then searches only these",
             file=sys.stderr,
         )

@@ -52,7 +52,7 @@ def by_torch(arguments: argparse.Namespace, clips: int, crops: int) -> tuple[Rec
     )
     if config and recognizer.classes[0] == "0":
         print(
-            "predict.py: classes are told by number: the files of the data set that name them are not here",
+            "predict.py: classes are shown by number: the files of the data set that name them are not here",
             file=sys.stderr,
         )
     return recognizer, recognizer.classes

@@ -21,7 +21,7 @@ def views(text: str) -> list[str]:
     """'10x3' as settings."""
     found = re.fullmatch(r"(\d+)x([13])", text)
     if not found or found[1] == "0":
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of views; expected CLIPSxCROPS, crops 1 or 3: 10x3")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of views; expected CLIPSxCROPS, crops 1 or 3: 10x3")
     return [f"test.clips={found[1]}", f"test.crops={found[2]}"]
 
 

@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def above(target: str, mark: str) -> str:
-    """What a file holds above `mark`; nothing if there is no such file or mark."""
+    """What a file holds above `mark`; nothing without such a file or mark."""
     page = Path(target)
     before, found, _ = page.read_text(encoding="utf-8").partition(mark) if page.is_file() else ("", "", "")
     return before if found else ""

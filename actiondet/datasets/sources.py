@@ -76,7 +76,7 @@ class ReaderPool:
         return self._readers[video]
 
     def forget(self, video: str) -> None:
-        """Close `video` and drop its index, so that the next call looks at the file anew."""
+        """Close `video` and drop its index, so that the next call looks at the file again."""
         self._recent.pop(video, None)
         reader = self._readers.pop(video, None)
         if reader is not None:

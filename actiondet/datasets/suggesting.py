@@ -138,5 +138,5 @@ def _mix(scores: FloatArray) -> FloatArray:
 
 
 def _distance(mix: FloatArray, others: FloatArray) -> float:
-    """The mean difference of shares to the nearest other; 1, the largest possible, where there is no other."""
+    """The mean difference of shares to the nearest other; 1, the largest possible, without any other."""
     return float(np.abs(others - mix).mean(axis=1).min()) if len(others) else 1.0

@@ -133,7 +133,7 @@ class TruePersons:
         boxes: (N, 4) float32 unit boxes.
         first_label: (N + 1,) person n has the labels first_label[n] ... first_label[n + 1] - 1.
         labels: all labels, person by person, rising.
-        identities: (N,) who it is, within the video; -1 where the file does not tell.
+        identities: (N,) who it is, within the video; -1 where the file does not say.
     """
 
     keys: KeyTable

@@ -33,7 +33,7 @@ class VideoListing:
         names: (N) paths below the folder of the videos, with or without suffix.
         labels: (N,) from 0.
         frames: (N,) frames of each, or None.
-        lines: (N,) where each stands in `source`, from 1.
+        lines: (N,) the line of each in `source`, from 1.
         classes: names of the labels; None where nothing names them.
         classes_source: the file or folder that names them.
     """
@@ -92,7 +92,7 @@ def _from_table(data: VideoListConfig, part: Part) -> VideoListing:
     labels = {_plain_name(name): label for label, name in enumerate(classes)}
     for clip in clips:
         if _plain_name(clip.label) not in labels:
-            raise InputError(f"{path}, line {clip.line}: '{clip.label}' is no class of {data.classes}")
+            raise InputError(f"{path}, line {clip.line}: '{clip.label}' is not a class of {data.classes}")
     places = _find_below(Path(data.videos), {clip.name for clip in clips}, pictures=data.pictures is not None)
     return VideoListing(
         source=path,
@@ -147,7 +147,7 @@ def _from_folders(videos: Path, part: str, *, pictures: bool) -> VideoListing:
     for each in ("training", "validation"):
         if not (videos / each).is_dir():
             raise InputError(
-                f"data.videos: {videos / each} is no folder; expected {videos}/{{training,validation}}/<Class>/ "
+                f"data.videos: {videos / each} is not a folder; expected {videos}/{{training,validation}}/<Class>/ "
                 "with videos, or data.splits: the folder of classInd.txt and the split lists"
             )
         classes.update(child.name for child in (videos / each).iterdir() if child.is_dir())

@@ -63,8 +63,8 @@ def _parser() -> argparse.ArgumentParser:
         help="time of every first frame (default 0; --from ava: 900)",
     )
     labels = parser.add_argument_group("what is an action")
-    labels.add_argument("--person-label", default="person", metavar="LABEL", help="its attributes tell actions")
-    labels.add_argument("--attributes", nargs="+", metavar="NAME", help="only these attributes tell actions")
+    labels.add_argument("--person-label", default="person", metavar="LABEL", help="its attributes name actions")
+    labels.add_argument("--attributes", nargs="+", metavar="NAME", help="only these attributes name actions")
     labels.add_argument("--ignore-labels", nargs="+", default=[], metavar="LABEL", help="leave their boxes out")
     labels.add_argument("--actions", type=Path, metavar="PBTXT", help="names and ids (default: those found, A to Z)")
     split = parser.add_argument_group("training and validation")

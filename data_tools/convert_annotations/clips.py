@@ -72,7 +72,7 @@ def file_of_video(name: str, folder: Path, said_by: str) -> Path:
     """
     home = folder_below(folder, name.rpartition("/")[0])
     if not home.is_dir():
-        raise InputError(f"--videos {home}: is no folder; expected the folder of the video files")
+        raise InputError(f"--videos {home}: is not a folder; expected the folder of the video files")
     mine = video_candidates(folder, [name], pictures=False).get(name, [])
     if len(mine) != 1:
         there = ", ".join(sorted({composed(path.stem) for path in home.iterdir() if is_video(path)})[:5])

@@ -28,7 +28,7 @@ from data_tools.convert_annotations.annotated import AnnotatedVideo, AttributeVa
 from data_tools.convert_annotations.frame_names import split_frame_name
 from evaluation.errors import InputError
 
-# Attributes that CVAT writes of itself; they tell no action.
+# Attributes that CVAT writes of itself; they name no action.
 _TECHNICAL = {"occluded", "rotation", "track_id", "instance_id", "keyframe", "outside", "z_order", "group_id"}
 
 
@@ -50,7 +50,7 @@ def read_coco(sources: Sequence[Path], *, first_frame: int, clip: bool) -> list[
         clip: cut boxes at the border of the frame instead of refusing them.
 
     Raises:
-        InputError: no such file, a missing field, a frame whose number cannot be told.
+        InputError: no such file, a missing field, a frame whose number is unknown.
     """
     return [video for path in _files(sources) for video in _read(path, first_frame, clip)]
 
@@ -59,7 +59,7 @@ def _files(sources: Sequence[Path]) -> Iterator[Path]:
     for source in sources:
         found = sorted(source.rglob("*.json")) if source.is_dir() else [source]
         if not found or not source.exists():
-            raise InputError(f"{source}: there is no .json file; expected COCO annotations")
+            raise InputError(f"{source}: holds no .json file; expected COCO annotations")
         yield from found
 
 
@@ -97,7 +97,7 @@ def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as fault:  # JSONDecodeError, UnicodeDecodeError
-        raise InputError(f"{path}: is no JSON file ({fault}); expected COCO annotations") from None
+        raise InputError(f"{path}: is not a JSON file ({fault}); expected COCO annotations") from None
     for name in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
             raise InputError(f"{path}: has no list '{name}'; expected COCO annotations")
@@ -169,7 +169,7 @@ def _image(
     frame = image.get("frame_id", image.get("frame_index", None if numbered is None else numbered[1]))
     if not isinstance(frame, int) or frame < first_frame:
         raise InputError(
-            f"{path}: image {image.get('id')} ('{file}') does not tell its frame; expected frame_id, frame_index or a "
+            f"{path}: image {image.get('id')} ('{file}') does not name its frame; expected frame_id, frame_index or a "
             f"number of {first_frame} or more at the end of its name"
         )
     video = videos.get(image.get("video_id"))
@@ -193,13 +193,13 @@ def _box(path: Path, annotation: dict[str, Any], image: _Image, label: str) -> R
         raise InputError(f"{path}: annotation {annotation.get('id')} has no bbox [x, y, width, height]") from None
     attributes = annotation.get("attributes") or {}
     if not isinstance(attributes, dict):
-        raise InputError(f"{path}: annotation {annotation.get('id')} has attributes that are no names with values")
+        raise InputError(f"{path}: annotation {annotation.get('id')} has attributes other than names with values")
     identities = [home.get(key) for home in (annotation, attributes) for key in ("track_id", "instance_id")]
     track = next((identity for identity in identities if identity is not None), -1)
     if not isinstance(track, int):
         raise InputError(f"{path}: annotation {annotation.get('id')} has the track '{track}'; expected an integer")
-    told = tuple((name, _value(value)) for name, value in attributes.items() if name not in _TECHNICAL)
-    return RawBox(image.frame, track, (x, y, x + width, y + height), Remark(label, told))
+    named = tuple((name, _value(value)) for name, value in attributes.items() if name not in _TECHNICAL)
+    return RawBox(image.frame, track, (x, y, x + width, y + height), Remark(label, named))
 
 
 def _value(value: object) -> AttributeValue:

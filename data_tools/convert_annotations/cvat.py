@@ -67,7 +67,7 @@ class _Shown:
 
 @dataclass(frozen=True)
 class _Habit:
-    """How a track tells that a person stays or is gone.
+    """How a track marks that a person stays or is gone.
 
     Attributes:
         step: frames that a box lasts, if nothing else is known.
@@ -86,7 +86,7 @@ def read_cvat(sources: Sequence[Path], *, clip: bool) -> list[AnnotatedVideo]:
     A video is named by the <source> of its task (the file that was uploaded), else by the annotation file.
 
     Raises:
-        InputError: a file that is no export of CVAT for video, or a track that cannot be read.
+        InputError: a file that is not an export of CVAT for video, or a track that cannot be read.
     """
     return [video for path in _files(sources) for video in _read(path, clip)]
 
@@ -94,7 +94,7 @@ def read_cvat(sources: Sequence[Path], *, clip: bool) -> list[AnnotatedVideo]:
 def _files(sources: Sequence[Path]) -> Iterator[Path]:
     for source in sources:
         if not source.exists():
-            raise InputError(f"{source}: there is no such file or folder")
+            raise InputError(f"{source}: no such file or folder")
         found = [source]
         if source.is_dir():
             found = sorted(path for path in source.rglob("*") if path.suffix.lower() in (".xml", ".zip"))
@@ -118,7 +118,7 @@ def _root(path: Path) -> Element:
     except InputError:
         raise
     except _UNREADABLE as fault:
-        raise InputError(f"{path}: is no readable XML or zip file ({fault}); export the task again") from None
+        raise InputError(f"{path}: is not a readable XML or zip file ({fault}); export the task again") from None
 
 
 def _read(path: Path, clip: bool) -> Iterator[AnnotatedVideo]:
@@ -137,7 +137,7 @@ def _read(path: Path, clip: bool) -> Iterator[AnnotatedVideo]:
         found = [box for boxes, habit in zip(shown, habits, strict=True) for box in _fill(boxes, habit, last=last)]
         frames = np.arange(task.first, last + 1, dtype=np.int64)
         if len(frames) == 0:
-            raise InputError(f"{path}: holds no <track> and tells no <size>; export it again as 'CVAT for video 1.1'")
+            raise InputError(f"{path}: holds neither <track> nor <size>; export it again as 'CVAT for video 1.1'")
         yield annotated_video(task.name, str(path), task.size, frames, found, clip=clip)
 
 
@@ -194,7 +194,7 @@ def _counted_on(path: Path, root: Element, elements: Sequence[Element], tasks: d
         if max(frames[identity], default=0) - task.offset > task.last >= task.first:
             raise InputError(
                 f"{path}: task '{task.name}' has a box on frame {max(frames[identity])}; expected at most "
-                f"{task.last + task.offset}, as its first frame and size tell; export the project again, or each task "
+                f"{task.last + task.offset}, by its first frame and size; export the project again, or each task "
                 "by itself"
             )
     return tasks
@@ -212,7 +212,7 @@ def _task(path: Path, element: Element, meta: Element, inputs: Mapping[tuple[str
     if size is None:
         size = meta.find("original_size")
     if size is None:
-        raise InputError(f"{path}: lacks <original_size>, the video's width and height; export it from CVAT anew")
+        raise InputError(f"{path}: lacks <original_size>, the video's width and height; export it from CVAT again")
     first = _whole(path, element, "start_frame") or 0
     stop = _whole(path, element, "stop_frame")
     count = _whole(path, element, "size")
@@ -220,7 +220,7 @@ def _task(path: Path, element: Element, meta: Element, inputs: Mapping[tuple[str
     last = stop if stop is not None else first + step * ((count or 0) - 1)
     width, height = _whole(path, size, "width"), _whole(path, size, "height")
     if not width or not height:
-        raise InputError(f"{path}: its <original_size> tells no width and height; export it from CVAT anew")
+        raise InputError(f"{path}: its <original_size> has neither width nor height; export it from CVAT again")
     return _Task(name, (width, height), first, last, step, 0, inputs)
 
 
@@ -241,7 +241,7 @@ def _whole(path: Path, element: Element, tag: str) -> int | None:
     """The number in <tag>; None where there is none."""
     text = _text(element, tag)
     if text and not text.isdecimal():
-        raise InputError(f"{path}: <{tag}> is '{text}'; expected a whole number, export it from CVAT anew")
+        raise InputError(f"{path}: <{tag}> is '{text}'; expected a whole number, export it from CVAT again")
     return int(text) if text else None
 
 
@@ -278,7 +278,7 @@ def _attribute(label: str, item: Element, task: _Task) -> tuple[str, AttributeVa
     if kind == "checkbox" or (not kind and text.lower() in ("true", "false")):
         return name, text.lower() == "true"
     if kind == "number":
-        return name, 0.0  # tells nothing, whatever it is
+        return name, 0.0  # says nothing, whatever it is
     if kind == "text":
         return name, tuple(text.replace(";", ",").split(","))
     return name, text
@@ -289,7 +289,7 @@ def _flag(text: str | None) -> bool | None:
 
 
 def _habits(shown: Sequence[Sequence[_Shown]], step: int) -> list[_Habit]:
-    """Judge how each track tells that a person stays or is gone.
+    """Judge how each track marks that a person stays or is gone.
 
     CVAT itself writes the frames between keyframes and ends a track by `outside`. Other tools write keyframes only, or
     a box for every frame in which a person is seen and none where not. A gap of one track says nothing of the others.
@@ -306,7 +306,7 @@ def _habits(shown: Sequence[Sequence[_Shown]], step: int) -> list[_Habit]:
             _Habit(step, bridges=ends or rare, stays=rare or (len(track) == 1 and any(sparse)))
             for track, rare in zip(shown, sparse, strict=True)
         ]
-    # Boxes that are no keyframes: where most are equally far apart, they are those of every n-th frame.
+    # Boxes that are not keyframes: where most are equally far apart, they are those of every n-th frame.
     apart = Counter(distance for track in shown for distance in _distances(track))
     usual, often = max(apart.items(), key=lambda item: item[1], default=(0, 0))
     if 2 * often > apart.total():
@@ -332,7 +332,7 @@ def _fill(boxes: Sequence[_Shown], habit: _Habit, *, last: int) -> Iterator[RawB
 
     Args:
         boxes: of the track, frames rising.
-        habit: how it tells that the person stays or is gone.
+        habit: how it marks that the person stays or is gone.
         last: the last frame of the video that is annotated.
     """
     for one, later in zip(boxes, [*boxes[1:], None], strict=True):

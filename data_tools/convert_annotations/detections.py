@@ -70,9 +70,9 @@ def read_detections(
 
     Args:
         sources: files, or folders of JSON files.
-        videos: folder of the video files, which tell the frame of each moment.
+        videos: folder of the video files, which show the frame of each moment.
         start: time on the clock of .csv and .npz files at which every video begins, seconds.
-        actions: names of the ids; JSON files tell them themselves.
+        actions: names of the ids; JSON files name them themselves.
         thresholds: the scores that actions need.
 
     Raises:
@@ -96,7 +96,7 @@ def _files(sources: Sequence[Path]) -> Iterator[Path]:
     for source in sources:
         found = sorted(source.rglob("*.json")) if source.is_dir() else [source]
         if not found or not source.exists():
-            raise InputError(f"{source}: there is no file of detections; expected .json, .csv, .npz or .pkl")
+            raise InputError(f"{source}: no file of detections; expected .json, .csv, .npz or .pkl")
         yield from found
 
 
@@ -109,7 +109,7 @@ def _read(
         yield _on_frames(path, name, index, _shown_at(path, name, index, moments))
         return
     if path.suffix not in (".csv", ".npz", ".pkl"):
-        raise InputError(f"{path}: is no file of detections; expected .json, .csv, .npz or .pkl")
+        raise InputError(f"{path}: is not a file of detections; expected .json, .csv, .npz or .pkl")
     if actions is None:
         raise InputError(f"{path}: holds ids of actions; give --actions, the list of their names")
     if path.suffix == ".pkl":
@@ -132,7 +132,7 @@ def _read_json(path: Path, thresholds: Thresholds) -> tuple[str, _Moments]:
             for moment in content["moments"]
         }
     except ValueError as fault:  # JSONDecodeError, UnicodeDecodeError
-        raise InputError(f"{path}: is no JSON file of detections ({fault}); {layout}") from None
+        raise InputError(f"{path}: is not a JSON file of detections ({fault}); {layout}") from None
     except (KeyError, TypeError, AttributeError) as fault:
         raise InputError(f"{path}: lacks {fault}; {layout}") from None
     return name, moments
@@ -177,7 +177,7 @@ def _read_dump(path: Path, actions: ActionList, thresholds: Thresholds) -> dict[
     except (OSError, ValueError, KeyError, BadZipFile, EOFError) as fault:
         if isinstance(fault, FileNotFoundError):
             raise
-        raise InputError(f"{path}: is no file of scores ({fault}); {layout}") from None
+        raise InputError(f"{path}: is not a file of scores ({fault}); {layout}") from None
     columns = [label - actions.first_id for label in actions.ids]
     if boxes.shape != (len(video), 4) or scores.ndim != 2 or scores.shape[1] <= max(columns):
         raise InputError(f"{path}: has scores of shape {scores.shape} for actions up to {actions.largest_id}; {layout}")

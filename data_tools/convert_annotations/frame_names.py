@@ -1,4 +1,4 @@
-"""Which frame of a video a file of one frame stands for, told by its name."""
+"""Which frame of a video a file of one frame stands for, by its name."""
 
 from __future__ import annotations
 

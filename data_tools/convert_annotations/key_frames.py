@@ -19,7 +19,7 @@ _DECIMALS = 5
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody at a key moment: unit box, identity in the video (-1 unknown), actions (none: does nothing named)."""
+    """A person at a key moment: unit box, identity in the video (-1 unknown), actions (none: does nothing named)."""
 
     box: tuple[float, float, float, float]
     identity: int
@@ -59,7 +59,7 @@ def find_moments(
         every: seconds between key moments, the first one being the first frame; None: every annotated frame is one.
 
     Raises:
-        InputError: a video without a key moment, or somebody who is in two places at one.
+        InputError: a video without a key moment, or a person who is in two places at one.
     """
     result = []
     for video, clip in zip(videos, clips, strict=True):

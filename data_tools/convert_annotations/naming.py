@@ -16,11 +16,11 @@ _NOTHING = {"", "none", "-", "no", "nothing", "undefined", "__undefined__", "unk
 
 @dataclass(frozen=True)
 class Naming:
-    """How remarks tell actions.
+    """How remarks name actions.
 
     Attributes:
         person_label: boxes of this label (in any case) do what their attributes say; every other label is an action.
-        attributes: only these attributes tell actions; None: all do.
+        attributes: only these attributes name actions; None: all do.
         ignored: boxes of these labels are left out.
         actions: the actions that may occur; None: all that are found.
     """
@@ -34,10 +34,10 @@ class Naming:
 def name_actions(videos: Sequence[AnnotatedVideo], naming: Naming) -> dict[Remark, frozenset[str] | None]:
     """Say which actions each remark stands for; None leaves its boxes out.
 
-    A checkbox names an action by its own name, a choice by the value that is chosen; numbers tell nothing.
+    A checkbox names an action by its own name, a choice by the value that is chosen; numbers name nothing.
 
     Raises:
-        InputError: a label that is neither the person's nor an action, no attribute that could tell an action, or
+        InputError: a label that is neither the person's nor an action, no attribute that could name an action, or
             an action that is not in the list.
     """
     remarks = {remark: video.source for video in videos for remark in video.remarks}
@@ -50,7 +50,7 @@ def name_actions(videos: Sequence[AnnotatedVideo], naming: Naming) -> dict[Remar
     names: dict[Remark, frozenset[str] | None] = dict.fromkeys(remarks)
     for remark, source in kept.items():
         if _is_person(remark, naming):
-            names[remark] = frozenset(_told(remark.attributes, naming.attributes))
+            names[remark] = frozenset(_named(remark.attributes, naming.attributes))
         elif persons and (naming.actions is None or remark.label not in naming.actions.names):
             raise InputError(
                 f"{source}: label '{remark.label}' is unknown beside '{persons[0].label}': pass --ignore-labels "
@@ -85,22 +85,22 @@ def _is_person(remark: Remark, naming: Naming) -> bool:
     return remark.label.lower() == naming.person_label.lower()
 
 
-def _told(attributes: Iterable[tuple[str, AttributeValue]], wanted: tuple[str, ...] | None) -> list[str]:
-    told: list[str] = []
+def _named(attributes: Iterable[tuple[str, AttributeValue]], wanted: tuple[str, ...] | None) -> list[str]:
+    named: list[str] = []
     for name, value in attributes:
         if wanted is not None and name not in wanted:
             continue
         if isinstance(value, bool):
-            told += [name] if value else []
+            named += [name] if value else []
         elif isinstance(value, str):
-            told.append(value.strip())
+            named.append(value.strip())
         elif isinstance(value, tuple):
-            told += [text.strip() for text in value]
-    return [text for text in told if text.lower() not in _NOTHING]
+            named += [text.strip() for text in value]
+    return [text for text in named if text.lower() not in _NOTHING]
 
 
 def _check_attributes(persons: Sequence[Remark], kept: dict[Remark, str], naming: Naming) -> None:
-    """There must be attributes that can tell what persons do."""
+    """There must be attributes that can say what persons do."""
     if not persons:
         return
     source = kept[persons[0]]
@@ -123,5 +123,5 @@ def _check_known(names: dict[Remark, frozenset[str] | None], sources: dict[Remar
         for name in sorted(some or ()):
             if name not in actions.names:
                 near = difflib.get_close_matches(name, actions.names, 1)
-                hint = f"did you mean '{near[0]}'?" if near else "add it to the list, or mend the annotation"
+                hint = f"did you mean '{near[0]}'?" if near else "add it to the list, or correct the annotation"
                 raise InputError(f"{sources[remark]}: action '{name}' is not in the list of --actions; {hint}")

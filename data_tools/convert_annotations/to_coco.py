@@ -55,7 +55,7 @@ def ava_pictures(truth_path: Path, videos: Path | None, *, start: float, exclude
 
     Args:
         truth_path: the CSV.
-        videos: folder of the video files, which tell the size of the pictures.
+        videos: folder of the video files, which have the size of the pictures.
         start: time on the annotations' clock at which every file begins, seconds.
         excluded: moments to leave out.
 
@@ -63,7 +63,7 @@ def ava_pictures(truth_path: Path, videos: Path | None, *, start: float, exclude
         InputError: a video is missing, or a moment lies outside of its video.
     """
     if videos is None:
-        raise InputError("give --videos, the folder of the video files: AVA's files do not tell the pictures' size")
+        raise InputError("give --videos, the folder of the video files: AVA's files do not say the pictures' size")
     truth = read_ava_csv(truth_path)
     keys = annotated_moments(truth, without=read_excluded(excluded) if excluded is not None else ())
     indices: dict[str, VideoIndex] = {
@@ -92,7 +92,7 @@ def multisports_pictures(
         truth_path: multisports_GT.pkl.
         videos: folder of the video files; None: nothing will be extracted.
         part: of the data set.
-        step: take frames 1, 1 + step, 1 + 2 step ... of each video that show somebody.
+        step: take frames 1, 1 + step, 1 + 2 step ... of each video that show a person.
 
     Raises:
         InputError: a video is missing.

@@ -69,7 +69,7 @@ def write_cvat(
     written = []
     for video, clip in zip(videos, clips, strict=True):
         if video.size is None:
-            raise InputError(f"{video.source}: tells no size of '{video.name}' in pixels; CVAT needs it")
+            raise InputError(f"{video.source}: has no size of '{video.name}' in pixels; CVAT needs it")
         path = out / f"{video.name}.xml"
         root, counts = _annotations(video, clip, video.size, names, actions, tolerance)
         indent(root)

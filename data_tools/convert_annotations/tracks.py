@@ -11,7 +11,7 @@ from data_tools.convert_annotations.annotated import AnnotatedVideo, Remark
 from data_tools.convert_annotations.key_frames import Person, persons_at
 from evaluation.records import FloatArray, IntArray
 
-# Frames that are farther apart than so many usual distances are no neighbors: in between nobody looked.
+# Frames that are farther apart than so many usual distances are not neighbors: in between nobody looked.
 _FAR = 1.5
 
 

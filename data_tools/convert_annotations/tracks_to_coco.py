@@ -41,7 +41,7 @@ def write_tracks(
     annotations: list[dict[str, object]] = []
     for number, (video, clip) in enumerate(zip(videos, clips, strict=True), start=1):
         if video.size is None:
-            raise InputError(f"{video.source}: tells no size of '{video.name}' in pixels; COCO's boxes need it")
+            raise InputError(f"{video.source}: has no size of '{video.name}' in pixels; COCO's boxes need it")
         width, height = video.size
         shape = {"width": width, "height": height}
         listed.append({"id": number, "name": clip.file or f"{video.name}.mp4", **shape})

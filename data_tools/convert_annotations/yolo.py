@@ -42,7 +42,7 @@ def read_yolo(sources: Sequence[Path], *, first_frame: int | None, clip: bool, s
         stride: every how many frames ultralytics looked at one (`vid_stride`).
 
     Raises:
-        InputError: no text file, no class names, or a line that is no box.
+        InputError: no text file, no class names, or a line that is not a box.
     """
     files = [path for source in sources for path in _files(source)]
     names: dict[Path, tuple[str, ...]] = {}
@@ -68,7 +68,7 @@ def read_yolo(sources: Sequence[Path], *, first_frame: int | None, clip: bool, s
 
 def _files(source: Path) -> list[Path]:
     if not source.is_dir():
-        raise InputError(f"{source}: is no folder; expected a folder of YOLO text files, one a frame")
+        raise InputError(f"{source}: is not a folder; expected a folder of YOLO text files, one a frame")
     files = [path for path in sorted(source.rglob("*.txt")) if path.stem.lower() not in _NO_FRAME]
     if not files:
         raise InputError(f"{source}: holds no .txt file of a frame; expected names such as street_12.txt")
@@ -133,7 +133,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError(f"{path}: is no text in UTF-8; save it anew") from None
+        raise InputError(f"{path}: is not text in UTF-8; save it again") from None
 
 
 def _read_names(path: Path) -> tuple[str, ...]:
@@ -175,13 +175,13 @@ def _box(where: str, words: Sequence[str], frame: int, names: Sequence[str], *, 
         label, rest = int(words[0]), [float(word) for word in words[5:]]
         cx, cy, width, height = map(float, words[1:5])
     except (ValueError, IndexError):
-        raise InputError(f"{where}: is no box; {layout}") from None
+        raise InputError(f"{where}: is not a box; {layout}") from None
     if len(rest) > 2:
         raise InputError(f"{where}: has {len(words)} columns (a polygon, key points?); {layout}")
     if len(rest) == 1 and confident and 0 <= rest[0] <= 1:
         rest = []  # a confidence alone: the tracker does not know the person yet
     if rest and not rest[-1].is_integer():
-        raise InputError(f"{where}: its last column, {words[-1]}, is no track; track persons (yolo track, not predict)")
+        raise InputError(f"{where}: its last column, {words[-1]}, is not a track; use yolo track, not predict")
     if max(cx, cy, width, height) > 2:
         raise InputError(f"{where}: looks like pixels; {layout}")
     if not 0 <= label < len(names):

@@ -31,7 +31,7 @@ def make_parser(
         description=description,
         examples=[example],
         epilog=f"Official sources (nothing is downloaded from there):\n{sources}\n\nRun again after an interruption: "
-        "what is finished is checked and kept.\nExit code 1: something is not there, prepared.csv in --out tells why.",
+        "what is finished is checked and kept.\nExit code 1: something is not there, prepared.csv in --out says why.",
     )
     parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="source videos, at any depth")
     parser.add_argument(
@@ -47,14 +47,14 @@ def make_parser(
         help=f"frames from one keyframe to the next (default {GOP}) of coded videos; fewer: larger files, read faster",
     )
     parser.add_argument(
-        "--recode", action="store_true", help="code every video anew as mp4, those too that could be linked as they are"
+        "--recode", action="store_true", help="re-encode every video as mp4, those too that could be linked as they are"
     )
     parser.set_defaults(only_links=only_links)
-    parser.add_argument("--allow-missing", action="store_true", help="videos that were not found are no failure")
+    parser.add_argument("--allow-missing", action="store_true", help="videos that were not found are not a failure")
     return parser
 
 
-def tell(summary: Summary, sources: str) -> None:
+def print_summary(summary: Summary, sources: str) -> None:
     """Print what became of the videos, and where official files are if some are missing."""
     print(summary)
     if summary.missing:
@@ -82,7 +82,7 @@ def check(arguments: argparse.Namespace) -> None:
     if arguments.gop is not None and arguments.gop < 1:
         raise InputError(f"--gop {arguments.gop}: expected 1 or more frames from one keyframe to the next")
     if arguments.gop is not None and only_links:
-        raise InputError(f"--gop {arguments.gop}: the videos are linked as they are; give --recode to code them anew")
+        raise InputError(f"--gop {arguments.gop}: the videos are linked as they are; give --recode to re-encode them")
     if not only_links and os.path.realpath(arguments.videos) == os.path.realpath(arguments.out):
         raise InputError(
             f"--out {arguments.out}: is the folder of --videos; outputs would be taken for sources, name another folder"

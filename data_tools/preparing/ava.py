@@ -120,7 +120,7 @@ def plan_films(
     """One job for each film: videos/<id>.mp4, or frames/<id>/img_00001.jpg ... with `pictures`.
 
     A film must last to second 1800, where the annotations end, or up to one second less than `seconds` says. What
-    lies in `out` is no source.
+    lies in `out` is not a source.
     """
     found = find_by_stem(videos, names, without=out)
     start, end = seconds

@@ -59,7 +59,7 @@ def find_clips(
         videos: sources at any depth: clips `<id>_<start>_<end>`, or whole videos `<id>`.
         out: folder of the data set; no sources, but clips that an earlier run made are there, in videos/.
         ids: the annotated videos.
-        table: Kinetics' official rows, which tell what to cut from whole videos.
+        table: Kinetics' official rows, which say what to cut from whole videos.
 
     Returns:
         {id: clips}, those of which there is a file first.
@@ -119,7 +119,7 @@ def plan_clips(
     short_side: int | None,
     coding: Coding = USUAL,
 ) -> list[Job]:
-    """One job for each clip that shows a moment, and one that tells why for each video that has none.
+    """One job for each clip that shows a moment, and one that says why for each video that has none.
 
     A clip must reach its last moment. One that is longer than its name says was cut at some earlier keyframe, and
     every moment would be off.

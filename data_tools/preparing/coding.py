@@ -14,7 +14,7 @@ class Coding:
 
     Attributes:
         gop: frames from one keyframe to the next, at most.
-        recode: videos that could be linked as they are, are coded anew, too.
+        recode: videos that could be linked as they are, are re-encoded, too.
     """
 
     gop: int = GOP

@@ -40,7 +40,7 @@ class Cut:
         fps: frames a second of the output; None keeps the source's frames and their times.
         short_side: the shorter side of the picture is reduced to so many pixels; a smaller picture, and any with
             None, keeps its size. Sizes are made even by scaling, so that unit boxes stay right.
-        coding: keyframes, and whether a source that is already what is asked for is coded anew.
+        coding: keyframes, and whether a source that is already what is asked for is re-encoded.
     """
 
     source: str | None
@@ -55,7 +55,7 @@ class Cut:
 
     @property
     def order(self) -> str:
-        """Rate, size and unusual coding; the name tells the rest."""
+        """Rate, size and unusual coding; the name says the rest."""
         rate = "own rate" if self.fps is None else f"{self.fps} fps"
         size = "own size" if self.short_side is None else f"short side {self.short_side}"
         return f"{rate}, {size}{self.coding.order}"
@@ -79,7 +79,7 @@ class Cut:
         if self.longest_us is not None and index.duration_us > self.longest_us:
             raise InputError(
                 f"{index.path}: lasts {index.duration_us / 1e6:.2f} s, expected at most {self.longest_us / 1e6:g} s by "
-                "its name; it was cut at some other place (at a keyframe, without coding it anew?): cut it again"
+                "its name; it was cut at some other place (at a keyframe, without re-encoding?): cut it again"
             )
         chosen = choose_frames(
             index, start_us=self.start_us, end_us=self.end_us, shortest_us=self.shortest_us, fps=self.fps
@@ -95,7 +95,7 @@ class Cut:
         return len(chosen)
 
     def _needs_no_coding(self, index: VideoIndex) -> bool:
-        """The source is already what is asked for: coding it anew would only blur it."""
+        """The source is already what is asked for: re-encoding would only blur it."""
         return (
             not self.coding.recode
             and self.start_us == 0

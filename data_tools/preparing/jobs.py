@@ -25,7 +25,7 @@ class Job(Protocol):
 
     @property
     def order(self) -> str:
-        """What was asked for, in a few words, as far as the name does not tell; another order makes it anew."""
+        """What was asked for, in a few words, as far as the name does not say; another order makes it again."""
 
     @property
     def source(self) -> str | None:
@@ -58,7 +58,7 @@ class Refused:
     source: str | None = ""
 
     def make(self, folder: Path) -> int:
-        """Tell the reason."""
+        """Raise the reason."""
         raise InputError(self.reason)
 
     def is_whole(self, folder: Path, frames: int) -> bool:
@@ -105,7 +105,7 @@ class Outcome:
 
 
 def do(folder: Path, task: tuple[Job, Done | None]) -> Outcome:
-    """Do one job, unless an earlier run did it; whatever goes wrong with a video is told in the outcome."""
+    """Do one job, unless an earlier run did it; whatever goes wrong with a video is said in the outcome."""
     job, done = task
     try:
         if done is not None and done.order == job.order and job.is_whole(folder, done.frames):

@@ -48,7 +48,7 @@ class Journal:
             self._file.flush()
 
     def finish(self) -> None:
-        """Write the file anew, one row an output, by name: it does not tell how often the run was interrupted."""
+        """Rewrite the file, one row an output, by name: it does not say how often the run was interrupted."""
         self.close()
         self._write(row for _, row in sorted(self._rows.items()))
 
@@ -56,7 +56,7 @@ class Journal:
         """Stop adding rows."""
         if self._file is not None:
             file, self._file = self._file, None
-            with suppress(OSError):  # a full disk was told when the row was added
+            with suppress(OSError):  # a full disk was reported when the row was added
                 file.close()
 
     def forget(self, name: str) -> None:

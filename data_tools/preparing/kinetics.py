@@ -28,7 +28,7 @@ def plan_clips(
     """One job for each clip.
 
     A file `<id>_<start>_<end>` is the clip itself; a file `<id>` is the whole video, from which the clip is cut,
-    unless `already_cut` says that it is the clip. What lies in `out` is no source.
+    unless `already_cut` says that it is the clip. What lies in `out` is not a source.
     """
     found = find_by_stem(videos, [name for row in rows for name in (row.name, row.video)], without=out)
     return [replace(_plan(row, found, short_side, already_cut), coding=coding) for row in rows]

@@ -35,7 +35,7 @@ class Pictures:
 
     @property
     def order(self) -> str:
-        """Rate and size; the name tells the rest."""
+        """Rate and size; the name says the rest."""
         return f"{self.fps} fps, " + ("own size" if self.short_side is None else f"short side {self.short_side}")
 
     def is_whole(self, folder: Path, frames: int) -> bool:
@@ -62,7 +62,7 @@ class Pictures:
             for place, (_, image) in enumerate(read_in_order(index, chosen, size), start=1):
                 bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
                 coded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
-                # Not cv2.imwrite: it does not tell that a disk is full.
+                # Not cv2.imwrite: it does not report a full disk.
                 (temporary / TEMPLATE.format(place)).write_bytes(coded.tobytes())
         return len(chosen)
 

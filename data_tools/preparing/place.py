@@ -1,4 +1,4 @@
-"""Putting a video where a data set has it, as it is or coded anew, once it has been looked at."""
+"""Putting a video where a data set has it, as it is or re-encoded, once it has been looked at."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from evaluation.files import atomic_path
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A job: a whole video that must have the frames and the size that its annotations tell.
+    """A job: a whole video that must have the frames and the size that its annotations name.
 
     Attributes:
         source: the video; None if it was not found.
-        name: of the output below the folder of the data set; where it is coded anew it ends in .mp4.
+        name: of the output below the folder of the data set; where it is re-encoded it ends in .mp4.
         frames: how many it must have; None does not ask.
         slack: by how many it may miss that (decoders disagree about the end of old AVI files).
         size: (height, width) that it must have, in pixels; None does not ask.
-        coding: whether to code it anew (H.264 in mp4) instead of linking or copying the file, and its keyframes.
+        coding: whether to re-encode it (H.264 in mp4) instead of linking or copying the file, and its keyframes.
     """
 
     source: str | None
@@ -39,7 +39,7 @@ class Place:
         return self.coding.order.removeprefix(", ") if self.coding.recode else "as it is"
 
     def is_whole(self, folder: Path, frames: int) -> bool:
-        """Whether the output is there, with so many frames, which are as many as the annotations tell."""
+        """Whether the output is there, with so many frames, which are as many as the annotations name."""
         try:
             return self._fits(frames) and len(index_video(folder / self.name)) == frames
         except (InputError, OSError):
@@ -49,7 +49,7 @@ class Place:
         """Check the video and link it (copy it to another disk); return its number of frames.
 
         Raises:
-            InputError: it cannot be read, or has other frames or another size than the annotations tell.
+            InputError: it cannot be read, or has other frames or another size than the annotations name.
         """
         assert self.source is not None
         index = index_video(self.source)

@@ -1,4 +1,4 @@
-"""Doing all jobs of a preparation: side by side, once each, and told at the end."""
+"""Doing all jobs of a preparation: side by side, once each, with a report at the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from data_tools.workers import Crash, side_by_side
 from evaluation.errors import InputError
 from evaluation.progress import ProgressBar
 
-_TOLD = 10
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Summary:
 
     Attributes:
         folder: of the data set.
-        report: the file that tells of every output.
+        report: the file that lists every output.
         outcomes: one a job, in the order of the jobs; jobs that a stop left undone have none.
         jobs: how many there were.
     """
@@ -63,11 +63,11 @@ class Summary:
         text = f"{self.folder}: {len(self.ready)} of {self.jobs} are ready ({counts['made']} made now"
         text += f", {counts['kept']} before)" if counts["kept"] else ")"
         text += "".join(f", {counts[state]} {state}" for state in ("failed", "missing") if counts[state])
-        lines = [f"{text}; {self.report} tells of each"]
+        lines = [f"{text}; {self.report} lists each"]
         for state in ("failed", "missing"):
-            told = [outcome for outcome in self.outcomes if outcome.state == state]
-            lines += [f"  {state}: {outcome.name}: {outcome.reason}" for outcome in told[:_TOLD]]
-            lines += [f"  {state}: and {len(told) - _TOLD} more"] if len(told) > _TOLD else []
+            shown = [outcome for outcome in self.outcomes if outcome.state == state]
+            lines += [f"  {state}: {outcome.name}: {outcome.reason}" for outcome in shown[:_SHOWN]]
+            lines += [f"  {state}: and {len(shown) - _SHOWN} more"] if len(shown) > _SHOWN else []
         if self.stopped is not None:
             lines.append(f"stopped: {self.stopped}; make room and run the same command again, it goes on from here")
         return "\n".join(lines)
@@ -136,8 +136,8 @@ def _replace_other_form(folder: Path, other: str, job: Job, journal: Journal) ->
 
 
 def _noted(journal: Journal, outcome: Outcome) -> Outcome:
-    """The outcome, or a stop where it could not even be noted: there is no room for a line."""
-    # Paths that are no text come along in escapes: else they could be neither noted nor printed.
+    """The outcome, or a stop where it could not even be noted: without room for a line."""
+    # Paths that are not text come along in escapes: else they could be neither noted nor printed.
     outcome = replace(outcome, reason=outcome.reason.encode("utf-8", "backslashreplace").decode())
     try:
         if outcome.state != "stopped":

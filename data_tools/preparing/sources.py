@@ -17,7 +17,7 @@ def find_by_stem(folder: Path, stems: Iterable[str], *, without: Path | None = N
     Args:
         folder: where to look.
         stems: the names.
-        without: a folder that holds outputs, which are no sources.
+        without: a folder that holds outputs, which are not sources.
 
     Returns:
         {stem: file}; those that are not there are absent.

@@ -27,10 +27,10 @@ def plan_videos(
     Args:
         names: `folder/video`, without suffix.
         videos: the sources, at any depth; a source is known by its name without suffix.
-        out: folder of the data set; if it lies in `videos`, what is in it is no source.
+        out: folder of the data set; if it lies in `videos`, nothing in it is a source.
         below: folder in it where the videos belong.
-        coding: whether to code them anew as mp4 (else the files are linked or copied), and their keyframes.
-        truth: tells how many frames and which size its videos have; other videos only have to open.
+        coding: whether to re-encode them as mp4 (else the files are linked or copied), and their keyframes.
+        truth: knows how many frames and which size its videos have; other videos only have to open.
         slack: by how many frames a video may miss that.
     """
     names = list(dict.fromkeys(names))
@@ -39,14 +39,14 @@ def plan_videos(
     for name in names:
         source = found.get(_stem(name))
         suffix = ".mp4" if coding.recode else suffix_there(out / below / name) if source is None else source.suffix
-        told = truth is not None and name in truth.frame_counts
+        known = truth is not None and name in truth.frame_counts
         jobs.append(
             Place(
                 source=None if source is None else str(source),
                 name=f"{below}/{name}{suffix}",
-                frames=truth.frame_counts[name] if truth is not None and told else None,
+                frames=truth.frame_counts[name] if truth is not None and known else None,
                 slack=slack,
-                size=truth.sizes[name] if truth is not None and told else None,
+                size=truth.sizes[name] if truth is not None and known else None,
                 coding=coding,
             )
         )

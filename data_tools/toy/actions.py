@@ -24,10 +24,10 @@ def _only(ids: tuple[int, ...]) -> ActionList:
     return ActionList(ids=ids, names=names, types=(None,) * len(ids))
 
 
-# Holding still in some pose can be told from one picture, so it is annotated but not evaluated.
+# Holding still in some pose can be recognized in one picture, so it is annotated but not evaluated.
 _UNSCORED = (5, 10)
 EVALUATED = _only(tuple(label for label in TRAINED.ids if label not in _UNSCORED))
-"""The actions that only their movement tells."""
+"""The actions that only their movement shows."""
 
 _KINDS = dict(zip(TRAINED.ids, TRAINED.types, strict=True))
 SPORTS = _only(tuple(label for label in EVALUATED.ids if _KINDS[label] == _MOVES))

@@ -45,7 +45,7 @@ def moments(film: Film) -> Iterator[tuple[FrameKey, int]]:
 
 
 def _excluded(film: Film) -> list[FrameKey]:
-    """Return the moments that could be argued about: what somebody does, or whether somebody is seen enough."""
+    """Return the moments that could be argued about: what a person does, or whether a person is seen enough."""
     return [
         key
         for key, frame in moments(film)

@@ -55,7 +55,7 @@ class Film:
         boxes: (P, F, 4) unit boxes around what is seen of each person.
         seen: (P, F) share of each person that is inside the frame and not hidden.
         does: (P, F, C) which of the C trained actions goes on; in the order of `TRAINED`.
-        doubtful: slots in which somebody's action could be argued about; in AVA's films these are seconds.
+        doubtful: slots in which a person's action could be argued about; in AVA's films these are seconds.
     """
 
     order: Order

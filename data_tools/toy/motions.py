@@ -2,8 +2,8 @@
 
 Distances are in heights of the person, angles in radians, x grows to the right and y upward. Nobody faces
 the way they walk: the poses of walking left are exactly the mirrored-in-time poses of walking right, so that
-only the order of the frames tells one from the other. Likewise every pose that a jump, a crouch, a spin or a
-wave passes through is one in which somebody else stands still.
+only the order of the frames distinguishes one from the other. Likewise every pose that a jump, a crouch, a spin or a
+wave passes through is one in which someone else stands still.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ MOMENT = 0.4
 
 
 def random_stretch(rng: np.random.Generator, activity: Activity, direction: int, *, waving: bool = False) -> Stretch:
-    """Draw how somebody performs `activity`; everything but the activity has the same odds for all."""
+    """Draw how a person performs `activity`; everything but the activity has the same odds for all."""
     low, high = TEMPO.get(activity, (1.0, 1.0))
     sideways = rng.random() < 0.15 and not waving
     turn = (np.pi if rng.random() < 0.35 else 0.0) + (np.pi / 2 if sideways else 0.0) + rng.uniform(-0.5, 0.5)
@@ -188,7 +188,7 @@ def _arms(stretch: Stretch, time: FloatArray) -> FloatArray:
     arms = np.empty((len(time), 2, 3))
     spread = 0.12 + 0.1 * np.sin(stretch.phase[1])
     arms[:] = (0.18 + spread, 0.25 + spread, 0.0)
-    # Whoever holds arms up holds them as somebody does who waves, at some moment of waving.
+    # Whoever holds arms up holds them as a person does who waves, at some moment of waving.
     tilt = np.full(len(time), np.sin(3 * stretch.phase[1]))
     if stretch.arms.startswith("wave"):
         tilt = np.sin(2 * np.pi * stretch.wave_tempo * time + stretch.phase[0])

@@ -57,7 +57,7 @@ class Look:
 
 
 def random_look(rng: np.random.Generator) -> Look:
-    """Dress somebody."""
+    """Dress a person."""
     base, other, back = (SHIRTS[i] for i in rng.choice(len(SHIRTS), 3, replace=False))
 
     def pick(colours: tuple[Colour, ...]) -> Colour:

@@ -65,7 +65,7 @@ class Wish:
     """What a slot should be like.
 
     Attributes:
-        theme: "approach" or "follow" if somebody should; "none" otherwise.
+        theme: "approach" or "follow" if a person should; "none" otherwise.
         crowding: whether people may stand in front of each other.
         leaving: whether people may walk out of the frame.
     """
@@ -84,7 +84,7 @@ class Scene:
         aspect: width over height of the frame.
         actors: everybody who ever appears.
         relations: for each slot, person -> "approach" or "follow".
-        doubtful: slots in which somebody's relation to another could be argued about.
+        doubtful: slots in which a person's relation to another could be argued about.
     """
 
     seconds: int
@@ -105,7 +105,7 @@ def plan_scene(
         aspect: width over height of the frame.
         people: how many persons there are at a time, about.
         slot: seconds after which people may turn to something else.
-        meetings: whether people seek each other out, so that many approach or follow somebody.
+        meetings: whether people seek each other out, so that many approach or follow others.
     """
     cast = [_newcomer(rng, number, aspect, 0, inside=True, like=None, slot=slot) for number in range(people)]
     cast[1].height, cast[1].ground = _depth(rng, near=cast[0])
@@ -215,9 +215,9 @@ def _walk(rng: np.random.Generator, direction: int, slot: int) -> Stretch:
 
 
 def relate(cast: list[Actor], chosen: list[Stretch], aspect: float) -> dict[int, str]:
-    """Tell who approaches or follows somebody in the middle of the slot.
+    """Say who approaches or follows another person in the middle of the slot.
 
-    Somebody who walks approaches a person ahead who stays in place, and follows a person ahead who walks the
+    A person who walks approaches a person ahead who stays in place, and follows a person ahead who walks the
     same way, if that person is of similar size (at a similar depth) and near, but not yet reached.
 
     Returns:

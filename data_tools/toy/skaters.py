@@ -1,6 +1,6 @@
 """People on skates: they glide fast, and what they do takes but a moment of each second.
 
-A box that stays where somebody is in the middle of a clip has lost him at its ends, and so has lost most of what
+A fixed box around a person in the middle of a clip has lost the person at its ends, and so has lost most of what
 is done.
 """
 
@@ -35,7 +35,7 @@ def plan_skating(rng: np.random.Generator, seconds: int, aspect: float, people: 
 
 
 def _skater(rng: np.random.Generator, person: int, lane: int, lanes: int, aspect: float, first: int) -> Actor:
-    """Let somebody cross the frame from slot `first` on; those who are there first begin anywhere."""
+    """Let a person cross the frame from slot `first` on; those who are there first begin anywhere."""
     height, ground = rng.uniform(0.5, 0.62), 0.72 + 0.24 * (lane + rng.uniform(0.2, 0.8)) / lanes
     speed = float(rng.choice([-1, 1]) * rng.uniform(*GLIDE) * height)
     margin = 0.2 * height

@@ -179,7 +179,7 @@ def _split_of(splits: Any, split: int, key: str, path: str | os.PathLike[str]) -
     if not isinstance(splits, (list, tuple)) or any(isinstance(names, str) for names in splits):
         raise InputError(f"{path}: {key} must be a list with one list of video names per split")
     if not 1 <= split <= len(splits):
-        raise InputError(f"{path}: {key} has {len(splits)} splits, so there is no split {split}")
+        raise InputError(f"{path}: {key} has {len(splits)} splits; split {split} does not exist")
     names = _names(splits[split - 1], f"{key} of split {split}", path)
     if len(set(names)) != len(names):
         twice = next(name for place, name in enumerate(names) if name in names[:place])

@@ -4,7 +4,7 @@ Truth    video,time,x1,y1,x2,y2,action[,person]   a row of two columns says: ann
 Results  video,time,x1,y1,x2,y2,action[,score]
 Excluded video,time
 
-There is no header; boxes are unit boxes; times are seconds, padded with zeros, with decimals, or neither.
+The files have no header; boxes are unit boxes; times are seconds, padded with zeros, with decimals, or neither.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def read_ava_csv(path: str | os.PathLike[str]) -> TruthRows:
     Column 8, where present, is the person's identity ("3" and "1.0000" are both read).
 
     Raises:
-        InputError: an empty file, or the first row that is no annotation, with its line. OSError: no such file.
+        InputError: an empty file, or the first row that is not an annotation, with its line. OSError: no such file.
     """
     table = columns.read_columns(path, _truth_fault)
     if len(table.moment) == 0:
@@ -75,7 +75,7 @@ def read_ava_results(path: str | os.PathLike[str]) -> DetectionRows:
     (a moment without detections) hold nothing and are passed over.
 
     Raises:
-        InputError: the first row that is no detection, with its line. OSError: no such file.
+        InputError: the first row that is not a detection, with its line. OSError: no such file.
     """
     table = columns.read_columns(path, _result_fault)
     video, moment, boxes, labels, scores = table.video, table.moment, table.boxes, table.labels, table.last

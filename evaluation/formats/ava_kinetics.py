@@ -21,7 +21,7 @@ def read_kinetics_boxes(path: str | os.PathLike[str]) -> TruthRows:
     """Read the annotated boxes; the videos are whole ones, by their ids, and nobody has an identity.
 
     Raises:
-        InputError: a file without boxes, or the first row that is no annotation, with its line. OSError: no such file.
+        InputError: no boxes, or the first row that is not an annotation, with its line. OSError: no such file.
     """
     table = columns.read_columns(path, _fault)
     rows = ~table.empty & (table.labels > 0)

@@ -96,7 +96,7 @@ def read_columns(path: str | os.PathLike[str], check: RowCheck) -> CsvColumns:
 
     Raises:
         InputError: naming file and line: rows with more than 8 columns, without video name, with a time that is
-            no number, boxes that are incomplete, not finite or in pixels, labels that are no ids.
+            no number, boxes that are incomplete, not finite or in pixels, labels that are not ids.
         OSError: no such file.
     """
     _keep_freed_memory()
@@ -155,7 +155,7 @@ def _open(file: TextIO) -> TextFileReader:
 
 def _checked(chunk: pd.DataFrame, categories: dict[str, int]) -> _Chunk:
     """Return a chunk's columns; `categories` maps names to codes and grows."""
-    codes, videos = pd.factorize(chunk["video"].to_numpy())  # -1 where there is no name
+    codes, videos = pd.factorize(chunk["video"].to_numpy())  # -1 without a name
     seconds = chunk["time"].to_numpy()
     if codes.min(initial=0) < 0 or not (np.abs(seconds) <= LARGEST_TIME).all():
         raise _FaultyRowsError("a row has no video name or no time")

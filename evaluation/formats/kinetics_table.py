@@ -26,7 +26,7 @@ class KineticsClip:
         start: second of the whole video at which it begins.
         end: second at which it ends.
         split: "train", "val" or "test".
-        line: where it stands in the table, from 1.
+        line: its line in the table, from 1.
     """
 
     label: str
@@ -59,7 +59,7 @@ def read_kinetics_table(path: str | os.PathLike[str]) -> list[KineticsClip]:
     Rows without a label (older test tables) are left out.
 
     Raises:
-        InputError: a missing column, or a row that is no clip, with its line. OSError: the file cannot be read.
+        InputError: a missing column, or a row that is not a clip, with its line. OSError: the file cannot be read.
     """
     reader = csv.DictReader(io.StringIO(read_text(path)))
     lacking = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
@@ -77,7 +77,7 @@ def _clip(record: dict[str, str], path: str, line: int) -> KineticsClip:
     split = _SPLITS.get((record["split"] or "").strip().lower())
     if len(seconds) < 2 or seconds[0] >= seconds[1] or split is None or not record["youtube_id"]:
         raise InputError(
-            f"{path}, line {line}: '{','.join(str(record[name]) for name in _COLUMNS)}' is no clip; expected "
+            f"{path}, line {line}: '{','.join(str(record[name]) for name in _COLUMNS)}' is not a clip; expected "
             "label,id,start,end,split with whole seconds, start before end, and split train, validate or test"
         )
     return KineticsClip(record["label"].strip(), record["youtube_id"], seconds[0], seconds[1], split, line)

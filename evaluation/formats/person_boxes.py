@@ -36,7 +36,7 @@ def read_proposals(path: str | os.PathLike[str]) -> dict[FrameKey, PersonBoxes]:
 def write_proposals(path: str | os.PathLike[str], persons: Iterable[PersonBoxes]) -> None:
     """Write person boxes; the suffix `.csv` chooses PySlowFast's dialect, anything else the pickle.
 
-    Moments that are no whole seconds are written with decimals, which only readers like ours accept.
+    Moments other than whole seconds are written with decimals, which only readers like ours accept.
     """
     with atomic_path(path) as temporary:
         if Path(path).suffix == ".csv":

@@ -124,10 +124,10 @@ def read_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
 
 def _begin_with_numbers(lines: Sequence[tuple[int, str, str]]) -> bool:
-    """Whether the numbers in front belong to the names, as in "1 on 1" or "3 point shot", and are no labels.
+    """Whether the numbers in front belong to the names, as in "1 on 1" or "3 point shot", and are not labels.
 
-    Labels count from 0 or 1. Where they could count from 1, names tell by their rest: it holds the number once more,
-    or is that of another line.
+    Labels count from 0 or 1. Where they could count from 1, the rest of the names decides: it holds the number once
+    more, or is that of another line.
 
     Args:
         lines: number, rest and what parts them, line by line.
@@ -158,7 +158,7 @@ def read_ucf101_split(path: str | os.PathLike[str], classes: Sequence[str]) -> V
     The label is that of the folder; a number beside it must agree (it counts from 1).
 
     Raises:
-        InputError: a folder that is no class, a number that contradicts it, or no line at all.
+        InputError: a folder that is not a class, a number that contradicts it, or no line at all.
     """
     labels_of = {name: label for label, name in enumerate(classes)}
     names, labels, lines = [], [], []

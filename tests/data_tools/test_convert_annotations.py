@@ -583,7 +583,7 @@ def test_faults_of_yolo_files(clips: Path, run: Callable[..., Path], fault: str,
 def test_yolo_of_another_alphabet_says_so(clips: Path, run: Callable[..., Path], tmp_path: Path) -> None:
     yolo(tmp_path / "yolo", layout="ultralytics")
     (tmp_path / "yolo" / "data.yaml").write_bytes(b"names: [st\xe4nd, wave]")
-    with pytest.raises(InputError, match=r"data\.yaml: is no text in UTF-8"):
+    with pytest.raises(InputError, match=r"data\.yaml: is not text in UTF-8"):
         run(tmp_path / "yolo", "yolo")
 
 
@@ -613,4 +613,4 @@ def test_help_is_quick_and_a_fault_ends_with_code_2(tmp_path: Path) -> None:
     failed = subprocess.run([*program, *words], capture_output=True, text=True, check=False)
     assert failed.returncode == 2
     assert failed.stderr.count("\n") == 1
-    assert "there is no such file or folder" in failed.stderr
+    assert "no such file or folder" in failed.stderr

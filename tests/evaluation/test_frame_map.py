@@ -145,7 +145,7 @@ def test_repeated_truth_and_unlisted_truth_are_counted() -> None:
 def test_no_detections_score_nothing_with_a_note() -> None:
     result = scored()
     assert result.mean_ap == 0.0
-    assert result.notes == ("There are no detections: every action scores 0.",)
+    assert result.notes == ("The detections are empty: every action scores 0.",)
 
 
 def test_detections_of_which_none_takes_part_are_noticed() -> None:

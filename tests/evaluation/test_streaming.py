@@ -134,7 +134,7 @@ def test_the_state_is_forgotten_and_an_empty_one_is_refused() -> None:
     metric.reset()
     assert len(metric) == 0
     metric.update(truth, detections[:0])
-    assert metric.compute().notes[-1] == "There are no detections: every action scores 0."
+    assert metric.compute().notes[-1] == "The detections are empty: every action scores 0."
 
 
 def test_only_metrics_of_the_same_settings_are_merged() -> None:

@@ -111,7 +111,7 @@ def test_unknown_videos_count_as_false_and_unknown_labels_not_at_all_and_both_ar
 def test_no_detections_score_zero_and_say_so() -> None:
     truth = truth_of(("v", 0, 1.0, 1, 10, LEFT))
     assert video_map(truth, tube_set([])).mean_ap == 0.0
-    assert tube_frame_map(truth, boxes_of()).notes == ("there are no boxes at all",)
+    assert tube_frame_map(truth, boxes_of()).notes == ("no boxes at all",)
 
 
 def test_frames_outside_the_truth_count_as_false() -> None:

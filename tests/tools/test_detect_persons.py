@@ -110,7 +110,7 @@ def test_an_unreadable_video_is_named_and_the_exit_code_is_1(
     error = capsys.readouterr().err
     assert "left out:" in error
     assert "broken.mp4" in error
-    assert "1 of 2 videos could not be searched; mend them and repeat the command" in error
+    assert "1 of 2 videos could not be searched; correct them and repeat the command" in error
     assert [key.video for key in read_proposals(tmp_path / "boxes.pkl")] == ["good", "good"]
 
 

@@ -61,7 +61,7 @@ def test_empty_detections_score_nothing_and_say_so(tmp_path: Path, files: list[s
     done = run(*files)
     assert done.returncode == 0
     assert done.stdout.endswith("\nmAP@0.5 0.0000\n")
-    assert "note: There are no detections: every action scores 0." in done.stdout
+    assert "note: The detections are empty: every action scores 0." in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_test(
     weights = ["--weights", str(tmp_path / "run/best.pt"), "--out", str(tmp_path / "tested")]
     assert run_tool("test_det.py", CONFIG, *settings(data), *weights) == 2
     said = capsys.readouterr()
-    assert "tested is no folder that may be written to" in said.err
+    assert "tested is not a writable folder" in said.err
     assert "testing" not in said.out + said.err
     assert (tmp_path / "tested").read_text() == "a file"
 

@@ -1,6 +1,6 @@
 """Clips around every frame of a video: streamed, each frame decoded once, and read clip by clip, the plain way.
 
-Only reading is measured (decoding and resizing), without the network. A film of moving noise stands in for a video
+Only reading is measured (decoding and resizing), without the network. A film of moving noise replaces a video
 unless one is given.
 """
 

@@ -180,7 +180,7 @@ def time_call(call: Call) -> tuple[float, float, float]:
         torch.cuda.reset_peak_memory_stats()
         held = torch.cuda.memory_allocated()
     else:
-        with suppress(OSError, AttributeError):  # Linux: give back what is free, and start the record of the peak anew
+        with suppress(OSError, AttributeError):  # Linux: give back what is free, and restart the record of the peak
             ctypes.CDLL(None).malloc_trim(0)
             Path("/proc/self/clear_refs").write_text("5")
         held = memory_of_process()
@@ -194,7 +194,7 @@ def time_call(call: Call) -> tuple[float, float, float]:
 
 
 def memory_of_process() -> int:
-    """Most memory of this process since the record was started, in bytes; 0 where the system does not tell."""
+    """Most memory of this process since the record was started, in bytes; 0 where the system does not say."""
     with suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024

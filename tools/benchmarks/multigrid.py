@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("multigrid", metavar="MULTIGRID", nargs="?", default=MULTIGRID, help=f"({MULTIGRID})")
     parser.add_argument("--epochs", type=int, nargs="+", default=[8, 12, 16], metavar="N", help="plain schedules")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="runs of each (0 1 2)")
-    parser.add_argument("--decode-anew", action="store_true", help="decode each clip anew instead of keeping videos")
+    parser.add_argument("--decode-anew", action="store_true", help="decode each clip again instead of keeping videos")
     parser.add_argument("--settings", nargs="*", default=[], metavar="key=value", help="settings of all runs")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark_multigrid"), metavar="DIR", help="run folders")
     add_json(parser)

@@ -143,7 +143,7 @@ def measure(path: str, config: DetectionConfig | RecognitionConfig, way: Way, ar
     whole_peak = 0.0
     for _ in range(arguments.steps):
         if cuda:
-            whole_peak = max(whole_peak, torch.cuda.max_memory_allocated() / 2**20)  # time_call begins it anew
+            whole_peak = max(whole_peak, torch.cuda.max_memory_allocated() / 2**20)  # time_call resets it
         figures.append(time_call(step))
     if cuda:
         whole_peak = max(whole_peak, torch.cuda.max_memory_allocated() / 2**20)

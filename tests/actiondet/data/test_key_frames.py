@@ -239,9 +239,7 @@ def test_a_data_set_of_ones_own_needs_a_reader_or_a_builder() -> None:
         name: str = "mine"
 
     common: dict[str, Any] = {"clip": ClipConfig(), "transform": TransformConfig(), "num_actions": 5}
-    with pytest.raises(
-        InputError, match=r"nothing reads the data set 'mine'; .*datasets.splits.read_split.reg"
-    ):
+    with pytest.raises(InputError, match=r"nothing reads the data set 'mine'; .*datasets.splits.read_split.reg"):
         build_test_set(Mine(), **common)
     dataset = wild()
     build_training_set.register(Mine, lambda data, **_: dataset)

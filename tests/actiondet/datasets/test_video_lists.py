@@ -55,7 +55,7 @@ def test_a_label_map_may_spell_blanks_as_folders_do(data: VideoListConfig, tmp_p
     (tmp_path / "classes.txt").write_text("zumba\nair_drumming\n")
     named = data.model_copy(update={"classes": str(tmp_path / "classes.txt")})
     assert list_videos(named, "train").labels.tolist() == [0, 1, 0]
-    with pytest.raises(InputError, match=r"val\.csv, line 3: 'yoga' is no class of .*classes\.txt"):
+    with pytest.raises(InputError, match=r"val\.csv, line 3: 'yoga' is not a class of .*classes\.txt"):
         list_videos(named, "val")
 
 

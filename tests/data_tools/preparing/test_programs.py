@@ -64,7 +64,7 @@ def test_keyframes_that_cannot_be_meant_are_refused(program: str, tmp_path: Path
     if program in ("prepare_jhmdb", "prepare_multisports", "prepare_ucf101"):
         done = run(program, *arguments, "--gop", "8")
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-        assert "--gop 8: the videos are linked as they are; give --recode to code them anew" in done.stderr
+        assert "--gop 8: the videos are linked as they are; give --recode to re-encode them" in done.stderr
     if program == "prepare_ava":
         done = run(program, *arguments, "--frames", "--gop", "8")
         assert done.returncode == 2

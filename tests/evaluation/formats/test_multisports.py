@@ -172,7 +172,7 @@ def test_truth_in_unit_boxes_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_split_that_does_not_exist_is_told(truth_path: Path) -> None:
-    with pytest.raises(InputError, match="has 1 splits, so there is no split 2"):
+    with pytest.raises(InputError, match="has 1 splits; split 2"):
         read_multisports(truth_path, split=2)
 
 
