@@ -44,7 +44,7 @@ def main() -> int:
 
     from data_tools.output_folder import check_writable
     from data_tools.preparing.ava import FRAMES, annotated_videos, lay_annotations, plan_films
-    from data_tools.preparing.run import prepare
+    from data_tools.preparing.prepare import prepare
 
     check_writable(arguments.out)
     annotations = arguments.out / "annotations"

@@ -42,7 +42,7 @@ def main() -> int:
 
     from data_tools.output_folder import check_writable
     from data_tools.preparing import ava_kinetics, merging
-    from data_tools.preparing.run import prepare
+    from data_tools.preparing.prepare import prepare
     from evaluation.formats.ava_kinetics import read_kinetics_boxes
     from evaluation.formats.kinetics_table import read_kinetics_table
     from evaluation.formats.person_boxes import read_proposals

@@ -30,7 +30,7 @@ def main() -> int:
 
     from data_tools.output_folder import check_writable
     from data_tools.preparing.given import lay_files
-    from data_tools.preparing.run import prepare
+    from data_tools.preparing.prepare import prepare
     from data_tools.preparing.tube_sets import check_splits, describe, plan_videos
     from evaluation.errors import InputError
     from evaluation.formats.act_tubes import read_act_tubes

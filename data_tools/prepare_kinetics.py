@@ -38,7 +38,7 @@ def main() -> int:
     check(arguments)
 
     from data_tools.preparing.kinetics import choose_classes, plan_clips, write_lists
-    from data_tools.preparing.run import prepare
+    from data_tools.preparing.prepare import prepare
     from evaluation.formats.kinetics_table import read_kinetics_table
 
     rows = [row for path in arguments.annotations for row in read_kinetics_table(path)]

@@ -39,7 +39,7 @@ def main() -> int:
 
     from data_tools.output_folder import check_writable
     from data_tools.preparing.given import lay_files
-    from data_tools.preparing.run import prepare
+    from data_tools.preparing.prepare import prepare
     from data_tools.preparing.tube_sets import describe, plan_videos
     from data_tools.preparing.ucf101 import listed_videos, read_tubes, split_files
     from evaluation.formats.multisports import write_multisports

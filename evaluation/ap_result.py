@@ -13,9 +13,9 @@ import numpy.typing as npt
 from evaluation.average_precision import PrecisionRecall, average_precision, precision_recall
 from evaluation.boxes import BoolArray
 from evaluation.errors import InputError
-from evaluation.files import atomic_path
 from evaluation.records import FloatArray, IntArray
-from evaluation.tables import plain, records, write_json
+from evaluation.result import Result
+from evaluation.tables import plain, records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ IOU_RANGES: dict[str, tuple[float, ...]] = {
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class ApResult:
+class ApResult(Result):
     """AP of every action at every threshold, and the ranked detections that it comes from.
 
     The N detections that took part stand action by action, best score first. `print` shows the result as a table.
@@ -163,19 +163,8 @@ class ApResult:
         table["type"] = table["type"].astype(object)
         return table
 
-    def to_json(self, path: str | os.PathLike[str], **more: Any) -> None:
-        """Write mean_ap in [0, 1], per_class as AP by id, then the actions, every threshold and range, and the notes.
-
-        An AP that is not defined is null.
-
-        Args:
-            path: the file.
-            more: further entries.
-        """
-        write_json(path, {**self.summary(), **{key: plain(value) for key, value in more.items()}})
-
     def summary(self) -> dict[str, Any]:
-        """What `to_json` writes."""
+        """What `to_json` writes: mean_ap in [0, 1], per_class as AP by id, actions, thresholds, ranges and notes."""
         actions = records({name: column for name, column in self.columns.items() if "@" not in name})
         at: dict[str, Any] = {}
         for k, threshold in enumerate(self.thresholds):
@@ -190,11 +179,6 @@ class ApResult:
             "thresholds": at,
             "notes": list(self.notes),
         }
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the table of actions, with a header."""
-        with atomic_path(path) as temporary:
-            self.per_class.to_csv(temporary, index=False, lineterminator="\n")
 
     @property
     def title(self) -> str:

@@ -10,17 +10,16 @@ import numpy as np
 
 from evaluation.ap_result import ApResult
 from evaluation.errors import InputError
-from evaluation.files import atomic_path
 from evaluation.records import FloatArray, IntArray
-from evaluation.tables import plain, records, table_text, write_json
+from evaluation.result import Result
+from evaluation.tables import plain, records, table_text
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Calibration:
+class Calibration(Result):
     """How well scores agree with the share of hits, and the best threshold of every action.
 
     Only detections that took part in the result count. `print` shows the table of actions.
@@ -89,28 +88,11 @@ class Calibration:
             "recall": self.recall[labels],
         }
 
-    @property
-    def per_class(self) -> pd.DataFrame:
-        """`columns` as a table, one row per action."""
-        import pandas as pd  # scoring tubes does without it, and starts in half the time
-
-        table: pd.DataFrame = pd.DataFrame(self.columns)
-        return table
-
-    def to_json(self, path: str | os.PathLike[str], **more: Any) -> None:
-        """Write the error, the curve and the table of actions."""
-        write_json(path, {**self.summary(), **more})
-
     def summary(self) -> dict[str, Any]:
         """What `to_json` writes."""
         names = ("score", "hits", "count")
         curve = records(dict(zip(names, self.curve, strict=True)))
         return {"ece": self.ece, "mean_f1": self.mean_f1, "curve": curve, "actions": records(self.columns)}
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write `per_class`, with a header."""
-        with atomic_path(path) as temporary:
-            self.per_class.to_csv(temporary, index=False, lineterminator="\n")
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw the reliability curve.

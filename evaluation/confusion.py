@@ -11,15 +11,15 @@ import numpy as np
 
 from evaluation.calibration import calibrate
 from evaluation.errors import InputError
-from evaluation.files import atomic_path
 from evaluation.formats.action_list import ActionList
 from evaluation.found_boxes import box_numbers
 from evaluation.frame_ap import frame_map
 from evaluation.matching import best_truths
 from evaluation.moments import MomentCodes
 from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
+from evaluation.result import Result
 from evaluation.selection import columns_of
-from evaluation.tables import table_text, write_json
+from evaluation.tables import table_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,7 @@ _PAIRS_SHOWN = 15
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Confusion:
+class Confusion(Result):
     """How often people who do one action are said to do another one; `print` shows the most frequent pairs.
 
     Attributes:
@@ -83,27 +83,20 @@ class Confusion:
         ]
 
     @property
+    def columns(self) -> dict[str, Any]:
+        """Of the pairs that occur, the most frequent first: id, name, called_id, called, times, of, share."""
+        names = ("id", "name", "called_id", "called", "times", "of", "share")
+        return {name: [pair[name] for pair in self._pairs()] for name in names}
+
+    @property
     def pairs(self) -> pd.DataFrame:
-        """The pairs that occur, the most frequent first: id, name, called_id, called, times, of, share."""
-        import pandas as pd
-
-        names = ["id", "name", "called_id", "called", "times", "of", "share"]
-        table: pd.DataFrame = pd.DataFrame(self._pairs(), columns=names)
-        return table
-
-    def to_json(self, path: str | os.PathLike[str], **more: Any) -> None:
-        """Write the matrices and the pairs."""
-        write_json(path, {**self.summary(), **more})
+        """`columns` as a table, one row per pair."""
+        return self.per_class
 
     def summary(self) -> dict[str, Any]:
         """What `to_json` writes."""
         names = ("ids", "names", "thresholds", "persons", "of", "called")
         return {**{name: getattr(self, name) for name in names}, "pairs": self._pairs()}
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write `pairs`, with a header."""
-        with atomic_path(path) as temporary:
-            self.pairs.to_csv(temporary, index=False, lineterminator="\n")
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw the shares as a matrix.

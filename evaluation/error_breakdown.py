@@ -11,9 +11,9 @@ import numpy as np
 
 from evaluation.average_precision import average_precision, precision_recall
 from evaluation.boxes import BoolArray
-from evaluation.files import atomic_path
 from evaluation.records import FloatArray, IntArray
-from evaluation.tables import notes_text, plain, records, table_text, write_json
+from evaluation.result import Result
+from evaluation.tables import notes_text, plain, records, table_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ErrorBreakdown:
+class ErrorBreakdown(Result):
     """Why the AP is not 1, label by label; every share is in [0, 1].
 
     The share of a reason is computed like AP, from the rate of that reason instead of the precision: how much
@@ -125,15 +125,6 @@ class ErrorBreakdown:
         table: pd.DataFrame = pd.DataFrame(self.fix_columns)
         return table
 
-    def to_json(self, path: str | os.PathLike[str], **more: Any) -> None:
-        """Write mean_ap in [0, 1], per_class as AP by id, the means of the reasons, and every action's shares.
-
-        Args:
-            path: the file.
-            more: further entries.
-        """
-        write_json(path, {**self.summary(), **more})
-
     def summary(self) -> dict[str, Any]:
         """What `to_json` writes."""
         rows = records(self.columns)
@@ -146,11 +137,6 @@ class ErrorBreakdown:
             "actions": rows,
             "notes": list(self.notes),
         }
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the table of actions, with a header."""
-        with atomic_path(path) as temporary:
-            self.per_class.to_csv(temporary, index=False, lineterminator="\n")
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw AP and the share of every reason per action, sorted by AP.
@@ -173,14 +159,6 @@ class ErrorBreakdown:
             path=path,
             axes=axes,
         )
-
-    @property
-    def per_class(self) -> pd.DataFrame:
-        """`columns` as a table, one row per label."""
-        import pandas as pd  # scoring does without it, and starts in half the time
-
-        table: pd.DataFrame = pd.DataFrame(self.columns)
-        return table
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,12 +13,11 @@ from scipy import sparse, special
 from evaluation.ap_result import ApResult
 from evaluation.boxes import BoolArray
 from evaluation.errors import InputError
-from evaluation.files import atomic_path
 from evaluation.records import FloatArray, IntArray
-from evaluation.tables import plain, records, table_text, write_json
+from evaluation.result import Result
+from evaluation.tables import plain, records, table_text
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
 _CELLS_AT_ONCE = 4_000_000
@@ -26,7 +25,7 @@ _FEW_VIDEOS = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Bootstrap:
+class Bootstrap(Result):
     """The AP of as many videos, drawn again and again with replacement from those of a result.
 
     Intervals are percentiles of the draws, corrected for bias and for few videos. `print` shows that of the mean and
@@ -91,19 +90,10 @@ class Bootstrap:
             "truths": self.result.truths[labels],
         }
 
-    @property
-    def per_class(self) -> pd.DataFrame:
-        """`columns` as a table, one row per action."""
-        return _table(self.columns)
-
-    def to_json(self, path: str | os.PathLike[str], **more: Any) -> None:
-        """Write mean_ap, its interval, and those of every action."""
+    def summary(self) -> dict[str, Any]:
+        """What `to_json` writes: mean_ap, its interval, and those of every action."""
         content = {"mean_ap": self.mean_ap, "interval": list(self.interval), "level": self.level}
-        write_json(path, {**content, "rounds": len(self.ap), "actions": records(self.columns), **more})
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write `per_class`, with a header."""
-        _write_csv(self.per_class, path)
+        return {**content, "rounds": len(self.ap), "actions": records(self.columns)}
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw AP and interval of every action, sorted.
@@ -125,7 +115,7 @@ class Bootstrap:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
+class Comparison(Result):
     """How much better a second result is than a first one of the same truth, by a paired bootstrap over videos.
 
     Attributes:
@@ -226,14 +216,9 @@ class Comparison:
             "differs": ((low > 0) | (high < 0)).tolist(),
         }
 
-    @property
-    def per_class(self) -> pd.DataFrame:
-        """`columns` as a table, one row per action."""
-        return _table(self.columns)
-
-    def to_json(self, path: str | os.PathLike[str], **more: Any) -> None:
-        """Write the difference, its interval and p, the sentence, and the same of every action."""
-        content = {
+    def summary(self) -> dict[str, Any]:
+        """What `to_json` writes: the difference, its interval and p, the sentence, and the same of every action."""
+        return {
             "first": self.first.mean_at(self.threshold),
             "second": self.second.mean_at(self.threshold),
             "difference": self.difference,
@@ -246,11 +231,6 @@ class Comparison:
             "videos": self.videos,
             "actions": records(self.columns),
         }
-        write_json(path, {**content, **more})
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write `per_class`, with a header."""
-        _write_csv(self.per_class, path)
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw the difference and its interval of every action, sorted.
@@ -475,15 +455,3 @@ def _p_values(changes: FloatArray) -> FloatArray:
     rarer = np.minimum(np.sum(changes <= 0, axis=0), np.sum(changes >= 0, axis=0))
     p_values: FloatArray = np.minimum(1.0, 2 * (rarer + 1) / (draws + 1))
     return p_values
-
-
-def _table(columns: dict[str, Any]) -> pd.DataFrame:
-    import pandas as pd  # scoring tubes does without it, and starts in half the time
-
-    table: pd.DataFrame = pd.DataFrame(columns)
-    return table
-
-
-def _write_csv(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")

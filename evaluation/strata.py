@@ -12,13 +12,13 @@ import numpy as np
 
 from evaluation.ap_result import Claims, R, ap_table
 from evaluation.boxes import area
-from evaluation.files import atomic_path
 from evaluation.formats.action_list import ActionList
 from evaluation.found_boxes import distinct_boxes
 from evaluation.frame_ap import FrameMapResult, frame_claims
 from evaluation.protocols import Protocol, ProtocolName, Ties
 from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
-from evaluation.tables import plain, table_text, write_json
+from evaluation.result import Result
+from evaluation.tables import plain, table_text
 from evaluation.tube_ap import ThresholdMapResult
 from evaluation.tube_dataset import TubeTruth
 from evaluation.tube_scoring import video_claims
@@ -37,7 +37,7 @@ LENGTHS = (8, 16, 32, 64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Strata(Generic[R]):
+class Strata(Result, Generic[R]):
     """The result in every stratum; iterating gives name and result, `print` shows a table.
 
     Attributes:
@@ -92,18 +92,9 @@ class Strata(Generic[R]):
         table.insert(0, "stratum", table.pop("stratum"))
         return table
 
-    def to_json(self, path: str | os.PathLike[str], **more: Any) -> None:
-        """Write what `ApResult.to_json` writes for every stratum, by its name."""
-        write_json(path, {**self.summary(), **more})
-
     def summary(self) -> dict[str, Any]:
         """What `to_json` writes."""
         return {"by": self.by, "strata": {name: result.summary() for name, result in self.results.items()}}
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write `per_class`, with a header."""
-        with atomic_path(path) as temporary:
-            self.per_class.to_csv(temporary, index=False, lineterminator="\n")
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw the mean AP of every stratum and how many truths it has.

@@ -138,7 +138,7 @@ def build_train_transform(config: TransformConfig) -> TrainTransform:
 def build_train_videos(
     data: VideoDataConfig, *, clip: VideoClipConfig, transform: VideoTransformConfig, num_classes: int, seed: int
 ) -> TrainVideos:
-    """Build the training part of a data set of videos; faults as in `find_labelled_videos`."""
+    """Build the training split of a data set of videos; faults as in `find_labelled_videos`."""
     return TrainVideos(
         find_labelled_videos(data, "train", num_classes=num_classes),
         sampling=view_sampling(clip),

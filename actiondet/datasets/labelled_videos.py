@@ -11,7 +11,8 @@ import numpy as np
 
 from actiondet.config.recognition import VideoDataConfig
 from actiondet.datasets.sources import ReaderPool, locate_videos
-from actiondet.datasets.video_lists import Part, VideoListing, bare_names, list_videos
+from actiondet.datasets.splits import SplitName
+from actiondet.datasets.video_lists import VideoListing, bare_names, list_videos
 from actiondet.video import VideoIndex, VideoReader, open_video
 from actiondet.video.cached_reader import CachedReader, MemoryBudget
 from actiondet.video.kept_index import KeptIndices
@@ -21,7 +22,7 @@ from evaluation.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class LabelledVideos:
-    """The videos of one part of a data set, found on the disk.
+    """The videos of one split of a data set, found on the disk.
 
     Attributes:
         names: (N) as the list has them.
@@ -40,13 +41,13 @@ class LabelledVideos:
     missing: tuple[str, ...]
 
 
-def find_labelled_videos(data: VideoDataConfig, part: Part, *, num_classes: int) -> LabelledVideos:
-    """List the videos of `part` and find their files.
+def find_labelled_videos(data: VideoDataConfig, split: SplitName, *, num_classes: int) -> LabelledVideos:
+    """List the videos of `split` and find their files.
 
     Raises:
         InputError: lists that are missing, faulty or of other classes than the network; videos that are missing.
     """
-    listing = list_videos(data, part)
+    listing = list_videos(data, split)
     classes = listing.classes or tuple(map(str, range(num_classes)))
     _check_labels(listing, len(classes), num_classes)
     pictures = data.pictures is not None

@@ -77,13 +77,13 @@ class TubeSplit(PersonSplit):
         return self.paths, self.missing
 
 
-def with_sizes_of_files(part: TubeSplit) -> TubeSplit:
+def with_sizes_of_files(split: TubeSplit) -> TubeSplit:
     """The same in pixels, where the truth is a CSV that has unit boxes and no sizes: both come from the video files."""
-    truth = part.truth
+    truth = split.truth
     if any(size != (1, 1) for size in truth.sizes.values()):
-        return part
+        return split
     sizes, counts = dict(truth.sizes), dict(truth.frame_counts)
-    for video, path in part.paths.items():
+    for video, path in split.paths.items():
         with suppress(InputError, OSError):  # reading its frames will say so
             index = index_video(path)
             sizes[video], counts[video] = (index.height, index.width), len(index)
@@ -93,7 +93,7 @@ def with_sizes_of_files(part: TubeSplit) -> TubeSplit:
     tubes = replace(tubes, boxes=boxes)
     truth = replace(truth, sizes=sizes, frame_counts=counts, tubes=tubes)
     note = "the truth is a CSV: frame detections number the videos in its order, not in that of multisports_GT.pkl"
-    return replace(part, truth=truth, notes=(*part.notes, note))
+    return replace(split, truth=truth, notes=(*split.notes, note))
 
 
 @read_split.register
@@ -104,7 +104,7 @@ def read_tube_split(
 
     Args:
         data: the data set.
-        split: which part of it.
+        split: of the data set.
         num_actions: labels of the network.
         skip_missing: leave videos out that are not there; None: as the settings say.
 
@@ -161,7 +161,7 @@ def _people(truth: TubeTruth, path: str) -> tuple[TruePersons, int]:
     """The persons of all annotated frames in order, cut to the frame, and how many had to be cut."""
     rows = truth.rows(truth.test_videos)
     if len(rows) == 0:
-        raise InputError(f"{path}: none of the {len(truth.test_videos)} videos of this part has a box")
+        raise InputError(f"{path}: none of the {len(truth.test_videos)} videos of this split has a box")
     inside = np.clip(rows.boxes, 0, 1)
     # Whole pixels divided by the size and back may miss the border by a rounding.
     beyond = int((np.abs(inside - rows.boxes) > 1e-6).any(axis=1).sum())
@@ -182,7 +182,7 @@ def _oddities(persons: FramePersons) -> Iterator[str]:
     """What is odd in a file of person boxes but tolerated."""
     if persons.unknown_videos:
         count, first = len(persons.unknown_videos), persons.unknown_videos[0]
-        yield f"videos that are not in this part: {count}, such as '{first}'; left out"
+        yield f"videos that are not in this split: {count}, such as '{first}'; left out"
     if persons.no_frames:
         count, (video, frame) = len(persons.no_frames), persons.no_frames[0]
         yield f"frames that their video does not have: {count}, such as {frame} of '{video}'; left out (1 is the first)"

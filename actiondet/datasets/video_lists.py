@@ -8,12 +8,12 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from actiondet.config.recognition import Ucf101Config, VideoDataConfig, VideoListConfig
 from actiondet.datasets.sources import walk_videos
+from actiondet.datasets.splits import SplitName
 from actiondet.video.names import is_video, without_suffix
 from actiondet.video.sampling import IntArray
 from evaluation.errors import InputError
@@ -21,12 +21,10 @@ from evaluation.formats.kinetics_table import is_kinetics_table, read_kinetics_t
 from evaluation.formats.video_list import VideoList, read_class_names, read_ucf101_split, read_video_list
 from evaluation.video_names import composed
 
-Part = Literal["train", "val"]
-
 
 @dataclass(frozen=True, eq=False)
 class VideoListing:
-    """The videos of one part of a data set.
+    """The videos of one split of a data set.
 
     Attributes:
         source: the file or folder that says so.
@@ -53,8 +51,8 @@ class VideoListing:
 
 
 @singledispatch
-def list_videos(data: VideoDataConfig, part: Part) -> VideoListing:
-    """List the videos of `part`; each member of the family registers its own.
+def list_videos(data: VideoDataConfig, split: SplitName) -> VideoListing:
+    """List the videos of `split`; each member of the family registers its own.
 
     Raises:
         InputError: files that are missing, faulty or do not fit together.
@@ -66,22 +64,22 @@ def list_videos(data: VideoDataConfig, part: Part) -> VideoListing:
 
 
 @list_videos.register
-def _(data: VideoListConfig, part: Part) -> VideoListing:
-    path = data.train if part == "train" else data.val
-    if is_kinetics_table(_existing_file(path, f"data.{part}")):
-        return _from_table(data, part)
+def _(data: VideoListConfig, split: SplitName) -> VideoListing:
+    path = data.train if split == "train" else data.val
+    if is_kinetics_table(_existing_file(path, f"data.{split}")):
+        return _from_table(data, split)
     videos = read_video_list(path)
     if data.classes is None:
         return VideoListing.of(videos, None, path)
     return VideoListing.of(videos, read_class_names(_existing_file(data.classes, "data.classes")), data.classes)
 
 
-def _from_table(data: VideoListConfig, part: Part) -> VideoListing:
+def _from_table(data: VideoListConfig, split: SplitName) -> VideoListing:
     """The clips of an official table, wherever below the folder of the videos a file (or folder) of their name lies."""
-    path = data.train if part == "train" else data.val
+    path = data.train if split == "train" else data.val
     clips = read_kinetics_table(path)
-    # A table of several parts is one file for both settings; a table of the test part may be validated on.
-    clips = [clip for clip in clips if clip.split == part] or clips
+    # A table of several splits is one file for both settings; a table of the test split may be validated on.
+    clips = [clip for clip in clips if clip.split == split] or clips
     if not clips:
         raise InputError(f"{path}: lists no clips with a label")
     if data.classes is not None:
@@ -129,19 +127,19 @@ def _folders_below(folder: Path, called: Container[str]) -> Iterator[Path]:
 
 
 @list_videos.register
-def _(data: Ucf101Config, part: Part) -> VideoListing:
+def _(data: Ucf101Config, split: SplitName) -> VideoListing:
     if data.splits is None:
-        half = "training" if part == "train" else "validation"
+        half = "training" if split == "train" else "validation"
         return _from_folders(Path(data.videos), half, pictures=data.pictures is not None)
     folder = Path(data.splits)
     index = folder / "classInd.txt"
     classes = read_class_names(_existing_file(str(index), "data.splits"))
-    name = f"{'train' if part == 'train' else 'test'}list{data.split:02d}.txt"
+    name = f"{'train' if split == 'train' else 'test'}list{data.split:02d}.txt"
     videos = read_ucf101_split(_existing_file(str(folder / name), "data.splits"), classes)
     return VideoListing.of(videos, classes, str(index))
 
 
-def _from_folders(videos: Path, part: str, *, pictures: bool) -> VideoListing:
+def _from_folders(videos: Path, half: str, *, pictures: bool) -> VideoListing:
     """UCF101/{training,validation}/{Class}/*.avi, or folders of pictures there: the classes are those of both parts."""
     classes: set[str] = set()
     for each in ("training", "validation"):
@@ -154,15 +152,15 @@ def _from_folders(videos: Path, part: str, *, pictures: bool) -> VideoListing:
     ordered = tuple(sorted(classes))
     names, labels = [], []
     for label, name in enumerate(ordered):
-        folder = videos / part / name
+        folder = videos / half / name
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.is_dir() if pictures else is_video(path):
-                names.append(f"{part}/{name}/{path.name}")
+                names.append(f"{half}/{name}/{path.name}")
                 labels.append(label)
     if not names:
-        raise InputError(f"data.videos: {videos / part} holds no videos; expected <Class>/<video>.avi there")
+        raise InputError(f"data.videos: {videos / half} holds no videos; expected <Class>/<video>.avi there")
     lines = np.arange(1, len(names) + 1)
-    return VideoListing(str(videos / part), tuple(names), np.array(labels), None, lines, ordered, str(videos))
+    return VideoListing(str(videos / half), tuple(names), np.array(labels), None, lines, ordered, str(videos))
 
 
 def bare_names(data: VideoDataConfig, names: Iterable[str]) -> dict[str, str]:

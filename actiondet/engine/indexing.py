@@ -15,7 +15,7 @@ from actiondet.data import build_test_set, build_training_set
 from actiondet.data.loading import prepare_worker, worker_deaths_explained
 from actiondet.datasets.labelled_videos import find_labelled_videos
 from actiondet.datasets.sources import ReaderPool
-from actiondet.datasets.video_lists import Part
+from actiondet.datasets.splits import SplitName
 from actiondet.engine.devices import gather_objects
 from actiondet.engine.log import log_line
 from actiondet.video.kept_index import KeptIndices, Packed, packed_index
@@ -23,7 +23,7 @@ from evaluation.progress import ProgressBar
 
 # ReaderPool that are indexed between two writings of the file: an interrupted run goes on after the last one.
 _ROUND = 20_000
-_PARTS: tuple[Part, ...] = ("train", "val")
+_SPLITS: tuple[SplitName, ...] = ("train", "val")
 # So few are indexed sooner than processes are started.
 _FEW = 64
 
@@ -56,14 +56,14 @@ def index_videos(sources: Sequence[ReaderPool], fabric: Fabric) -> list[Path]:
 
 
 def index_data_set(config: DetectionConfig | RecognitionConfig, fabric: Fabric) -> list[Path]:
-    """Index the training and the test part that `config` describes, as its training would; see `index_videos`.
+    """Index the training and the test split that `config` describes, as its training would; see `index_videos`.
 
     Raises:
         InputError: data that cannot be used.
     """
     if isinstance(config, RecognitionConfig):
         classes = config.model.num_classes
-        parts = [find_labelled_videos(config.data, part, num_classes=classes) for part in _PARTS]
+        parts = [find_labelled_videos(config.data, split, num_classes=classes) for split in _SPLITS]
         return index_videos([part.sources for part in parts], fabric)
     actions = config.model.num_actions
     train = build_training_set(config.data, clip=config.clip, transform=config.transform, num_actions=actions, seed=0)

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from actiondet.config.recognition import VideoDataConfig
-from actiondet.datasets.video_lists import Part, VideoListing, bare_names, list_videos
+from actiondet.datasets.splits import SplitName
+from actiondet.datasets.video_lists import VideoListing, bare_names, list_videos
 from data_tools.check_dataset.findings import Report
 from evaluation.command_line import describe
 from evaluation.errors import InputError, some
 
-PARTS: tuple[Part, ...] = ("train", "val")
+PARTS: tuple[SplitName, ...] = ("train", "val")
 
 # Several clips are cut out of one recording: v_Archery_g08_c01 is clip 1 of recording 8.
 _RECORDING = re.compile(r"(v_\w+_g\d+)_c\d+$")

@@ -12,7 +12,7 @@ from evaluation.arguments import Parser
 from evaluation.errors import InputError
 
 if TYPE_CHECKING:
-    from data_tools.preparing.run import Summary
+    from data_tools.preparing.prepare import Summary
 
 
 def make_parser(

@@ -447,7 +447,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
     "half a file": (
         lambda folder: (folder / "a.xml").write_text((folder / "a.xml").read_text()[:900]),
         [],
-        r"a\.xml: is no readable XML",
+        r"a\.xml: is not a readable XML",
     ),
     "another kind of file": (lambda folder: (folder / "a.xml").write_text("<a/>"), [], r"begins with <a>"),
     "frames beyond the video": (
@@ -495,13 +495,13 @@ FAULTS: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
         r"holds no \.xml or \.zip file",
     ),
     "a width that is none": (edit("<width>100<", "<width>wide<"), [], "<width> is 'wide'; expected a whole number"),
-    "no width": (edit("<width>100<", "<width><"), [], "tells no width and height"),
+    "no width": (edit("<width>100<", "<width><"), [], "has neither width nor height"),
     "a rotation that is none": (edit('z_order="0"', 'z_order="0" rotation="x"'), [], "could not convert"),
     "fractions": (cvat_fault(track_with(boxes=still((0.1, 0.2, 0.3, 0.8)))), [], "look like fractions of the frame"),
     "an unknown alphabet": (
         edit("<annotations>", '<?xml version="1.0" encoding="x"?><annotations>'),
         [],
-        "no readable",
+        "not a readable",
     ),
     "a rate that is no number": (lambda folder: None, ["--every", "often"], "--every often"),
     "no rate": (lambda folder: None, ["--every", "0"], "--every 0"),
@@ -535,12 +535,15 @@ COCO_FAULTS: dict[str, tuple[Callable[[dict[str, list[dict[str, object]]]], obje
     "two sizes": (lambda c: c["images"][0].update(width=200), "differ in size"),
     "nothing annotated": (lambda c: c["annotations"].clear(), r"no box is left to convert \(labels: none\)"),
     "a frame that is a number": (lambda c: c["images"].append(3), "the list 'images' holds 3"),  # type: ignore[arg-type]
-    "attributes without values": (lambda c: c["annotations"][0].update(attributes=["wave"]), "no names with values"),
+    "attributes without values": (
+        lambda c: c["annotations"][0].update(attributes=["wave"]),
+        "other than names with values",
+    ),
     "a width that is a word": (lambda c: c["images"][0].update(width="wide"), "has no width and height in pixels"),
     "a name of Roboflow's": (lambda c: c["images"][0].update(file_name="a_mp4-1_jpg.rf.3f.jpg"), "named by Roboflow"),
     "no number": (
         lambda c: (c["images"][0].pop("frame_id"), c["images"][0].update(file_name="x.jpg")),
-        "does not tell its frame",
+        "does not name its frame",
     ),
     "corners instead of a size": (lambda c: c["annotations"][0].update(bbox=[90, 10, 99, 40]), "leaves the frame"),
     "a track in two places": (
@@ -563,11 +566,11 @@ def test_faults_of_coco_files(clips: Path, run: Callable[..., Path], fault: str,
 
 YOLO_FAULTS = {
     "pixels": ("0 50 25 20 30 1\n", "looks like pixels"),
-    "words": ("wave 0.5 0.5 0.2 0.2 1\n", r"a_1\.txt, line 1: is no box"),
-    "a confidence instead of a track": ("0 0.5 0.5 0.2 0.2 0.8\n", "0.8, is no track"),
+    "words": ("wave 0.5 0.5 0.2 0.2 1\n", r"a_1\.txt, line 1: is not a box"),
+    "a confidence instead of a track": ("0 0.5 0.5 0.2 0.2 0.8\n", "0.8, is not a track"),
     "an unknown class": ("9 0.5 0.5 0.2 0.2 1\n", "class 9 has no name; there are 2 names"),
     "a polygon": ("0 0.1 0.1 0.2 0.2 0.3 0.3 0.4\n", "a polygon"),
-    "too few columns": ("0 0.1 0.1\n", "is no box"),
+    "too few columns": ("0 0.1 0.1\n", "is not a box"),
 }
 
 

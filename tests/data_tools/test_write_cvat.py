@@ -335,7 +335,7 @@ FAULTS: dict[str, tuple[Callable[[Path], Path], list[str], str]] = {
         "lacks 'video'; expected what tools/demo.py --json writes",
     ),
     "no JSON": (lambda folder: (folder / "b.json").write_text("{") and folder / "b.json", [], "is not a JSON file"),
-    "no file": (lambda folder: folder / "none.json", [], "there is no file of detections"),
+    "no file": (lambda folder: folder / "none.json", [], "no file of detections"),
     "an unknown threshold": (
         lambda folder: found(folder, wave=0.9),
         ["--actions", "actions.pbtxt", "--thresholds", "waves=0.4"],

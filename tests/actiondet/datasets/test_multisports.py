@@ -248,7 +248,7 @@ def test_what_is_odd_in_the_files_is_counted(files: dict[str, Any], tmp_path: Pa
     dataset = training_part(files)
     assert [note.partition(": ")[2] for note in dataset.notes] == [
         "boxes that reach beyond the frame: 2; their inner part is used",
-        "videos that are not in this part: 1, such as 'judo/other'; left out",
+        "videos that are not in this split: 1, such as 'judo/other'; left out",
         "boxes that reach beyond the frame: 1; their inner part is used",
     ]
     assert sample(dataset, 0).boxes.min() >= 0

@@ -17,7 +17,7 @@ from actiondet.config import load_config
 from actiondet.video import FrameFolder, open_video
 from data_tools.preparing.ava import annotation_files, lay_annotations, plan_films
 from data_tools.preparing.given import lay_files
-from data_tools.preparing.run import prepare
+from data_tools.preparing.prepare import prepare
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList, write_action_list
 from evaluation.formats.person_boxes import write_proposals

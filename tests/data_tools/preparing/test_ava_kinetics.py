@@ -19,7 +19,7 @@ from actiondet.data.loading import Draw
 from actiondet.video import index_video
 from data_tools.preparing.ava import annotation_files
 from data_tools.preparing.ava_kinetics import Clip, choose_clips, find_clips, plan_clips
-from data_tools.preparing.run import prepare
+from data_tools.preparing.prepare import prepare
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList, write_action_list
 from evaluation.formats.ava_kinetics import read_kinetics_boxes

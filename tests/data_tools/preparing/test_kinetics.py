@@ -14,7 +14,7 @@ from actiondet.datasets.video_lists import list_videos
 from actiondet.video import open_video
 from data_tools import prepare_kinetics
 from data_tools.preparing.kinetics import choose_classes, plan_clips, write_lists
-from data_tools.preparing.run import prepare
+from data_tools.preparing.prepare import prepare
 from evaluation.errors import InputError
 from evaluation.formats.kinetics_table import is_kinetics_table, read_kinetics_table
 
@@ -109,10 +109,10 @@ def test_a_clip_for_a_whole_video_is_not_guessed_at(tmp_path: Path, stamped: Mod
     ("row", "heading", "message"),
     [
         ("zumba,abc,1,3,train", "label,youtube_id,start,end,split", "has no column time_start, time_end"),
-        ("zumba,abc,1,x,train", HEADING, r"line 2: 'zumba,abc,1,x,train' is no clip"),
+        ("zumba,abc,1,x,train", HEADING, r"line 2: 'zumba,abc,1,x,train' is not a clip"),
         ("zumba,abc,3,1,train", HEADING, "start before end"),
         ("zumba,abc,1,3,dev", HEADING, "split train, validate or test"),
-        ("zumba,abc", HEADING, "is no clip"),
+        ("zumba,abc", HEADING, "is not a clip"),
     ],
 )
 def test_a_faulty_table_is_named_with_its_line(tmp_path: Path, row: str, heading: str, message: str) -> None:

@@ -383,7 +383,7 @@ def test_odd_boxes_are_counted_and_the_rest_is_tested(
     write_proposals(tmp_path / "persons.pkl", [PersonBoxes(key, boxes, scores) for key in keys])
     test_in(config_of(data), "out")
     said = capsys.readouterr().out
-    assert "persons.pkl: videos that are not in this part: 1, such as 'judo/five'; left out" in said
+    assert "persons.pkl: videos that are not in this split: 1, such as 'judo/five'; left out" in said
     assert "persons.pkl: boxes that reach beyond the frame: 1; their inner part is used" in said
     assert "note: videos without a person to test: 2, such as 'judo/two'; nobody is found there" in said
     assert "persons.pkl: frames that their video does not have: 2, such as 0 of 'judo/one'; left out" in said

@@ -24,7 +24,7 @@ from data_tools.preparing.cut import Cut
 from data_tools.preparing.given import lay_files
 from data_tools.preparing.jobs import Outcome
 from data_tools.preparing.journal import Journal
-from data_tools.preparing.run import prepare
+from data_tools.preparing.prepare import prepare
 from data_tools.preparing.sources import find_by_stem
 from evaluation.errors import InputError
 
