@@ -105,8 +105,11 @@ class VideoDataConfig(Choice):
     """null reads video files."""
     reader: Literal["auto", "decord", "pyav"] = "auto"
     keep_gib: NonNegativeFloat = 0.0
-    """Decoded videos that a process keeps in memory for each part of the set, in GiB; 0 decodes every clip. A small
-    set trains faster so."""
+    """Decoded videos that a training process and its workers keep in memory for each part of the set, in GiB; 0 decodes
+    every clip. A small set trains faster so."""
+    clips_per_video: PositiveInt = 1
+    """Clips of other moments that each video of a training batch gives, decoded in one pass. A batch then has so many
+    times the clips, which are less varied."""
     unreadable: Literal["stop", "skip"] = "stop"
     """What is done with a video that is missing or cannot be read: end with its name, or leave it out and count it."""
     max_unreadable: UnitFloat = 0.1
@@ -222,9 +225,13 @@ class RecognitionConfig(Settings):
 
     @model_validator(mode="after")
     def _check_mixing(self) -> RecognitionConfig:
-        if self.multigrid is not None and (self.mixing is not None or self.transform.repeats > 1):
-            raise ValueError("multigrid shows every clip once and as it is; set mixing=null transform.repeats=1")
-        if self.mixing is not None and self.train.batch * self.transform.repeats < 2:
+        several = self.transform.repeats * self.data.clips_per_video
+        if self.multigrid is not None and (self.mixing is not None or several > 1):
+            raise ValueError(
+                "multigrid shows every clip once and as it is; set mixing=null transform.repeats=1 "
+                "data.clips_per_video=1"
+            )
+        if self.mixing is not None and self.train.batch * several < 2:
             raise ValueError("mixing takes two clips of a batch, and train.batch is 1; make it 2 or more")
         return self
 

@@ -155,6 +155,7 @@ def build_train_videos(
         seed=seed,
         strides=clip.train_strides,
         repeats=transform.repeats,
+        clips_per_video=data.clips_per_video,
     )
 
 

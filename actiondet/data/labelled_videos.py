@@ -79,6 +79,7 @@ class TrainVideos(VideoDataset):
         seed: int,
         strides: tuple[int, int] | None = None,
         repeats: int = 1,
+        clips_per_video: int = 1,
     ) -> None:
         """Keep the parts.
 
@@ -89,12 +90,13 @@ class TrainVideos(VideoDataset):
             seed: with epoch and index, it decides everything random about a sample.
             strides: smallest and largest stride of a clip, instead of that of `sampling`.
             repeats: clips of the same frames, each with a transform of its own.
+            clips_per_video: clips of other frames, as often repeated each.
         """
         super().__init__(videos, sampling=sampling)
         self._transform = transform
         self._seed = seed
         self._strides = strides
-        self._repeats = repeats
+        self._repeats, self._clips_per_video = repeats, clips_per_video
 
     def _sample(self, draw: Draw, reader: VideoReader) -> VideoSample:
         random = np.random.default_rng((self._seed, draw.epoch, draw.index, draw.repeat))
@@ -106,9 +108,10 @@ class TrainVideos(VideoDataset):
             stride = int(random.integers(*shape.strides, endpoint=True))
             sampling = replace(sampling, frames=shape.frames, stride=stride)
             transform = replace(transform, side=shape.side, short_side=shape.short_side)
-        chosen = sampling.draw(count, rate=float(reader.index.rate), random=random)
-        frames = reader.read(chosen)
-        clips = torch.stack([transform(frames, random) for _ in range(self._repeats)])
+        rate = float(reader.index.rate)
+        windows = [sampling.draw(count, rate=rate, random=random) for _ in range(self._clips_per_video)]
+        read = np.split(reader.read(np.concatenate(windows)), len(windows))
+        clips = torch.stack([transform(frames, random) for frames in read for _ in range(self._repeats)])
         return VideoSample(clips, int(self.videos.labels[draw.index]), video=draw.index, first_view=0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from actiondet.datasets.sources import ReaderPool, locate_videos
 from actiondet.datasets.splits import SplitName
 from actiondet.datasets.video_lists import VideoListing, bare_names, list_videos
 from actiondet.video import VideoIndex, VideoReader, open_video
-from actiondet.video.cached_reader import CachedReader, MemoryBudget
+from actiondet.video.cached_reader import CachedReader, SharedFrames
 from actiondet.video.kept_index import KeptIndices
 from actiondet.video.sampling import IntArray
 from evaluation.errors import InputError
@@ -89,11 +90,12 @@ def _check_labels(listing: VideoListing, named: int, num_classes: int) -> None:
 def _open_lazily(data: VideoDataConfig, paths: Mapping[str, Path]) -> ReaderPool:
     make: Callable[..., VideoReader] = partial(open_video, reader=data.reader, pictures=data.pictures)
     if data.keep_gib:
-        make = partial(_kept, make_reader=make, room=MemoryBudget(int(data.keep_gib * 2**30)))
+        shared = SharedFrames(map(os.fspath, paths.values()), int(data.keep_gib * 2**30))
+        make = partial(_kept, make_reader=make, shared=shared)
     return ReaderPool(paths, make, kept=KeptIndices(data.videos) if data.pictures is None else None)
 
 
 def _kept(
-    path: Path, *, make_reader: Callable[..., VideoReader], room: MemoryBudget, **known: VideoIndex | None
+    path: Path, *, make_reader: Callable[..., VideoReader], shared: SharedFrames, **known: VideoIndex | None
 ) -> VideoReader:
-    return CachedReader(make_reader(path, **known), room)
+    return CachedReader(make_reader(path, **known), shared)

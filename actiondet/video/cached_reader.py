@@ -1,40 +1,98 @@
-"""Videos decoded once and kept in memory: small sets train faster so."""
+"""Videos decoded once and kept in memory that all processes share: small sets train faster so."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import mmap
+import multiprocessing
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
-from actiondet.video import VideoIndex, VideoReader
-from actiondet.video.index import IntArray
+import numpy as np
+
+from actiondet.video.index import IntArray, VideoIndex
 from actiondet.video.pixels import Image
+from actiondet.video.reader import VideoReader
+
+_EMPTY, _TAKEN = -1, -2
+# Without a reserve: the memory may be larger than the machine's, as long as it is not filled.
+_FLAGS = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
 
 
-class MemoryBudget:
-    """How much memory is left for decoded videos, shared by the readers of one data set in one process.
+class SharedFrames:
+    """Memory for the frames of decoded videos, which processes that are forked later share with this one.
 
-    Attributes:
-        bytes: that are left.
+    It is taken from the system as it fills. A pickled copy is empty and has memory of its own.
     """
 
-    def __init__(self, size: int) -> None:
-        self.bytes = size
+    def __init__(self, videos: Iterable[str], size: int) -> None:
+        """Make room.
 
-    def take(self, size: int) -> bool:
-        """Whether `size` bytes are left; they are then taken."""
-        if size > self.bytes:
-            return False
-        self.bytes -= size
-        return True
+        Args:
+            videos: all that may be kept, by the paths of their files.
+            size: of the memory in bytes.
+        """
+        self._places: Mapping[str, int] = {path: place for place, path in enumerate(videos)}
+        self._size = size
+        self._memory = mmap.mmap(-1, max(size, 1), flags=_FLAGS)
+        numbers = mmap.mmap(-1, 8 * (len(self._places) + 1))
+        # Where each video begins; and last, where the free memory does.
+        self._starts = np.frombuffer(numbers, dtype=np.int64)
+        self._starts[:-1] = _EMPTY
+        self._lock = multiprocessing.Lock()
+
+    def find(self, index: VideoIndex) -> Image | None:
+        """The frames (N, H, W, 3) of a video; None where they are not here."""
+        start = int(self._starts[self._places[index.path]])
+        return None if start < 0 else self._view(index, start)
+
+    def take(self, index: VideoIndex) -> Image | None:
+        """Room for the frames (N, H, W, 3) of a video; None where there is none, or where another process fills it."""
+        place = self._places[index.path]
+        with self._lock:
+            start = int(self._starts[-1])
+            if self._starts[place] != _EMPTY or start + _bytes(index) > self._size:
+                return None
+            self._starts[place] = _TAKEN
+            self._starts[-1] = start + _bytes(index)
+        return self._view(index, start)
+
+    def finish(self, index: VideoIndex, room: Image) -> None:
+        """All processes may read what `take` gave for this video: it is filled."""
+        memory = np.frombuffer(self._memory, dtype=np.uint8)
+        self._starts[self._places[index.path]] = room.ctypes.data - memory.ctypes.data
+
+    def give_back(self, index: VideoIndex, room: Image) -> None:
+        """What `take` gave is not needed."""
+        memory = np.frombuffer(self._memory, dtype=np.uint8)
+        start = room.ctypes.data - memory.ctypes.data
+        with self._lock:
+            self._starts[self._places[index.path]] = _EMPTY
+            if self._starts[-1] == start + room.nbytes:  # else the hole stays
+                self._starts[-1] = start
+
+    def _view(self, index: VideoIndex, start: int) -> Image:
+        flat = np.frombuffer(self._memory, dtype=np.uint8, count=_bytes(index), offset=start)
+        return flat.reshape(len(index), index.height, index.width, 3)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"videos": list(self._places), "size": self._size}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+
+def _bytes(index: VideoIndex) -> int:
+    return len(index) * index.height * index.width * 3
 
 
 class CachedReader:
     """A reader that decodes its video as a whole when first read, and keeps the frames if there is room for them."""
 
-    def __init__(self, reader: VideoReader, room: MemoryBudget) -> None:
+    def __init__(self, reader: VideoReader, shared: SharedFrames) -> None:
         self._reader = reader
-        self._room = room
-        self._images: Image | None = None
+        self._shared = shared
 
     @property
     def index(self) -> VideoIndex:
@@ -44,17 +102,19 @@ class CachedReader:
     def read(self, frames: Sequence[int] | IntArray) -> Image:
         """(T, H, W, 3) uint8 RGB, as the reader itself gives them."""
         index = self.index
-        size = len(index) * index.height * index.width * 3
-        if self._images is None and self._room.take(size):
+        kept = self._shared.find(index)
+        if kept is None and (room := self._shared.take(index)) is not None:
             try:
-                self._images = self._reader.read(range(len(index)))
+                room[:] = self._reader.read(range(len(index)))
+                self._shared.finish(index, room)
+                kept = room
             finally:
                 self._reader.close()
-                if self._images is None:
-                    self._room.bytes += size
-        if self._images is None:
+                if kept is None:
+                    self._shared.give_back(index, room)
+        if kept is None:
             return self._reader.read(frames)
-        images: Image = self._images[index.checked_numbers(frames)]
+        images: Image = kept[index.checked_numbers(frames)]
         return images
 
     def close(self) -> None:

@@ -69,3 +69,20 @@ def test_a_stage_of_multigrid_draws_strides_and_short_sides_from_its_own_ranges(
         assert sample.clips.shape[-3:] == (2, 32, 32)
     assert steps == set(range(2, 9))
     assert sides == set(range(36, 41))
+
+
+def test_several_clips_of_a_video_come_from_one_read(watched: Watched, stamped: ModuleType) -> None:
+    videos, _ = watched(VideoClipConfig(frames=2, stride=3), VideoTransformConfig())
+    settings = {"sampling": videos._sampling, "transform": videos._transform, "seed": 0}
+    several = TrainVideos(videos.videos, **settings, clips_per_video=3, repeats=2)
+    reader, calls = videos.videos.sources.reader("a.mp4"), []
+    read = reader.read
+    reader.read = lambda frames: (calls.append(frames.tolist()), read(frames))[1]  # type: ignore[method-assign]
+    sample = several[Draw(0, 0)]
+    assert not isinstance(sample, Unreadable)
+    assert sample.clips.shape[:3] == (6, 3, 2)
+    (frames,) = calls
+    assert [after - before for before, after in zip(frames[::2], frames[1::2], strict=True)] == [3, 3, 3]
+    assert len(set(frames[::2])) == 3  # of this seed
+    videos[Draw(0, 0)]
+    assert calls[1] == frames[:2]  # the first clip is the one that comes alone

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import multiprocessing
+import os
 import pickle
+import shutil
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
@@ -10,7 +13,7 @@ import numpy as np
 import pytest
 
 from actiondet.video import VideoWriter, open_video
-from actiondet.video.cached_reader import CachedReader, MemoryBudget
+from actiondet.video.cached_reader import CachedReader, SharedFrames
 from actiondet.video.pixels import Image
 from evaluation.errors import InputError
 
@@ -27,12 +30,16 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("room", [0, SIZE - 1, SIZE, 10 * SIZE])
+def shared(size: int, *paths: Path) -> SharedFrames:
+    return SharedFrames(map(os.fspath, paths), size)
+
+
+@pytest.mark.parametrize("room", [0, SIZE - 1, SIZE, 2**40])
 def test_frames_are_those_of_the_file_with_room_and_without(room: int, film: Path) -> None:
     frames = [5, 3, 3, 19, 0]
     expected = open_video(film, reader="pyav").read(frames)
-    kept = CachedReader(open_video(film, reader="pyav"), MemoryBudget(room))
-    again = pickle.loads(pickle.dumps(kept))  # a worker's copy
+    kept = CachedReader(open_video(film, reader="pyav"), shared(room, film))
+    again = pickle.loads(pickle.dumps(kept))  # a spawned worker's copy
     for reader in (kept, kept, again):
         assert np.array_equal(reader.read(frames), expected)
     with pytest.raises(IndexError, match="no frame 20"):
@@ -40,11 +47,13 @@ def test_frames_are_those_of_the_file_with_room_and_without(room: int, film: Pat
 
 
 def test_a_video_is_decoded_once_as_long_as_there_is_room(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    room = MemoryBudget(2 * SIZE - 1)
+    other = film.with_name("other.mp4")
+    shutil.copy(film, other)
+    room = shared(2 * SIZE - 1, film, other)
     calls: list[int] = []
     kept = []
-    for number in range(2):
-        reader = open_video(film, reader="pyav")
+    for number, path in enumerate((film, other)):
+        reader = open_video(path, reader="pyav")
         monkeypatch.setattr(reader, "read", partial(_counted, reader.read, calls, number))
         kept.append(CachedReader(reader, room))
     for _ in range(3):
@@ -58,12 +67,33 @@ def _counted(read: Callable[[Sequence[int]], Image], calls: list[int], number: i
     return read(frames)
 
 
+def test_what_one_process_has_decoded_no_other_decodes(film: Path, tmp_path: Path) -> None:
+    path = tmp_path / "b.mp4"
+    shutil.copy(film, path)
+    reader = CachedReader(open_video(path, reader="pyav"), shared(SIZE, path))
+    expected = open_video(film, reader="pyav").read([7, 2])
+    worker = multiprocessing.get_context("fork").Process(target=reader.read, args=([0],))
+    worker.start()
+    worker.join()
+    path.unlink()
+    assert np.array_equal(reader.read([7, 2]), expected)
+
+
+def test_while_one_process_decodes_a_video_others_read_its_file(film: Path) -> None:
+    room = shared(SIZE, film)
+    reader = open_video(film, reader="pyav")
+    assert room.take(reader.index) is not None
+    assert room.take(reader.index) is None
+    assert np.array_equal(CachedReader(reader, room).read([4]), reader.read([4]))
+
+
 def test_a_broken_video_gives_its_room_back(film: Path, tmp_path: Path) -> None:
     path = tmp_path / "b.mp4"
     path.write_bytes(film.read_bytes())
     reader = open_video(path, reader="pyav")
-    room = MemoryBudget(SIZE)
+    room = shared(SIZE, path)
     path.write_bytes(b"")
     with pytest.raises(InputError):
         CachedReader(reader, room).read([0])
-    assert room.bytes == SIZE
+    path.write_bytes(film.read_bytes())
+    assert room.take(reader.index) is not None
