@@ -104,11 +104,12 @@ class PartStore(Generic[Part]):
         """Delete the parts: the final file holds everything."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _file(self, key: str) -> Path:
-        return self.folder / f"{key}.npz"
+    def _file(self, key: str, suffix: str = ".npz") -> Path:
+        # Without ".." and the like: names of videos come from files, and a part stays in the folder.
+        return self.folder / ("/".join(name for name in key.split("/") if name.strip(".")) + suffix)
 
     def _fault_file(self, key: str) -> Path:
-        return self.folder / f"{key}.fault"
+        return self._file(key, ".fault")
 
 
 def file_stamp(path: Path) -> tuple[int, int] | None:

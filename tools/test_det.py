@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     parser = Parser(
-        description="Test an action detector on the validation part of a data set.",
+        description="Test an action detector on the validation split of a data set.",
         examples=[
             "actiondet test-det ava22/slowfast_r50_8x8_k400 --weights published --out runs/test",
             "actiondet test-det multisports/slowfast_r50_4x16_k400 --weights best.pt --stride 4 --out runs/ms",

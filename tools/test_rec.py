@@ -27,7 +27,7 @@ def views(text: str) -> list[str]:
 
 def main() -> None:
     parser = Parser(
-        description="Test a recognizer on the validation part of a data set.",
+        description="Test a recognizer on the validation split of a data set.",
         examples=[
             "actiondet test-rec kinetics400/slowonly_r50_8x8_in1k --weights published --views 10x3 --dump scores.pkl",
         ],

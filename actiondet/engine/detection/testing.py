@@ -44,7 +44,7 @@ def run_test(
     dump: bool = False,
     control: Control = "none",
 ) -> FrameMapResult | ThresholdMapResult:
-    """Detect on the validation part of an AVA-format set, write detections.csv and results.json, and score.
+    """Detect on the validation split of an AVA-format set, write detections.csv and results.json, and score.
 
     Args:
         config: the data and their clips.

@@ -99,7 +99,7 @@ def view_transform(config: RecognitionConfig, views: Views) -> VideoTestTransfor
 
 
 def build_test_videos(config: RecognitionConfig, views: Views) -> VideoViews:
-    """Build the validation part of the data set; faults as in `find_labelled_videos`."""
+    """Build the validation split of the data set; faults as in `find_labelled_videos`."""
     return VideoViews(
         find_labelled_videos(config.data, "val", num_classes=config.model.num_classes),
         sampling=view_sampling(config.clip),
@@ -127,7 +127,7 @@ def run_recognition_test(
     dump: Path | None = None,
     json_: Path | None = None,
 ) -> RecognitionResult:
-    """Score the videos of the validation part and compare with their labels.
+    """Score the videos of the validation split and compare with their labels.
 
     Args:
         config: with the views, in `test`.

@@ -36,7 +36,7 @@ from evaluation.tube_scoring import tube_frame_map
 
 @dataclass(frozen=True, kw_only=True)
 class FrameTest:
-    """Which frames of the validation part are tested, and what is written of them.
+    """Which frames of the validation split are tested, and what is written of them.
 
     Attributes:
         moments: "all" frames, the authors' protocol, or the "annotated" ones alone, MMAction2's.
@@ -73,7 +73,7 @@ def run_tube_test(
     fabric: Fabric,
     test: FrameTest,
 ) -> ThresholdMapResult | None:
-    """Detect on the frames of the validation part, write frame_detections.pkl and results.json into `folder`, score.
+    """Detect on the frames of the validation split, write frame_detections.pkl and results.json into `folder`, score.
 
     Every finished video is kept beside the result; a run that was stopped goes on there, with any number of processes,
     and ends with the same file. Videos that are missing or cannot be read are counted and left out.
@@ -93,21 +93,20 @@ def run_tube_test(
         InputError: data that cannot be used, or no video that can be read.
     """
     assert isinstance(config.data, MultiSportsConfig)
-    part = with_sizes_of_files(
+    split = with_sizes_of_files(
         read_tube_split(config.data, "val", num_actions=config.model.num_actions, skip_missing=True)
     )
-    videos = _looked_at(config.data, part, test)
+    videos = _looked_at(config.data, split, test)
     target = folder / "frame_detections.pkl"
     parts = _parts(target, config, weights, test)
-    place = {name: number for number, name in enumerate(part.truth.test_videos)}
     share = videos[fabric.global_rank :: fabric.world_size]
-    parts.forget_faults(_key(place[video.video]) for video in share)
+    parts.forget_faults(video.video for video in share)
     fabric.barrier()
-    _detect(detector, share, part, parts, config, fabric, test, place)
+    _detect(detector, share, split, parts, config, fabric, test)
     if not fabric.is_global_zero:
         return None
-    parts.wait_for(_key(place[video.video]) for video in videos)
-    return _finish(part, videos, parts, target, place, weights, test)
+    parts.wait_for(video.video for video in videos)
+    return _finish(split, videos, parts, target, weights, test)
 
 
 class TestedVideo(NamedTuple):
@@ -133,35 +132,29 @@ def _unpacked(arrays: Arrays) -> TestedVideo:
     return TestedVideo(arrays["rows"], VideoEnd(video, late, beyond))
 
 
-def _key(place: int) -> str:
-    """The part of the video at a place in the truth's test videos."""
-    return f"{place:05d}"
-
-
-def _looked_at(data: MultiSportsConfig, part: TubeSplit, test: FrameTest) -> list[VideoMoments]:
+def _looked_at(data: MultiSportsConfig, split: TubeSplit, test: FrameTest) -> list[VideoMoments]:
     """What the network looks at: the frames asked for, or every n-th of each video, where there is a person."""
-    keys = part.keys(test.moments if test.stride == 1 else "all")
+    keys = split.keys(test.moments if test.stride == 1 else "all")
     if test.stride > 1:
         keys = keys.take((keys.moment - 1) % test.stride == 0)
-    persons = part.persons(keys)
+    persons = split.persons(keys)
     persons = persons.take(persons.counts > 0)
     if len(persons) == 0:
-        raise InputError(f"{data.val.truth}: no frame to test has a person; are the proposals those of this part?")
-    return video_moments(persons, dict(part.paths))
+        raise InputError(f"{data.val.truth}: no frame to test has a person; are the proposals those of this split?")
+    return video_moments(persons, dict(split.paths))
 
 
 def _detect(
     detector: ActionDetector,
     share: Sequence[VideoMoments],
-    part: TubeSplit,
+    split: TubeSplit,
     parts: PartStore[TestedVideo],
     config: DetectionConfig,
     fabric: Fabric,
     test: FrameTest,
-    place: dict[str, int],
 ) -> None:
     """Test the videos of this process that are not done yet."""
-    todo = [video for video in share if not parts.has(_key(place[video.video]))]
+    todo = [video for video in share if not parts.has(video.video)]
     by_name = {video.video: video for video in todo}
     count = sum(len(video.persons) for video in share)
     left = sum(len(video.persons) for video in todo)
@@ -173,19 +166,18 @@ def _detect(
         window=ClipWindow(**dict(config.clip)),
         short_sides=config.test_short_sides,
         batch=config.test.batch,
-        tracks=part.tracks() if detector.head.follows_tracks else None,
+        tracks=split.tracks() if detector.head.follows_tracks else None,
     )
     found: dict[str, list[ActionDetections]] = {}
     scoring = Scoring.of(config, control=test.control)
     detector.eval()
     for loaded in build_dense_loader(clips, workers=min(config.train.workers, len(todo))):
         if isinstance(loaded, VideoEnd):
-            video = by_name[loaded.video]
-            number, of_video = place[video.video], found.pop(video.video, [])
+            of_video = found.pop(loaded.video, [])
             if loaded.fault:
-                parts.put_fault(_key(number), loaded.fault)
+                parts.put_fault(loaded.video, loaded.fault)
             else:
-                parts.put(_key(number), TestedVideo(_rows(of_video, video.video, part, test, number), loaded))
+                parts.put(loaded.video, TestedVideo(_rows(of_video, loaded.video, split, test), loaded))
             continue
         video = by_name[loaded[0].keys[0].video]
         sizes = [detect_batch(detector, each, video.persons, fabric=fabric, scoring=scoring) for each in loaded]
@@ -195,20 +187,21 @@ def _detect(
     bar.close()
 
 
-def _rows(found: list[ActionDetections], video: str, part: TubeSplit, test: FrameTest, place: int) -> Rows:
+def _rows(found: list[ActionDetections], video: str, split: TubeSplit, test: FrameTest) -> Rows:
     """The rows of one video."""
     found = smooth_scores(found, test.smooth)
     if test.stride > 1 and found:
-        found = _carried(found, _written(part, video, test.moments), test.stride)
-    rows = [test.choice.of(each, place=place, size=part.truth.sizes[video]) for each in found]
+        found = _carried(found, _written(split, video, test.moments), test.stride)
+    place = split.truth.test_videos.index(video)
+    rows = [test.choice.of(each, place=place, size=split.truth.sizes[video]) for each in found]
     return np.concatenate([np.empty((0, 8), np.float32), *rows])
 
 
-def _written(part: TubeSplit, video: str, moments: Moments) -> IntArray:
+def _written(split: TubeSplit, video: str, moments: Moments) -> IntArray:
     """The frames of `video` that detections are carried to."""
     if moments == "all":
-        return np.arange(1, part.truth.frame_counts[video] + 1, dtype=np.int64)
-    keys = part.people.keys
+        return np.arange(1, split.truth.frame_counts[video] + 1, dtype=np.int64)
+    keys = split.people.keys
     return keys.moment[keys.video == keys.names.index(video)] if video in keys.names else np.zeros(0, dtype=np.int64)
 
 
@@ -231,18 +224,17 @@ def _carried(found: list[ActionDetections], moments: IntArray, stride: int) -> l
 
 
 def _finish(
-    part: TubeSplit,
+    split: TubeSplit,
     videos: Sequence[VideoMoments],
     parts: PartStore[TestedVideo],
     target: Path,
-    place: dict[str, int],
     weights: str | Path,
     test: FrameTest,
 ) -> ThresholdMapResult:
     """Put the parts together and score them."""
-    keys = {video.video: _key(place[video.video]) for video in videos}
-    faults = {name: fault for name, key in keys.items() if (fault := parts.fault(key)) is not None}
-    whole = [key for name, key in keys.items() if name not in faults]
+    names = [video.video for video in videos]
+    faults = {name: fault for name in names if (fault := parts.fault(name)) is not None}
+    whole = [name for name in names if name not in faults]
     if not whole:
         raise InputError(f"none of the {len(videos)} videos can be read; the first: {next(iter(faults.values()))}")
     ends, counts = zip(*((tested.end, len(tested.rows)) for tested in map(parts.get, whole)), strict=True)
@@ -250,10 +242,10 @@ def _finish(
     for tested, stop, count in zip(map(parts.get, whole), np.cumsum(counts), counts, strict=True):
         rows[stop - count : stop] = tested.rows
     ends = (*ends, *(VideoEnd(name, fault=fault) for name, fault in faults.items()))
-    detections = as_detections(rows, part.truth)
+    detections = as_detections(rows, split.truth)
     write_frame_detections(target, detections)
-    result = tube_frame_map(part.truth, detections)
-    notes = [*part.notes, *_left_out(part, test.moments, ends), *result.notes]
+    result = tube_frame_map(split.truth, detections)
+    notes = [*split.notes, *_left_out(split, test.moments, ends), *result.notes]
     summary = {
         "mean_ap": result.mean_ap,
         "metric": "frame-mAP@0.5",
@@ -272,14 +264,16 @@ def _finish(
     return result
 
 
-def _left_out(part: TubeSplit, moments: Moments, ends: Sequence[VideoEnd]) -> list[str]:
+def _left_out(split: TubeSplit, moments: Moments, ends: Sequence[VideoEnd]) -> list[str]:
     """What could not be tested, and counts as not found: one sentence for each kind."""
     notes = []
-    if part.missing:
-        notes.append(f"missing videos: {len(part.missing)}, such as '{part.missing[0]}'; their truth counts as missed")
+    if split.missing:
+        notes.append(
+            f"missing videos: {len(split.missing)}, such as '{split.missing[0]}'; their truth counts as missed"
+        )
     looked_at = {end.video for end in ends}
-    asked = {key.video for key in part.keys(moments)} if moments == "annotated" else part.paths
-    if empty := [name for name in part.paths if name in asked and name not in looked_at]:
+    asked = {key.video for key in split.keys(moments)} if moments == "annotated" else split.paths
+    if empty := [name for name in split.paths if name in asked and name not in looked_at]:
         notes.append(f"videos without a person to test: {len(empty)}, such as '{empty[0]}'; nobody is found there")
     faults = [end for end in ends if end.fault]
     if faults:

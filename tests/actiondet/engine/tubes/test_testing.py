@@ -291,7 +291,7 @@ def test_a_test_that_was_stopped_goes_on_and_ends_with_the_same_file(
     with pytest.raises(StoppedError):
         test_in(config, "stopped")
     (parts,) = (tmp_path / "stopped").glob("frame_detections.pkl.*.parts")
-    assert sorted(path.name for path in parts.iterdir()) == ["00000.npz"]
+    assert [str(path.relative_to(parts)) for path in parts.rglob("*.npz")] == ["judo/one.npz"]
     test_in(config, "stopped")
     assert looks == 10 + 3 + 3
     stopped, whole = (tmp_path / folder / "frame_detections.pkl" for folder in ("stopped", "whole"))
@@ -324,7 +324,7 @@ def test_parts_of_other_weights_truth_or_persons_are_not_mixed_in_but_videos_may
         change()
         with pytest.raises(StoppedError):
             test_in(config, "out")
-        return {str(path.relative_to(tmp_path)) for path in (tmp_path / "out").glob("*.parts/*.npz")}
+        return {str(path.relative_to(tmp_path)) for path in (tmp_path / "out").glob("*.parts/**/*.npz")}
 
     def stop(*arguments: Any) -> Any:
         raise StoppedError
