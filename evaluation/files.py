@@ -25,7 +25,7 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `target`; it takes the target's place only if the block succeeds.
 
     The temporary name keeps the suffix, because writers choose a format by it. Missing folders are made.
-    An OSError that says that there is no room names the target; of itself it does not say where.
+    An OSError about a full disk names the target; of itself it does not say where.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)

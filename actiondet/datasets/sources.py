@@ -94,7 +94,7 @@ def find_videos(folder: str | Path, names: Iterable[str], *, pictures: bool) -> 
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"data.videos: {folder} is {'not a folder' if folder.exists() else 'no folder that exists'}")
+        raise InputError(f"data.videos: {folder} {'is not a folder' if folder.exists() else 'does not exist'}")
     found = video_candidates(folder, names, pictures=pictures)
     for name, (first, *others) in found.items():
         if others:

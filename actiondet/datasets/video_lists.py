@@ -174,5 +174,5 @@ def bare_names(data: VideoDataConfig, names: Iterable[str]) -> dict[str, str]:
 
 def _existing_file(path: str, key: str) -> str:
     if not Path(path).is_file():
-        raise InputError(f"{key}: {path} is {'not a file' if Path(path).exists() else 'no file that exists'}")
+        raise InputError(f"{key}: {path} {'is not a file' if Path(path).exists() else 'does not exist'}")
     return path

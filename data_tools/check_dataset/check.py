@@ -178,7 +178,7 @@ def _check_videos(
 ) -> dict[str, Path]:
     names = sorted({name for table in tables.values() for name in table["video"].unique()})
     if not Path(data.videos).is_dir():
-        report.error("video-folder", "data.videos", f"{data.videos} is no folder", "give the folder of the videos")
+        report.error("video-folder", "data.videos", f"{data.videos} is not a folder", "give the folder of the videos")
         return {}
     paths = find_files(data.videos, names, pictures=data.pictures is not None, report=report)
     skip = data.unreadable == "skip"

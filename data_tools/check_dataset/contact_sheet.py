@@ -1,4 +1,4 @@
-"""A picture of key moments with their boxes and labels: a look tells more than a table."""
+"""A picture of key moments with their boxes and labels: a look shows more than a table."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def write_contact_sheet(
     lettering = Lettering(_LETTER_HEIGHT, font)
     drawn = []
     for tile in tiles:
-        with suppress(InputError):  # the checks have told of it, if it matters
+        with suppress(InputError):  # the checks have reported it, if it matters
             drawn.append(_draw(tile, pictures, lettering))
     if not drawn:
         return 0

@@ -113,7 +113,7 @@ def _fill(job: FilmJob, pictures: _Pictures, fits: FloatArray, activity: Picture
         np.median([pictures.small[n] for n in np.unique(pictures.nearest(times[use]))], axis=0) if use.any() else None
         for times, use in zip(wanted, near & inside, strict=True)
     ]
-    # Boxes that stay where they are cannot tell the time: what happens there more at another time is no evidence.
+    # Boxes that stay where they are cannot show the time: what happens there more at another time is not evidence.
     usual = np.mean(own, axis=0) if len(own) >= 3 else None
     for row, background in enumerate(backgrounds):
         for place in np.flatnonzero(near[row] & inside[row]):

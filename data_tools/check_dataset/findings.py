@@ -19,7 +19,7 @@ class Finding:
         code: short name of the kind of fault, stable from version to version.
         where: file (with line) or setting.
         message: what is wrong, with an example.
-        remedy: what was expected, or how to mend it.
+        remedy: what was expected, or how to correct it.
     """
 
     severity: Severity

@@ -25,7 +25,7 @@ def read_excluded_moments(path: str | None, report: Report) -> frozenset[FrameKe
     if path is None:
         return frozenset()
     if not Path(path).is_file():
-        report.error("file-missing", path, "there is no such file", "give the excluded moments, or set null")
+        report.error("file-missing", path, "the file does not exist", "give the excluded moments, or set null")
         return frozenset()
     try:
         return read_excluded(path)

@@ -61,7 +61,7 @@ def check_recognition(
     count_labels(tables, classes, num_classes, report)
     names = sorted({name for table in tables.values() for name in table["video"]})
     if not Path(data.videos).is_dir():
-        report.error("video-folder", "data.videos", f"{data.videos} is no folder", "give the folder of the videos")
+        report.error("video-folder", "data.videos", f"{data.videos} is not a folder", "give the folder of the videos")
         return report, tables, {}
     paths = find_files(data.videos, names, pictures=data.pictures is not None, report=report)
     skip = data.unreadable == "skip"

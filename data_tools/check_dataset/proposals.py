@@ -25,7 +25,7 @@ _PER_SECOND = 1_000_000
 def read_persons(path: str, report: Report) -> dict[FrameKey, PersonBoxes] | None:
     """Read person boxes, or report why they cannot be read."""
     if not Path(path).is_file():
-        report.error("file-missing", path, "there is no such file", "make it by tools/detect_persons.py, or set null")
+        report.error("file-missing", path, "the file does not exist", "make it by tools/detect_persons.py, or set null")
         return None
     try:
         found = read_proposals(path)

@@ -36,13 +36,13 @@ def read_rows(path: str, report: Report) -> pd.DataFrame | None:
         try:
             read_ava_csv(path)  # the reader of training has the last word
         except (InputError, OSError) as fault:
-            report.error("truth-unreadable", path, str(fault), "mend this row; training would stop here")
+            report.error("truth-unreadable", path, str(fault), "correct this row; training would stop here")
     return table
 
 
 def _read_text(path: str, report: Report) -> pd.DataFrame | None:
     if not Path(path).is_file():
-        report.error("file-missing", path, "there is no such file", "give the path of an AVA CSV")
+        report.error("file-missing", path, "the file does not exist", "give the path of an AVA CSV")
         return None
     try:
         with warnings.catch_warnings():
@@ -135,22 +135,22 @@ def _check_boxes(path: str, table: pd.DataFrame, report: Report) -> pd.DataFrame
     inverted = (x1 > x2) | (y1 > y2)
     as_sizes = (x1 + x2 <= 1 + BORDER) & (y1 + y2 <= 1 + BORDER)
 
-    def tell(code: str, wrong: np.ndarray[tuple[int], np.dtype[np.bool_]], what: str, remedy: str) -> None:
+    def note(code: str, wrong: np.ndarray[tuple[int], np.dtype[np.bool_]], what: str, remedy: str) -> None:
         if wrong.any():
             row = boxed[wrong].iloc[0]
             box = ",".join(f"{row[name]:g}" for name in BOX)
             report.error(code, f"{path}, line {row['line']}", f"box {box} {what} ({int(wrong.sum())} rows)", remedy)
 
     remedy = "divide x by the frame's width and y by its height"
-    tell("box-in-pixels", pixels, "looks like pixels", remedy)
+    note("box-in-pixels", pixels, "looks like pixels", remedy)
     inside_out = inverted & ~pixels
     if inside_out.sum() > 1 and inside_out.mean() > 0.02 and as_sizes[~pixels].mean() > 0.95:
-        tell("box-xywh", inside_out, "looks like corner and size", "write x1,y1,x2,y2: x2 = x1 + width")
+        note("box-xywh", inside_out, "looks like corner and size", "write x1,y1,x2,y2: x2 = x1 + width")
     else:
-        tell("box-inverted", inside_out, "is inside out", "expected x1 <= x2 and y1 <= y2")
-    tell("box-outside", leaves_frame(boxes) & ~pixels & ~inverted, "leaves the frame", "clip it to 0..1")
+        note("box-inverted", inside_out, "is inside out", "expected x1 <= x2 and y1 <= y2")
+    note("box-outside", leaves_frame(boxes) & ~pixels & ~inverted, "leaves the frame", "clip it to 0..1")
     flat = ((x1 == x2) | (y1 == y2)) & ~pixels
-    tell("box-without-area", flat, "has no area", "delete it, or draw it again; nothing can ever match it")
+    note("box-without-area", flat, "has no area", "delete it, or draw it again; nothing can ever match it")
     bad = pd.Series(pixels | inverted | flat, index=boxed.index)
     sound: pd.DataFrame = table.drop(index=bad.index[bad]).reset_index(drop=True)
     return sound

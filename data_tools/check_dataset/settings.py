@@ -18,7 +18,7 @@ def check_settings(config: DetectionConfig | RecognitionConfig, names: Sequence[
     """Check the weights that training starts from, and whether pictures may be mirrored."""
     weights = config.train.weights
     if weights is not None and weights != "published" and not Path(weights).is_file():
-        report.error("weights-missing", "train.weights", f"there is no file {weights}", "give a checkpoint, or null")
+        report.error("weights-missing", "train.weights", f"{weights} does not exist", "give a checkpoint, or null")
     sided = [name for name in names if _SIDES.search(_words(name))]
     if sided and config.transform.flip > 0:
         report.warn(

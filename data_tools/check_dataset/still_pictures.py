@@ -53,6 +53,6 @@ def check_stills(path: str, evidence: Sequence[FilmEvidence], report: Report) ->
 
 
 def _has_moved(before: FloatArray, after: FloatArray) -> bool:
-    """Whether somebody is where nobody was."""
+    """Whether a person is where nobody was."""
     overlaps = np.nan_to_num(iou_matrix(after, before))
     return bool(overlaps.max(axis=1).min() < _MOVED)

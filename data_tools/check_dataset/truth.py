@@ -37,7 +37,7 @@ def check_labels(path: str, table: pd.DataFrame, actions: ActionList, list_path:
             )
             return
     if 0 in used:
-        report.error("id-zero", where, "id 0 is no action; ids begin at 1", "are these ids counted from 0? add 1")
+        report.error("id-zero", where, "id 0 is not an action; ids begin at 1", "are these ids counted from 0? add 1")
         strange = [label for label in strange if label]
     if strange:
         count = int(labels.isin(strange).sum())
@@ -45,7 +45,7 @@ def check_labels(path: str, table: pd.DataFrame, actions: ActionList, list_path:
             "id-not-in-list",
             where,
             f"ids {some(strange)} ({count} rows) are not in {list_path}",
-            "add them to data.actions, or mend column 7",
+            "add them to data.actions, or correct column 7",
         )
 
 

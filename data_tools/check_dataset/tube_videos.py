@@ -29,7 +29,7 @@ def check_tube_videos(
             "tube-beyond-count",
             f"{path}, '{name}'",
             f"a tube reaches frame {last[name]}, but nframes is {truth.frame_counts[name]} ({len(over)} videos)",
-            "mend nframes or the tube; frames count from 1",
+            "correct nframes or the tube; frames count from 1",
         )
     short = [name for name, facts in sound.items() if last.get(name, 0) > facts.frames]
     if short:

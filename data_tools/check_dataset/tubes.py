@@ -71,13 +71,13 @@ def check_tubes(
 def _read_truth(part: str, path: str, num_actions: int, report: Report) -> TubeTruth | None:
     """The truth whose test videos are those of `part`."""
     if not Path(path).is_file():
-        report.error("file-missing", path, "there is no such file", "give multisports_GT.pkl or a CSV of its layout")
+        report.error("file-missing", path, "the file does not exist", "give multisports_GT.pkl or a CSV of its layout")
         return None
     csv = Path(path).suffix == ".csv"
     try:
         truth = read_tube_csv(path, labels=_MANY) if csv else read_multisports(path)
     except (InputError, OSError) as fault:
-        report.error("truth-unreadable", path, str(fault), "mend the file; training would stop here")
+        report.error("truth-unreadable", path, str(fault), "correct the file; training would stop here")
         return None
     if csv:
         _check_csv_labels(path, truth, num_actions, report)
@@ -104,7 +104,7 @@ def _check_csv_labels(path: str, truth: TubeTruth, num_actions: int, report: Rep
             "id-not-in-list",
             path,
             f"has label {labels.max()}, but model.num_actions is {num_actions}",
-            f"expected 0 to {num_actions - 1}; mend column 7 or set model.num_actions",
+            f"expected 0 to {num_actions - 1}; correct column 7 or set model.num_actions",
         )
 
 
@@ -167,7 +167,7 @@ def _check_proposals(part: str, data: MultiSportsConfig, truth: TubeTruth, table
         return
     if not Path(split.proposals).is_file():
         remedy = "make it by tools/detect_persons.py, or set null"
-        report.error("file-missing", split.proposals, "there is no such file", remedy)
+        report.error("file-missing", split.proposals, "the file does not exist", remedy)
         return
     try:
         persons = read_frame_persons(split.proposals, truth.test_videos)
@@ -245,7 +245,7 @@ def _check_files(
 ) -> dict[str, Path]:
     paths_of = {"train": data.train.truth, "val": data.val.truth}
     if not Path(data.videos).is_dir():
-        report.error("video-folder", "data.videos", f"{data.videos} is no folder", "give the folder of the videos")
+        report.error("video-folder", "data.videos", f"{data.videos} is not a folder", "give the folder of the videos")
         return {}
     names = sorted({name for truth in truths.values() for name in truth.test_videos})
     paths = find_files(data.videos, names, pictures=False, report=report)

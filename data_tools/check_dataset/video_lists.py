@@ -34,9 +34,9 @@ def read_parts(data: VideoDataConfig, report: Report) -> tuple[dict[str, pd.Data
         try:
             listings[part] = list_videos(data, part)
         except (InputError, OSError) as fault:
-            faults[describe(fault)] = None  # a fault of both, such as in the names of the classes, is told once
+            faults[describe(fault)] = None  # a fault of both, such as in the names of the classes, is reported once
     for said in faults:
-        report.error("list-unreadable", "data", said, "mend it; training would stop here")
+        report.error("list-unreadable", "data", said, "correct it; training would stop here")
     tables = {part: _table(data, listing) for part, listing in listings.items()}
     named = next((listing for listing in listings.values() if listing.classes is not None), None)
     return tables, None if named is None else named.classes, "" if named is None else named.classes_source
@@ -82,7 +82,7 @@ def check_numbers(
         "label-out-of-range",
         where,
         f"label {row['label']} ({len(wrong)} lines), but there are {num_classes} classes",
-        f"expected 0 to {num_classes - 1}; mend the list or set model.num_classes",
+        f"expected 0 to {num_classes - 1}; correct the list or set model.num_classes",
     )
 
 
@@ -106,7 +106,7 @@ def check_entries(part: str, table: pd.DataFrame, report: Report) -> None:
     report.warn(
         "video-listed-twice",
         f"{row['source']}, line {row['line']}",
-        f"'{row['video']}' stands twice in {part} ({again['video'].nunique()} such videos)",
+        f"'{row['video']}' is listed twice in {part} ({again['video'].nunique()} such videos)",
         "delete the copies",
     )
 
@@ -130,14 +130,14 @@ def check_recordings(tables: dict[str, pd.DataFrame], report: Report) -> None:
 
 
 def check_folders(tables: dict[str, pd.DataFrame], classes: Sequence[str] | None, report: Report) -> None:
-    """Where videos lie in a folder for each class, its name tells the label."""
+    """Where videos lie in a folder for each class, its name gives the label."""
     if not tables:
         return
     every = pd.concat(tables.values())
     every = every.assign(folder=[_plain(name.rpartition("/")[0].rpartition("/")[2]) for name in every["video"]])
     if classes is not None:
         plain = [_plain(name) for name in classes]
-        # Names of signs alone, or that differ in signs alone, tell nothing.
+        # Names of signs alone, or that differ in signs alone, say nothing.
         label_of = {name: label for label, name in enumerate(plain) if name and plain.count(name) == 1}
         known = every[every["folder"].isin(list(label_of))]
         if len(known) < 0.5 * len(every) or len(known) == 0:
@@ -153,7 +153,7 @@ def check_folders(tables: dict[str, pd.DataFrame], classes: Sequence[str] | None
             "labels-off-by-one" if same and abs(int(shift.iloc[0])) == 1 else "label-not-of-folder",
             f"{row['source']}, line {row['line']}",
             f"{what} ({len(wrong)} of {len(known)} lines{f', all by {int(shift.iloc[0]):+d}' if same else ''})",
-            "mend the labels, or the order of the class names",
+            "correct the labels, or the order of the class names",
         )
         return
     labels = every.groupby(["source", "folder"])["label"].agg(["nunique", "first"]).reset_index()

@@ -145,8 +145,8 @@ def report_missing(
         )
     rest = [name for name in missing if _bare(name) not in there]
     if rest:
-        tell = report.warn if skip and found else report.error
-        tell(
+        note = report.warn if skip and found else report.error
+        note(
             "video-missing",
             folder,
             f"{len(rest)} of {len(names)} videos are missing: {some(rest)}",
@@ -206,9 +206,9 @@ def check_videos(
     """
     broken = [(name, facts.fault) for name, facts in videos.items() if facts.fault]
     sound = {name: facts for name, facts in videos.items() if not facts.fault}
-    tell = report.warn if skip and sound else report.error
+    note = report.warn if skip and sound else report.error
     for name, fault in broken[:20]:
-        tell("video-unreadable", f"{folder}: {name}", str(fault), "copy or cut it again, or leave it out")
+        note("video-unreadable", f"{folder}: {name}", str(fault), "copy or cut it again, or leave it out")
     if not sound:
         return
     still = [name for name, facts in sound.items() if facts.frames == 1]

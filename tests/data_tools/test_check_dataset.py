@@ -251,7 +251,7 @@ def test_a_sound_set_has_no_error(planted: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sheet", "message"), [("sheet.pdf", "ends in .png or .jpg"), ("x/sheet.png", "x is no folder")]
+    ("sheet", "message"), [("sheet.pdf", "ends in .png or .jpg"), ("x/sheet.png", "x is not a writable folder")]
 )
 def test_a_sheet_that_cannot_be_written_is_refused_before_the_checks(
     sheet: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -75,7 +75,7 @@ def test_videos_as_pictures_are_folders(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"data.videos: .*gone is no folder that exists"):
+    with pytest.raises(InputError, match=r"data.videos: .*gone does not exist"):
         find_videos(tmp_path / "gone", ["a"], pictures=False)
     touch(tmp_path, "file")
     with pytest.raises(InputError, match="is not a folder"):
