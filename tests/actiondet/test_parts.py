@@ -68,10 +68,10 @@ def test_other_settings_and_other_files_have_other_parts(tmp_path: Path) -> None
 
 def test_a_part_stays_in_the_folder_whatever_its_video_is_called(tmp_path: Path) -> None:
     store = store_of(tmp_path)
-    for key in ("../../a", "/b/c", ".."):
+    for key in ("../../a", "/b/c", "d/../e"):
         store.put(key, [1])
         assert store.get(key) == [1]
-    assert [path.parent for path in tmp_path.rglob("*.npz")].count(store.folder) == 2
+    assert [path.parent for path in tmp_path.rglob("*.npz")].count(store.folder) == 1
     assert list(tmp_path.iterdir()) == [store.folder]
 
 
