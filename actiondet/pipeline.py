@@ -39,7 +39,7 @@ from evaluation.records import ActionDetections, FloatArray, FrameKey, IntArray,
 _REMEMBERED = 1000  # key moments
 
 
-class Looked(NamedTuple):
+class PendingClip(NamedTuple):
     """A key moment whose persons are found: a clip (3, T, h, w) of each size, and when its T frames are shown."""
 
     clips: tuple[Tensor, ...]
@@ -261,14 +261,14 @@ class VideoPipeline:
     def _detect(self, clips: Iterator[MomentClip], name: str, *, batch: int) -> Iterator[ActionDetections]:
         """Yield the detections of each key moment, in order."""
         seen: list[PersonBoxes] = []  # the last ones; a track needs those near its clip
-        waiting: list[Looked] = []
+        waiting: list[PendingClip] = []
         while moments := list(islice(clips, batch)):
             del seen[:-_REMEMBERED]
             keys = [FrameKey(name, self._start + moment.time) for moment in moments]
             found = self._persons.detect([moment.key_frame for moment in moments], keys)
             seen += found
             waiting += [
-                Looked(moment.clips, persons, self._start + moment.times)
+                PendingClip(moment.clips, persons, self._start + moment.times)
                 for moment, persons in zip(moments, found, strict=True)
             ]
             # Whoever is followed to the end of the clip is seen again after it.
@@ -277,7 +277,7 @@ class VideoPipeline:
             yield from self._score(ready, seen)
         yield from self._score(waiting, seen)
 
-    def _score(self, moments: Sequence[Looked], seen: Sequence[PersonBoxes]) -> Iterator[ActionDetections]:
+    def _score(self, moments: Sequence[PendingClip], seen: Sequence[PersonBoxes]) -> Iterator[ActionDetections]:
         """Score the persons of some moments; `seen` are those of all moments so far."""
         peopled = [moment for moment in moments if len(moment.persons)]
         scored = iter(self._scored(peopled, seen)) if peopled else iter(())
@@ -289,7 +289,7 @@ class VideoPipeline:
             else:
                 yield ActionDetections(persons.key, persons.boxes, persons.scores, nobody)
 
-    def _scored(self, moments: Sequence[Looked], seen: Sequence[PersonBoxes]) -> list[ActionDetections]:
+    def _scored(self, moments: Sequence[PendingClip], seen: Sequence[PersonBoxes]) -> list[ActionDetections]:
         persons = [moment.persons for moment in moments]
         unit_boxes = [self._unit_boxes(moment, seen) for moment in moments]
         found: list[ActionDetections] = []
@@ -300,7 +300,7 @@ class VideoPipeline:
             found += self._scoring.score(self._detector, clips.to(self._device), boxes, persons)
         return averaged(found)
 
-    def _unit_boxes(self, moment: Looked, seen: Sequence[PersonBoxes]) -> FloatArray:
+    def _unit_boxes(self, moment: PendingClip, seen: Sequence[PersonBoxes]) -> FloatArray:
         """(P, 4) boxes; (P, T, 4), one for each frame, where the head follows tracks."""
         if not self._follows:
             return moment.persons.boxes
