@@ -20,7 +20,9 @@ from data_tools.check_dataset.key_frames import (
 )
 from data_tools.check_dataset.lengths import check_lengths
 from data_tools.check_dataset.motion import Annotations, check_motion
+from data_tools.check_dataset.movement import check_movement
 from data_tools.check_dataset.names import check_names
+from data_tools.check_dataset.person_ids import check_person_ids
 from data_tools.check_dataset.proposals import check_against_truth, check_persons, read_persons
 from data_tools.check_dataset.rows import read_rows
 from data_tools.check_dataset.settings import check_settings, check_span
@@ -74,6 +76,15 @@ def check_detection(
             continue
         tables[part] = table
         _check_part(part, split, table, config, data, actions, report)
+        if getattr(config.model.head, "roi", "static") == "track":
+            check_person_ids(split.truth, table, report)
+    if actions is not None:
+        check_movement(
+            tables,
+            {part: split.truth for part, split in splits.items()},
+            dict(zip(actions.ids, actions.names, strict=True)),
+            report,
+        )
     if actions is not None and evaluated is not None and tables:
         count_classes(tables, actions, evaluated, report, repeat_threshold=config.train.repeat_threshold)
     paths = _check_videos(config, data, tables, report, processes, look)

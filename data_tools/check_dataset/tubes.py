@@ -14,10 +14,12 @@ from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.key_frames import check_leaks
 from data_tools.check_dataset.motion import Annotations, check_motion
+from data_tools.check_dataset.movement import check_movement
 from data_tools.check_dataset.names import check_names
 from data_tools.check_dataset.proposals import check_against_truth, check_persons
 from data_tools.check_dataset.rows import BOX
 from data_tools.check_dataset.settings import check_settings, check_span
+from data_tools.check_dataset.sports import check_sports
 from data_tools.check_dataset.truth import check_copies
 from data_tools.check_dataset.tube_videos import check_tube_videos
 from data_tools.check_dataset.videos import check_videos, find_files, look_at_videos, report_missing, spread
@@ -64,6 +66,13 @@ def check_tubes(
         report.facts.append((part, "videos", str(len(truth.test_videos))))
         report.facts.append((part, "annotated frames", str(len(table.drop_duplicates(["video", "moment"])))))
         report.facts.append((part, "tubes", str(len(truth.of_videos(truth.test_videos)))))
+    check_movement(
+        tables,
+        {part: f"{split.truth} ({part})" for part, split in splits.items()},
+        dict(enumerate(names)),
+        report,
+    )
+    check_sports(truths, {part: split.truth for part, split in splits.items()}, report)
     _count_classes(truths, report)
     return report, tables, _check_files(config, data, truths, tables, report, processes, look)
 

@@ -211,6 +211,34 @@ def shift_tubes(content: dict[str, Any], frames: int) -> None:
         ]
 
 
+def shift_labels(content: dict[str, Any], videos: Sequence[str] | None = None) -> None:
+    """Give all tubes, or those of some videos, the label after their own."""
+    count = len(content["labels"])
+    for name in content["gttubes"] if videos is None else videos:
+        content["gttubes"][name] = {(label + 1) % count: found for label, found in content["gttubes"][name].items()}
+
+
+def redraw_ids(table: Rows) -> Rows:
+    """Exchange the ids of every moment's persons at random."""
+    random, drawn = np.random.default_rng(0), []
+    for moment in sorted({(row[0], row[1]) for row in table}):
+        ours = [row for row in table if (row[0], row[1]) == moment]
+        ids = sorted({row[7] for row in ours})
+        exchanged = dict(zip(ids, random.permutation(ids).tolist(), strict=True))
+        drawn += [[*row[:7], exchanged[row[7]]] for row in ours]
+    return drawn
+
+
+def damage(folder: Path) -> None:
+    """Overwrite what is in the middle of a video, between the frames that every check looks at."""
+    path = folder / "videos" / f"{FILM}.mp4"
+    content = bytearray(path.read_bytes())
+    begin = int(0.6 * len(content))
+    content[begin : begin + len(content) // 5] = bytes(len(content) // 5)
+    path.unlink()
+    path.write_bytes(content)
+
+
 def first_tube_video(folder: Path) -> str:
     content = pickle.loads((folder / "multisports" / "multisports_GT.pkl").read_bytes())
     return f"multisports/trimmed_videos/{content['train_videos'][0][0]}.mp4"
@@ -440,6 +468,34 @@ FAULTS: dict[str, Fault] = {
         check=tubes,
         says="mirrored",
     ),
+    # Labels and identities.
+    "labels of tubes shifted by one": Fault(
+        gt(shift_labels), "labels-shifted", check=tubes, says="with -1 added to the labels"
+    ),
+    "labels of tubes of validation shifted by one": Fault(
+        gt(lambda c: shift_labels(c, c["test_videos"][0])), "labels-shifted", check=tubes
+    ),
+    "labels of validation shifted by one, without names that say a side": Fault(
+        gt(lambda c: (c.update(labels=list("abcdefg")), shift_labels(c, c["test_videos"][0]))),
+        "ids-differ-between-parts",
+        check=tubes,
+        says="-1 is added",
+    ),
+    "person ids drawn again at every moment": Fault(
+        both(truth(redraw_ids), settings("model.head.roi=track", "model.head.context=false")), "person-ids-random"
+    ),
+    "new person ids at every moment": Fault(
+        both(
+            truth(lambda table: [[*row[:7], str(1000 * int(row[1]) + int(row[7]))] for row in table]),
+            settings("model.head.roi=track", "model.head.context=false"),
+        ),
+        "person-ids-new",
+    ),
+    # Settings that do not suit the pictures.
+    "pictures of 10 a second read as 8": Fault(
+        lambda folder: [*pictures(folder), "data.pictures.fps=8"], "motion-at-other-time", says="of the time"
+    ),
+    "a video damaged in its middle": Fault(damage, "video-unreadable", says="cannot be decoded"),
     # One video in both parts.
     "a mirrored copy of a training film in validation": Fault(
         film(lambda f: [frame[:, ::-1] for frame in f], name="videos/toy_val_001.mp4", source=f"videos/{FILM}.mp4"),
