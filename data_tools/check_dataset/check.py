@@ -76,7 +76,7 @@ def check_detection(
             continue
         tables[part] = table
         _check_part(part, split, table, config, data, actions, report)
-        if getattr(config.model.head, "roi", "static") == "track":
+        if _follows_tracks(config):
             check_person_ids(split.truth, table, report)
     if actions is not None:
         check_movement(
@@ -170,8 +170,21 @@ def _check_part(
             named = {key.video for key in found}
             table = table.assign(video=[_bare_name(name, named) for name in table["video"]])
         check_against_truth(
-            part, split.proposals, table, found, excluded, data.person_threshold, report, match_iou=data.match_iou
+            part,
+            split.proposals,
+            table,
+            found,
+            excluded,
+            data.person_threshold,
+            report,
+            match_iou=data.match_iou,
+            tracks=_follows_tracks(config),
         )
+
+
+def _follows_tracks(config: DetectionConfig) -> bool:
+    """Whether the head looks at every person along a track; a head of one's own need not say."""
+    return getattr(config.model.head, "roi", "static") == "track"
 
 
 def _bare_name(video: str, known: set[str]) -> str:

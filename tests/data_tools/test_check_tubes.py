@@ -14,6 +14,8 @@ import pytest
 from actiondet.config import load_config
 from data_tools.check_dataset.check import check_detection
 from data_tools.check_dataset.findings import Report
+from data_tools.check_dataset.sports import check_sports
+from evaluation.formats.multisports import read_multisports
 
 CONFIG = Path(__file__).parents[2] / "configs" / "toy" / "multisports_slowfast_r18.yaml"
 Plant = Callable[[Path], object]
@@ -190,3 +192,25 @@ def test_moments_are_told_as_frames(planted: Path) -> None:
     message = next(finding.message for finding in report.findings if finding.code == "truth-without-proposals")
     frame = message.rpartition(",")[2].rstrip("'")
     assert int(frame) % 2 == 0
+
+
+def test_labels_of_another_sport_than_their_video_are_found(planted: Path) -> None:
+    path = planted / "multisports_GT.pkl"
+    content = pickle.loads(path.read_bytes())
+    sports = {name: ("street", "park_games")[place % 2] for place, name in enumerate(sorted(content["gttubes"]))}
+    renamed = {name: f"{sport}/{name.rpartition('/')[2]}" for name, sport in sports.items()}
+    content["labels"] = [f"street {n}" for n in range(3)] + [f"park {n}" for n in range(4)]
+    for key in ("gttubes", "nframes", "resolution"):
+        content[key] = {renamed[name]: value for name, value in content[key].items()}
+    for key in ("train_videos", "test_videos"):
+        content[key] = [sorted(renamed.values())]
+    for name, found in content["gttubes"].items():
+        allowed = range(3) if name.startswith("street") else range(3, 7)
+        content["gttubes"][name] = {label: tubes for label, tubes in found.items() if label in allowed}
+    for step, codes in ((0, []), (1, ["label-of-other-sport"])):
+        for name, found in content["gttubes"].items():
+            content["gttubes"][name] = {(label + step) % 7: tubes for label, tubes in found.items()}
+        path.write_bytes(pickle.dumps(content))
+        report = Report()
+        check_sports({"train": read_multisports(path)}, {"train": str(path)}, report)
+        assert [finding.code for finding in report.findings] == codes
