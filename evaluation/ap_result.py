@@ -186,18 +186,7 @@ class ApResult(Result):
         return f"{self.metric}@{self.threshold:g} {self.mean_ap:.4f}"
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
-        """Draw AP per action, sorted; on a picture of its own the precision-recall curves, too.
-
-        Args:
-            path: a file to write; its suffix chooses the format.
-            axes: what to draw the bars on, instead of a picture of its own.
-
-        Returns:
-            The axes with the bars.
-
-        Raises:
-            InputError: a suffix that matplotlib cannot write.
-        """
+        """Draw AP per action, sorted; on a picture of its own the precision-recall curves, too; see `Result.plot`."""
         from evaluation.plots import ActionBars, Curve, draw_result  # matplotlib is loaded only for a picture
 
         ap = self.ap[self.thresholds.index(self.threshold)]

@@ -95,15 +95,7 @@ class Calibration(Result):
         return {"ece": self.ece, "mean_f1": self.mean_f1, "curve": curve, "actions": records(self.columns)}
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
-        """Draw the reliability curve.
-
-        Args:
-            path: a file to write; its suffix chooses the format.
-            axes: what to draw on; None makes a picture.
-
-        Raises:
-            InputError: a suffix that matplotlib cannot write.
-        """
+        """Draw the reliability curve; see `Result.plot`."""
         from evaluation.plots import draw_reliability  # matplotlib is loaded only for a picture
 
         scores, hits, counts = self.curve

@@ -99,15 +99,7 @@ class Confusion(Result):
         return {**{name: getattr(self, name) for name in names}, "pairs": self._pairs()}
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
-        """Draw the shares as a matrix.
-
-        Args:
-            path: a file to write; its suffix chooses the format.
-            axes: what to draw on; None makes a picture.
-
-        Raises:
-            InputError: a suffix that matplotlib cannot write.
-        """
+        """Draw the shares as a matrix; see `Result.plot`."""
         from evaluation.plots import draw_matrix  # matplotlib is loaded only for a picture
 
         return draw_matrix(self.names, self.shares, title="done (row), said (column)", path=path, axes=axes)

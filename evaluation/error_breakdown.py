@@ -139,15 +139,7 @@ class ErrorBreakdown(Result):
         }
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
-        """Draw AP and the share of every reason per action, sorted by AP.
-
-        Args:
-            path: a file to write; its suffix chooses the format.
-            axes: what to draw on; None makes a picture.
-
-        Raises:
-            InputError: a suffix that matplotlib cannot write.
-        """
+        """Draw AP and the share of every reason per action, sorted by AP; see `Result.plot`."""
         from evaluation.plots import draw_shares  # matplotlib is loaded only for a picture
 
         order = np.argsort(self.ap, kind="stable")

@@ -1,4 +1,4 @@
-"""What all results of an evaluation do: they become a table, and write themselves."""
+"""What all results of an evaluation do: they become a table or a picture, and write themselves."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from evaluation.tables import write_json
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 class Result(ABC):
@@ -24,6 +25,21 @@ class Result(ABC):
     @abstractmethod
     def summary(self) -> dict[str, Any]:
         """What `to_json` writes."""
+
+    @abstractmethod
+    def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
+        """Draw the result.
+
+        Args:
+            path: a file to write; its suffix chooses the format.
+            axes: what to draw on; None makes a picture.
+
+        Returns:
+            The axes.
+
+        Raises:
+            InputError: a suffix that matplotlib cannot write.
+        """
 
     @property
     def per_class(self) -> pd.DataFrame:

@@ -96,15 +96,7 @@ class Bootstrap(Result):
         return {**content, "rounds": len(self.ap), "actions": records(self.columns)}
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
-        """Draw AP and interval of every action, sorted.
-
-        Args:
-            path: a file to write; its suffix chooses the format.
-            axes: what to draw on; None makes a picture.
-
-        Raises:
-            InputError: a suffix that matplotlib cannot write.
-        """
+        """Draw AP and interval of every action, sorted; see `Result.plot`."""
         from evaluation.plots import draw_intervals  # matplotlib is loaded only for a picture
 
         low, high = self.interval
@@ -233,15 +225,7 @@ class Comparison(Result):
         }
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
-        """Draw the difference and its interval of every action, sorted.
-
-        Args:
-            path: a file to write; its suffix chooses the format.
-            axes: what to draw on; None makes a picture.
-
-        Raises:
-            InputError: a suffix that matplotlib cannot write.
-        """
+        """Draw the difference and its interval of every action, sorted; see `Result.plot`."""
         from evaluation.plots import draw_intervals  # matplotlib is loaded only for a picture
 
         columns = self.columns

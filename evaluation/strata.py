@@ -97,15 +97,7 @@ class Strata(Result, Generic[R]):
         return {"by": self.by, "strata": {name: result.summary() for name, result in self.results.items()}}
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
-        """Draw the mean AP of every stratum and how many truths it has.
-
-        Args:
-            path: a file to write; its suffix chooses the format.
-            axes: what to draw on; None makes a picture.
-
-        Raises:
-            InputError: a suffix that matplotlib cannot write.
-        """
+        """Draw the mean AP of every stratum and how many truths it has; see `Result.plot`."""
         from evaluation.plots import draw_strata  # matplotlib is loaded only for a picture
 
         return draw_strata(self.by, self.columns, path=path, axes=axes)

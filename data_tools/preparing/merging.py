@@ -54,45 +54,13 @@ def rename(truth: TruthRows, clip_of: Mapping[FrameKey, str]) -> TruthRows:
     rows = zip(np.asarray(truth.video, dtype=object), truth.moment.tolist(), strict=True)
     names = [clip_of.get(FrameKey(video, moment)) for video, moment in rows]
     kept = np.array([name is not None for name in names], dtype=bool)
-    return TruthRows(
-        video=_categorical([name for name in names if name is not None]),
-        moment=truth.moment[kept],
-        boxes=truth.boxes[kept],
-        labels=truth.labels[kept],
-        persons=truth.persons[kept],
+    clips = [name for name in names if name is not None]
+    return replace(
+        truth[kept],
+        # Categories of one type whatever the version of pandas, so that they can be joined and compared.
+        video=pd.Categorical(clips, categories=pd.Index(list(dict.fromkeys(clips)), dtype=object)),
         empty_moments=tuple(FrameKey(clip_of[key], key.moment) for key in truth.empty_moments if key in clip_of),
     )
-
-
-def keep_videos(truth: TruthRows, videos: Collection[str]) -> TruthRows:
-    """The rows of some videos."""
-    kept = np.asarray(truth.video.isin(list(videos)))
-    return replace(
-        truth,
-        video=truth.video[kept].remove_unused_categories(),
-        moment=truth.moment[kept],
-        boxes=truth.boxes[kept],
-        labels=truth.labels[kept],
-        persons=truth.persons[kept],
-        empty_moments=tuple(key for key in truth.empty_moments if key.video in videos),
-    )
-
-
-def concatenate(first: TruthRows, second: TruthRows) -> TruthRows:
-    """All rows of both."""
-    return TruthRows(
-        video=_categorical([*np.asarray(first.video, dtype=object), *np.asarray(second.video, dtype=object)]),
-        moment=np.concatenate([first.moment, second.moment]),
-        boxes=np.concatenate([first.boxes, second.boxes]),
-        labels=np.concatenate([first.labels, second.labels]),
-        persons=np.concatenate([first.persons, second.persons]),
-        empty_moments=(*first.empty_moments, *second.empty_moments),
-    )
-
-
-def _categorical(names: Sequence[str]) -> pd.Categorical:
-    # Categories of one type whatever the version of pandas, so that they can be joined and compared.
-    return pd.Categorical(names, categories=pd.Index(list(dict.fromkeys(names)), dtype=object))
 
 
 @dataclass(frozen=True)
@@ -134,12 +102,12 @@ def write_merged(
         films: AVA's films that are there.
         proposals: person boxes of Kinetics, by clip or by id of the whole video.
     """
-    ava = [keep_videos(read_ava_csv(official / name), films) for name in AVA_FILES.truth]
+    ava = [read_ava_csv(official / name).select(videos=films) for name in AVA_FILES.truth]
     clips = [rename(truth, clip_of) for truth in kinetics]
     written = {
-        AVA_FILES.truth[0]: concatenate(ava[0], clips[0]),
+        AVA_FILES.truth[0]: TruthRows.concatenate([ava[0], clips[0]]),
         AVA_FILES.truth[1]: ava[1],
-        MERGED_VAL: concatenate(ava[1], clips[1]),
+        MERGED_VAL: TruthRows.concatenate([ava[1], clips[1]]),
         **dict(zip(KINETICS_FILES, clips, strict=True)),
     }
     for name, truth in written.items():
