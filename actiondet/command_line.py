@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from evaluation.arguments import Parser
+from evaluation.errors import InputError
 
 if TYPE_CHECKING:
     from actiondet.config import DetectionConfig, RecognitionConfig
@@ -44,6 +46,22 @@ def add_import(parser: argparse._ActionsContainer) -> None:
 def add_weights(parser: argparse.ArgumentParser) -> None:
     """Add --weights, those of a trained network."""
     parser.add_argument("--weights", required=True, metavar="F", help="checkpoint, or 'published' to download it")
+
+
+@contextmanager
+def missing_files_of(config: str) -> Iterator[None]:
+    """Say where the names of missing files come from, and what lists them all.
+
+    Raises:
+        InputError: instead of FileNotFoundError.
+    """
+    try:
+        yield
+    except FileNotFoundError as fault:
+        raise InputError(
+            f"{fault.filename or fault}: no such file; {config} names it, and `actiondet check-dataset {config}` lists "
+            "all that is missing"
+        ) from fault
 
 
 def train_program(
@@ -83,7 +101,8 @@ def train_program(
 
     fabric = launch(precision=config.train.precision)
     folder = Path(arguments.out or f"runs/{Path(arguments.config).stem}")
-    best = train(config, folder=folder, fabric=fabric, resume=arguments.resume, overwrite=arguments.overwrite)
+    with missing_files_of(arguments.config):
+        best = train(config, folder=folder, fabric=fabric, resume=arguments.resume, overwrite=arguments.overwrite)
     if fabric.is_global_zero:
         print(f"best checkpoint: {folder / 'best.pt'}")
         print(f"{score} {best:.4f}")

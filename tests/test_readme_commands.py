@@ -45,7 +45,8 @@ SMALLER = {
     "test-rec": ["--views", "1x1", "train.workers=0"],
     "test-det": ["train.workers=0"],
     "check-dataset": ["--processes", "1"],
-    "benchmark": ["--side", "48", "--threads", "1"],
+    "benchmark model": ["--side", "48", "--threads", "1", "--rounds", "1"],
+    "benchmark train": ["--side", "48", "--threads", "1", "--steps", "1", "--batch", "2"],
 }
 """Added to the commands of a program: the smallest toy data set, trainings of a step, small pictures."""
 

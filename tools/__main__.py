@@ -94,26 +94,31 @@ def _to_complete() -> list[str]:
 
 def main() -> NoReturn:
     """Run the program that the command line names."""
+    run_tool(_main)
+
+
+def _main() -> int | None:
     if "_ARGCOMPLETE" in os.environ:
         sys.argv = [sys.argv[0], *_to_complete()]
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
-        sys.exit(0 if arguments else 2)
+        return 0 if arguments else 2
     if arguments[0] == "--version":
         from actiondet import __version__
 
         print(f"actiondet {__version__}")
-        sys.exit(0)
+        return 0
     known = _modules()
     name = arguments[0].removesuffix(".py").replace("_", "-")
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean '{near[0]}'?" if near else "`actiondet --help` lists the programs"
         print(f"actiondet: no program '{arguments[0]}'; {hint}", file=sys.stderr)
-        sys.exit(2)
+        return 2
     sys.argv = [f"actiondet {name}", *arguments[1:]]
-    run_tool(importlib.import_module(known[name]).main)
+    code: int | None = importlib.import_module(known[name]).main()
+    return code
 
 
 if __name__ == "__main__":

@@ -169,6 +169,8 @@ def main() -> None:
         check_live_options(arguments)
         watch(arguments)
         return
+    if not Path(arguments.video).exists():  # before the libraries are loaded, which takes seconds
+        raise InputError(f"{arguments.video}: no such file")
     if not (arguments.out or arguments.json or arguments.csv or arguments.events):
         arguments.out = f"{Path(arguments.video).stem}_drawn.mp4"
     if arguments.out and Path(arguments.out).suffix.lower() != ".mp4":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import sys
 from pathlib import Path
 
 from evaluation.arguments import STANDARD_OUTPUT, Parser, add_json, write_json_to
 from evaluation.command_line import run_tool
+from evaluation.errors import InputError
 from evaluation.files import write_text
 
 
@@ -32,11 +34,17 @@ def main() -> None:
     from actiondet.config.zoo import zoo_entry, zoo_names
 
     names = [name for name in zoo_names() if not arguments.names or any(word in name for word in arguments.names)]
+    if not names:
+        near = [
+            each for word in arguments.names for each in difflib.get_close_matches(word, zoo_names(), n=1, cutoff=0.3)
+        ]
+        hint = f"; the nearest is {near[0]}" if near else ""
+        raise InputError(f"no name of the zoo holds {' or '.join(arguments.names)}{hint}")
     if not (arguments.json or arguments.markdown):
         width = max(map(len, names), default=0)
         for name in names:
             entry = zoo_entry(name)
-            print(f"{name:{width}}  {entry.figure or entry.title}")
+            print(f"{name:{width}}  {entry.figure if entry.has_figure else entry.title}")
         return
 
     from actiondet.engine.zoo_rows import PAGE_MARK, measure_row, zoo_page

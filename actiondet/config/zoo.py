@@ -33,6 +33,11 @@ class ZooEntry:
     figure: str
     license: str
 
+    @property
+    def has_figure(self) -> bool:
+        """Whether a figure of the counterpart is known."""
+        return self.figure not in ("", "none is known")
+
 
 def zoo_folder() -> Path:
     """The folder of the packaged configurations.

@@ -43,6 +43,26 @@ def test_an_unknown_program_is_named_with_the_nearest(tmp_path: Path) -> None:
     assert run(tmp_path).returncode == 2
 
 
+def test_a_reader_that_leaves_is_no_fault(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m actiondet.cli --help | true"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_word_that_no_name_holds_is_refused(tmp_path: Path) -> None:
+    done = run(tmp_path, "zoo", "ava33")
+    assert done.returncode == 2
+    assert done.stderr.startswith("actiondet zoo: no name of the zoo holds ava33")
+
+
+def test_missing_files_of_a_data_set_are_named_with_what_lists_them(tmp_path: Path) -> None:
+    done = run(tmp_path, "train-det", "own/slowonly")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith(
+        ": no such file; own/slowonly names it, and `actiondet check-dataset own/slowonly` lists all that is missing"
+    )
+
+
 @pytest.mark.parametrize("program", ["demo", "train-det", "toy", "check-dataset", "zoo", "eval-ava", "benchmark"])
 def test_a_program_describes_itself(tmp_path: Path, program: str) -> None:
     done = run(tmp_path, program, "--help")

@@ -214,7 +214,7 @@ FAULTS = {
     "missing video": (["no.mp4", "--weights", "best.pt"], "no.mp4: no such file"),
     "sound only": (["sound.mp4", "--weights", "best.pt"], "sound.mp4: holds no video"),
     "cut video": (["cut.mp4", "--weights", "best.pt"], "cut.mp4:"),
-    "no weights": (["street.mp4"], "there is no runs/demo/best.pt"),
+    "no weights": (["street.mp4"], "runs/demo/best.pt, which the network would come from, does not exist"),
     "missing weights": (["street.mp4", "--weights", "w.pt"], "w.pt"),
     "other network": (["street.mp4", "--weights", "best.pt", "--config", "wide.yaml"], "best.pt"),
     "avi out": (["street.mp4", "--weights", "best.pt", "--out", "drawn.avi"], "ends in .mp4"),
