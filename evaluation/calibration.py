@@ -96,10 +96,11 @@ class Calibration(Result):
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw the reliability curve; see `Result.plot`."""
-        from evaluation.plots import draw_reliability  # matplotlib is loaded only for a picture
+        from evaluation.plots import draw_reliability, picture  # matplotlib is loaded only for a picture
 
         scores, hits, counts = self.curve
-        return draw_reliability(scores, hits, counts, title=f"calibration error {self.ece:.4f}", path=path, axes=axes)
+        title = f"calibration error {self.ece:.4f}"
+        return picture((6, 6), lambda on: draw_reliability(on, scores, hits, counts, title=title), path, axes)
 
 
 def calibrate(result: ApResult, *, bins: int = 15, threshold: float | None = None) -> Calibration:

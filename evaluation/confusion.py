@@ -100,9 +100,10 @@ class Confusion(Result):
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw the shares as a matrix; see `Result.plot`."""
-        from evaluation.plots import draw_matrix  # matplotlib is loaded only for a picture
+        from evaluation.plots import draw_matrix, height_of, picture  # matplotlib is loaded only for a picture
 
-        return draw_matrix(self.names, self.shares, title="done (row), said (column)", path=path, axes=axes)
+        side, title = height_of(len(self.names)), "done (row), said (column)"
+        return picture((side + 1.5, side), lambda on: draw_matrix(on, self.names, self.shares, title=title), path, axes)
 
 
 def confusion_of(

@@ -140,17 +140,14 @@ class ErrorBreakdown(Result):
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw AP and the share of every reason per action, sorted by AP; see `Result.plot`."""
-        from evaluation.plots import draw_shares  # matplotlib is loaded only for a picture
+        from evaluation.plots import draw_shares, height_of, picture  # matplotlib is loaded only for a picture
 
         order = np.argsort(self.ap, kind="stable")
         parts = [("AP", self.ap), *zip(self.reasons, self.shares.T, strict=True), ("missed", self.missed)]
-        return draw_shares(
-            [self.names[place] for place in order],
-            [(name, values[order]) for name, values in parts],
-            title=f"{self.metric}@{self.threshold:g} {self.mean_ap:.4f} and where the AP is lost",
-            path=path,
-            axes=axes,
-        )
+        names, parts = [self.names[place] for place in order], [(name, values[order]) for name, values in parts]
+        title = f"{self.metric}@{self.threshold:g} {self.mean_ap:.4f} and where the AP is lost"
+        size = 12, height_of(len(names))
+        return picture(size, lambda on: draw_shares(on, names, parts, title=title), path, axes)
 
 
 @dataclass(frozen=True, eq=False)

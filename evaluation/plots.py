@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,7 @@ def draw_result(
         axes.set_title(title)
         _draw_bars(axes, bars, color_of, mean)
     else:
-        figure = _new_figure((15, _height(len(bars.names))), shown=path is None)
+        figure = _new_figure((15, height_of(len(bars.names))), shown=path is None)
         axes, right = figure.subplots(1, 2, width_ratios=(3, 2))
         figure.suptitle(title)
         _draw_bars(axes, bars, color_of, mean)
@@ -122,32 +122,22 @@ def _draw_curves(axes: Axes, curves: Sequence[Curve], color_of: Mapping[str, str
 
 
 def draw_shares(
+    axes: Axes,
     names: Sequence[str],
     parts: Sequence[tuple[str, FloatArray]],
     *,
     title: str,
-    path: str | os.PathLike[str] | None,
-    axes: Axes | None,
-) -> Axes:
+) -> None:
     """Draw shares side by side, one row per action.
 
     Args:
+        axes: what to draw on.
         names: (A) of the actions.
         parts: name and (A,) shares in [0, 1] of each part; the last one is gray.
         title: above the picture.
-        path: a file to write; its suffix chooses the format.
-        axes: what to draw on; None makes a picture.
-
-    Returns:
-        The axes.
-
-    Raises:
-        InputError: a suffix that matplotlib cannot write.
     """
     import matplotlib
 
-    if axes is None:
-        axes = _new_figure((12, _height(len(names))), shown=path is None).subplots()
     axes.set_title(title)
     _name_rows(axes, names)
     colors = [*matplotlib.colormaps["tab20"](np.arange(len(parts) - 1)), "#dddddd"]
@@ -157,38 +147,24 @@ def draw_shares(
         left += values
     axes.set(xlim=(0, max(1.0, float(left.max()))), xlabel="AP and shares, side by side")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
-    if path is not None:
-        _save(axes.figure, path)
-    return axes
 
 
-def draw_strata(by: str, columns: Mapping[str, Any], *, path: str | os.PathLike[str] | None, axes: Axes | None) -> Axes:
+def draw_strata(axes: Axes, by: str, columns: Mapping[str, Any]) -> None:
     """Draw mean AP per stratum, with the number of truths.
 
     Args:
+        axes: what to draw on.
         by: what the strata are of.
         columns: stratum, mean_ap and truths, each a list.
-        path: a file to write; its suffix chooses the format.
-        axes: what to draw on; None makes a picture.
-
-    Returns:
-        The axes.
-
-    Raises:
-        InputError: a suffix that matplotlib cannot write.
     """
-    if axes is None:
-        axes = _new_figure((7, 4), shown=path is None).subplots()
     bars = axes.bar(columns["stratum"], np.nan_to_num(np.array(columns["mean_ap"])), color=_COLORS[0])
     axes.bar_label(bars, [f"{ap:.3f}\nn={n:,}" for ap, n in zip(columns["mean_ap"], columns["truths"], strict=True)])
     axes.set(xlabel=by, ylabel="mean AP", ylim=(0, 1.15))
     axes.spines[["top", "right"]].set_visible(False)
-    if path is not None:
-        _save(axes.figure, path)
-    return axes
 
 
 def draw_intervals(
+    axes: Axes,
     names: Sequence[str],
     middle: FloatArray,
     low: FloatArray,
@@ -196,29 +172,18 @@ def draw_intervals(
     *,
     title: str,
     xlabel: str,
-    path: str | os.PathLike[str] | None,
-    axes: Axes | None,
-) -> Axes:
+) -> None:
     """Draw a value and its interval for every action, sorted by value.
 
     Args:
+        axes: what to draw on.
         names: (A) of the actions.
         middle: (A,) values.
         low: (A,) lower ends.
         high: (A,) upper ends.
         title: above the picture.
         xlabel: what the values are.
-        path: a file to write; its suffix chooses the format.
-        axes: what to draw on; None makes a picture.
-
-    Returns:
-        The axes.
-
-    Raises:
-        InputError: a suffix that matplotlib cannot write.
     """
-    if axes is None:
-        axes = _new_figure((9, _height(len(names))), shown=path is None).subplots()
     order = np.argsort(middle, kind="stable")
     places = np.arange(len(order))
     axes.hlines(places, low[order], high[order], color=_COLORS[0], linewidth=2.5, alpha=0.5)
@@ -227,78 +192,71 @@ def draw_intervals(
     axes.set_title(title)
     axes.set_xlabel(xlabel)
     _name_rows(axes, [names[place] for place in order])
-    if path is not None:
-        _save(axes.figure, path)
-    return axes
 
 
 def draw_reliability(
+    axes: Axes,
     scores: FloatArray,
     hits: FloatArray,
     counts: IntArray,
     *,
     title: str,
-    path: str | os.PathLike[str] | None,
-    axes: Axes | None,
-) -> Axes:
+) -> None:
     """Draw the share of hits over the score; points are as large as they have detections.
 
     Args:
+        axes: what to draw on.
         scores: (B,) mean score of every bin.
         hits: (B,) share of hits.
         counts: (B,) detections.
         title: above the picture.
-        path: a file to write; its suffix chooses the format.
-        axes: what to draw on; None makes a picture.
-
-    Returns:
-        The axes.
-
-    Raises:
-        InputError: a suffix that matplotlib cannot write.
     """
-    if axes is None:
-        axes = _new_figure((6, 6), shown=path is None).subplots()
     axes.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle="--")
     axes.plot(scores, hits, color=_COLORS[0])
     axes.scatter(scores, hits, s=10 + 20 * np.log10(np.maximum(counts, 1)), color=_COLORS[0])
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="score", ylabel="share of hits", title=title)
     axes.set_box_aspect(1)
-    if path is not None:
-        _save(axes.figure, path)
-    return axes
 
 
-def draw_matrix(
-    names: Sequence[str], shares: FloatArray, *, title: str, path: str | os.PathLike[str] | None, axes: Axes | None
-) -> Axes:
+def draw_matrix(axes: Axes, names: Sequence[str], shares: FloatArray, *, title: str) -> None:
     """Draw shares of pairs of actions as shades.
 
     Args:
+        axes: what to draw on.
         names: (A) of the actions.
         shares: (A, A) in [0, 1].
         title: above the picture.
-        path: a file to write; its suffix chooses the format.
-        axes: what to draw on; None makes a picture.
-
-    Returns:
-        The axes.
-
-    Raises:
-        InputError: a suffix that matplotlib cannot write.
     """
-    if axes is None:
-        side = _height(len(names))
-        axes = _new_figure((side + 1.5, side), shown=path is None).subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     places = np.arange(len(names))
     axes.set_xticks(places, list(names), rotation=90, fontsize=7)
     axes.set_yticks(places, list(names), fontsize=7)
     axes.set_title(title)
     axes.figure.colorbar(image, ax=axes, shrink=0.7)
+
+
+def picture(
+    size: tuple[float, float],
+    draw: Callable[[Axes], None],
+    path: str | os.PathLike[str] | None,
+    axes: Axes | None,
+) -> Axes:
+    """Let `draw` draw on `axes`, or on a picture of `size` inches, and write that to `path` if there is one.
+
+    Raises:
+        InputError: a suffix that matplotlib cannot write.
+    """
+    if axes is None:
+        axes = _new_figure(size, shown=path is None).subplots()
+    draw(axes)
     if path is not None:
         _save(axes.figure, path)
     return axes
+
+
+def height_of(rows: int) -> float:
+    """Inches that so many rows need."""
+    return max(4.5, 1.6 + 0.2 * rows)
 
 
 def _new_figure(size: tuple[float, float], *, shown: bool) -> Figure:
@@ -318,10 +276,6 @@ def _save(figure: Any, path: str | os.PathLike[str]) -> None:
             figure.savefig(temporary, dpi=110)
         except ValueError as fault:
             raise InputError(f"{path}: {fault}") from None
-
-
-def _height(rows: int) -> float:
-    return max(4.5, 1.6 + 0.2 * rows)
 
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:

@@ -97,13 +97,14 @@ class Bootstrap(Result):
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw AP and interval of every action, sorted; see `Result.plot`."""
-        from evaluation.plots import draw_intervals  # matplotlib is loaded only for a picture
+        from evaluation.plots import draw_intervals, height_of, picture  # matplotlib is loaded only for a picture
 
         low, high = self.interval
         title = f"{self.result.metric}@{self.threshold:g} {self.mean_ap:.4f}, {self.level:.0%} {low:.4f} to {high:.4f}"
         columns = self.columns
-        parts = (columns["ap"], columns["low"], columns["high"])
-        return draw_intervals(columns["name"], *parts, title=title, xlabel="AP", path=path, axes=axes)
+        parts = (columns["name"], columns["ap"], columns["low"], columns["high"])
+        size = 9, height_of(len(columns["name"]))
+        return picture(size, lambda on: draw_intervals(on, *parts, title=title, xlabel="AP"), path, axes)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -226,15 +227,16 @@ class Comparison(Result):
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw the difference and its interval of every action, sorted; see `Result.plot`."""
-        from evaluation.plots import draw_intervals  # matplotlib is loaded only for a picture
+        from evaluation.plots import draw_intervals, height_of, picture  # matplotlib is loaded only for a picture
 
         columns = self.columns
         low, high = self.interval
         title = (
             f"difference of {self.first.metric}@{self.threshold:g} {self.difference:+.4f}, {low:+.4f} to {high:+.4f}"
         )
-        parts = (columns["difference"], columns["low"], columns["high"])
-        return draw_intervals(columns["name"], *parts, title=title, xlabel="second minus first", path=path, axes=axes)
+        parts = (columns["name"], columns["difference"], columns["low"], columns["high"])
+        size, what = (9, height_of(len(columns["name"]))), "second minus first"
+        return picture(size, lambda on: draw_intervals(on, *parts, title=title, xlabel=what), path, axes)
 
 
 def bootstrap(

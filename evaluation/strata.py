@@ -98,9 +98,9 @@ class Strata(Result, Generic[R]):
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw the mean AP of every stratum and how many truths it has; see `Result.plot`."""
-        from evaluation.plots import draw_strata  # matplotlib is loaded only for a picture
+        from evaluation.plots import draw_strata, picture  # matplotlib is loaded only for a picture
 
-        return draw_strata(self.by, self.columns, path=path, axes=axes)
+        return picture((7, 4), lambda on: draw_strata(on, self.by, self.columns), path, axes)
 
 
 def frame_map_by(
