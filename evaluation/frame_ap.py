@@ -17,6 +17,7 @@ from evaluation.frame_matching import FrameMatches, ScoredRows, match_frames
 from evaluation.moments import MomentCodes
 from evaluation.protocols import MMACTION2, Protocol, ProtocolName, Ties, find_protocol
 from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
+from evaluation.row_order import stable_number_order
 from evaluation.selection import CodedRows, ListedTruth, listed_truth
 from evaluation.tables import notes_text, plain, table_text
 
@@ -215,8 +216,8 @@ def _ranking(scores: FloatArray, protocol: Protocol, ties: Ties) -> IntArray:
     """The order of one action's detections, best first."""
     if protocol.precision == "single":
         scores = scores.astype(np.float32)
-    order: IntArray = np.argsort(scores, kind="stable" if ties == "stable" else None)[::-1]
-    return order
+    order = stable_number_order(scores) if ties == "stable" else np.argsort(scores)
+    return order[::-1]
 
 
 def ranked_result(

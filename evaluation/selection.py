@@ -17,7 +17,7 @@ from evaluation.moments import MomentCodes, numbered_in_order
 from evaluation.protocols import Protocol
 from evaluation.ragged import row_ranges
 from evaluation.records import FloatArray, FrameKey, IntArray, TruthRows
-from evaluation.row_order import MomentRows, best_rows, heap_ranks, stable_group_order
+from evaluation.row_order import MomentRows, best_rows, heap_ranks, stable_group_order, stable_number_order
 from evaluation.row_values import is_inverted
 
 ColumnArray = npt.NDArray[np.int16]
@@ -222,18 +222,27 @@ def ranked_rows(
 
     part = np.flatnonzero(keep)
     part = part[stable_group_order(image[part])]
-    part = part[stable_group_order(column[row[part]])]
+    columns = _taken(column, row)[part]
+    part = part[stable_group_order(columns)]
     moments = max(len(image_codes), 1)
-    group = column[row[part]].astype(np.int64) * moments + image[part]
+    group = image[part]
+    group += np.repeat(np.arange(len(actions)) * moments, np.bincount(columns, minlength=len(actions)))
     image_of_truth = pd.Index(image_codes).get_indexer(pd.Index(truth.code))
     truth_group = np.where(image_of_truth >= 0, truth.column.astype(np.int64) * moments + image_of_truth, -1)
     contested = _rows_of_groups(group, truth_group)
     if protocol.row_order != "file":
         ordered = np.arange(len(part)) if order_all else contested
-        part[ordered] = part[ordered][np.lexsort((-rows.scores[part[ordered]], group[ordered]))]
+        part[ordered] = part[ordered][_by_score_in_groups(rows.scores[part[ordered]], group[ordered])]
         if protocol.row_order == "heap":
             part[contested] = _as_in_heaps(part[contested], group[contested], rows, protocol.best_rows)
     return RankedRows(row[part], rows.scores[part], group, image_codes, truth_group, contested, left_out)
+
+
+def _by_score_in_groups(scores: FloatArray, group: IntArray) -> IntArray:
+    """Return the stable order by falling score within groups, which rise."""
+    order = stable_number_order(-scores)
+    number = np.cumsum(np.diff(group, prepend=group[:1]) != 0)
+    return order[stable_group_order(number[order])]
 
 
 def _rows_of_groups(group: IntArray, wanted: IntArray) -> IntArray:

@@ -73,11 +73,11 @@ class CsvColumns:
 
 
 class _Chunk(NamedTuple):
-    """The columns of some rows; `box` holds x1, y1, x2, y2."""
+    """The columns of some rows; `box` (4, N) holds x1, y1, x2, y2."""
 
     video: npt.NDArray[np.int32]
     moment: IntArray
-    box: list[FloatArray]
+    box: Any
     labels: IntArray
     last: FloatArray
     empty: BoolArray
@@ -101,29 +101,78 @@ def read_columns(path: str | os.PathLike[str], check: RowCheck) -> CsvColumns:
     """
     _keep_freed_memory()
     categories: dict[str, int] = {}
-    parts: list[_Chunk] = []
+    columns = _GrowingColumns()
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # all that pandas says of too many columns
         try:
             with open_table(path) as file, _open(file) as chunks:
-                parts.extend(_checked(chunk, categories) for chunk in chunks)
+                for chunk in chunks:
+                    columns.add(_checked(chunk, categories), _rows_expected(path, file, len(chunk)))
         except pd.errors.EmptyDataError:
             pass
         except InputError:
             raise
         except (ValueError, pd.errors.ParserWarning) as fault:  # parser, decoding and conversion errors are ValueErrors
             raise first_fault(path, check, str(fault)) from None
-    boxes = np.empty((4, sum(len(part.moment) for part in parts)), dtype=np.float64)
-    for place in range(4 if parts else 0):
-        np.concatenate([part.box[place] for part in parts], out=boxes[place])
-    video = np.concatenate([np.empty(0, np.int32), *(part.video for part in parts)])
+    filled = columns.filled()
     return CsvColumns(
-        video=categorical(video, tuple(categories)),
-        moment=np.concatenate([np.empty(0, np.int64), *(part.moment for part in parts)]),
-        boxes=boxes.T,
-        labels=np.concatenate([np.empty(0, np.int64), *(part.labels for part in parts)]),
-        last=np.concatenate([np.empty(0, np.float64), *(part.last for part in parts)]),
-        empty=np.concatenate([np.empty(0, np.bool_), *(part.empty for part in parts)]),
+        video=categorical(filled.video, tuple(categories)),
+        moment=filled.moment,
+        boxes=filled.box.T,
+        labels=filled.labels,
+        last=filled.last,
+        empty=filled.empty,
+    )
+
+
+def _rows_expected(path: str | os.PathLike[str], file: TextIO, rows: int) -> int:
+    """About how many rows a file has, of which the first `rows` have just been read."""
+    place = file.buffer.tell()  # of a compressed file the place in what it holds, which is larger
+    return int(1.05 * rows * os.path.getsize(path) / max(place, 1)) + 1
+
+
+class _GrowingColumns:
+    """Columns that are filled chunk by chunk, so that the memory of a chunk serves the next one."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._columns = _empty_columns(0)
+
+    def add(self, chunk: _Chunk, expected: int) -> None:
+        """Append rows; `expected` is the number of all rows, as far as it is known."""
+        rows = slice(self._rows, self._rows + len(chunk.moment))
+        if rows.stop > len(self._columns.moment):
+            larger = _empty_columns(max(rows.stop, expected if self._rows == 0 else 2 * self._rows))
+            for old, new in zip(self.filled(), larger, strict=True):
+                new[..., : self._rows] = old
+            self._columns = larger
+        for column, part in zip(self._columns, chunk, strict=True):
+            column[..., rows] = part
+        self._rows = rows.stop
+
+    def filled(self) -> _Chunk:
+        """The rows so far."""
+        columns = self._columns
+        rows = slice(self._rows)
+        return _Chunk(
+            video=columns.video[rows],
+            moment=columns.moment[rows],
+            box=columns.box[:, rows],
+            labels=columns.labels[rows],
+            last=columns.last[rows],
+            empty=columns.empty[rows],
+        )
+
+
+def _empty_columns(rows: int) -> _Chunk:
+    """Room for so many rows; memory that is never written to is not taken."""
+    return _Chunk(
+        video=np.empty(rows, np.int32),
+        moment=np.empty(rows, np.int64),
+        box=np.empty((4, rows)),
+        labels=np.empty(rows, np.int64),
+        last=np.empty(rows),
+        empty=np.empty(rows, np.bool_),
     )
 
 
@@ -155,7 +204,7 @@ def _open(file: TextIO) -> TextFileReader:
 
 def _checked(chunk: pd.DataFrame, categories: dict[str, int]) -> _Chunk:
     """Return a chunk's columns; `categories` maps names to codes and grows."""
-    codes, videos = pd.factorize(chunk["video"].to_numpy())  # -1 without a name
+    codes, videos = _factorized(chunk["video"].to_numpy())
     seconds = chunk["time"].to_numpy()
     if codes.min(initial=0) < 0 or not (np.abs(seconds) <= LARGEST_TIME).all():
         raise _FaultyRowsError("a row has no video name or no time")
@@ -177,6 +226,13 @@ def _checked(chunk: pd.DataFrame, categories: dict[str, int]) -> _Chunk:
         raise _FaultyRowsError("a label is not an id")
     names = [categories.setdefault(composed(name), len(categories)) for name in videos]
     return _Chunk(np.array(names, dtype=np.int32)[codes], moments_of(seconds), box, ids, last, empty)
+
+
+def _factorized(names: npt.NDArray[np.object_]) -> tuple[IntArray, npt.NDArray[np.object_]]:
+    """Codes of names, -1 where there is none, and the names; rows of one video are neighbors, mostly."""
+    heads = np.flatnonzero(np.concatenate([np.ones(min(len(names), 1), np.bool_), names[1:] != names[:-1]]))
+    codes, videos = pd.factorize(names[heads])
+    return np.repeat(codes, np.diff(heads, append=len(names))), videos
 
 
 def first_fault(path: str | os.PathLike[str], check: RowCheck, otherwise: str) -> InputError:

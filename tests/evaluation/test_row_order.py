@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 
 from evaluation.records import DetectionRows
-from evaluation.row_order import MomentRows, best_rows, heap_ranks, played_heap, stable_group_order
+from evaluation.row_order import (
+    MomentRows,
+    best_rows,
+    heap_ranks,
+    played_heap,
+    stable_group_order,
+    stable_number_order,
+)
 
 
 def tied_rows(seed: int, count: int, images: int) -> MomentRows:
@@ -60,3 +67,21 @@ def test_the_group_order_is_numpys_stable_order(largest: int) -> None:
     assert np.array_equal(stable_group_order(np.sort(codes)), np.arange(5000))
     small = (codes % 50).astype(np.int16)
     assert np.array_equal(stable_group_order(small), np.argsort(small, kind="stable"))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("count", [0, 1, 10, 5000])
+def test_numbers_are_sorted_as_by_a_stable_sort(kind: type, count: int) -> None:
+    rng = np.random.default_rng(count)
+    tiny = float(np.finfo(kind).smallest_subnormal)
+    special = [0.0, -0.0, tiny, -tiny, 1e30, -1e30, 0.1, np.float32(0.1)]
+    for values in (
+        rng.random(count),
+        rng.normal(0, 1, count).round(1),
+        rng.choice(special, count),
+        rng.normal(0, 1, count) * 10.0 ** rng.integers(-30, 30, count),
+        -np.arange(count, dtype=float),
+        np.float32(rng.random(count)).astype(np.float64),
+    ):
+        values = values.astype(kind)
+        assert stable_number_order(values).tolist() == np.argsort(values, kind="stable").tolist()
