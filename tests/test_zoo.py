@@ -20,7 +20,8 @@ DETECTION = [path for path in ZOO if path.parent.name.startswith(("ava", "multis
 RECOGNITION = [
     path
     for path in ALL
-    if path not in DETECTION and not any(map(path.match, ("toy/slow*", "toy/multisports*", "own/*")))
+    if path not in DETECTION
+    and not any(map(path.match, ("toy/slow*", "toy/vit*", "toy/mvit*", "toy/multisports*", "own/*")))
 ]
 FIGURE = r"mAP \d\d\.\d+ on AVA 2\.[12] val"
 FIGURE += r"|f-mAP \d\d\.\d+, v-mAP [\d./ ]+ \(IoU 0\.2, 0\.5, 0\.1 to 0\.9\) on MultiSports val"

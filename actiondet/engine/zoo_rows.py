@@ -118,7 +118,7 @@ def zoo_page(rows: Sequence[ZooRow]) -> str:
         "## All configurations",
         "",
         "Figures are those that the counterpart's authors publish, not ours. GMAC: billions of multiply-adds for a",
-        "clip of 256x256 pixels, a detector's with 10 boxes.",
+        "clip of 256x256 pixels, a detector's with 10 boxes. Weights under **CC-BY-NC** exclude commercial use.",
     ]
     for data in dict.fromkeys(row.data for row in rows):
         lines += [

@@ -196,6 +196,16 @@ FULL = {
     "hf_videomae_base_k400": ("videomae", VitConfig(), None),
     "hf_videomae_large_k400": ("videomae", VitConfig(depth=24, width=1024, heads=16), None),
     "hf_videomae_base_ssv2": ("videomae", VitConfig(), None),
+    "videomae_det_vit_s_ava22": ("videomae", VitConfig(width=384, heads=6), 80),
+    "videomae_det_vit_b_ava22": ("videomae", VitConfig(), 80),
+    "umt_det_vit_b_ava22": ("videomae", VitConfig(tubelet=1, frames=8), 80),
+    "umt_det_vit_l_ava22": ("videomae", VitConfig(depth=24, width=1024, heads=16, tubelet=1, frames=8), 80),
+    "videomae_vit_s_k400": ("videomae", VitConfig(width=384, heads=6), None),
+    "videomae_vit_b_k400": ("videomae", VitConfig(), None),
+    "videomae_vit_h_k400": ("videomae", VitConfig(depth=32, width=1280, heads=16), None),
+    "videomaev2_vit_s_k710": ("videomae", VitConfig(width=384, heads=6), None),
+    "videomaev2_vit_b_k710": ("videomae", VitConfig(), None),
+    "videomaev2_vit_g_k710": ("videomae", VitConfig(depth=40, width=1408, heads=16, patch=14, mlp_ratio=48 / 11), None),
 }
 
 
@@ -212,7 +222,11 @@ def test_the_names_of_published_files_are_all_known(name: str, shared: Path) -> 
     origin, backbone, actions = FULL[name]
     with torch.device("meta"):
         if actions is None:
-            classes = len(next(tensor for key, tensor in tensors.items() if key.endswith(("fc_cls.bias", "fier.bias"))))
+            classes = len(
+                next(
+                    tensor for key, tensor in tensors.items() if key.endswith(("fc_cls.bias", "fier.bias", "head.bias"))
+                )
+            )
             network = build_recognizer(RecognizerConfig(backbone=backbone, num_classes=classes))
             target = Target(network.state_dict(), "recognition")
         else:
