@@ -36,6 +36,10 @@ PROGRAMS = {
         "eval-ava": ("actiondet.cli.eval_ava", "AVA frame-mAP"),
         "eval-multisports": ("actiondet.cli.eval_multisports", "MultiSports frame-mAP and video-mAP"),
         "compare-results": ("actiondet.cli.compare_results", "whether two results differ by more than chance"),
+        "choose-thresholds": (
+            "actiondet.cli.choose_thresholds",
+            "choose the score at which each action is called",
+        ),
         "eval-persons": ("actiondet.cli.eval_persons", "AP and recall of person boxes"),
         "eval-rec": ("actiondet.cli.eval_rec", "top-1 and top-5 of a dump of scores"),
     },

@@ -165,7 +165,8 @@ class LiveStream:
             container.close()
             raise InputError(f"{self.name}: has no video stream; expected a camera or a stream with pictures")
         self.connections += 1
-        self.is_recorded = container.duration is not None
+        # An RTSP server may announce how long it sends; it sends no slower and no faster for that.
+        self.is_recorded = container.duration is not None and address.lower().startswith("http")
         return container, container.streams.video[0]
 
     def _frames(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:

@@ -19,11 +19,11 @@ from evaluation.errors import InputError
 RATE = 10
 
 
-def mpegts(frames: int, *, size: tuple[int, int] = (64, 48), first: int = 0) -> bytes:
+def mpegts(frames: int, *, size: tuple[int, int] = (64, 48), first: int = 0, container: str = "mpegts") -> bytes:
     """Grey frames, each brighter than the one before, as a stream of RATE frames a second."""
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mpegts") as container:
-        stream = container.add_stream("mpeg2video", rate=25)
+    with av.open(buffer, "w", format=container) as output:
+        stream = output.add_stream("mpeg2video", rate=25)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.gop_size = 5
@@ -31,8 +31,8 @@ def mpegts(frames: int, *, size: tuple[int, int] = (64, 48), first: int = 0) -> 
             picture = np.full((size[1], size[0], 3), 20 + 3 * number, dtype=np.uint8)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts = first + number
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode())
     return buffer.getvalue()
 
 
@@ -142,11 +142,19 @@ def test_pictures_that_would_fill_the_memory_are_refused(serve, monkeypatch: pyt
 class Playlist(BaseHTTPRequestHandler):
     content = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n"
 
+    clip = b""
+
     def do_GET(self) -> None:
         if self.path == "/turn":
             self.send_response(302)
             self.send_header("Location", "/turn")
             self.end_headers()
+            return
+        if self.path == "/clip.mp4":
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(self.clip)))
+            self.end_headers()
+            self.wfile.write(self.clip)
             return
         self.send_response(200)
         self.send_header("Content-Type", "application/vnd.apple.mpegurl")
@@ -157,13 +165,24 @@ class Playlist(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.mark.parametrize("path", ["list.m3u8", "turn"])
-def test_playlists_of_local_files_and_endless_redirects_are_refused(path: str) -> None:
+@pytest.fixture
+def site() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Playlist)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        with pytest.raises(InputError, match=r"cannot be read"):
-            list(LiveStream(f"http://127.0.0.1:{server.server_port}/{path}", reconnect=0))
-    finally:
-        server.shutdown()
-        server.server_close()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_recording_on_a_server_ends_with_its_last_frame(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Playlist, "clip", mpegts(20, container="mp4"))
+    stream = LiveStream(f"{site}/clip.mp4", reconnect=float("inf"))
+    assert len(list(stream)) == 20
+    assert stream.is_recorded
+    assert stream.connections == 1
+
+
+@pytest.mark.parametrize("path", ["list.m3u8", "turn"])
+def test_playlists_of_local_files_and_endless_redirects_are_refused(path: str, site: str) -> None:
+    with pytest.raises(InputError, match=r"cannot be read"):
+        list(LiveStream(f"{site}/{path}", reconnect=0))
