@@ -42,9 +42,15 @@ def group_pairs(groups: npt.NDArray[np.integer], truth_groups: npt.NDArray[np.in
     """Return all pairs (row, truth) of the same group, row by row, the truths of a row in their order."""
     order = np.argsort(truth_groups, kind="stable")
     ranked = truth_groups[order]
-    first = np.searchsorted(ranked, groups, side="left")
-    count = np.searchsorted(ranked, groups, side="right") - first
-    return np.repeat(np.arange(len(groups)), count), order[row_ranges(first, count)]
+    starts = np.flatnonzero(np.concatenate([np.ones(min(len(ranked), 1), np.bool_), ranked[1:] != ranked[:-1]]))
+    if len(starts) == 0:
+        return order, order
+    # Few groups have truth: each row looks for its own among these.
+    place = np.minimum(np.searchsorted(ranked[starts], groups), len(starts) - 1)
+    rows = np.flatnonzero(ranked[starts][place] == groups)
+    place = place[rows]
+    count = np.diff(starts, append=len(ranked))[place]
+    return np.repeat(rows, count), order[row_ranges(starts[place], count)]
 
 
 def best_of_pairs(rows: IntArray, truths: IntArray, iou: FloatArray, count: int) -> tuple[IntArray, FloatArray]:

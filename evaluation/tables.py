@@ -1,11 +1,11 @@
-"""Tables, JSON and files of results: what every result needs to show and write itself. rich is loaded on use."""
+"""Tables, JSON and files of results: what every result needs to show and write itself."""
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,19 +22,32 @@ def table_text(columns: Sequence[str], rows: Iterable[Sequence[object]], *, nume
         rows: cells; a float is shown with four decimals, None and NaN as "-".
         numeric: columns to align on the right.
     """
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    lines = [list(columns), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+    aligned = [
+        (_GAP * " ").join(
+            (_width_fill(cell, width) + cell) if column in numeric else cell + _width_fill(cell, width)
+            for cell, width, column in zip(line, widths, columns, strict=True)
+        )
+        for line in lines
+    ]
+    aligned.insert(1, "─" * (sum(widths) + _GAP * (len(widths) - 1)))
+    return "\n".join(line.rstrip() for line in aligned)
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in numeric else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    text = io.StringIO()
-    # A file, not a terminal: no colours, and lines are never cut.
-    Console(file=text, width=500, color_system=None, markup=False, highlight=False).print(table)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+_GAP = 3
+"""Columns of the terminal between two columns of a table."""
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal a text takes: Chinese letters two, marks on letters none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _width_fill(text: str, width: int) -> str:
+    return " " * (width - _width(text))
 
 
 def _cell(value: object) -> str:

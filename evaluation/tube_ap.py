@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from evaluation.ap_result import ApResult, ap_table, find_thresholds
 from evaluation.boxes import BoolArray
@@ -13,6 +14,7 @@ from evaluation.errors import InputError
 from evaluation.matching import first_claims
 from evaluation.protocols import Ties
 from evaluation.records import FloatArray, IntArray
+from evaluation.row_order import stable_number_order
 from evaluation.tables import notes_text, plain, table_text
 from evaluation.tube_dataset import TubeTruth
 
@@ -57,9 +59,7 @@ def claim_order(labels: IntArray, scores: FloatArray, count: int, ties: Ties) ->
     for label in range(count):
         places = order[offsets[label] : offsets[label + 1]]
         falling = -scores[places]
-        ranked = np.argsort(falling)
-        if ties == "stable" and np.any(np.diff(falling[ranked]) == 0):  # a stable sort takes many times longer
-            ranked = np.argsort(falling, kind="stable")
+        ranked = stable_number_order(falling) if ties == "stable" else np.argsort(falling)
         order[offsets[label] : offsets[label + 1]] = places[ranked]
     return order, offsets
 
@@ -72,7 +72,7 @@ def threshold_map(
     metric: str,
     offsets: IntArray,
     scores: FloatArray,
-    video: IntArray,
+    video: npt.NDArray[np.integer],
     found: IntArray,
     iou: FloatArray,
     thresholds: Sequence[float] | str,
@@ -115,7 +115,7 @@ def threshold_map(
         scores=scores,
         hits=hits,
         videos=truth.test_videos,
-        video=video.astype(np.int32),
+        video=video.astype(np.int32, copy=False),
         truths_of_video=truths_of_video,
         notes=notes,
     )

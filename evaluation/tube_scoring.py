@@ -17,6 +17,7 @@ from evaluation.errors import InputError
 from evaluation.matching import best_of_pairs, best_truths, group_pairs
 from evaluation.protocols import Ties
 from evaluation.records import IntArray
+from evaluation.row_values import check_scores
 from evaluation.tube_ap import ThresholdMapResult, claim_order, threshold_map, tolerated
 from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_iou import paired_tube_iou
@@ -51,6 +52,7 @@ def video_claims(
     Raises:
         InputError: as `video_map`.
     """
+    check_scores(detections.scores)
     tubes = truth.of_videos(truth.test_videos)
     claims = detections.of_videos(truth.test_videos)
     labels = len(truth.labels)
@@ -103,6 +105,7 @@ def tube_frame_claims(
     Raises:
         InputError: as `tube_frame_map`.
     """
+    check_scores(detections.scores)
     tubes = truth.of_videos(truth.test_videos)
     labels = len(truth.labels)
     order, offsets = claim_order(detections.labels, detections.scores, labels, ties)
@@ -127,7 +130,7 @@ def tube_frame_claims(
         metric="frame-mAP",
         offsets=offsets,
         scores=detections.scores[order],
-        video=np.where(detections.known, detections.video, -1)[order],
+        video=np.where(detections.known, detections.video, -1).astype(np.int32)[order],
         found=found,
         iou=best,
         thresholds=thresholds,

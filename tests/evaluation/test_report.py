@@ -66,6 +66,12 @@ def test_numbers_stand_right_and_words_left() -> None:
     ]
 
 
+def test_wide_letters_and_marks_keep_the_columns_aligned() -> None:
+    lines = table_text(["name", "n"], [("走路", 1), ("pru\u0308fen", 2)], numeric={"n"}).splitlines()
+    assert lines == ["name     n", "─" * 10, "走路     1", "pru\u0308fen   2"]
+    assert table_text(["name"], []).splitlines() == ["name", "────"]
+
+
 def test_the_json_file_is_strict_and_complete(tmp_path: Path, result: FrameMapResult) -> None:
     result.to_json(tmp_path / "new" / "result.json")
     content = json.loads((tmp_path / "new" / "result.json").read_text(), parse_constant=pytest.fail)
