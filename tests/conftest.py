@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,27 @@ def pytest_configure(config: pytest.Config) -> None:
     wanted = str(config.getoption("-m"))
     if "gpu" not in wanted or "not gpu" in wanted:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+KILLED = """
+import os, runpy, signal, sys
+from actiondet.parts import PartStore
+
+put = PartStore.put
+
+def put_and_die(self, *arguments):
+    put(self, *arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+PartStore.put = put_and_die
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="session")
+def dies_at_first_part() -> list[str]:
+    """The beginning of a command: the program whose path follows is killed when it has kept its first part."""
+    return [sys.executable, "-c", KILLED]
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -107,20 +106,19 @@ def test_what_belongs_to_the_other_kind_of_set_is_refused(
     assert "--smooth 4: expected an odd number of frames" in capsys.readouterr().err
 
 
-def start(settings: list[str], *more: str, processes: int = 1) -> subprocess.Popen[bytes]:
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    return subprocess.Popen(
-        [sys.executable, *(launcher if processes > 1 else []), str(ROOT / "tools/test_det.py"), *settings, *more],
+def exit_code(launcher: list[str], *arguments: str) -> int:
+    """Run tools/test_det.py by `launcher`."""
+    return subprocess.run(
+        [*launcher, str(ROOT / "tools/test_det.py"), *arguments],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    ).returncode
 
 
 @pytest.mark.slow
 def test_a_killed_test_resumes_and_two_processes_write_the_same_file(
-    settings: list[str], toy: Path, weights: Path, tmp_path: Path
+    settings: list[str], toy: Path, weights: Path, tmp_path: Path, dies_at_first_part: list[str]
 ) -> None:
     # The two training videos are tested: there is only one for validation.
     truth = toy / "multisports/multisports_GT.pkl"
@@ -129,22 +127,17 @@ def test_a_killed_test_resumes_and_two_processes_write_the_same_file(
     write_multisports(swapped, replace(official, test_videos=official.train_videos))
     persons = toy / "multisports/person_boxes/train.pkl"
     settings = [*settings, f"data.val.truth={swapped}", f"data.val.proposals={persons}"]
-    common = ["--weights", str(weights), "--min-score", "0.01"]
-    assert start(settings, *common, "--out", str(tmp_path / "whole")).wait(300) == 0
+    arguments = [*settings, "--weights", str(weights), "--min-score", "0.01", "--out"]
+    assert exit_code([sys.executable], *arguments, str(tmp_path / "whole")) == 0
 
-    killed = start(settings, *common, "--out", str(tmp_path / "killed"))
-    until = time.monotonic() + 200
-    while not list((tmp_path / "killed").glob("*.parts/**/[!.]*.npz")) and time.monotonic() < until:
-        time.sleep(0.01)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
+    assert exit_code(dies_at_first_part, *arguments, str(tmp_path / "killed")) == -signal.SIGKILL
     (part,) = (tmp_path / "killed").glob("*.parts/**/[!.]*.npz")
     kept = part.stat().st_mtime_ns
     assert not (tmp_path / "killed/frame_detections.pkl").exists()
-    resumed = start(settings, *common, "--out", str(tmp_path / "killed"))
-    assert resumed.wait(300) == 0
+    assert exit_code([sys.executable], *arguments, str(tmp_path / "killed")) == 0
     assert kept < (tmp_path / "killed/frame_detections.pkl").stat().st_mtime_ns
 
-    assert start(settings, *common, "--out", str(tmp_path / "two"), processes=2).wait(300) == 0
+    two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    assert exit_code(two, *arguments, str(tmp_path / "two")) == 0
     whole, *others = ((tmp_path / name / "frame_detections.pkl").read_bytes() for name in ("whole", "killed", "two"))
     assert all(each == whole for each in others)

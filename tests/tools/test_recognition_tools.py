@@ -307,29 +307,19 @@ def test_settings_without_a_meaning_are_refused(films: Path, setting: str, messa
         load_recognition_config(CONFIG, [*settings(films), "model.backbone.res5_stride=1", setting])
 
 
-KILLED = """
-import os, runpy, signal, sys
-from actiondet.parts import PartStore
-
-put = PartStore.put
-
-def put_and_die(self, *arguments):
-    put(self, *arguments)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-PartStore.put = put_and_die
-runpy.run_path(sys.argv.pop(1), run_name="__main__")
-"""
-
-
 def test_a_killed_test_goes_on_and_ends_with_the_same_numbers(
-    films: Path, trained: Path, tmp_path: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    films: Path,
+    trained: Path,
+    tmp_path: Path,
+    run_tool: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    dies_at_first_part: list[str],
 ) -> None:
     arguments = [CONFIG, *settings(films), "test.batch=1", "--weights", str(trained / "best.pt")]
     assert run_tool("test_rec.py", *arguments, "--dump", str(tmp_path / "whole.pkl")) == 0
     whole = capsys.readouterr().out
     again = [*arguments, "--dump", str(tmp_path / "killed.pkl")]
-    program = [sys.executable, "-c", KILLED, str(ROOT / "tools/test_rec.py"), *again]
+    program = [*dies_at_first_part, str(ROOT / "tools/test_rec.py"), *again]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(program, env=environment, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -349,9 +339,9 @@ def test_a_killed_test_goes_on_and_ends_with_the_same_numbers(
 
 @pytest.mark.slow
 def test_two_processes_score_as_one_and_one_takes_over_from_two_that_were_killed(
-    films: Path, trained: Path, tmp_path: Path
+    films: Path, trained: Path, tmp_path: Path, dies_at_first_part: list[str]
 ) -> None:
-    (tmp_path / "killed.py").write_text(KILLED)
+    (tmp_path / "killed.py").write_text(dies_at_first_part[-1])
     tool = str(ROOT / "tools/test_rec.py")
     for dump, processes, program, killed in [
         ("one", 1, [tool], False),

@@ -106,8 +106,9 @@ import torch
 from actiondet.models.norm import SplitBatchNorm3d, set_splits
 from torch import distributed, nn
 
-rank, folder = int(sys.argv[1]), sys.argv[2]
-distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+folder = sys.argv[1]
+distributed.init_process_group("gloo")
+rank = distributed.get_rank()
 state = torch.load(f"{folder}/state.pt")
 norm = nn.BatchNorm3d(5)
 norm.load_state_dict(state["norm"])
@@ -126,10 +127,9 @@ def test_two_processes_normalise_their_batches_as_one(tmp_path: Path) -> None:
     norm, clips, weights = plain(), batch(6).requires_grad_(), torch.randn(6, 5, 2, 3, 4)
     torch.save({"norm": norm.state_dict(), "clips": clips.detach(), "weights": weights}, tmp_path / "state.pt")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    programs = [
-        subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(tmp_path)], env=environment) for rank in (0, 1)
-    ]
-    assert [program.wait(timeout=600) for program in programs] == [0, 0]
+    (tmp_path / "process.py").write_text(PROCESS)
+    program = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run([*program, str(tmp_path / "process.py"), str(tmp_path)], env=environment, check=True)
     expected = norm(clips)
     (expected * weights).sum().backward()
     parts = [torch.load(tmp_path / f"found{rank}.pt") for rank in (0, 1)]

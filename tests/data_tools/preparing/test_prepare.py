@@ -91,10 +91,8 @@ def kill_after(arguments: Sequence[str], out: Path, outputs: int) -> None:
     assert process.poll() is None, "it was to be killed on the way"
     process.send_signal(signal.SIGKILL)
     process.wait()
-    end = time.monotonic() + 60
-    while any(Path(f"/proc/{number}/cwd").exists() for number in started) and time.monotonic() < end:
+    while any(Path(f"/proc/{number}/cwd").exists() for number in started):  # its processes must die with it
         time.sleep(0.02)
-    assert not any(Path(f"/proc/{number}/cwd").exists() for number in started), "its processes must die with it"
 
 
 def _noted(out: Path) -> int:
