@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -287,6 +288,12 @@ def make_loader(
 
 
 def prepare_worker(_worker: int) -> None:
-    """Let a worker use one thread."""
+    """Let a worker use one thread, ignore Ctrl-C, and outlive one SIGTERM.
+
+    Terminals and schedulers signal all processes. The first process may finish a step, for which it needs the worker,
+    and then ends it.
+    """
     # Workers are the parallelism; threads inside of them would only wait for each other.
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL))

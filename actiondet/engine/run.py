@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -112,6 +112,8 @@ def start(
     if settings.compile:
         check_compiler(fabric)
         task.network.backbone.compile()
+    if fabric.world_size > 1:
+        keep_gradient_strides(task.network)
     model, wrapped_optimizer = fabric.setup(task.network, optimizer)
     run = Run(
         config=config,
@@ -163,6 +165,21 @@ def check_bfloat16(network: nn.Module) -> None:
                 f"train.precision=bf16-mixed: gradients of {name}, a plain nn.Conv3d over {module.kernel_size[0]} "
                 "frames, can be wrong on the CPU; use actiondet.models.convolution.Conv3d, or train.precision=32-true"
             )
+
+
+def keep_gradient_strides(network: nn.Module) -> None:
+    """Give the gradients of 1x1x1 kernels the strides of their weights.
+
+    oneDNN's strides over axes of length 1 are others in bfloat16. It is the same memory, but DDP, which compares
+    strides, warns of it at every start.
+    """
+
+    def usual(gradient: Tensor) -> Tensor:
+        return gradient.flatten().view(gradient.shape) if gradient.is_contiguous() else gradient
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d) and module.weight.requires_grad:
+            module.weight.register_hook(usual)  # type: ignore[no-untyped-call]
 
 
 def lay_channels_last(network: nn.Module) -> None:

@@ -46,12 +46,13 @@ class End:
     everyone: bool
 
 
-def watch(points_file: Path, end: End | None, rank: int) -> None:
+def watch(folder: Path, end: End | None, rank: int) -> None:
     """Count the points of this process, and send the signal at the chosen one.
 
     Points are the starts of these calls: a step, its end (the weights have changed), a checkpoint about to be written,
-    a written file about to get its name, a validation.
+    a written file of the run about to get its name, a validation.
     """
+    points_file = folder.with_name(f"{folder.name}.{rank}.points")
     numbers = itertools.count()
 
     def reached() -> None:
@@ -62,6 +63,7 @@ def watch(points_file: Path, end: End | None, rank: int) -> None:
         if end is not None and (rank, number) == (end.rank, end.point):
             (os.killpg if end.everyone else os.kill)(os.getpgid(0) if end.everyone else os.getpid(), end.number)
 
+    replace = os.replace
     for owner, name in (
         (train, "take_step"),
         (train, "note_step"),
@@ -71,7 +73,8 @@ def watch(points_file: Path, end: End | None, rank: int) -> None:
     ):
 
         def hooked(*arguments: object, real: object = getattr(owner, name), **options: object) -> object:
-            reached()
+            if real is not replace or folder in Path(str(arguments[1])).parents:
+                reached()
             return real(*arguments, **options)  # type: ignore[operator]
 
         setattr(owner, name, hooked)
@@ -82,8 +85,8 @@ def one_process(folder: Path, arguments: list[str], rank: int, end: End | None, 
 
     def main() -> None:
         config = load_config(arguments[0], arguments[1:])
-        watch(folder.with_name(f"{folder.name}.{rank}.points"), end, rank)
-        train.train(config, folder=folder, fabric=launch(), resume=resume)
+        watch(folder, end, rank)
+        train.train(config, folder=folder, fabric=launch(precision=config.train.precision), resume=resume)
 
     with folder.with_name(f"{folder.name}.{rank}.log").open("a") as log:
         os.dup2(log.fileno(), 1)

@@ -15,7 +15,7 @@ from actiondet.data.loading import worker_deaths_explained
 from actiondet.engine import train as train_module
 from actiondet.engine.devices import launch
 from actiondet.engine.train import train
-from evaluation.errors import InputError
+from evaluation.errors import InputError, StoppedBySignal
 
 
 def test_a_killed_worker_names_memory_and_the_setting(
@@ -32,6 +32,27 @@ def test_a_killed_worker_names_memory_and_the_setting(
     monkeypatch.setattr(train_module, "take_step", step_and_kill)
     with pytest.raises(InputError, match=r"ran out of memory; lower train\.workers"):
         train(tiny_config("train.workers=1", "train.epochs=50"), folder=tmp_path, fabric=launch())
+
+
+def test_a_worker_outlives_the_signal_that_a_scheduler_sends_to_all(
+    tiny_config: Callable[..., DetectionConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_step = train_module.take_step
+
+    def step_and_signal(run: object, group: object) -> float:
+        if not signaled:
+            signaled.extend(each.pid for each in multiprocessing.active_children() if each.pid is not None)
+            for process in [*signaled, os.getpid()]:
+                os.kill(process, signal.SIGTERM)
+        return take_step(run, group)  # type: ignore[arg-type]
+
+    signaled: list[int] = []
+    monkeypatch.setattr(train_module, "take_step", step_and_signal)
+    config = tiny_config("train.workers=1", "train.batch=1")
+    with pytest.raises(StoppedBySignal, match="--resume continues exactly here"):
+        train(config, folder=tmp_path, fabric=launch())
+    assert signaled
+    train(config, folder=tmp_path, fabric=launch(), resume=True)
 
 
 def test_other_faults_pass() -> None:

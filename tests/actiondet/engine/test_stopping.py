@@ -79,12 +79,16 @@ def test_a_stopped_run_resumes_bit_by_bit(
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize(("times", "seed", "workers"), [(1, 1, 0), pytest.param(10, 2, 1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("times", "seed", "workers", "precision"),
+    [(1, 1, 0, "bf16-mixed"), pytest.param(10, 2, 1, "32-true", marks=pytest.mark.slow)],
+)
 def test_runs_that_are_ended_anywhere_resume_bit_by_bit(
-    settings: list[str], tmp_path: Path, processes: int, times: int, seed: int, workers: int
+    settings: list[str], tmp_path: Path, processes: int, times: int, seed: int, workers: int, precision: str
 ) -> None:
     config = Path(__file__).parents[3] / "configs/toy/slowonly_r18.yaml"
     more = ["train.epochs=2", "train.batch=1", f"train.workers={workers}", "train.save_minutes=1e-6"]
+    more += [f"train.precision={precision}"]
     program = [sys.executable, str(Path(__file__).with_name("ended_runs.py")), str(tmp_path), str(processes)]
     program += [str(times), str(seed), str(config), *settings, *more]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -92,6 +96,8 @@ def test_runs_that_are_ended_anywhere_resume_bit_by_bit(
     assert done.returncode == 0, done.stderr
     runs = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(runs) == 3 * times
+    for rank in range(processes):
+        assert "Warning" not in (tmp_path / f"whole.{rank}.log").read_text()
     for run in runs:
         code = {"SIGKILL": -signal.SIGKILL, "SIGTERM": 143, "SIGINT": 130}[run["folder"].partition("_")[0]]
         assert code in run["codes"], run
