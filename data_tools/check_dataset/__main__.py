@@ -98,8 +98,8 @@ def _print(report: Report) -> None:
         console.print(classes)
     errors = sum(finding.severity == "error" for finding in report.findings)
     for finding in report.findings:
-        colour = "red" if finding.severity == "error" else "yellow"
-        console.print(f"[{colour}]{finding.severity} {finding.code}[/]", soft_wrap=True)
+        color = "red" if finding.severity == "error" else "yellow"
+        console.print(f"[{color}]{finding.severity} {finding.code}[/]", soft_wrap=True)
         text = f"  {finding.where}: {finding.message}\n  -> {finding.remedy}"
         console.print(escape(text), highlight=False, soft_wrap=True)
     console.print(f"{errors} errors, {len(report.findings) - errors} warnings")

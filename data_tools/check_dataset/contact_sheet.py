@@ -22,7 +22,7 @@ from evaluation.records import IntArray
 
 _WIDTH, _COLUMNS = 400, 3
 _LETTER_HEIGHT = 8
-_COLOURS = ((80, 200, 255), (120, 255, 120), (255, 160, 80), (220, 120, 255), (80, 255, 255))
+_COLORS = ((80, 200, 255), (120, 255, 120), (255, 160, 80), (220, 120, 255), (80, 255, 255))
 
 ChooseFrame = Callable[[IntArray], int]
 """Which frame of a video is shown, given when each is (microseconds)."""
@@ -95,7 +95,7 @@ def moment_tiles(
 def video_tiles(
     tables: Mapping[str, pd.DataFrame], videos: Mapping[str, Path], names: Sequence[str], *, tiles: int
 ) -> list[Tile]:
-    """The middle frames of up to `tiles` labelled videos, spread evenly over the parts and their labels."""
+    """The middle frames of up to `tiles` labeled videos, spread evenly over the parts and their labels."""
     chosen = []
     for part, table in tables.items():
         usable = table[table["video"].isin(list(videos))].sort_values("label", kind="stable")
@@ -145,12 +145,12 @@ def _draw(tile: Tile, layout: FrameFolderConfig | None, lettering: Lettering) ->
     written: list[tuple[int, int, int]] = []
     for number, (box, names) in enumerate(tile.boxes):
         x1, y1, x2, y2 = (np.array(box) * size).round().astype(int).tolist()
-        colour = _COLOURS[number % len(_COLOURS)]
-        cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 2)
+        color = _COLORS[number % len(_COLORS)]
+        cv2.rectangle(picture, (x1, y1), (x2, y2), color, 2)
         for line, name in enumerate(names):
             place = _free_place(lettering.width(name), x1 + 2, y1 + 12 + 12 * line, picture.shape[1], written)
-            lettering.write(picture, name, place, colour)
-    lettering.write(picture, tile.title, (4, 14), _COLOURS[0])
+            lettering.write(picture, name, place, color)
+    lettering.write(picture, tile.title, (4, 14), _COLORS[0])
     lettering.write(picture, tile.caption, (4, picture.shape[0] - 6), (255, 255, 255))
     return picture
 

@@ -84,7 +84,7 @@ def _is_in_time(film: FilmEvidence, sound: Mapping[str, VideoFacts], usual: floa
         for place, name in enumerate(NAMES[1:])
         if name in CLOCKS
         and (
-            (CLOCKS[name][1] == 0 and abs(CLOCKS[name][0] - factor) < 0.02)
+            (CLOCKS[name][1] == 0 and abs(CLOCKS[name][0] - factor) < 0.005)
             or (CLOCKS[name][0] == 1 and abs(CLOCKS[name][1] - (facts.seconds - usual)) <= 0.125)
         )
     ]

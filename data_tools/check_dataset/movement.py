@@ -11,7 +11,7 @@ import pandas as pd
 from data_tools.check_dataset.findings import Report
 
 _SIDE = re.compile(r"\b(left|right)(?:wards?)?\b")
-# "turn left" and "wave left hand" do not say where somebody goes.
+# "turn left" and "wave left hand" do not say where a person goes.
 _GOES = re.compile(r"\b(walk|run|go|move|jog|march|drive|ride|cycle|skate|ski|crawl|step|slide|shuffle|fly)(s|ing)?\b")
 # Fewer runs of a person and a label prove nothing.
 _FEWEST = 6

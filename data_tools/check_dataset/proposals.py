@@ -102,7 +102,7 @@ def check_persons(
         report.warn(
             "proposals-twice",
             where(again),
-            f"{int(again.sum())} boxes stand twice at their moment",
+            f"{int(again.sum())} boxes occur twice at their moment",
             "delete the copies: each is scored as a person of its own",
         )
     strange = (scores < 0) | (scores > 1)

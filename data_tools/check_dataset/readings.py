@@ -28,7 +28,7 @@ def _below(b: FloatArray) -> FloatArray:
 
 READINGS: dict[str, Reading] = {
     "corner and size": lambda b: np.concatenate([b[:, :2], b[:, :2] + b[:, 2:]], axis=1),
-    "centre and size": lambda b: np.concatenate([b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2], axis=1),
+    "center and size": lambda b: np.concatenate([b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2], axis=1),
     "y before x": lambda b: b[:, [1, 0, 3, 2]],
     "mirrored left to right": lambda b: np.stack([1 - b[:, 2], b[:, 1], 1 - b[:, 0], b[:, 3]], axis=1),
     "upside down": lambda b: np.stack([b[:, 0], 1 - b[:, 3], b[:, 2], 1 - b[:, 1]], axis=1),
@@ -39,6 +39,9 @@ READINGS: dict[str, Reading] = {
     "half as large": lambda b: b / 2,
 }
 """(N, 4) boxes as they stand to what they would be, x1, y1, x2, y2."""
+
+LIKELY = ("corner and size", "center and size", "y before x", "mirrored left to right", "upside down")
+"""Those that happen to files of boxes."""
 
 HEADS = "heads, each with the body below it"
 PLACES: dict[str, Reading] = {

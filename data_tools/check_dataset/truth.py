@@ -61,7 +61,7 @@ def check_rows(path: str, table: pd.DataFrame, report: Report) -> None:
         report.error(
             "duplicate-row",
             f"{path}, line {row['line']}",
-            f"{int(again.sum())} rows stand twice (same moment, box and action); each counts as a person to be found",
+            f"{int(again.sum())} rows occur twice (same moment, box and action); each counts as a person to be found",
             "delete the copies",
         )
     named = boxed[boxed["person"] >= 0].drop_duplicates(["video", "moment", "person", *BOX])
@@ -84,7 +84,7 @@ def check_rows(path: str, table: pd.DataFrame, report: Report) -> None:
             "box-constant",
             path,
             f"{commonest.iloc[0]} of {len(places)} boxes are the same: {commonest.index[0]}",
-            "are these boxes of persons? actions of the whole picture are learnt by tools/train_rec.py",
+            "are these boxes of persons? actions of the whole picture are learned by tools/train_rec.py",
         )
 
 
@@ -160,7 +160,7 @@ def count_classes(
     *,
     repeat_threshold: float | None = None,
 ) -> None:
-    """Count the examples of every action and name those that cannot be learnt or scored.
+    """Count the examples of every action and name those that cannot be learned or scored.
 
     Args:
         tables: the sound rows of each part.
@@ -178,7 +178,7 @@ def count_classes(
     frame["evaluated"] = frame["id"].isin(evaluated.ids)
     report.classes = frame
     scored = frame[frame["evaluated"]]
-    consequences = {"train": "cannot be learnt: AP 0 wherever it is scored", "val": "is left out of the mAP"}
+    consequences = {"train": "cannot be learned: AP 0 wherever it is scored", "val": "is left out of the mAP"}
     for part in tables:
         none = scored[scored[part] == 0]
         if len(none) == len(scored):

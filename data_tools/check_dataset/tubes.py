@@ -151,7 +151,7 @@ def _boxes(path: str, truth: TubeTruth, report: Report) -> pd.DataFrame:
         report.error(
             "duplicate-row",
             f"{path}, '{row['video']}', frame {row['moment']}",
-            f"{int(again.sum())} boxes stand twice with the same label; each counts as a person to be found",
+            f"{int(again.sum())} boxes occur twice with the same label; each counts as a person to be found",
             "delete the copies",
         )
     check_copies(path, table, report)
@@ -234,7 +234,7 @@ def _count_classes(truths: dict[str, TubeTruth], report: Report) -> None:
     for part in truths:
         none = frame[(frame[part] == 0) & frame["evaluated"]]
         if len(none):
-            meaning = "cannot be learnt" if part == "train" else "has AP 0 or is left out of the mAP"
+            meaning = "cannot be learned" if part == "train" else "has AP 0 or is left out of the mAP"
             report.warn(
                 f"class-without-{part}",
                 f"data.{part}.truth",

@@ -1,4 +1,4 @@
-"""Lists of labelled videos against their classes, their folders and each other."""
+"""Lists of labeled videos against their classes, their folders and each other."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def check_entries(part: str, table: pd.DataFrame, report: Report) -> None:
             "video-two-labels",
             f"{row['source']}, line {row['line']}",
             f"'{row['video']}' has two labels ({len(torn)} such videos); a video shows one action here",
-            "keep one line; several actions at once are learnt by tools/train_det.py",
+            "keep one line; several actions at once are learned by tools/train_det.py",
         )
         return
     row = again.iloc[1]
@@ -177,7 +177,7 @@ def _plain(name: str) -> str:
 def count_labels(
     tables: dict[str, pd.DataFrame], classes: Sequence[str] | None, num_classes: int, report: Report
 ) -> None:
-    """Count the videos of every class, and name the classes that cannot be learnt or scored."""
+    """Count the videos of every class, and name the classes that cannot be learned or scored."""
     names = list(classes) if classes is not None else list(map(str, range(num_classes)))
     frame = pd.DataFrame({"id": range(len(names)), "name": names})
     for part, table in tables.items():
@@ -187,7 +187,7 @@ def count_labels(
     for part in tables:
         none = frame[frame[part] == 0]
         if len(none):
-            without = "cannot be learnt" if part == "train" else "is not tested"
+            without = "cannot be learned" if part == "train" else "is not tested"
             report.warn(
                 f"class-without-{part}",
                 str(tables[part]["source"].iloc[0]),

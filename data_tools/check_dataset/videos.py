@@ -35,9 +35,9 @@ class VideoFacts:
         fault: why it cannot be read; None if it can.
         frames, rate, seconds, width, height: of the readable one.
         content: fingerprint of the file.
-        blank: every frame that was looked at has one colour.
+        blank: every frame that was looked at has one color.
         frozen: they are all the same.
-        thumbnails: (3, 16, 16) uint8, small grey pictures of the beginning, the middle and the end.
+        thumbnails: (3, 16, 16) uint8, small gray pictures of the beginning, the middle and the end.
     """
 
     fault: str | None
@@ -102,8 +102,8 @@ def _look(job: tuple[str, FrameFolderConfig | None]) -> VideoFacts:
 
 
 def _small(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    return cv2.resize(gray, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def _fingerprint(path: str) -> str:

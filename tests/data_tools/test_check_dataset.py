@@ -19,7 +19,8 @@ from actiondet.video import VideoWriter, stream_frames
 from data_tools.check_dataset.__main__ import main
 from data_tools.check_dataset.check import check_detection
 from data_tools.check_dataset.findings import Report
-from data_tools.check_dataset.recall import best_iou, check_recall
+from data_tools.check_dataset.matching import best_iou
+from data_tools.check_dataset.recall import check_recall
 from evaluation.boxes import iou_matrix
 from evaluation.errors import InputError
 from evaluation.records import FrameKey, PersonBoxes

@@ -1,4 +1,4 @@
-"""The checker on lists of labelled videos: planted faults are found by code, and none in a sound set."""
+"""The checker on lists of labeled videos: planted faults are found by code, and none in a sound set."""
 
 from __future__ import annotations
 
