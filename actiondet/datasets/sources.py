@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -15,9 +16,10 @@ from actiondet.video.names import folder_below, is_video
 from evaluation.errors import InputError, some
 from evaluation.video_names import composed
 
-# Files that one worker holds open at once. Once the index is known, opening is cheap beside decoding, but the decoder
-# of a long HD video holds up to 200 MB.
+# Files that one worker holds open at once, where clips of a video are neighbors or come once an epoch.
 OPEN_READERS = 4
+# What an open file of PyAV may hold: measured 5 MB at 640x360 and 9 to 40 MB in HD. (decord holds up to 200 MB.)
+_OPEN_BYTES = 16 * 2**20
 # Indices that one worker remembers, 8 KB for a clip of ten seconds and 650 KB for a quarter of an hour.
 KNOWN_READERS = 1000
 
@@ -81,6 +83,16 @@ class ReaderPool:
         reader = self._readers.pop(video, None)
         if reader is not None:
             reader.close()
+
+
+def files_at_once() -> int:
+    """How many files a worker may hold open for random draws from long videos, of which opening again costs a sixth.
+
+    A quarter of the system's limit of open files, in an eighth of a core's share of the memory.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (os.cpu_count() or 1)
+    return max(min(limit // 4, memory // 8 // _OPEN_BYTES), OPEN_READERS)
 
 
 def find_videos(folder: str | Path, names: Iterable[str], *, pictures: bool) -> dict[str, Path]:
@@ -168,4 +180,6 @@ def reader_pool(paths: Mapping[str, Path], data: PersonDataConfig) -> ReaderPool
     """Read the videos at `paths` as the settings say."""
     pictures = data.pictures if isinstance(data, AvaConfig) else None
     make_reader = partial(open_video, reader=data.reader, pictures=pictures)
-    return ReaderPool(paths, make_reader, kept=KeptIndices(data.videos) if pictures is None else None)
+    kept = KeptIndices(data.videos) if pictures is None else None
+    at_once = OPEN_READERS if data.reader == "decord" else files_at_once()
+    return ReaderPool(paths, make_reader, kept=kept, at_once=at_once)

@@ -96,6 +96,17 @@ def test_a_reader_is_made_once_and_only_the_last_ones_stay_open() -> None:
     assert [each.closed for each in (a, b, c)] == [1, 1, 0]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(("files", "gib", "expected"), [(1024, 64, 256), (100_000, 2, 16), (16, 64, 4), (1024, 0, 4)])
+def test_files_stay_open_within_the_limits_of_the_system(
+    files: int, gib: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = {"SC_PHYS_PAGES": 2 * gib * 2**18, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(sources.resource, "getrlimit", lambda which: (files, files))
+    monkeypatch.setattr(sources.os, "sysconf", pages.__getitem__)
+    monkeypatch.setattr(sources.os, "cpu_count", lambda: 2)
+    assert sources.files_at_once() == expected
+
+
 def test_of_a_large_set_only_the_indices_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actiondet.datasets.sources.KNOWN_READERS", 2)
     pool = videos(at_once=1)
