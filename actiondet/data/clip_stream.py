@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from actiondet.data.transforms import BoxedClip, WholeFrameTransform
+from actiondet.data.transforms import BoxedClip, Frames, WholeFrameTransform
 from actiondet.datasets.key_frames import TOLERANCE_US
 from actiondet.video import VideoIndex, clip_frames
 from actiondet.video.streaming import stream_unconverted
@@ -127,8 +127,14 @@ def _windows(
 
 def resized_frame(frame: Frame, short_sides: Sequence[int]) -> tuple[Tensor, ...]:
     """(3, 1, h, w) uint8 at each of these short sides."""
-    whole = BoxedClip.of(frame[np.newaxis], _NO_BOXES)
-    return tuple(WholeFrameTransform(short_side=side)(whole).tensors()[0] for side in short_sides)
+    return resized_frames(frame[np.newaxis], short_sides)[0]
+
+
+def resized_frames(frames: Frames, short_sides: Sequence[int]) -> list[tuple[Tensor, ...]]:
+    """Of each of (T, H, W, 3) frames what `resized_frame` gives."""
+    whole = BoxedClip.of(frames, _NO_BOXES)
+    clips = [WholeFrameTransform(short_side=side)(whole).tensors()[0] for side in short_sides]
+    return list(zip(*(torch.split(clip, 1, dim=1) for clip in clips), strict=True))
 
 
 def joined_frames(frames: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:

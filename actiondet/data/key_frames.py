@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from actiondet.data.clip_stream import resized_frame
+from actiondet.data.clip_stream import resized_frames
 from actiondet.data.loading import Draw, Unreadable
 from actiondet.data.scaled_frames import ScaledFrames
 from actiondet.data.transforms import BoxedClip, Frames, TrainTransform, WholeFrameTransform
@@ -253,7 +253,7 @@ class EvaluationSet(KeyMomentDataset):
         self.without_persons = without_persons
         self.short_sides = tuple(short_sides)
         self._table, self._tracks = persons, tracks
-        self._frames = ScaledFrames(partial(resized_frame, short_sides=self.short_sides))
+        self._frames = ScaledFrames(partial(resized_frames, short_sides=self.short_sides))
 
     def __getitem__(self, draw: Draw) -> ClipSample | Unreadable:
         """The sample that `draw` asks for; an Unreadable where its video fails."""

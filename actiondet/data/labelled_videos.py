@@ -126,7 +126,7 @@ class VideoViews(VideoDataset):
         self._transform = transform
         self.clips = clips
         self.views_per_video = clips * transform.crops
-        self._frames = ScaledFrames(partial(_scaled_frame, short_side=transform.short_side))
+        self._frames = ScaledFrames(partial(_scaled_frames, short_side=transform.short_side))
 
     def __len__(self) -> int:
         return len(self.videos.names) * self.clips
@@ -158,8 +158,8 @@ class VideoViews(VideoDataset):
         return VideoSample(views, int(self.videos.labels[video]), video=video, first_view=clip * len(views))
 
 
-def _scaled_frame(frame: Image, short_side: int) -> Tensor:
-    return scaled(frame[np.newaxis], short_side)
+def _scaled_frames(frames: Image, short_side: int) -> tuple[Tensor, ...]:
+    return torch.split(scaled(frames, short_side), 1)
 
 
 def collate_videos(samples: Sequence[VideoSample | Unreadable]) -> Loaded[VideoBatch]:

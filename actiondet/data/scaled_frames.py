@@ -14,14 +14,14 @@ from evaluation.records import IntArray
 Scaled = TypeVar("Scaled")
 
 _AT_ONCE = 16
-"""Frames that are decoded before they are resized: few, so that large ones take little memory."""
+"""Frames that are resized together, which is faster than one by one; few, so that large ones take little memory."""
 
 
 class ScaledFrames(Generic[Scaled]):
     """Frames of one video at the network's size, kept as long as clips that come next may share them."""
 
-    def __init__(self, resize: Callable[[Image], Scaled]) -> None:
-        """Hold nothing yet; `resize` takes one frame (H, W, 3)."""
+    def __init__(self, resize: Callable[[Image], Sequence[Scaled]]) -> None:
+        """Hold nothing yet; `resize` takes (T, H, W, 3) frames, and gives T things."""
         self._resize = resize
         self._path = ""
         self._frames: dict[int, Scaled] = {}
@@ -39,8 +39,7 @@ class ScaledFrames(Generic[Scaled]):
         missing = [number for number in wanted if number not in self._frames]
         for start in range(0, len(missing), _AT_ONCE):
             numbers = missing[start : start + _AT_ONCE]
-            for number, frame in zip(numbers, reader.read(numbers), strict=True):
-                self._frames[number] = self._resize(frame)
+            self._frames.update(zip(numbers, self._resize(reader.read(numbers)), strict=True))
 
     def of(self, reader: VideoReader, window: IntArray) -> list[Scaled]:
         """The (T,) frames of `window`; where they were not expected, they are read now.

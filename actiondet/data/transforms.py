@@ -12,6 +12,7 @@ from torchvision.transforms.v2.functional import crop, horizontal_flip, resize  
 from torchvision.tv_tensors import BoundingBoxes, Video  # type: ignore[attr-defined]
 
 from actiondet.data.colors import shifted_colors
+from actiondet.video.pixels import planar
 from evaluation.boxes import unit_to_pixel
 from evaluation.records import FloatArray
 
@@ -80,7 +81,7 @@ class BoxedClip:
 
     def tensors(self) -> tuple[Tensor, Tensor]:
         """The clip as (3, T, H, W) uint8 and the boxes as (P, 4) or (P, T, 4) float32, both contiguous and plain."""
-        frames = self.video.as_subclass(Tensor).permute(1, 0, 2, 3).contiguous()
+        frames = as_clip(self.video.as_subclass(Tensor))
         boxes = self.boxes.as_subclass(Tensor).contiguous()
         return frames, boxes.view(-1, len(self.video), 4) if self.followed else boxes
 
@@ -91,6 +92,11 @@ class BoxedClip:
             boxes = boxes.view(-1, len(self.video), 4)[:, len(self.video) // 2]
         sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
         return sides[:, 0] * sides[:, 1]
+
+
+def as_clip(video: Tensor, *, mirrored: bool = False) -> Tensor:
+    """(T, 3, H, W) uint8 to a contiguous (3, T, H, W), mirrored left to right if asked."""
+    return torch.from_numpy(planar(video.permute(0, 2, 3, 1).numpy(), mirrored=mirrored))
 
 
 def _pixel_boxes(unit_boxes: FloatArray, height: int, width: int) -> Tensor:

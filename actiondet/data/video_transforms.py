@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2.functional import horizontal_flip, resize  # type: ignore[attr-defined]
+from torchvision.transforms.v2.functional import resize  # type: ignore[attr-defined]
 
-from actiondet.data.transforms import Frames, scaled_size
+from actiondet.data.transforms import Frames, as_clip, scaled_size
 
 Window = tuple[int, int, int, int]
 """Top, left, height and width in pixels."""
@@ -100,11 +100,6 @@ def cut(video: Tensor, window: Window) -> Tensor:
     return video[..., top : top + height, left : left + width]
 
 
-def as_clip(video: Tensor) -> Tensor:
-    """(T, 3, H, W) to a contiguous (3, T, H, W)."""
-    return video.permute(1, 0, 2, 3).contiguous()
-
-
 @dataclass(frozen=True, kw_only=True)
 class VideoTrainTransform:
     """Random scale, random crop, random mirror image; the same for all frames of a clip unless `per_frame`.
@@ -141,7 +136,7 @@ class VideoTrainTransform:
         video = cut(video, self._window(height, width, random))
         if video.shape[-2:] != (self.side, self.side):
             video = resize(video, [self.side, self.side], antialias=False)
-        return as_clip(horizontal_flip(video) if random.random() < self.flip else video)
+        return as_clip(video, mirrored=random.random() < self.flip)
 
     def _window(self, height: int, width: int, random: np.random.Generator) -> Window:
         if self.crop == "random_resized":

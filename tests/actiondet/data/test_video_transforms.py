@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from actiondet.data.transforms import as_clip
 from actiondet.data.video_transforms import (
     VideoTestTransform,
     VideoTrainTransform,
@@ -111,3 +112,17 @@ def test_frames_may_be_cut_out_each_on_its_own() -> None:
     assert clip.shape == (3, 3, 32, 32)
     assert not torch.equal(clip[:, 0], clip[:, 1])
     assert not torch.equal(clip[:, 1], clip[:, 2])
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("layout", ["channels last", "a window", "channels first"])
+def test_clips_are_the_frames_in_planes(mirrored: bool, layout: str) -> None:
+    frames = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 9, 14, 3), dtype=np.uint8))
+    video = frames.permute(0, 3, 1, 2)
+    if layout == "a window":
+        video = video[..., 2:7, 3:12]
+    elif layout == "channels first":
+        video = video.contiguous()
+    clip = as_clip(video, mirrored=mirrored)
+    assert clip.is_contiguous()
+    assert torch.equal(clip, (video.flip(-1) if mirrored else video).transpose(0, 1))
