@@ -75,9 +75,10 @@ def make_room(folder: Path) -> None:
     for name in ("tools", "configs"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "bin").mkdir()
-    python = folder / "bin" / "python"
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
+    for name, module in (("python", ""), ("actiondet", "-m actiondet.cli ")):
+        program = folder / "bin" / name
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {module}"$@"\n')
+        program.chmod(0o755)
 
 
 def run(block: str, folder: Path) -> str:
