@@ -1,4 +1,4 @@
-"""Every line of the READMEs' Python runs, in order; a server on this machine stands for the host of the weights."""
+"""Every line of the READMEs' Python runs, in order; a server on this machine is the host of the weights."""
 
 from __future__ import annotations
 

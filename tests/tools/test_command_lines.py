@@ -97,12 +97,12 @@ def test_with_json_on_standard_output_nothing_else_is_there(
     dump: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert start(monkeypatch, "eval-rec", "scores.pkl", "--json", "-") == 0
-    told = capsys.readouterr()
-    assert json.loads(told.out)["top_1"] == 1.0
-    assert "top-1 1.0" in told.err
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["top_1"] == 1.0
+    assert "top-1 1.0" in printed.err
     assert start(monkeypatch, "eval-rec", "scores.pkl", "--json", "a.json") == 0
     assert "top-1 1.0" in capsys.readouterr().out
-    assert json.loads(Path("a.json").read_text()) == json.loads(told.out)
+    assert json.loads(Path("a.json").read_text()) == json.loads(printed.out)
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_options_choose_the_messages_of_one_run(
 
     monkeypatch.setattr("evaluation.formats.video_scores.read_video_scores", read)
     assert start(monkeypatch, "eval-rec", "scores.pkl", *options) == 130
-    told = capsys.readouterr()
-    assert told.out == ("info\n" if "info" in shown else "")
-    assert ("warning: warning" in told.err) == ("warning" in shown)
+    printed = capsys.readouterr()
+    assert printed.out == ("info\n" if "info" in shown else "")
+    assert ("warning: warning" in printed.err) == ("warning" in shown)
     assert LOG.isEnabledFor(logging.INFO)
 
 

@@ -1,6 +1,6 @@
 """Training and testing create no float64 tensor on the device, which Apple's GPU (mps) could not hold.
 
-torch's meta device stands for the GPU: what is on it can be told from what is on the CPU.
+torch's meta device is used for the GPU: its tensors are marked, those of the CPU are not.
 """
 
 from __future__ import annotations
