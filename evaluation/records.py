@@ -6,8 +6,8 @@ Boxes are *unit boxes*: (x1, y1, x2, y2) as fractions of the frame's width and h
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -115,8 +115,45 @@ class ActionDetections:
         return f"ActionDetections({self.key.video}@{self.key.moment}, {persons} persons, {actions} actions)"
 
 
+Rows = TypeVar("Rows", bound="BoxRows")
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class DetectionRows:
+class BoxRows:
+    """What N (box, label) pairs have in common, found or annotated.
+
+    Attributes:
+        video: (N,) pandas Categorical of video names.
+        moment: (N,) int64, unit as in FrameKey.
+        boxes: (N, 4) float64 unit boxes.
+        labels: (N,) int64.
+    """
+
+    video: pd.Categorical
+    moment: IntArray
+    boxes: FloatArray
+    labels: IntArray
+
+    def __post_init__(self) -> None:
+        rows = len(self.video)
+        expect_shape(self.moment, "moment", rows)
+        expect_shape(self.boxes, "boxes", rows, 4)
+        expect_shape(self.labels, "labels", rows)
+
+    def __len__(self) -> int:
+        return len(self.moment)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} rows, {len(self.video.categories)} videos)"
+
+    def __getitem__(self: Rows, rows: RowChoice) -> Rows:
+        """The rows of a slice, of an (N,) mask, or at some places."""
+        names = [field.name for field in fields(self) if field.name != "empty_moments"]
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DetectionRows(BoxRows):
     """Scored (box, label) pairs as columns of N rows, the way result files hold them.
 
     `rows[a:b]`, `rows[mask]` and `rows[places]` choose rows, `select` chooses by video, label and score.
@@ -145,34 +182,11 @@ class DetectionRows:
         1     b  902.0     80    0.3
     """
 
-    video: pd.Categorical
-    moment: IntArray
-    boxes: FloatArray
-    labels: IntArray
     scores: FloatArray
 
     def __post_init__(self) -> None:
-        rows = len(self.video)
-        expect_shape(self.moment, "moment", rows)
-        expect_shape(self.boxes, "boxes", rows, 4)
-        expect_shape(self.labels, "labels", rows)
-        expect_shape(self.scores, "scores", rows)
-
-    def __len__(self) -> int:
-        return len(self.moment)
-
-    def __repr__(self) -> str:
-        return f"DetectionRows({len(self)} rows, {len(self.video.categories)} videos)"
-
-    def __getitem__(self, rows: RowChoice) -> DetectionRows:
-        """The rows of a slice, of an (N,) mask, or at some places."""
-        return DetectionRows(
-            video=self.video[rows],
-            moment=self.moment[rows],
-            boxes=self.boxes[rows],
-            labels=self.labels[rows],
-            scores=self.scores[rows],
-        )
+        super().__post_init__()
+        expect_shape(self.scores, "scores", len(self))
 
     def check(self) -> None:
         """Refuse values that no reader of files lets pass.
@@ -291,7 +305,7 @@ class DetectionRows:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TruthRows:
+class TruthRows(BoxRows):
     """Annotated (box, label) pairs as columns of N rows.
 
     `rows[a:b]`, `rows[mask]` and `rows[places]` choose rows and keep `empty_moments`.
@@ -311,36 +325,12 @@ class TruthRows:
         TruthRows(1 rows, 1 videos)
     """
 
-    video: pd.Categorical
-    moment: IntArray
-    boxes: FloatArray
-    labels: IntArray
     persons: IntArray
     empty_moments: tuple[FrameKey, ...]
 
     def __post_init__(self) -> None:
-        rows = len(self.video)
-        expect_shape(self.moment, "moment", rows)
-        expect_shape(self.boxes, "boxes", rows, 4)
-        expect_shape(self.labels, "labels", rows)
-        expect_shape(self.persons, "persons", rows)
-
-    def __len__(self) -> int:
-        return len(self.moment)
-
-    def __repr__(self) -> str:
-        return f"TruthRows({len(self)} rows, {len(self.video.categories)} videos)"
-
-    def __getitem__(self, rows: RowChoice) -> TruthRows:
-        """The rows of a slice, of an (N,) mask, or at some places."""
-        return TruthRows(
-            video=self.video[rows],
-            moment=self.moment[rows],
-            boxes=self.boxes[rows],
-            labels=self.labels[rows],
-            persons=self.persons[rows],
-            empty_moments=self.empty_moments,
-        )
+        super().__post_init__()
+        expect_shape(self.persons, "persons", len(self))
 
     def check(self) -> None:
         """Refuse values that no reader of files lets pass.
