@@ -14,6 +14,7 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from evaluation.errors import InputError
@@ -25,6 +26,7 @@ _ALLOWED = "rtsp,rtsps,rtmp,rtp,srtp,http,https,httpproxy,udp,tcp,tls,crypto,srt
 _MOST_PIXELS = 50_000_000  # a frame of 8K has 33 million
 _LONGEST_STEP = 10.0  # seconds; a larger one between two frames is a clock that was set
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds between attempts
+_MOST_LAG = 10.0  # seconds that decoding may fall behind the stream; HLS comes in bursts of some seconds
 _SILENCE = 10.0  # seconds without data after which a connection counts as lost
 _USUAL_STEP = 1 / 25
 
@@ -67,6 +69,7 @@ class LiveStream:
     Attributes:
         name: the address without user and password.
         damaged: packets that could not be decoded.
+        skipped: packets that were not decoded because decoding fell behind the stream.
         connections: how often it was connected.
         is_recorded: whether the address is a recording, which waits for its reader; None before the first frame.
     """
@@ -88,7 +91,7 @@ class LiveStream:
         if not reconnect >= 0:
             raise InputError(f"reconnect={reconnect:g}: expected 0 or more seconds")
         self.name = address_name(address)
-        self.damaged = self.connections = 0
+        self.damaged = self.skipped = self.connections = 0
         self.is_recorded: bool | None = None
         self._address, self._reconnect, self._clock = address, reconnect, clock
         self._stopped = threading.Event()
@@ -171,9 +174,19 @@ class LiveStream:
 
     def _frames(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
         stream.thread_type = "SLICE"  # threads for whole frames would hold some of them back
+        lag = _Lag(self._clock)
+        behind = skipping = False
         for packet in container.demux(stream):
             if self._stopped.is_set():
                 return
+            if not self.is_recorded:
+                behind = lag.at(packet) > _MOST_LAG or (behind and not packet.is_keyframe)
+            if behind:
+                self.skipped += 1
+                skipping = True
+                continue
+            self._segment += skipping
+            skipping = False
             self._check_size(stream.codec_context.width, stream.codec_context.height)
             try:
                 frames = packet.decode()
@@ -189,3 +202,23 @@ class LiveStream:
             raise InputError(
                 f"{self.name}: pictures of {width}x{height} pixels; expected at most {_MOST_PIXELS:,} pixels"
             )
+
+
+class _Lag:
+    """How far decoding is behind a stream: the clock's distance from the stream's own, above the least so far."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._least: float | None = None
+        self._before = 0.0
+
+    def at(self, packet: Packet[VideoStream]) -> float:
+        """Seconds, at this packet; a stream whose clock is set back begins again at 0."""
+        if packet.dts is None or packet.time_base is None:
+            return 0.0
+        sent = float(packet.dts * packet.time_base)
+        distance = self._clock() - sent
+        if self._least is None or distance < self._least or sent < self._before - 1:
+            self._least = distance
+        self._before = sent
+        return distance - self._least

@@ -110,6 +110,22 @@ def test_a_clock_that_begins_again_goes_on(serve) -> None:  # type: ignore[no-un
     assert seconds[-1] < 5
 
 
+def test_decoding_that_falls_behind_goes_on_at_a_later_keyframe(serve) -> None:  # type: ignore[no-untyped-def]
+    late: list[float] = []  # what the clock says for the next packets
+
+    stream = LiveStream(serve([mpegts(40)]), reconnect=0, clock=lambda: late.pop() if late else 0.0)
+    frames = []
+    for frame in stream:
+        frames.append(frame)
+        if len(frames) == 12:
+            late += [60.0] * 8
+    brightness = [float(frame.image.mean()) for frame in frames]
+    assert stream.skipped > 0
+    assert len(frames) + stream.skipped >= 38
+    assert max(np.diff(brightness)) > 2 * np.median(np.diff(brightness))
+    assert frames[-1].segment == 1
+
+
 def test_damage_is_counted_or_passed_over(serve) -> None:  # type: ignore[no-untyped-def]
     content = bytearray(mpegts(40))
     rng = np.random.default_rng(0)
