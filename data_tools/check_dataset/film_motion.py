@@ -91,7 +91,7 @@ def judge_films(evidence: Sequence[FilmEvidence]) -> dict[str, Better]:
     above 0.25), if it gains 0.03 + 0.2 / n on the mean of n moments, so that less evidence needs a larger gain, if
     that is more than 1.5 standard errors, and if it loses in at least nine of ten other films: boxes that are drawn
     loosely, or pictures of people who pause, are the habit of a whole set and not the fault of one film. With fewer
-    than 6 other films the gain must be 4.5 standard errors. On 48 toy films as they should be, none of the readings
+    than 6 other films the gain must be 4.5 standard errors. On 68 toy films as they should be, none of the readings
     gains anything at all.
 
     Returns:

@@ -103,9 +103,9 @@ def check_sides(path: str, table: pd.DataFrame, names: Mapping[int, str], report
     if count < _FEWEST or now > _WRONG:
         return
     shift = max((1, -1), key=lambda step: agreement(step)[0])
-    then, _ = agreement(shift)
+    then, others = agreement(shift)
     examples = [names[label] for label in sides]
-    if then >= _RIGHT:
+    if then >= _RIGHT and others >= _FEWEST:
         report.error(
             "labels-shifted",
             path,
@@ -153,12 +153,12 @@ def check_alike_in_parts(
     def distance(shift: int) -> float:
         apart = np.linalg.norm(centers["train"] - np.roll(centers["val"], shift, axis=0), axis=1)
         known = apart[np.isfinite(apart)]
-        return float(known.mean()) if len(known) >= 4 else np.inf
+        return float(known.mean()) if len(known) >= 5 else np.inf
 
     now = distance(0)
     shift = min((1, -1), key=distance)
     if np.isfinite(now) and now > _FAR and distance(shift) < _LEAVES * now:
-        report.error(
+        report.warn(
             "ids-differ-between-parts",
             path,
             f"people move as in train only if {shift:+d} is added to the labels of val (mean distance "
