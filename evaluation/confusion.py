@@ -171,8 +171,9 @@ def confusion_of(
     loud = rows[detections.scores[rows] >= limits[column[rows]]]
     said[person[box_of_row[loud]], column[loud]] = True
 
-    does, said = does[counted].astype(np.int64), said[counted].astype(np.int64)
+    does, said = does[counted].astype(np.float64), said[counted].astype(np.float64)  # floats are multiplied faster
     of, called = does.T @ (1 - does), does.T @ (said * (1 - does))
     np.fill_diagonal(of, does.sum(axis=0))
     np.fill_diagonal(called, (does * said).sum(axis=0))
-    return Confusion(actions.ids, actions.names, limits, len(does), of, called)
+    counts = [np.rint(matrix).astype(np.int64) for matrix in (of, called)]
+    return Confusion(actions.ids, actions.names, limits, len(does), *counts)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evaluation.arguments import Parser, add_json, json_target
 from evaluation.command_line import run_tool
+
+if TYPE_CHECKING:
+    from evaluation.error_breakdown import ErrorBreakdown
+    from evaluation.tube_ap import ThresholdMapResult
 
 TASKS = {
     "frame": "frame-mAP of frame detections",
@@ -74,12 +78,9 @@ def main() -> None:
     arguments = parse_arguments()
     # What follows loads numpy and pandas; --help does not wait for it.
     from evaluation.ap_result import IOU_RANGES, parse_thresholds
-    from evaluation.error_analysis import frame_errors, video_errors
-    from evaluation.error_breakdown import ErrorBreakdown
     from evaluation.errors import InputError
     from evaluation.formats.act_tubes import read_corrected_ucf24
     from evaluation.formats.multisports import read_frame_detections, read_multisports, read_video_detections
-    from evaluation.tube_ap import ThresholdMapResult
     from evaluation.tube_scoring import tube_frame_map, video_map
 
     task, ties = arguments.task, arguments.ties
@@ -106,19 +107,23 @@ def main() -> None:
     more: dict[str, Any] = {"moments": moments}
     by_length = ""
     result: ThresholdMapResult | ErrorBreakdown
-    if task == "frame":
+    if task.startswith("frame"):
         boxes = read_frame_detections(arguments.detections, truth)
         boxes = boxes.on_annotated_frames(truth) if arguments.moments == "annotated" else boxes
-        result = tube_frame_map(truth, boxes, thresholds, ties=ties)
-    elif task == "frame-errors":
-        boxes = read_frame_detections(arguments.detections, truth)
-        boxes = boxes.on_annotated_frames(truth) if arguments.moments == "annotated" else boxes
-        result = frame_errors(truth, boxes, thresholds[0], ties=ties)
-    elif task == "errors":
-        result = video_errors(truth, read_video_detections(arguments.detections), thresholds[0], ties=ties)
+        if task == "frame":
+            result = tube_frame_map(truth, boxes, thresholds, ties=ties)
+        else:
+            from evaluation.error_analysis import frame_errors
+
+            result = frame_errors(truth, boxes, thresholds[0], ties=ties)
     else:
         tubes = read_video_detections(arguments.detections)
-        result = video_map(truth, tubes, thresholds, ties=ties)
+        if task == "errors":
+            from evaluation.error_analysis import video_errors
+
+            result = video_errors(truth, tubes, thresholds[0], ties=ties)
+        else:
+            result = video_map(truth, tubes, thresholds, ties=ties)
         if arguments.by_length:
             from evaluation.strata import video_map_by_length
 
