@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import cast
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
@@ -21,6 +20,8 @@ def planar(frames: Image, *, mirrored: bool = False) -> Image:
 
     OpenCV does it in a tenth of the time of a transposed copy.
     """
+    import cv2  # readers of an exported network's videos do without
+
     count, height, width, _ = frames.shape
     planes = np.empty((3, count, height, width), dtype=np.uint8)
     for number, frame in enumerate(frames):
