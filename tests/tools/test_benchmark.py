@@ -39,6 +39,16 @@ def test_a_detector_and_a_recogniser_are_measured_against_the_plain_network() ->
         assert row["largest_change"] > 0 or row["network"] != "bfloat16"
 
 
+def test_explicit_attention_is_measured_beside_the_fused_kernels() -> None:
+    size = ["--side", 36, "--width", 60, "--boxes", 3]
+    done = run("model", "toy/vit_narrow", *size, "--explicit", "--rounds", 1, "--threads", 1, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    rows = {row["network"]: row for row in json.loads(done.stdout)}
+    explicit = ["float32, explicit attention", "bfloat16, explicit attention"]
+    assert list(rows) == ["plain float32", "float32", "bfloat16", *explicit]
+    assert rows["float32, explicit attention"]["largest_change"] < 1e-5
+
+
 def test_a_missing_configuration_is_one_sentence() -> None:
     done = run("model", "nowhere.yaml")
     assert done.returncode == 2

@@ -300,3 +300,16 @@ def test_logits_are_those_of_torchvision(name: str, tmp_path: Path) -> None:
     assert report.origin == "torchvision"
     with torch.inference_mode():
         torch.testing.assert_close(ours(clips), theirs(clips), atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("initialization", "deviation"), [("truncated_normal", 0.02), ("xavier", (2 / (48 + 144)) ** 0.5)]
+)
+def test_a_training_from_scratch_begins_as_the_setting_says(initialization: Any, deviation: float) -> None:
+    torch.manual_seed(0)
+    settings = MViTConfig(depth=2, width=48, frames=4, image=32, widen_at=(), pool_at=(), initialization=initialization)
+    network = build(RecognizerConfig(backbone=settings, num_classes=2))
+    weights = dict(network.backbone.named_parameters())
+    (qkv,) = (weight for name, weight in weights.items() if name.startswith("blocks.0.") and weight.shape == (144, 48))
+    assert qkv.std().item() == pytest.approx(deviation, rel=0.05)
+    assert all(not weight.any() for name, weight in weights.items() if name.endswith("fc1.bias"))
