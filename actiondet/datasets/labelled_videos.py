@@ -53,14 +53,14 @@ def find_labelled_videos(data: VideoDataConfig, split: SplitName, *, num_classes
     _check_labels(listing, len(classes), num_classes)
     pictures = data.pictures is not None
     bare = bare_names(data, listing.names)
-    found, _ = locate_videos(
+    paths, missing = locate_videos(
         data.videos,
-        bare.values(),
+        listing.names,
         pictures=pictures,
         skip_missing=data.unreadable == "skip",
         listed_in=f"{listing.source}: ",
+        bare=bare,
     )
-    paths = {name: found[bare[name]] for name in listing.names if bare[name] in found}
     there = np.array([name in paths for name in listing.names])
     return LabelledVideos(
         names=tuple(name for name in listing.names if name in paths),
@@ -68,7 +68,7 @@ def find_labelled_videos(data: VideoDataConfig, split: SplitName, *, num_classes
         frames=None if listing.frames is None else listing.frames[there],
         classes=classes,
         sources=_open_lazily(data, paths),
-        missing=tuple(dict.fromkeys(name for name in listing.names if name not in paths)),
+        missing=missing,
     )
 
 

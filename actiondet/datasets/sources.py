@@ -158,15 +158,31 @@ def videos_below(folder: Path, *, without: Path | None = None) -> list[Path]:
 
 
 def locate_videos(
-    folder: str | Path, names: Iterable[str], *, pictures: bool, skip_missing: bool, listed_in: str = ""
+    folder: str | Path,
+    names: Iterable[str],
+    *,
+    pictures: bool,
+    skip_missing: bool,
+    listed_in: str = "",
+    bare: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """Where the videos `names` are, as in `find_videos`, and which of them are missing; messages name `listed_in`.
+    """Where the videos `names` are, as in `find_videos`, and which of them are missing.
+
+    Args:
+        folder: of the videos.
+        names: of the videos.
+        pictures: videos are folders of images.
+        skip_missing: leave videos out that are not there, as long as there are others.
+        listed_in: what messages begin with.
+        bare: what the file of each name is called without suffix; None: as the name.
 
     Raises:
         InputError: no such folder, two files for one name, none of the videos, or a missing one unless `skip_missing`.
     """
     names = list(dict.fromkeys(names))
-    found = find_videos(folder, names, pictures=pictures)
+    called = dict(zip(names, names, strict=True)) if bare is None else bare
+    files = find_videos(folder, (called[name] for name in names), pictures=pictures)
+    found = {name: files[called[name]] for name in names if called[name] in files}
     missing = tuple(name for name in names if name not in found)
     if missing and not (skip_missing and found):
         what = "folders <video> of pictures" if pictures else "files <video>.mp4 (or .mkv, .avi, .webm, ...)"
