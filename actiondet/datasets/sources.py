@@ -121,12 +121,16 @@ def video_candidates(folder: Path, names: Iterable[str], *, pictures: bool) -> d
     if pictures:
         return {name: [place] for name in names if (place := folder_below(folder, name)).is_dir()}
     names = list(dict.fromkeys(names))
+    wanted = {composed(name) for name in names}
     files: dict[str, list[Path]] = {}
     for parent in dict.fromkeys(name.rpartition("/")[0] for name in names):
         place = folder_below(folder, parent)
-        for path in sorted(place.iterdir()) if place.is_dir() else ():
-            if is_video(path):
-                files.setdefault(composed(f"{parent}/{path.stem}" if parent else path.stem), []).append(path)
+        # Names as text: for a quarter of a million files, paths would take most of the time.
+        for file in sorted(os.listdir(place)) if place.is_dir() else ():
+            stem = os.path.splitext(file)[0]
+            name = composed(f"{parent}/{stem}" if parent else stem)
+            if name in wanted and is_video(file):
+                files.setdefault(name, []).append(place / file)
     return {name: files[composed(name)] for name in names if composed(name) in files}
 
 
