@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,10 +16,12 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hide GPUs from all tests but those for one: on a GPU, sums differ from run to run and networks lie elsewhere."""
+    """Hide GPUs from all tests but those for one, where sums differ from run to run; let Ctrl-C be heard."""
     wanted = str(config.getoption("-m"))
     if "gpu" not in wanted or "not gpu" in wanted:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    # A shell that starts the tests in the background lets them, and every program they start, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 KILLED = """

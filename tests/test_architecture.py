@@ -128,7 +128,7 @@ PRODUCT = [
 ]
 # The rooms into which a library comes; torch, numpy, pandas, OpenCV and the like are everywhere.
 HOMES = {
-    "av": ["actiondet/video", "data_tools/toy"],
+    "av": ["actiondet/video", "data_tools/toy", "tools/benchmarks/read"],  # which times it as other toolkits call it
     "decord": ["actiondet/video"],
     "detectron2": ["actiondet/persons"],
     "lightning_fabric": ["actiondet/engine", "tools/benchmarks"],
