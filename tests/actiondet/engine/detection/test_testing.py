@@ -70,14 +70,14 @@ def test_several_short_sides_give_the_mean_of_their_scores_and_are_read_once(
     detector = build_detector(tiny_config().model).eval().to(fabric.device)
     shaken(detector)
     reads = 0
-    resize = key_frames.resized_frame
+    resize = key_frames.resized_frames
 
-    def counted(*arguments: Any, **options: Any) -> Any:
+    def counted(frames: Any, **options: Any) -> Any:
         nonlocal reads
-        reads += 1
-        return resize(*arguments, **options)
+        reads += len(frames)
+        return resize(frames, **options)
 
-    monkeypatch.setattr(key_frames, "resized_frame", counted)
+    monkeypatch.setattr(key_frames, "resized_frames", counted)
 
     def detected(sides: str) -> list[ActionDetections]:
         config = tiny_config(f"test={{batch: 2, short_sides: {sides}}}")
