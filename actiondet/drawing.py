@@ -202,7 +202,7 @@ class ActionDrawer:
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Leave out what stands in brackets, "listen to (a person)", if the rest is still unique."""
+    """Leave out what is in brackets, "listen to (a person)", if the rest is still unique."""
     bare = [re.sub(r"\s*\([^)]*\)", "", name) or name for name in names]
     return [short if bare.count(short) == 1 else name for short, name in zip(bare, names, strict=True)]
 

@@ -8,7 +8,7 @@ length. With --tubes FILE it draws what tools/link_tubes.py made, and needs no n
 from __future__ import annotations
 
 import argparse
-from contextlib import ExitStack, closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,11 @@ from evaluation.errors import InputError
 from evaluation.files import check_font, check_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from actiondet.config import PersonsConfig
     from actiondet.drawing import DrawingStyle
     from actiondet.pipeline import VideoPipeline
-    from actiondet.results import VideoResult
     from actiondet.tubes.events import Event, EventRules
 
 TOY_RUN = Path("runs/demo/best.pt")
@@ -203,7 +203,7 @@ def draw_tube_set(arguments: argparse.Namespace, style: DrawingStyle) -> None:
     log_line(f"wrote {arguments.out}: {said}")
 
 
-def build_pipeline(arguments: argparse.Namespace) -> VideoPipeline:
+def build_pipeline(arguments: argparse.Namespace) -> tuple[VideoPipeline, PersonsConfig]:
     """Load the network and the person detector that the command line names, and say what they are."""
     from actiondet.config.schema import AvaConfig, StoredPersons
     from actiondet.engine.devices import choose_device
@@ -240,7 +240,7 @@ def build_pipeline(arguments: argparse.Namespace) -> VideoPipeline:
         log_line(str(trained.report))
     log_line(f"network: {trained}")
     log_line(f"persons: {persons.name}" + HINTS.get(persons.name, ""))
-    return pipeline
+    return pipeline, persons
 
 
 def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
@@ -252,14 +252,17 @@ def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
 
     index = index_video(arguments.video)
     log_line(f"video: {len(index)} frames of {index.width}x{index.height}, {float(index.rate):g} a second")
-    pipeline = build_pipeline(arguments)
+    rules = event_rules(arguments)
+    pipeline, persons = build_pipeline(arguments)
     result = pipeline(index)
-    events = find_events(arguments, result, pipeline.count_moments(index))
+    with closing(ProgressBar("looking", pipeline.count_moments(index))) as bar:
+        found = result.events(rules, begins=arguments.events_begin, on_moment=bar.advance)
+        events = list(logged(found, arguments.events))
     detections = result.detections
     log_line(summary(detections, pipeline.actions, arguments.threshold))
     if events:
         log_line(event_table(events))
-    if arguments.boxes and not any(map(len, detections)):
+    if persons.name == "stored" and not any(map(len, detections)):
         log_line(
             f"no stored box is near a key moment: is {arguments.start:g} (--start) when the file begins on their clock?"
         )
@@ -281,22 +284,19 @@ def watch(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from actiondet.engine.log import log_line
-    from actiondet.event_log import EventLog
     from actiondet.watch import closed_by_signals
 
-    pipeline = build_pipeline(arguments)
+    rules = event_rules(arguments)
+    pipeline, persons = build_pipeline(arguments)
+    if persons.name == "stored":
+        raise InputError(f"{arguments.video}: stored boxes belong to files; give --persons ssd, or another detector")
     watched = pipeline.watch(
         arguments.video, latency=arguments.latency, reconnect=arguments.reconnect, causal=arguments.causal
     )
     log_line(f"key frames every {arguments.every:g} s, {pipeline.look_ahead(causal=arguments.causal):.1f} s look-ahead")
-    with ExitStack() as stack:
-        stack.enter_context(closed_by_signals(watched))
-        log = stack.enter_context(EventLog(arguments.events)) if arguments.events else None
-        for event in watched.events(event_rules(arguments), begins=arguments.events_begin):
-            if log is not None:
-                log.write(event)
-            if event.end is not None:
-                log_line(event_line(event))
+    with closed_by_signals(watched):
+        for event in logged(watched.events(rules, begins=arguments.events_begin), arguments.events):
+            log_line(event_line(event))
         delays = np.quantile(watched.delays, [0.5, 0.95]) if watched.delays else [0.0, 0.0]
         log_line(
             f"{watched.key_frames} key frames, {watched.left_out} left out; delay beyond the look-ahead: median "
@@ -316,22 +316,16 @@ def event_rules(arguments: argparse.Namespace) -> EventRules:
     )
 
 
-def find_events(arguments: argparse.Namespace, result: VideoResult, moments: int) -> list[Event]:
-    """Look at the video, and log its events while it is looked at."""
+def logged(events: Iterable[Event], target: str | None) -> Iterator[Event]:
+    """Write events to the log `target`, if there is one, as they come; yield those that have ended."""
     from actiondet.event_log import EventLog
-    from evaluation.progress import ProgressBar
 
-    rules = event_rules(arguments)
-    ended = []
-    with ExitStack() as stack:
-        log = stack.enter_context(EventLog(arguments.events)) if arguments.events else None
-        bar = stack.enter_context(closing(ProgressBar("looking", moments)))
-        for event in result.events(rules, begins=arguments.events_begin, on_moment=bar.advance):
+    with EventLog(target) if target else nullcontext() as log:
+        for event in events:
             if log is not None:
                 log.write(event)
             if event.end is not None:
-                ended.append(event)
-    return ended
+                yield event
 
 
 def event_table(events: Sequence[Event]) -> str:

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actiondet.command_line import add_config
 from evaluation.arguments import Parser
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
@@ -37,8 +38,7 @@ def parse_arguments() -> argparse.Namespace:
         description="Rank unlabeled videos by what annotating them would teach.",
         examples=["actiondet suggest-videos own.yaml --weights runs/own/best.pt --videos more --sheet sheet.png"],
     )
-    parser.add_argument("config", help="YAML file of the data set, in AVA's format")
-    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
+    add_config(parser)
     parser.add_argument("--weights", required=True, metavar="F", help="checkpoint of a network trained on it")
     parser.add_argument("--videos", required=True, type=Path, metavar="DIR", help="folder of unlabeled videos")
     parser.add_argument("--out", type=Path, default=Path("suggestions.csv"), metavar="CSV", help="%(default)s")
@@ -47,7 +47,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between key frames (1)")
     parser.add_argument("--show", type=int, default=12, metavar="N", help="suggestions printed and drawn (12)")
     parser.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU where there is one)")
-    parser.add_argument("--import", dest="modules", action="append", default=[], metavar="M", help="load a module")
     return parser.parse_intermixed_args()
 
 

@@ -79,10 +79,14 @@ def read_data_set(folder: Path) -> DataSet:
     Raises:
         InputError: a file of it is missing or cannot be read, or a video is in both splits.
     """
-    missing = [path for path in (folder / "action_list.pbtxt", *map(_truth(folder), SPLITS)) if not path.is_file()]
+    missing = [
+        path
+        for path in (folder / "action_list.pbtxt", *(_truth(folder, split) for split in SPLITS))
+        if not path.is_file()
+    ]
     if missing:
         raise InputError(f"--update {folder}: {missing[0].name} is missing; expected a folder written by --to ava")
-    truth = {split: read_ava_csv(_truth(folder)(split)) for split in SPLITS}
+    truth = {split: read_ava_csv(_truth(folder, split)) for split in SPLITS}
     names = {split: {key.video for key in truth[split].empty_moments} | set(truth[split].video) for split in SPLITS}
     shared = sorted(names["train"] & names["val"])
     if shared:
@@ -148,7 +152,7 @@ def update_ava(
         of_split = [video for video in videos if split_of[video.video] == split]
         changed = [video for video in of_split if video.video in differing]
         _replace(
-            _truth(data_set.folder)(split),
+            _truth(data_set.folder, split),
             changed,
             lambda path, some: write_ava_csv(path, truth_rows(some, actions, offset_us=offset)),
         )
@@ -158,8 +162,8 @@ def update_ava(
     return changes
 
 
-def _truth(folder: Path) -> Callable[[str], Path]:
-    return lambda split: folder / f"ava_{split}.csv"
+def _truth(folder: Path, split: str) -> Path:
+    return folder / f"ava_{split}.csv"
 
 
 def _splits(data_set: DataSet, videos: Sequence[VideoMoments], val_videos: Sequence[str]) -> dict[str, str]:

@@ -168,6 +168,8 @@ def test_a_stream_is_watched_until_it_ends(
     assert "cannot be read (Connection refused)" in capsys.readouterr().err
     assert run(demo, monkeypatch, address, *network, "--out", "d.mp4", "--json", "-") == 2
     assert "is watched while it runs, leave out --out, --json; --events FILE" in capsys.readouterr().err
+    assert run(demo, monkeypatch, address, *network, "--persons", "stored") == 2
+    assert "--persons stored" in capsys.readouterr().err
 
 
 def test_random_weights_are_said_plainly(

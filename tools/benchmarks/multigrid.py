@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("multigrid", metavar="MULTIGRID", nargs="?", default=MULTIGRID, help=f"({MULTIGRID})")
     parser.add_argument("--epochs", type=int, nargs="+", default=[8, 12, 16], metavar="N", help="plain schedules")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="runs of each (0 1 2)")
-    parser.add_argument("--decode-anew", action="store_true", help="decode each clip again instead of keeping videos")
+    parser.add_argument("--decode-again", action="store_true", help="decode each clip again instead of keeping videos")
     parser.add_argument("--settings", nargs="*", default=[], metavar="key=value", help="settings of all runs")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark_multigrid"), metavar="DIR", help="run folders")
     add_json(parser)
@@ -111,7 +111,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Train what is not trained yet, and print."""
     from actiondet.config import load_recognition_config
 
-    kept = not arguments.decode_anew
+    kept = not arguments.decode_again
     shared = ["train.workers=0", f"data.keep_gib={16 if kept else 0}", *arguments.settings]
     plain = load_recognition_config(arguments.plain, shared)
     fast = load_recognition_config(arguments.multigrid, shared)
