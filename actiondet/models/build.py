@@ -28,12 +28,14 @@ from actiondet.models.backbones.mvit import MViT
 from actiondet.models.backbones.vit import Vit
 from actiondet.models.blocks import Backbone
 from actiondet.models.detector import ActionDetector
-from actiondet.models.heads import PersonHead, RecognitionHead, RoIHead
+from actiondet.models.heads.person import PersonHead
+from actiondet.models.heads.recognition import RecognitionHead
+from actiondet.models.heads.roi import RoIHead
+from actiondet.models.heads.track import TrackHead
 from actiondet.models.nonlocal_block import NonLocalSpec
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.slowfast import SlowFast
 from actiondet.models.slowonly import SlowOnly
-from actiondet.models.track_head import TrackHead
 from evaluation.errors import InputError
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from actiondet.models.blocks import Backbone
 from actiondet.models.clip_network import IMAGENET_MEAN, IMAGENET_STD, ClipNetwork
-from actiondet.models.heads import RecognitionHead
+from actiondet.models.heads.recognition import RecognitionHead
 
 
 class ActionRecognizer(ClipNetwork):

@@ -14,7 +14,8 @@ from actiondet.models.backbones.mvit import MViT
 from actiondet.models.backbones.vit import Vit
 from actiondet.models.blocks import DESIGNS, Bottleneck, Pathway
 from actiondet.models.detector import ActionDetector
-from actiondet.models.heads import RecognitionHead, RoIHead
+from actiondet.models.heads.recognition import RecognitionHead
+from actiondet.models.heads.roi import RoIHead
 from actiondet.models.nonlocal_block import NonLocalSpec
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.slowfast import SlowFast

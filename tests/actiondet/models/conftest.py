@@ -23,7 +23,8 @@ from torch import Tensor
 
 from actiondet.models.blocks import Backbone
 from actiondet.models.detector import ActionDetector
-from actiondet.models.heads import RecognitionHead, RoIHead
+from actiondet.models.heads.recognition import RecognitionHead
+from actiondet.models.heads.roi import RoIHead
 from actiondet.models.nonlocal_block import NonLocalSpec
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.slowfast import SlowFast

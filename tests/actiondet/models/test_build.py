@@ -24,11 +24,11 @@ from actiondet.models.backbones.mvit import MViT
 from actiondet.models.backbones.vit import Vit
 from actiondet.models.blocks import Backbone
 from actiondet.models.build import build_backbone, build_detector, build_recognizer
-from actiondet.models.heads import RoIHead
+from actiondet.models.heads.roi import RoIHead
+from actiondet.models.heads.track import TrackHead
 from actiondet.models.nonlocal_block import NonLocalSpec
 from actiondet.models.slowfast import SlowFast
 from actiondet.models.slowonly import SlowOnly
-from actiondet.models.track_head import TrackHead
 from evaluation.errors import InputError
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "models"

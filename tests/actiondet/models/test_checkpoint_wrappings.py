@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from actiondet.models.detector import ActionDetector
-from actiondet.models.heads import RoIHead
+from actiondet.models.heads.roi import RoIHead
 from actiondet.models.weights import load_weights
 from actiondet.models.weights.infer import infer_model
 from evaluation.errors import InputError

@@ -5,7 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from actiondet.models.heads import RecognitionHead, RoIHead, average_cells
+from actiondet.models.heads.pooling import average_cells
+from actiondet.models.heads.recognition import RecognitionHead
+from actiondet.models.heads.roi import RoIHead
 
 BOXES = [
     torch.tensor([[3.0, 4.0, 60.0, 90.0], [10.0, 0.0, 40.0, 33.0]]),

@@ -12,7 +12,7 @@ import torchvision
 from torch import nn
 
 from actiondet.models.detector import ActionDetector
-from actiondet.models.heads import RoIHead
+from actiondet.models.heads.roi import RoIHead
 from actiondet.models.slowfast import SlowFast
 from actiondet.models.slowonly import SlowOnly
 from actiondet.models.weights import load_weights

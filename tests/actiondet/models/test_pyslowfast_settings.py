@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from actiondet.models.detector import ActionDetector
-from actiondet.models.heads import RoIHead
+from actiondet.models.heads.roi import RoIHead
 from actiondet.models.nonlocal_block import NonLocalSpec
 from actiondet.models.slowfast import SlowFast
 from actiondet.models.weights import load_weights

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from actiondet.config.networks import DetectorConfig, RoIHeadConfig, SlowFastConfig, SlowOnlyConfig
 from actiondet.models.build import build_detector
-from actiondet.models.heads import RoIHead
-from actiondet.models.track_head import TrackHead
+from actiondet.models.heads.roi import RoIHead
+from actiondet.models.heads.track import TrackHead
 
 BOXES = [
     torch.tensor([[3.0, 4.0, 60.0, 90.0], [10.0, 0.0, 40.0, 33.0]]),

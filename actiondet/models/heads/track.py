@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-from actiondet.models.heads import RoIHead, average_cells, classifier_layers, pool_over, pool_time
+from actiondet.models.heads.pooling import average_cells, pool_over, pool_time
+from actiondet.models.heads.roi import RoIHead, classifier_layers
 
 
 class TrackHead(RoIHead):

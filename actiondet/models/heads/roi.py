@@ -1,4 +1,4 @@
-"""From feature maps to logits: people in boxes (detection) and whole clips (recognition)."""
+"""RoIAlign and a classifier: each person by its own box alone."""
 
 from __future__ import annotations
 
@@ -10,38 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-TemporalPool = Literal["avg", "max"]
-
-
-class PersonHead(nn.Module):
-    """What a detector asks of its head: features of the people first, their logits next.
-
-    Attributes:
-        follows_tracks: whether it takes a box of each person for every frame of the clip, instead of one for all.
-    """
-
-    follows_tracks: bool = False
-
-    def pool(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
-        """Cut the people out: one feature map (B, C, T', H', W') per pathway, B tensors (P_i, 4) of pixel boxes.
-
-        A head that follows tracks takes (P_i, T, 4): a box for each of the clip's frames.
-        """
-        # shape[0], since len() would fix the number of boxes in an exported network
-        clip_index = torch.cat([box.new_full((box.shape[0],), i, dtype=torch.int64) for i, box in enumerate(boxes)])
-        return self.pool_rows(features, torch.cat(list(boxes)), clip_index)
-
-    def pool_rows(self, features: Sequence[Tensor], boxes: Tensor, clip_index: Tensor) -> Tensor:
-        """The same for (P, 4) pixel boxes in one tensor; clip_index (P,) are the clips that they belong to, from 0."""
-        raise NotImplementedError
-
-    def widened(self, boxes: Tensor, height: int, width: int) -> Tensor:
-        """The (P, 4) boxes that are cut out for these persons of a picture of this size; here the same."""
-        return boxes
-
-    def classify(self, people: Tensor) -> Tensor:
-        """(sum of P_i, num_actions) logits of what `pool` returned."""
-        raise NotImplementedError
+from actiondet.models.heads.person import PersonHead
+from actiondet.models.heads.pooling import TemporalPool, average_cells, pool_time
 
 
 class RoIHead(PersonHead):
@@ -141,53 +111,6 @@ class RoIHead(PersonHead):
         return self.fc(people)  # type: ignore[no-any-return]
 
 
-class RecognitionHead(nn.Module):
-    """Average pooling over time and space, and a linear layer.
-
-    Args:
-        channels: channels of each pathway's map (`backbone.channels`).
-        num_classes: logits per clip.
-        window: cells, along height and width, averaged for one prediction; a larger image then gives several
-            predictions (7 in PySlowFast and pytorchvideo). None averages over the whole image.
-        average_positions: how several predictions of a clip become one: the mean of their "logits"
-            (pytorchvideo), or of their "softmax" (PySlowFast, PaddleVideo).
-        dropout: share of the pooled features dropped in training.
-        bias: whether the linear layer has one.
-    """
-
-    def __init__(
-        self,
-        *,
-        channels: Sequence[int],
-        num_classes: int,
-        window: int | None = None,
-        average_positions: Literal["logits", "softmax"] = "logits",
-        dropout: float = 0.5,
-        bias: bool = True,
-    ) -> None:
-        super().__init__()
-        self.window = window
-        self.average_positions = average_positions
-        self.dropout = dropout
-        self.fc = nn.Linear(sum(channels), num_classes, bias=bias)
-        nn.init.normal_(self.fc.weight, std=0.01)
-        if bias:
-            nn.init.zeros_(self.fc.bias)
-
-    def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """One map (B, C_i, T_i, H', W') per pathway to (B, num_classes) logits."""
-        x = torch.cat([pool_time(feature, "avg") for feature in features], dim=1)  # (B, C, H', W')
-        x = x.mean(dim=(2, 3), keepdim=True) if self.window is None else F.avg_pool2d(x, self.window, stride=1)
-        x = x.flatten(2).transpose(1, 2)  # (B, positions, C)
-        logits: Tensor = self.fc(F.dropout(x, self.dropout, self.training))  # (B, positions, num_classes)
-        if logits.shape[1] == 1:
-            return logits[:, 0]
-        if self.average_positions == "logits":
-            return logits.mean(dim=1)
-        # Logarithms of the mean probabilities are logits, too: their softmax is that mean.
-        return logits.log_softmax(dim=2).logsumexp(dim=1) - torch.tensor(logits.shape[1]).log()
-
-
 def classifier_layers(width: int, num_actions: int, kind: Literal["linear", "mlp"]) -> nn.Module:
     """(P, width) to (P, num_actions) logits, in one layer or two."""
     layers: nn.Module = nn.Linear(width, num_actions)
@@ -198,31 +121,3 @@ def classifier_layers(width: int, num_actions: int, kind: Literal["linear", "mlp
             nn.init.xavier_normal_(layer.weight)
             nn.init.zeros_(layer.bias)
     return layers
-
-
-def pool_time(feature: Tensor, mode: TemporalPool) -> Tensor:
-    """(B, C, T, H, W) to (B, C, H, W)."""
-    return pool_over(feature, 2, mode)
-
-
-def pool_over(values: Tensor, axis: int, mode: TemporalPool) -> Tensor:
-    """The mean or the largest of `values` along one axis, which goes."""
-    return values.mean(dim=axis) if mode == "avg" else values.amax(dim=axis)
-
-
-def average_cells(maps: Tensor, size: int) -> Tensor:
-    """(B, C, H, W) to (B, C, size, size): adaptive average pooling as two small matrix products.
-
-    Written out because an exported adaptive pooling keeps the image size of its example; this one does not.
-    """
-    rows = _cell_weights(maps.shape[2], size, maps)  # (size, H)
-    columns = _cell_weights(maps.shape[3], size, maps)  # (size, W)
-    return rows @ maps @ columns.T
-
-
-def _cell_weights(length: int, size: int, like: Tensor) -> Tensor:
-    """(size, length): row i averages the positions floor(i L / S) to ceil((i + 1) L / S)."""
-    cell = torch.arange(size, device=like.device)[:, None]
-    position = torch.arange(length, device=like.device)[None, :]
-    begin, end = cell * length // size, ((cell + 1) * length + size - 1) // size
-    return ((position >= begin) & (position < end)).to(like) / (end - begin)
