@@ -301,4 +301,4 @@ def summary(detections: Sequence[ActionDetections], actions: ActionList, thresho
     often = ", ".join(f"{name} {count}" for name, count in counts.most_common(5) if count)
     count = sum(map(len, detections))
     persons = "1 person" if count == 1 else f"{count} persons"
-    return f"found: {persons} at {len(detections)} moments" + (f"; {often}" if often else "")
+    return f"found: {persons} at {len(detections)} key frames" + (f"; {often}" if often else "")

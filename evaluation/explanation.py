@@ -32,18 +32,18 @@ class ExplainedStep:
 
 # Every chain begins at the official protocol; each step sets some fields of the protocol as the goal has them.
 _TO_PYSLOWFAST = (
-    (("best_rows",), "all rows of a moment count, not its 50 best"),
-    (("moments",), "detections at moments without truth are false, not ignored"),
+    (("best_rows",), "all rows of a timestamp count, not its 50 best"),
+    (("moments",), "detections at timestamps without truth are false, not ignored"),
     (("row_order",), "rows claim truths in the order of the file, not sorted by score"),
 )
 _TO_MMACTION2 = (
-    (("best_rows",), "all rows of a moment count, not its 50 best"),
-    (("moments",), "detections at moments named only by unlisted actions or empty rows are ignored, not false"),
+    (("best_rows",), "all rows of a timestamp count, not its 50 best"),
+    (("moments",), "detections at timestamps named only by unlisted actions or empty rows are ignored, not false"),
     (("empty_boxes",), "detections without area are false, not dropped"),
     (("undetected_actions",), "actions without detections are left out of the mean, not 0"),
-    (("excluded_truth",), "truth at excluded moments counts as missed"),
+    (("excluded_truth",), "truth at excluded timestamps counts as missed"),
     (("precision",), "boxes and scores in single precision"),
-    (("row_order", "moment_order"), "equal scores in the order of the truth file's moments"),
+    (("row_order", "moment_order"), "equal scores in the order of the truth file's timestamps"),
 )
 
 
@@ -83,7 +83,10 @@ def explain(
         steps = [
             ExplainedStep("the official tool on the files as they are", everywhere, None, None),
             ExplainedStep(
-                f"{len(excluded)} excluded moments are taken out first", start, _change(everywhere, start), "official"
+                f"{len(excluded)} excluded timestamps are taken out first",
+                start,
+                _change(everywhere, start),
+                "official",
             ),
         ]
     for goal, chain in ((PYSLOWFAST, _TO_PYSLOWFAST), (MMACTION2, _TO_MMACTION2)):

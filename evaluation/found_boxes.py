@@ -69,7 +69,7 @@ def box_recall(
     rows = distinct_boxes(code, truth.boxes)
     rows = rows[~np.isin(code[rows], codes.of_keys(excluded))]
     if len(rows) == 0:
-        raise InputError("the truth has no person at a moment that counts; recall cannot be computed")
+        raise InputError("the truth has no person at a timestamp that counts; recall cannot be computed")
     found_code = codes.of_rows(detections)
     boxes = distinct_boxes(found_code, detections.boxes)
     # Every person looks at the boxes of its moment.

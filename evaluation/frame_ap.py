@@ -273,7 +273,7 @@ def notes_on_truth(truth: TruthRows, actions: ActionList) -> list[str]:
     frame[["x1", "y1", "x2", "y2"]] = truth.boxes
     twins = frame.duplicated().sum()
     if twins:
-        notes.append(f"{twins} truths repeat a box and action of their moment: no detection can find them.")
+        notes.append(f"{twins} truths repeat a box and action of their timestamp: no detection can find them.")
     return notes
 
 
@@ -286,6 +286,6 @@ def notes_on_rows(scored: ScoredRows, detections: int, protocol: Protocol) -> li
         notes.append("No detection takes part: are video names, times and actions those of the truth?")
     elif scored.twins:
         notes.append(
-            f"{scored.twins} detections repeat box, action and score of another at their moment and count as false."
+            f"{scored.twins} detections repeat box, action and score of another at their timestamp and count as false."
         )
     return notes

@@ -29,7 +29,7 @@ class MomentCodes:
         self._span = last - first + 1
         if len(self._video) * self._span >= 2**62:
             raise InputError(
-                f"the moments of {len(self._video)} videos span {self._span} units, more than can be numbered; "
+                f"the timestamps of {len(self._video)} videos span {self._span} units, more than can be numbered; "
                 "are the times in seconds?"
             )
 

@@ -52,7 +52,7 @@ class PersonApResult:
         rows = [f"IoU {iou:<10g}{ap:>7.4f}{recall:>10.4f}" for iou, ap, recall in self._rows()]
         return "\n".join(
             [
-                f"{self.truths} persons and {self.detections} boxes at {self.moments} moments",
+                f"{self.truths} persons and {self.detections} boxes at {self.moments} timestamps",
                 "                   AP    recall",
                 f"IoU 0.5:0.95  {self.ap:>7.4f}{self.recall:>10.4f}",
                 *rows,
@@ -87,7 +87,7 @@ def person_ap(
     """
     keys = annotated_moments(truth, without=excluded)
     if not keys:
-        raise InputError("the truth names no moment that counts; persons cannot be scored")
+        raise InputError("the truth names no timestamp that counts; persons cannot be scored")
     image_of = {key: image for image, key in enumerate(keys, start=1)}
     annotations = _annotations(truth, image_of)
     counted = [person for person in persons if person.key in image_of]

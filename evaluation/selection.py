@@ -107,17 +107,17 @@ class LeftOut:
             videos = len(self.unknown_videos)
             whole = f" ({videos} of their videos are altogether unknown to it)" if videos else ""
             notes.append(
-                f"{self.unknown} detections at {self.unknown_moments} moments that the truth does not name{whole} do "
-                "not count."
+                f"{self.unknown} detections at {self.unknown_moments} timestamps that the truth does not name{whole} "
+                "do not count."
             )
         if self.excluded:
-            notes.append(f"{self.excluded} detections at {self.excluded_moments} excluded moments do not count.")
+            notes.append(f"{self.excluded} detections at {self.excluded_moments} excluded timestamps do not count.")
         if self.empty:
             notes.append(f"{self.empty} detections have boxes without area (x1 >= x2 or y1 >= y2) and do not count.")
         if self.beyond_best:
             notes.append(
-                f"{self.beyond_best} detections at {self.crowded_moments} moments are not among the {limit} best of "
-                "their moment and do not count."
+                f"{self.beyond_best} detections at {self.crowded_moments} timestamps are not among the {limit} best of "
+                "their timestamp and do not count."
             )
         return notes
 
@@ -162,7 +162,7 @@ def listed_truth(
     if len(rows) == 0:
         raise InputError(
             f"none of the {len(truth)} rows of the truth has an action of the action list (ids up to "
-            f"{actions.largest_id}) at a moment that is not excluded; is it the right list?"
+            f"{actions.largest_id}) at a timestamp that is not excluded; is it the right list?"
         )
     rows = rows[_truth_order(truth, code, rows, protocol)]
     known = {"named": np.concatenate([code, codes.of_keys(truth.empty_moments)]), "listed": code[listed], "any": None}

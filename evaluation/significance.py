@@ -306,7 +306,9 @@ def compare_results(
         )
     videos = _drawn_videos([first, second])
     if not np.array_equal(_truths(first, videos), _truths(second, videos)):
-        raise InputError("the results are of different truths; score both against the same truth and excluded moments")
+        raise InputError(
+            "the results are of different truths; score both against the same truth and excluded timestamps"
+        )
     weights = _weights(len(videos), rounds, seed)
     aps = [_resampled_ap(result, threshold, videos, weights) for result in (first, second)]
     return Comparison(first, second, threshold, level, len(videos), *aps)

@@ -119,7 +119,7 @@ class FrameAP:
         return self._rows
 
     def __repr__(self) -> str:
-        return f"FrameAP({len(self.actions)} actions, {len(self)} detections at {len(self._moments)} moments)"
+        return f"FrameAP({len(self.actions)} actions, {len(self)} detections at {len(self._moments)} timestamps)"
 
     def update(self, truth: TruthRows, detections: DetectionRows) -> None:
         """Take a batch.

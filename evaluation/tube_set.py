@@ -75,7 +75,7 @@ class TubeSet:
         if self.offsets[0] != 0 or self.offsets[-1] != boxes or (tubes and self.lengths.min() < 1):
             raise ValueError("offsets do not divide the boxes into tubes of one box or more")
         if (broken := self.first_broken()) is not None:
-            raise ValueError(f"the moments of tube {broken} are not consecutive")
+            raise ValueError(f"the timestamps of tube {broken} are not consecutive")
 
     def __len__(self) -> int:
         return len(self.video)

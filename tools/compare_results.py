@@ -25,7 +25,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("second", metavar="B", help="other detections of the same kind")
     parser.add_argument("--truth", required=True, metavar="T", help="annotated boxes (AVA CSV), or GT.pkl of tubes")
     parser.add_argument("--labels", metavar="L.pbtxt", help="the actions that count (AVA)")
-    parser.add_argument("--excluded", metavar="E.csv", help="moments that do not count (AVA)")
+    parser.add_argument("--excluded", metavar="E.csv", help="timestamps that do not count (AVA)")
     parser.add_argument("--split", type=int, default=1, help="which test split of tubes, from 1")
     parser.add_argument("--threshold", type=float, default=0.5, metavar="IOU", help="IoU of a hit (default: 0.5)")
     parser.add_argument("--rounds", type=int, default=1000, help="draws of videos (default: %(default)s)")

@@ -73,7 +73,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     network.add_argument("--config", metavar="C", help="zoo name or YAML file of the network")
     network.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU where there is one)")
-    network.add_argument("--batch", type=int, default=4, metavar="N", help="moments looked at together (default: 4)")
+    network.add_argument("--batch", type=int, default=4, metavar="N", help="key frames scored together (default: 4)")
     add_import(network)
     persons = parser.add_argument_group("persons")
     persons.add_argument(
@@ -90,7 +90,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     times = parser.add_argument_group("times, in seconds")
     times.add_argument(
-        "--every", type=float, default=1.0, metavar="S", help="between key moments (1); 0.5 follows walkers better"
+        "--every", type=float, default=1.0, metavar="S", help="between key frames (1); 0.5 follows walkers better"
     )
     times.add_argument(
         "--start",
@@ -264,7 +264,7 @@ def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
         log_line(event_table(events))
     if persons.name == "stored" and not any(map(len, detections)):
         log_line(
-            f"no stored box is near a key moment: is {arguments.start:g} (--start) when the file begins on their clock?"
+            f"no stored box is near a key frame: is {arguments.start:g} (--start) when the file begins on their clock?"
         )
     if arguments.json:
         with json_target(arguments.json) as path:
@@ -344,7 +344,7 @@ def event_line(event: Event) -> str:
 SHOWN_EVENTS = 12
 HINTS = {
     "ssd": " (small and fast; misses small, seated and hidden people. torchvision finds more, after a download)",
-    "stored": " (the stored boxes of the nearest moment)",
+    "stored": " (the stored boxes of the nearest key frame)",
 }
 
 

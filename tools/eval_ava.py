@@ -24,7 +24,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--truth", required=True, metavar="T.csv", help="annotated boxes, AVA format")
     parser.add_argument("--detections", required=True, metavar="D.csv", help="scored boxes, AVA format")
     parser.add_argument("--labels", required=True, metavar="L.pbtxt", help="the actions that count")
-    parser.add_argument("--excluded", metavar="E.csv", help="moments that do not count")
+    parser.add_argument("--excluded", metavar="E.csv", help="timestamps that do not count")
     parser.add_argument(
         "--protocol",
         default="official",

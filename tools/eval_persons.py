@@ -21,7 +21,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--truth", required=True, metavar="T.csv", help="annotated boxes, AVA format")
     parser.add_argument("--persons", required=True, metavar="FILE", help="dense-proposal pkl or PySlowFast's csv")
-    parser.add_argument("--excluded", metavar="E.csv", help="moments that do not count")
+    parser.add_argument("--excluded", metavar="E.csv", help="timestamps that do not count")
     parser.add_argument("--labels", metavar="L.pbtxt", help="the actions that count for the largest mAP (default: all)")
     parser.add_argument(
         "--threshold", type=float, default=0.0, metavar="S", help="leave boxes of a lower score out (default: 0)"

@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument(
         "--moments",
         choices=["annotated", "all"],
-        help="key moments with truth, or every one that has proposals (default: annotated; MultiSports: all, as its "
+        help="key frames with truth, or every one that has proposals (default: annotated; MultiSports: all, as its "
         "authors; MMAction2 scores the annotated ones alone)",
     )
     frames = parser.add_argument_group("MultiSports")

@@ -12,7 +12,7 @@ UnitFloat = Annotated[float, Field(ge=0, le=1)]
 
 
 class SplitConfig(Settings):
-    """The annotation files of one part of a data set."""
+    """The annotation files of one split of a data set."""
 
     truth: str
     """AVA CSV: video, timestamp, x1, y1, x2, y2, action id, person id."""
@@ -89,11 +89,11 @@ class AvaKineticsConfig(AvaConfig):
 
 
 class TubeSplitConfig(Settings):
-    """The annotation files of one part of a data set of tubes."""
+    """The annotation files of one split of a data set of tubes."""
 
     truth: str
-    """multisports_GT.pkl (both parts name it; its own lists say which videos belong to which), or MMAction2's CSV of
-    this part alone: video, frame from 1, unit box, label from 0, tube."""
+    """multisports_GT.pkl (both splits name it; its own lists say which videos belong to which), or MMAction2's CSV of
+    this split alone: video, frame from 1, unit box, label from 0, tube."""
     proposals: str | None = None
     """Person boxes: a pickle with keys "video,frame" or "video.mp4,0001"; null uses the boxes of the truth."""
 

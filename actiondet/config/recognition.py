@@ -105,7 +105,7 @@ class VideoDataConfig(Choice):
     """null reads video files."""
     reader: Literal["auto", "decord", "pyav"] = "auto"
     keep_gib: NonNegativeFloat = 0.0
-    """Decoded videos that a training process and its workers keep in memory for each part of the set, in GiB; 0 decodes
+    """Decoded videos that a training process and its workers keep in memory for each split, in GiB; 0 decodes
     every clip. A small set trains faster so."""
     clips_per_video: PositiveInt = 1
     """Clips of other moments that each video of a training batch gives, decoded in one pass. A batch then has so many
@@ -117,7 +117,7 @@ class VideoDataConfig(Choice):
 
 
 class VideoListConfig(VideoDataConfig):
-    """Kinetics and any set of one's own: a list of videos with their labels for each part."""
+    """Kinetics and any set of one's own: a list of videos with their labels for each split."""
 
     name: Literal["video_list"] = "video_list"
     train: str

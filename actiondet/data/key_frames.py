@@ -93,8 +93,8 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
             center = int(self._centers_us[index])
         if not times[0] - TOLERANCE_US <= center <= times[-1] + TOLERANCE_US:
             raise InputError(
-                f"video '{video}': its moment {self.keys[index].moment} lies {center / 1e6:.3f} s after the beginning "
-                f"of the file, which lasts {times[-1] / 1e6:.3f} s; expected it inside (is the start of the "
+                f"video '{video}': its key frame {self.keys[index].moment} lies {center / 1e6:.3f} s after the "
+                f"beginning of the file, which lasts {times[-1] / 1e6:.3f} s; expected it inside (is the start of the "
                 "annotations' clock right, is the file whole?)"
             )
         chosen = self._window.choose(times, center, jitter)

@@ -67,7 +67,7 @@ class AvaSplit(PersonSplit):
                     persons[index] = found.get(FrameKey(parts[0], key.moment))
         if all(each is None for each in persons):
             raise InputError(
-                f"{self.files.proposals}: has boxes for none of the {len(keys)} key moments, such as "
+                f"{self.files.proposals}: has boxes for none of the {len(keys)} key frames, such as "
                 f"'{keys[0].video}' at {keys[0].moment / 1e6:g} s; are these the proposals of this split?"
             )
         return select_persons(keys, persons, threshold=self.data.person_threshold, at_most=self.data.max_persons)
@@ -89,7 +89,7 @@ class AvaSplit(PersonSplit):
         included = np.fromiter((key not in self.excluded for key in keys), dtype=bool, count=len(keys))
         if not included.any():
             without = f" without those of {self.files.excluded}" if len(keys) else ""
-            raise InputError(f"{self.files.truth}: no key moment is left{without}; expected at least one with a person")
+            raise InputError(f"{self.files.truth}: no key frame is left{without}; expected at least one with a person")
         return included
 
 
@@ -155,7 +155,7 @@ def _read_found(path: str) -> dict[FrameKey, PersonBoxes]:
     """Read proposals and refuse boxes that leave the frame."""
     proposals = read_proposals(path)
     if not proposals:
-        raise InputError(f"{path}: holds no person boxes; expected some for the key moments of its data set")
+        raise InputError(f"{path}: holds no person boxes; expected some for the key frames of its data set")
     for persons in proposals.values():
         if leaves_frame(persons.boxes).any():
             raise InputError(

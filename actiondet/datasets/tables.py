@@ -55,7 +55,7 @@ class KeyTable(Sequence[FrameKey]):
         return FrameKey(self.names[self.video[index]], int(self.moment[index]))
 
     def __repr__(self) -> str:
-        return f"KeyTable({len(self)} moments, {len(self.names)} videos)"
+        return f"KeyTable({len(self)} key frames, {len(self.names)} videos)"
 
     def of_videos(self, videos: Container[str]) -> BoolArray:
         """(K,) bool: which moments are of one of `videos`."""
@@ -102,7 +102,7 @@ class PersonTable(Mapping[FrameKey, PersonBoxes]):
         return len(self.keys_in_order)
 
     def __repr__(self) -> str:
-        return f"PersonTable({len(self)} moments, {len(self.boxes)} persons)"
+        return f"PersonTable({len(self)} key frames, {len(self.boxes)} persons)"
 
     @property
     def counts(self) -> IntArray:
@@ -178,7 +178,7 @@ class TruePersons:
         )
 
     def __repr__(self) -> str:
-        return f"TruePersons({len(self.keys)} moments, {len(self.boxes)} persons, {len(self.labels)} labels)"
+        return f"TruePersons({len(self.keys)} key frames, {len(self.boxes)} persons, {len(self.labels)} labels)"
 
 
 def gather_persons(truth: TruthRows) -> TruePersons:

@@ -67,7 +67,7 @@ class PersonIndex:
         )
 
     def __repr__(self) -> str:
-        return f"PersonIndex({len(self.moment)} moments, {len(self.boxes)} persons)"
+        return f"PersonIndex({len(self.moment)} key frames, {len(self.boxes)} persons)"
 
     def around(self, video: str, begin: int, end: int, *, beyond: int) -> dict[int, PersonsAt]:
         """The persons of each moment from `begin` to `end`, and of the next one on either side.

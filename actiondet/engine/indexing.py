@@ -34,7 +34,7 @@ def index_videos(sources: Sequence[ReaderPool], fabric: Fabric) -> list[Path]:
     A disk that takes no file costs the time of indexing in every run, and nothing else.
 
     Args:
-        sources: the videos of the parts of a data set.
+        sources: the videos of the splits of a data set.
         fabric: of the process.
 
     Returns:
@@ -63,8 +63,8 @@ def index_data_set(config: DetectionConfig | RecognitionConfig, fabric: Fabric) 
     """
     if isinstance(config, RecognitionConfig):
         classes = config.model.num_classes
-        parts = [find_labelled_videos(config.data, split, num_classes=classes) for split in _SPLITS]
-        return index_videos([part.sources for part in parts], fabric)
+        splits = [find_labelled_videos(config.data, split, num_classes=classes) for split in _SPLITS]
+        return index_videos([split.sources for split in splits], fabric)
     actions = config.model.num_actions
     train = build_training_set(config.data, clip=config.clip, transform=config.transform, num_actions=actions, seed=0)
     test = build_test_set(config.data, clip=config.clip, transform=config.transform, num_actions=actions)

@@ -43,7 +43,7 @@ class SearchReport:
     faults: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"found {self.persons} persons at {self.moments} moments of {self.videos} videos"
+        return f"found {self.persons} persons at {self.moments} key frames of {self.videos} videos"
 
 
 def search_videos(

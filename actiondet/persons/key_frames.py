@@ -92,7 +92,7 @@ class SearchedMoments:
             clock = " (is --start right?)"
         if outside.any():
             first = int(moments[outside][0]) / SECOND_US
-            raise InputError(f"{index.path}: the moment {first:g} of '{name}' is not in it, {extent}{clock}")
+            raise InputError(f"{index.path}: the key frame {first:g} of '{name}' is not in it, {extent}{clock}")
         return frames
 
 
@@ -108,7 +108,7 @@ def parse_moments(text: str, *, start: float, frame_numbers: bool, kinetics_clip
     """
     if frame_numbers and (start or kinetics_clips):
         option = "--start" if start else "--kinetics-clips"
-        raise InputError(f"{option}: moments of this form are frame numbers, which begin with 1; leave it out")
+        raise InputError(f"{option}: timestamps of this form are frame numbers, which begin with 1; leave it out")
     rule = SearchedMoments(None, None, round(start * SECOND_US), frame_numbers, kinetics_clips)
     if text == "all":
         return rule

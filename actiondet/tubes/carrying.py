@@ -36,7 +36,7 @@ class CarriedPersons:
             ValueError: no moments.
         """
         if len(self._moments) == 0:
-            raise ValueError("no key moment to carry persons from")
+            raise ValueError("no key frame to carry persons from")
         nearest = int(np.abs(self._moments - time).argmin())
         found = self._detections[nearest]
         boxes = found.boxes

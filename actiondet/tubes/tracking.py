@@ -67,7 +67,7 @@ class PersonTracker:
             ValueError: a moment that is not later than the one before.
         """
         if self._latest is not None and persons.key.moment <= self._latest:
-            raise ValueError("the moments of the persons do not rise")
+            raise ValueError("the key frames of the persons do not rise")
         names = np.full(len(persons), -1, dtype=np.int64) if known is None else known
         self._running.forget(self._place - self._max_gap - 1)
         partners = self._running.find(persons, names, self._min_iou)

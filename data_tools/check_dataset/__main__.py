@@ -87,7 +87,7 @@ def _print(report: Report) -> None:
     from rich.table import Table
 
     console = Console()
-    facts = Table("part", "what", "value", title="What was read")
+    facts = Table("split", "what", "value", title="What was read")
     for fact in report.facts:
         facts.add_row(*map(escape, fact))
     console.print(facts)

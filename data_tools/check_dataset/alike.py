@@ -1,4 +1,4 @@
-"""Videos of both parts that look the same though their files differ: copies coded again, resized or mirrored."""
+"""Videos of both splits that look the same though their files differ: copies coded again, resized or mirrored."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _COPIES: dict[str, Callable[[Looks], Looks]] = {
 
 
 def check_alike(
-    parts: Mapping[str, Collection[str]], where: str, videos: Mapping[str, VideoFacts], report: Report
+    splits: Mapping[str, Collection[str]], where: str, videos: Mapping[str, VideoFacts], report: Report
 ) -> None:
     """Compare beginning, middle and end of every validation video with those of every training video.
 
     Args:
-        parts: names of the videos of "train" and "val".
+        splits: names of the videos of "train" and "val".
         where: the file that a finding names.
         videos: what was seen of them.
         report: takes what is found.
     """
-    if set(parts) != {"train", "val"}:
+    if set(splits) != {"train", "val"}:
         return
-    train, val = (_looks(sorted(set(parts[part])), videos) for part in ("train", "val"))
+    train, val = (_looks(sorted(set(splits[split])), videos) for split in ("train", "val"))
     if not train or not val:
         return
     names = list(train)
@@ -62,7 +62,7 @@ def check_alike(
             "leak-look-alike",
             where,
             f"begin, middle and end look the same: {some(pairs, 3)}",
-            "is one a copy of the other? keep a recording in one part",
+            "is one a copy of the other? keep a recording in one split",
         )
 
 

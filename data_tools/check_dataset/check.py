@@ -52,7 +52,7 @@ def check_detection(
         look: decode at most so many videos, spread evenly; None decodes all.
 
     Returns:
-        What was found; the sound rows of each part; where the videos lie.
+        What was found; the sound rows of each split; where the videos lie.
 
     Raises:
         InputError: the data set is of a kind that cannot be checked.
@@ -70,18 +70,18 @@ def check_detection(
     if _same_file(data.train.truth, data.val.truth):
         report.error("leak-same-file", "data.val.truth", "train and val read the same truth", "split by video")
     tables: dict[str, pd.DataFrame] = {}
-    for part, split in splits.items():
-        table = read_rows(split.truth, report)
+    for split, files in splits.items():
+        table = read_rows(files.truth, report)
         if table is None:
             continue
-        tables[part] = table
-        _check_part(part, split, table, config, data, actions, report)
+        tables[split] = table
+        _check_split(split, files, table, config, data, actions, report)
         if _follows_tracks(config):
-            check_person_ids(split.truth, table, report)
+            check_person_ids(files.truth, table, report)
     if actions is not None:
         check_movement(
             tables,
-            {part: split.truth for part, split in splits.items()},
+            {split: files.truth for split, files in splits.items()},
             dict(zip(actions.ids, actions.names, strict=True)),
             report,
         )
@@ -142,9 +142,9 @@ def _check_lists(
     return evaluated
 
 
-def _check_part(
-    part: str,
-    split: SplitConfig,
+def _check_split(
+    split: str,
+    files: SplitConfig,
     table: pd.DataFrame,
     config: DetectionConfig,
     data: AvaConfig,
@@ -152,26 +152,26 @@ def _check_part(
     report: Report,
 ) -> None:
     if actions is not None:
-        check_labels(split.truth, table, actions, data.actions, report)
-    check_rows(split.truth, table, report)
-    check_heads(split.truth, table, config.model.multi_label, report)
-    excluded = read_excluded_moments(split.excluded, report)
-    check_excluded(split.excluded, split.truth, table, excluded, report)
+        check_labels(files.truth, table, actions, data.actions, report)
+    check_rows(files.truth, table, report)
+    check_heads(files.truth, table, config.model.multi_label, report)
+    excluded = read_excluded_moments(files.excluded, report)
+    check_excluded(files.excluded, files.truth, table, excluded, report)
     boxed = table[table["label"] >= 0]
-    report.facts.append((part, "videos", str(table["video"].nunique())))
-    report.facts.append((part, "key moments", str(len(table.drop_duplicates(["video", "moment"])))))
-    report.facts.append((part, "rows (box, action)", str(len(boxed))))
-    if split.proposals is None:
+    report.facts.append((split, "videos", str(table["video"].nunique())))
+    report.facts.append((split, "key frames", str(len(table.drop_duplicates(["video", "moment"])))))
+    report.facts.append((split, "rows (box, action)", str(len(boxed))))
+    if files.proposals is None:
         return
-    found = read_persons(split.proposals, report)
+    found = read_persons(files.proposals, report)
     if found is not None:
-        check_persons(split.proposals, found, data.person_threshold, report)
+        check_persons(files.proposals, found, data.person_threshold, report)
         if isinstance(data, AvaKineticsConfig):  # published boxes name Kinetics clips by their bare id
             named = {key.video for key in found}
             table = table.assign(video=[_bare_name(name, named) for name in table["video"]])
         check_against_truth(
-            part,
-            split.proposals,
+            split,
+            files.proposals,
             table,
             found,
             excluded,
@@ -214,15 +214,15 @@ def _check_videos(
     starts = {name: start_us(data, name) for name in names}
     truths = {"train": data.train.truth, "val": data.val.truth}
     annotations = []
-    for part, table in tables.items():
-        check_times(truths[part], table, {name: start / 1e6 for name, start in starts.items()}, looked, report)
+    for split, table in tables.items():
+        check_times(truths[split], table, {name: start / 1e6 for name, start in starts.items()}, looked, report)
         instants = table["moment"].to_numpy() - table["video"].map(starts).to_numpy(dtype=np.int64)
-        annotations.append(Annotations(truths[part], table, instants))
+        annotations.append(Annotations(truths[split], table, instants))
     evidence = check_motion(annotations, readable, data.pictures, processes, report)
-    for part, table in tables.items():
-        check_lengths(truths[part], table, _of(looked, table), evidence, report)
+    for split, table in tables.items():
+        check_lengths(truths[split], table, _of(looked, table), evidence, report)
     check_leaks(tables, truths, looked, report)
-    check_alike({part: table["video"].unique() for part, table in tables.items()}, data.val.truth, looked, report)
+    check_alike({split: table["video"].unique() for split, table in tables.items()}, data.val.truth, looked, report)
     check_span(config, looked, report)
     return readable
 

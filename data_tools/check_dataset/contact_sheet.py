@@ -65,10 +65,10 @@ def moment_tiles(
     frame_of: Callable[[str, int], ChooseFrame],
     spoken: Callable[[int], str],
 ) -> list[Tile]:
-    """Up to `tiles` key moments, spread evenly over the parts.
+    """Up to `tiles` key moments, spread evenly over the splits.
 
     Args:
-        tables: boxes of each part: columns video, moment, x1 ... y2, label (-1: nobody).
+        tables: boxes of each split: columns video, moment, x1 ... y2, label (-1: nobody).
         videos: where the videos lie.
         names: of the labels.
         tiles: how many.
@@ -76,7 +76,7 @@ def moment_tiles(
         spoken: how a moment is written.
     """
     chosen = []
-    for part, table in tables.items():
+    for split, table in tables.items():
         usable = table[table["video"].isin(list(videos))]
         groups = list(usable.groupby(["video", "moment"], sort=True).indices.items())
         for number in _spread(len(groups), tiles // len(tables)):
@@ -87,7 +87,7 @@ def moment_tiles(
                 (tuple(box), tuple(names.get(int(label), str(label)) for label in labels))
                 for box, labels in boxed.groupby(BOX, sort=False)["label"]
             )
-            caption = f"{part} {video} {spoken(int(moment))}"
+            caption = f"{split} {video} {spoken(int(moment))}"
             chosen.append(Tile(videos[video], frame_of(video, int(moment)), caption, boxes))
     return chosen
 
@@ -95,15 +95,15 @@ def moment_tiles(
 def video_tiles(
     tables: Mapping[str, pd.DataFrame], videos: Mapping[str, Path], names: Sequence[str], *, tiles: int
 ) -> list[Tile]:
-    """The middle frames of up to `tiles` labeled videos, spread evenly over the parts and their labels."""
+    """The middle frames of up to `tiles` labeled videos, spread evenly over the splits and their labels."""
     chosen = []
-    for part, table in tables.items():
+    for split, table in tables.items():
         usable = table[table["video"].isin(list(videos))].sort_values("label", kind="stable")
         for number in _spread(len(usable), tiles // len(tables)):
             row = usable.iloc[number]
             label = int(row["label"])
             title = names[label] if label < len(names) else str(label)
-            caption = f"{part} {row['video']}"
+            caption = f"{split} {row['video']}"
             chosen.append(Tile(videos[row["video"]], lambda times: len(times) // 2, caption, title=title))
     return chosen
 

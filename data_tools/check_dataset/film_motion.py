@@ -123,7 +123,7 @@ def check_films(
     Args:
         path: the truth of the films, for messages.
         evidence: of its films.
-        everything: of the films of all parts.
+        everything: of the films of all splits.
         report: takes what is found.
     """
     doubted = judge_films(everything)

@@ -80,7 +80,7 @@ def _why_poor(video: str, matching: Matching, now: float, usual: float) -> str:
         shifted = ours.shifted(shift * int(np.median(steps)))
         known = {key: rows for key, rows in shifted.moments.items() if key in boxes}
         if fits(Matching(matching.truth, known, boxes)):
-            return f"its proposals are {abs(shift)} moment(s) {'late' if shift > 0 else 'early'}"
+            return f"its proposals are {abs(shift)} key frame(s) {'late' if shift > 0 else 'early'}"
     return covered_part(ours)
 
 

@@ -35,7 +35,7 @@ class Report:
 
     Attributes:
         findings: in the order in which they were found.
-        facts: what was measured: (part of the set, what, value).
+        facts: what was measured: (split of the set, what, value).
         classes: examples (rows) of every action: columns id, name, train, val, evaluated.
     """
 

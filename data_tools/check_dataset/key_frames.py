@@ -1,4 +1,4 @@
-"""Key moments: inside their videos, not all excluded, and in one part of the set only."""
+"""Key moments: inside their videos, not all excluded, and in one split of the set only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_excluded_moments(path: str | None, report: Report) -> frozenset[FrameKe
     if path is None:
         return frozenset()
     if not Path(path).is_file():
-        report.error("file-missing", path, "the file does not exist", "give the excluded moments, or set null")
+        report.error("file-missing", path, "the file does not exist", "give the excluded timestamps, or set null")
         return frozenset()
     try:
         return read_excluded(path)
@@ -37,21 +37,21 @@ def read_excluded_moments(path: str | None, report: Report) -> frozenset[FrameKe
 def check_excluded(
     path: str | None, truth_path: str, table: pd.DataFrame, excluded: Collection[FrameKey], report: Report
 ) -> None:
-    """Check that exclusions leave something, and speak of this part of the set."""
+    """Check that exclusions leave something, and speak of this split of the set."""
     if not excluded or path is None or len(table) == 0:
         return
     keys = set(zip(table["video"], table["moment"], strict=True))
     both = keys & {tuple(key) for key in excluded}
     if len(both) == len(keys):
         report.error(
-            "all-excluded", path, f"every moment of {truth_path} is excluded", "give the right list, or set null"
+            "all-excluded", path, f"every key frame of {truth_path} is excluded", "give the right list, or set null"
         )
     elif both:
         video, moment = min(both)
         report.warn(
             "excluded-but-annotated",
             path,
-            f"{len(both)} excluded moments have annotations, e.g. {video} at {moment / 1e6:g} s",
+            f"{len(both)} excluded timestamps have annotations, e.g. {video} at {moment / 1e6:g} s",
             "they take no part; delete one of the two if that is not meant",
         )
     strangers = {key.video for key in excluded} - {video for video, _ in keys}
@@ -60,13 +60,13 @@ def check_excluded(
         report.warn(
             "excluded-elsewhere",
             path,
-            f"names only moments outside of the truth's ({first / 1e6:g} to {last / 1e6:g} s), such as "
+            f"names only key frames outside of the truth's ({first / 1e6:g} to {last / 1e6:g} s), such as "
             f"{min(excluded).moment / 1e6:g} s",
             "expected seconds on the truth's clock; nothing is excluded",
         )
     elif strangers and len(strangers) == len({key.video for key in excluded}):
         report.warn(
-            "excluded-elsewhere", path, f"names only other videos: {some(sorted(strangers))}", "another part's list?"
+            "excluded-elsewhere", path, f"names only other videos: {some(sorted(strangers))}", "another split's list?"
         )
 
 
@@ -128,12 +128,12 @@ def _fitting_start(seconds: FloatArray, length: FloatArray) -> float | None:
 
 
 def check_leaks(
-    parts: Mapping[str, pd.DataFrame], paths: Mapping[str, str], videos: Mapping[str, VideoFacts], report: Report
+    splits: Mapping[str, pd.DataFrame], paths: Mapping[str, str], videos: Mapping[str, VideoFacts], report: Report
 ) -> None:
-    """No video may be in both parts, neither by name nor under another name."""
-    if set(parts) != {"train", "val"}:
+    """No video may be in both splits, neither by name nor under another name."""
+    if set(splits) != {"train", "val"}:
         return
-    names = {part: set(table["video"]) for part, table in parts.items()}
+    names = {split: set(table["video"]) for split, table in splits.items()}
     both = sorted(names["train"] & names["val"])
     if both:
         report.error(

@@ -20,7 +20,7 @@ from data_tools.check_dataset.video_lists import (
     check_numbers,
     check_recordings,
     count_labels,
-    read_parts,
+    read_splits,
 )
 from data_tools.check_dataset.videos import (
     VideoFacts,
@@ -43,21 +43,21 @@ def check_recognition(
         look: decode at most so many videos, spread evenly; None decodes all.
 
     Returns:
-        What was found; the lists of both parts; where the readable videos lie.
+        What was found; the lists of both splits; where the readable videos lie.
 
     """
     data = config.data
     report = Report()
-    tables, classes, source = read_parts(data, report)
+    tables, classes, source = read_splits(data, report)
     num_classes = config.model.num_classes
     check_settings(config, classes or (), report)
     check_names(source, dict(enumerate(classes or ())), report)
     check_numbers(tables, classes, source, num_classes, report)
     check_folders(tables, classes, report)
     check_recordings(tables, report)
-    for part, table in tables.items():
-        check_entries(part, table, report)
-        report.facts.append((part, "videos", str(len(table))))
+    for split, table in tables.items():
+        check_entries(split, table, report)
+        report.facts.append((split, "videos", str(len(table))))
     count_labels(tables, classes, num_classes, report)
     names = sorted({name for table in tables.values() for name in table["video"]})
     if not Path(data.videos).is_dir():
@@ -71,16 +71,16 @@ def check_recognition(
     # Clips of mmaction2 and uniform count the file's own frames, but sets of mixed rates are usual: a warning will do.
     stride = config.clip.stride if config.clip.sampling == "pyslowfast" else None
     check_videos(data.videos, looked, config.clip.target_fps, report, skip=skip, stride=stride)
-    for part, table in tables.items():
-        _check_frames(part, table, looked, config.clip, report)
-    check_leaks(tables, {part: str(table["source"].iloc[0]) for part, table in tables.items()}, looked, report)
+    for split, table in tables.items():
+        _check_frames(split, table, looked, config.clip, report)
+    check_leaks(tables, {split: str(table["source"].iloc[0]) for split, table in tables.items()}, looked, report)
     source = str(tables["val"]["source"].iloc[0]) if "val" in tables else ""
-    check_alike({part: table["video"].unique() for part, table in tables.items()}, source, looked, report)
+    check_alike({split: table["video"].unique() for split, table in tables.items()}, source, looked, report)
     return report, tables, {name: path for name, path in paths.items() if looked[name].fault is None}
 
 
 def _check_frames(
-    part: str, table: pd.DataFrame, looked: dict[str, VideoFacts], clip: VideoClipConfig, report: Report
+    split: str, table: pd.DataFrame, looked: dict[str, VideoFacts], clip: VideoClipConfig, report: Report
 ) -> None:
     """Hold the number of frames against what the list promises, and what a clip wants."""
     counts = {name: facts.frames for name, facts in looked.items() if facts.fault is None}
@@ -106,7 +106,7 @@ def _check_frames(
         report.warn(
             "shorter-than-clip",
             str(table["source"].iloc[0]),
-            f"{short.mean():.0%} of the videos of {part} are shorter than a clip of {clip.frames} x {clip.stride} "
+            f"{short.mean():.0%} of the videos of {split} are shorter than a clip of {clip.frames} x {clip.stride} "
             f"frames (median {np.median(actual):g})",
             "lower clip.stride, or set clip.sampling=uniform",
         )

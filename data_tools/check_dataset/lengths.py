@@ -39,7 +39,7 @@ def check_lengths(
     moments = table.drop_duplicates(["video", "moment"]).groupby("video")["moment"]
     per_video, last = moments.size(), moments.max() / 1e6
     if len(per_video):
-        report.facts.append((path, "key moments a video", f"{per_video.min()} to {per_video.max()}"))
+        report.facts.append((path, "key frames a video", f"{per_video.min()} to {per_video.max()}"))
     sound = {name: facts for name, facts in videos.items() if facts.fault is None and per_video.get(name, 0) >= 2}
     if len(sound) < _FEWEST:
         return

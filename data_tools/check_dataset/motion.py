@@ -22,14 +22,14 @@ from evaluation.records import IntArray
 
 # Key moments that are looked at: of a video, and in all of those that have too few to be judged one by one.
 _OF_VIDEO, _OF_SHORT, _SHORT = 12, 160, 5
-# Another reading of a whole part must explain what happens so well, so much better, and so surely (standard errors).
+# Another reading of a whole split must explain what happens so well, so much better, and so surely (standard errors).
 _EXPLAINS, _BETTER, _SURE = 0.15, 1.25, 4.5
 _FEWEST = 12
 
 
 @dataclass(frozen=True, eq=False)
 class Annotations:
-    """The boxes of one part of a set.
+    """The boxes of one split of a set.
 
     Attributes:
         path: the truth, for messages.
@@ -43,16 +43,16 @@ class Annotations:
 
 
 def check_motion(
-    parts: Sequence[Annotations],
+    splits: Sequence[Annotations],
     videos: Mapping[str, Path],
     pictures: FrameFolderConfig | None,
     processes: int,
     report: Report,
 ) -> list[FilmEvidence]:
-    """Compare where something happens with the boxes, as they are and read in other ways; each part, and each video.
+    """Compare where something happens with the boxes, as they are and read in other ways; each split, and each video.
 
     Args:
-        parts: the boxes.
+        splits: the boxes.
         videos: files or folders of those that can be read.
         pictures: layout of the folders; None: they are files.
         processes: videos that are read side by side.
@@ -61,21 +61,21 @@ def check_motion(
     Returns:
         How well boxes and pictures fit, video by video.
     """
-    jobs = [_choose(part, videos, pictures) for part in parts]
+    jobs = [_choose(split, videos, pictures) for split in splits]
     every = [job for ours in jobs for job in ours]
     looked = results_in_order(gather, every, processes if len(every) > 3 else 1)
     evidence = iter(looked)
-    of_parts = [[next(evidence) for _ in ours] for ours in jobs]
-    for part, ours in zip(parts, of_parts, strict=True):
-        check_stills(part.path, ours, report)
-        if not _check_part(part.path, ours, report):
-            check_films(part.path, ours, looked, report)
+    of_splits = [[next(evidence) for _ in ours] for ours in jobs]
+    for split, ours in zip(splits, of_splits, strict=True):
+        check_stills(split.path, ours, report)
+        if not _check_split(split.path, ours, report):
+            check_films(split.path, ours, looked, report)
     return looked
 
 
-def _choose(part: Annotations, videos: Mapping[str, Path], pictures: FrameFolderConfig | None) -> list[FilmJob]:
+def _choose(split: Annotations, videos: Mapping[str, Path], pictures: FrameFolderConfig | None) -> list[FilmJob]:
     """Some moments of every video, spread over its length; where they are few, of some of the videos."""
-    rows = part.table.assign(instant=part.instants)
+    rows = split.table.assign(instant=split.instants)
     rows = rows[(rows["label"] >= 0) & rows["video"].isin(list(videos))]
     moments = {str(name): np.unique(ours) for name, ours in rows.groupby("video", sort=False)["instant"]}
     short = {name: videos[name] for name, instants in moments.items() if len(instants) < _SHORT}
@@ -92,8 +92,8 @@ def _choose(part: Annotations, videos: Mapping[str, Path], pictures: FrameFolder
     return jobs
 
 
-def _check_part(path: str, evidence: Sequence[FilmEvidence], report: Report) -> bool:
-    """Report a whole part that fits its pictures only when it is read in another way."""
+def _check_split(path: str, evidence: Sequence[FilmEvidence], report: Report) -> bool:
+    """Report a whole split that fits its pictures only when it is read in another way."""
     if not evidence:
         return False
     found = _better_reading(evidence)

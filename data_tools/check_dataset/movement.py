@@ -1,4 +1,4 @@
-"""How people move while they do what their label says: to the side that it names, and alike in both parts."""
+"""How people move while they do what their label says: to the side that it names, and alike in both splits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GOES = re.compile(r"\b(walk|run|go|move|jog|march|drive|ride|cycle|skate|ski|cr
 _FEWEST = 6
 # Shares of the runs that go where their label says.
 _WRONG, _RIGHT = 0.6, 0.85
-# Of the distance between parts: what one shift of the labels must leave of it, and how far is too near to say.
+# Of the distance between splits: what one shift of the labels must leave of it, and how far is too near to say.
 _LEAVES, _FAR = 0.6, 0.5
 
 
@@ -28,7 +28,7 @@ def movements(table: pd.DataFrame) -> pd.DataFrame:
         table: boxes, columns video, moment, person (-1: unknown), label, x1 ... y2.
 
     Returns:
-        columns video, part of the index of the group, label; across, down: steps from moment to moment in widths and
+        columns video, person, label; across, down: steps from moment to moment in widths and
         heights of the box; size: steps of the log of its height; speed: size of the first two.
     """
     known = table[(table["person"] >= 0) & (table["label"] >= 0)]
@@ -55,19 +55,19 @@ def movements(table: pd.DataFrame) -> pd.DataFrame:
 def check_movement(
     tables: Mapping[str, pd.DataFrame], paths: Mapping[str, str], names: Mapping[int, str], report: Report
 ) -> None:
-    """Hold the movements of both parts against the names of the labels, and against each other.
+    """Hold the movements of both splits against the names of the labels, and against each other.
 
     Args:
-        tables: boxes of each part.
+        tables: boxes of each split.
         paths: their files, for messages.
         names: of the labels, by id.
         report: takes what is found.
     """
     before = len(report.findings)
-    for part, table in tables.items():
-        check_sides(paths[part], table, names, report)
+    for split, table in tables.items():
+        check_sides(paths[split], table, names, report)
     if len(report.findings) == before and set(tables) == {"train", "val"}:
-        check_alike_in_parts(paths["val"], tables, names, report)
+        check_alike_in_splits(paths["val"], tables, names, report)
 
 
 def check_sides(path: str, table: pd.DataFrame, names: Mapping[int, str], report: Report) -> None:
@@ -127,10 +127,10 @@ def _opposite(moves: pd.DataFrame, sides: Mapping[int, int]) -> float:
     return float((ours["across"] * ours["label"].map(sides) < -0.01).mean())
 
 
-def check_alike_in_parts(
+def check_alike_in_splits(
     path: str, tables: Mapping[str, pd.DataFrame], names: Mapping[int, str], report: Report
 ) -> None:
-    """Find parts whose labels are numbered differently: people move as in the other part only one label further on.
+    """Find splits whose labels are numbered differently: people move as in the other split only one label further on.
 
     Args:
         path: the truth of validation, for messages.
@@ -138,7 +138,7 @@ def check_alike_in_parts(
         names: of the labels.
         report: takes what is found.
     """
-    moves = {part: movements(table) for part, table in tables.items()}
+    moves = {split: movements(table) for split, table in tables.items()}
     columns = ["across", "down", "size", "speed"]
     every = pd.concat(list(moves.values()))
     if min(map(len, moves.values())) < 5 * _FEWEST:
@@ -146,9 +146,9 @@ def check_alike_in_parts(
     scale = every[columns].std().replace(0, 1)
     order = sorted(names)
     centers = {}
-    for part, ours in moves.items():
+    for split, ours in moves.items():
         by_label = ours.groupby("label")[columns]
-        centers[part] = (by_label.mean() / scale)[by_label.size() >= 3].reindex(order).to_numpy()
+        centers[split] = (by_label.mean() / scale)[by_label.size() >= 3].reindex(order).to_numpy()
 
     def distance(shift: int) -> float:
         apart = np.linalg.norm(centers["train"] - np.roll(centers["val"], shift, axis=0), axis=1)
@@ -163,7 +163,7 @@ def check_alike_in_parts(
             path,
             f"people move as in train only if {shift:+d} is added to the labels of val (mean distance "
             f"{distance(shift):.2f}, as they are {now:.2f})",
-            "are both parts numbered alike?",
+            "are both splits numbered alike?",
         )
 
 

@@ -14,7 +14,7 @@ from evaluation.boxes import iou_matrix
 from evaluation.errors import some
 from evaluation.records import FloatArray, IntArray
 
-# Links that a video and a whole part are judged by, and the agreement that ids drawn at random do not reach: a video
+# Links that a video and a whole split are judged by, and the agreement that ids drawn at random do not reach: a video
 # has few links, so that it must be lower, and that of the others clearly higher.
 _OF_VIDEO, _OF_PART = 12, 30
 _NONE_OF_VIDEO, _NONE_OF_PART, _SOUND = 0.3, 0.45, 0.6
@@ -25,13 +25,13 @@ _STAYS, _KEPT = 0.5, 0.3
 
 
 def check_person_ids(path: str, table: pd.DataFrame, report: Report) -> None:
-    """Find ids that change from moment to moment, in the whole part or in some videos; for `model.head.roi=track`.
+    """Find ids that change from moment to moment, in the whole split or in some videos; for `model.head.roi=track`.
 
     An id is held to be right where the likeliest assignment of a moment's boxes to those of the next one keeps it.
     Boxes are compared by height and by their feet, which change less than the place of people who run past each
     other; the place counts little or more, whichever suits the persons. Ids drawn at random are right at 1 of P
     persons; the agreement is what exceeds that, 0 for random ids and 1 for perfect ones (Cohen's kappa). It is
-    reported below 0.45 for a part of 30 links, and below 0.3 for a video of 12 links, where that of the others
+    reported below 0.45 for a split of 30 links, and below 0.3 for a video of 12 links, where that of the others
     exceeds 0.6. Of 67 sound toy films none is below 0.48; of those whose ids are drawn again nine of ten are below 0.3.
 
     Args:
@@ -46,8 +46,8 @@ def check_person_ids(path: str, table: pd.DataFrame, report: Report) -> None:
         report.error(
             "person-ids-new",
             path,
-            f"{len(staying)} boxes overlap a box of the next moment by half, and {staying[:, 0].mean():.0%} keep their "
-            "person id: ids are new at every moment",
+            f"{len(staying)} boxes overlap a box of the next key frame by half, and {staying[:, 0].mean():.0%} keep "
+            "their person id: ids are new at every key frame",
             "number persons, not boxes (column 8): model.head.roi=track follows these ids; or leave the column out",
         )
         return
@@ -57,9 +57,9 @@ def check_person_ids(path: str, table: pd.DataFrame, report: Report) -> None:
         report.error(
             "person-ids-random",
             path,
-            f"person ids agree with the boxes of the next moment hardly better than chance ({_agreement(every):.2f}; "
-            f"1 is perfect; {len(every)} links)",
-            "give a person the same id at every moment: model.head.roi=track follows them; or leave the column out",
+            f"person ids agree with the boxes of the next key frame hardly better than chance "
+            f"({_agreement(every):.2f}; 1 is perfect; {len(every)} links)",
+            "give a person the same id at every key frame: model.head.roi=track follows them; or leave the column out",
         )
         return
     wrong = [
@@ -74,8 +74,8 @@ def check_person_ids(path: str, table: pd.DataFrame, report: Report) -> None:
         report.warn(
             "person-ids-random",
             path,
-            f"person ids of {some(wrong)} agree with the boxes of the next moment hardly better than chance",
-            "give a person the same id at every moment: model.head.roi=track follows them; or leave the column out",
+            f"person ids of {some(wrong)} agree with the boxes of the next key frame hardly better than chance",
+            "give a person the same id at every key frame: model.head.roi=track follows them; or leave the column out",
         )
 
 

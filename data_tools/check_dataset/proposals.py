@@ -102,7 +102,7 @@ def check_persons(
         report.warn(
             "proposals-twice",
             where(again),
-            f"{int(again.sum())} boxes occur twice at their moment",
+            f"{int(again.sum())} boxes occur twice at their key frame",
             "delete the copies: each is scored as a person of its own",
         )
     strange = (scores < 0) | (scores > 1)
@@ -134,7 +134,7 @@ def check_persons(
 
 
 def check_against_truth(
-    part: str,
+    split: str,
     path: str,
     table: pd.DataFrame,
     found: dict[FrameKey, PersonBoxes],
@@ -162,8 +162,8 @@ def check_against_truth(
         report.error(
             "proposals-for-none",
             path,
-            f"no moment of the truth has a box {_why_none(list(moments), list(found), per_unit)}",
-            "give the boxes of this part; names and seconds must be those of the truth",
+            f"no key frame of the truth has a box {_why_none(list(moments), list(found), per_unit)}",
+            "give the boxes of this split; names and seconds must be those of the truth",
         )
         return
     videos = {key.video for key in found}
@@ -177,11 +177,11 @@ def check_against_truth(
         report.error(
             "truth-without-proposals",
             path,
-            f"{len(lacking)} of {len(moments)} moments with persons have no box: '{_spoken(key, per_unit)}'",
+            f"{len(lacking)} of {len(moments)} key frames with persons have no box: '{_spoken(key, per_unit)}'",
             "run the person detector on them: their persons can never be found",
         )
     elif lacking:
-        report.facts.append((part, "moments with persons, without proposals", str(len(lacking))))
+        report.facts.append((split, "key frames with persons, without proposals", str(len(lacking))))
     named = set(zip(table["video"], table["moment"], strict=True))
     idle = [key for key in found if tuple(key) not in named and key not in excluded]
     strangers = sorted(videos - set(table["video"]))
@@ -189,11 +189,11 @@ def check_against_truth(
         report.warn(
             "proposals-without-truth",
             path,
-            f"{len(idle)} of {len(found)} moments are not in the truth"
+            f"{len(idle)} of {len(found)} key frames are not in the truth"
             + (f" (videos {some(strangers)})" if strangers else f", e.g. '{_spoken(idle[0], per_unit)}'"),
-            "are these the boxes of this part? moments without persons belong into the truth as rows video,time",
+            "are these the boxes of this split? key frames without persons belong into the truth as rows video,time",
         )
-    check_recall(part, path, people[BOX].to_numpy(dtype=np.float64), moments, found, threshold, match_iou, report)
+    check_recall(split, path, people[BOX].to_numpy(dtype=np.float64), moments, found, threshold, match_iou, report)
 
 
 def _why_none(wanted: list[FrameKey], found: list[FrameKey], per_unit: int) -> str:
@@ -201,7 +201,7 @@ def _why_none(wanted: list[FrameKey], found: list[FrameKey], per_unit: int) -> s
     example = f"(truth '{_spoken(wanted[0], per_unit)}', boxes '{_spoken(found[0], per_unit)}')"
     ours, theirs = {key.video for key in wanted}, {key.video for key in found}
     if ours & theirs:
-        return f"{example}: the videos agree, the moments do not"
+        return f"{example}: the videos agree, the key frames do not"
     if {Path(name).stem.lower() for name in ours} & {Path(name).stem.lower() for name in theirs}:
         return f"{example}: the names differ by suffix, folder or case"
     return f"{example}: the videos are others"

@@ -19,7 +19,7 @@ _GAIN_OF_READING = 0.1
 
 
 def check_recall(
-    part: str,
+    split: str,
     path: str,
     truth: FloatArray,
     moments: dict[FrameKey, IntArray],
@@ -31,7 +31,7 @@ def check_recall(
     """Report the recall of the proposals that count, and what it says of the two files.
 
     Args:
-        part: "train" or "val".
+        split: "train" or "val".
         path: the proposals' file.
         truth: (P, 4) boxes of the true persons.
         moments: rows of `truth` at each moment.
@@ -48,7 +48,7 @@ def check_recall(
     best, recall = matching.best, matching.recall
     for iou in (0.5, 0.9):
         value = float((best >= iou).mean()) if len(best) else 0.0
-        report.facts.append((part, f"recall of the proposals at IoU {iou}", f"{value:.1%}"))
+        report.facts.append((split, f"recall of the proposals at IoU {iou}", f"{value:.1%}"))
     if len(best) == 0 or check_shifts(path, matching, report):
         return
     wrong = check_film_proposals(path, matching, report)
@@ -75,14 +75,14 @@ def check_recall(
             f"only {recall:.1%} of the true persons have a box at IoU 0.5",
             "the recall bounds the mAP: lower data.person_threshold, or take a better person detector",
         )
-    if part == "train" and recall >= _HOPELESS_RECALL and (best >= match_iou).mean() < _FEW_MATCHES:
+    if split == "train" and recall >= _HOPELESS_RECALL and (best >= match_iou).mean() < _FEW_MATCHES:
         report.warn(
             "match-iou",
             path,
             f"only {(best >= match_iou).mean():.1%} of the true persons have a box at data.match_iou {match_iou:g}",
             "hardly any proposal trains; lower data.match_iou",
         )
-    if len(best) > 20 and part == "val" and (best > 0.9999).all():
+    if len(best) > 20 and split == "val" and (best > 0.9999).all():
         report.warn(
             "proposals-are-truth",
             path,

@@ -35,7 +35,7 @@ def write_sheet(
     Args:
         path: the PNG file.
         config: the run that would read the set.
-        tables: boxes or labeled videos of each part, as the checks return them.
+        tables: boxes or labeled videos of each split, as the checks return them.
         videos: files or folders of the videos that can be read.
         report: of the checks; it has the names of the labels.
         tiles: at most so many pictures.

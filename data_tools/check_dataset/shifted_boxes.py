@@ -60,8 +60,8 @@ def check_shifts(path: str, matching: Matching, report: Report) -> bool:
     report.error(
         "moments-shifted",
         path,
-        f"the persons{where} fit the boxes of the {side if count == 1 else f'{count}th {side}'} moment better than "
+        f"the persons{where} fit the boxes of the {side if count == 1 else f'{count}th {side}'} key frame better than "
         "those of their own",
-        f"boxes, or truth, are {count} moment{'s' if count > 1 else ''} off: which of them is right?",
+        f"boxes, or truth, are {count} key frame{'s' if count > 1 else ''} off: which of them is right?",
     )
     return True

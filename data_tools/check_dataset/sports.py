@@ -14,11 +14,11 @@ def check_sports(truths: Mapping[str, TubeTruth], paths: Mapping[str, str], repo
     """Find tubes whose label is of another sport than their video, as where labels are shifted by one.
 
     Args:
-        truths: of each part.
+        truths: of each split.
         paths: their files, for messages.
         report: takes what is found.
     """
-    for part, truth in truths.items():
+    for split, truth in truths.items():
         tubes = truth.of_videos(truth.test_videos)
         folders = sorted({name.partition("/")[0] for name in truth.test_videos if "/" in name})
         # "aerobic push up" in aerobic_gymnastics/
@@ -32,8 +32,8 @@ def check_sports(truths: Mapping[str, TubeTruth], paths: Mapping[str, str], repo
             first = int(wrong[0])
             report.error(
                 "label-of-other-sport",
-                f"{paths[part]}, '{tubes.videos[int(tubes.video[first])]}'",
+                f"{paths[split]}, '{tubes.videos[int(tubes.video[first])]}'",
                 f"has a tube labeled '{truth.labels[int(tubes.labels[first])]}' ({len(wrong)} of {len(wanted)} tubes "
-                f"of {part} are of another sport than their video)",
+                f"of {split} are of another sport than their video)",
                 "are the labels numbered as their names are?",
             )

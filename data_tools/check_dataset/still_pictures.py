@@ -34,9 +34,9 @@ def check_stills(path: str, evidence: Sequence[FilmEvidence], report: Report) ->
             report.error(
                 "film-blank",
                 where,
-                f"has persons at {count} moments that were looked at, but at {blank} of them the picture has one color "
-                f"(first {first:g} s after its beginning)",
-                "copy or cut the video again, or leave these moments out",
+                f"has persons at {count} key frames that were looked at, but at {blank} of them the picture has one "
+                f"color (first {first:g} s after its beginning)",
+                "copy or cut the video again, or leave these key frames out",
             )
         boxes = film.job.boxes
         stuck = [
@@ -46,7 +46,7 @@ def check_stills(path: str, evidence: Sequence[FilmEvidence], report: Report) ->
             report.error(
                 "film-frozen",
                 where,
-                f"the picture is the same at {len(stuck) + 1} moments though the boxes move (first "
+                f"the picture is the same at {len(stuck) + 1} key frames though the boxes move (first "
                 f"{film.job.instants[stuck[0]] / 1e6:g} s after its beginning)",
                 "copy or cut the video again: it stands still, or is shorter than its sound",
             )

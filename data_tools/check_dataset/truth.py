@@ -61,7 +61,7 @@ def check_rows(path: str, table: pd.DataFrame, report: Report) -> None:
         report.error(
             "duplicate-row",
             f"{path}, line {row['line']}",
-            f"{int(again.sum())} rows occur twice (same moment, box and action); each counts as a person to be found",
+            f"{int(again.sum())} rows occur twice (same key frame, box and action); each counts as a person to find",
             "delete the copies",
         )
     named = boxed[boxed["person"] >= 0].drop_duplicates(["video", "moment", "person", *BOX])
@@ -72,8 +72,8 @@ def check_rows(path: str, table: pd.DataFrame, report: Report) -> None:
         report.warn(
             "person-id-repeated",
             f"{path}, line {row['line']}",
-            f"person {row['person']} is in two places at one moment ({int(apart.sum())} boxes)",
-            "give every person of a moment its own id (column 8), or leave the column out",
+            f"person {row['person']} is in two places at one key frame ({int(apart.sum())} boxes)",
+            "give every person of a key frame its own id (column 8), or leave the column out",
         )
     places = boxed.drop_duplicates(["video", "moment", *BOX])
     _check_sizes(path, places, report)
@@ -101,7 +101,7 @@ def check_copies(path: str, boxed: pd.DataFrame, report: Report) -> None:
         report.error(
             "truth-copied",
             path,
-            f"{some(twins)} have the very same boxes at the same moments ({int(again.sum())} such videos)",
+            f"{some(twins)} have the very same boxes at the same key frames ({int(again.sum())} such videos)",
             "one of them has the annotations of another video: give it its own, or leave it out",
         )
 
@@ -163,38 +163,38 @@ def count_classes(
     """Count the examples of every action and name those that cannot be learned or scored.
 
     Args:
-        tables: the sound rows of each part.
+        tables: the sound rows of each split.
         actions: those that the truth may hold.
         evaluated: those that are scored.
         report: takes what is found.
         repeat_threshold: of repeat-factor sampling; the examples that an epoch then shows are counted, too.
     """
     frame = pd.DataFrame({"id": actions.ids, "name": actions.names})
-    for part, table in tables.items():
-        frame[part] = frame["id"].map(table["label"].value_counts()).fillna(0).astype(int)
-        if part == "train" and repeat_threshold is not None:
+    for split, table in tables.items():
+        frame[split] = frame["id"].map(table["label"].value_counts()).fillna(0).astype(int)
+        if split == "train" and repeat_threshold is not None:
             shown = frame["id"].map(_count_repeated(table[table["label"] >= 0], repeat_threshold))
             frame["train, repeated"] = shown.fillna(0).round().astype(int)
     frame["evaluated"] = frame["id"].isin(evaluated.ids)
     report.classes = frame
     scored = frame[frame["evaluated"]]
     consequences = {"train": "cannot be learned: AP 0 wherever it is scored", "val": "is left out of the mAP"}
-    for part in tables:
-        none = scored[scored[part] == 0]
+    for split in tables:
+        none = scored[scored[split] == 0]
         if len(none) == len(scored):
             report.error(
-                f"no-{part}-examples",
+                f"no-{split}-examples",
                 "data.evaluated_actions",
-                f"no scored action has an example in {part}",
+                f"no scored action has an example in {split}",
                 "score actions that the truth holds (is the right action list given?)",
             )
         elif len(none):
             names = some([f"{row.id} {row.name_}" for row in none.rename(columns={"name": "name_"}).itertuples()])
             report.warn(
-                f"class-without-{part}",
-                f"data.{part}.truth",
+                f"class-without-{split}",
+                f"data.{split}.truth",
                 f"no example of {names}",
-                f"an action without an example here {consequences[part]}",
+                f"an action without an example here {consequences[split]}",
             )
     if set(tables) == {"train", "val"}:
         _check_shift(frame, report)
@@ -209,9 +209,9 @@ def _count_repeated(table: pd.DataFrame, threshold: float) -> pd.Series[float]:
 
 
 def _check_shift(frame: pd.DataFrame, report: Report) -> None:
-    """Compare how often actions occur in both parts: one part whose ids are shifted fits the other only shifted."""
+    """Compare how often actions occur in both splits: one split whose ids are shifted fits the other only shifted."""
     size = int(frame["id"].max()) + 2
-    counts = {part: np.bincount(frame["id"], weights=frame[part], minlength=size) for part in ("train", "val")}
+    counts = {split: np.bincount(frame["id"], weights=frame[split], minlength=size) for split in ("train", "val")}
     if min(counts["train"].sum(), counts["val"].sum()) < 200 or len(frame) < 5:
         return
 
@@ -224,5 +224,5 @@ def _check_shift(frame: pd.DataFrame, report: Report) -> None:
             "ids-differ-between-parts",
             "data.val.truth",
             f"actions are as frequent as in train only if {best:+d} is added to the ids of val",
-            "are both parts numbered alike?",
+            "are both splits numbered alike?",
         )

@@ -45,40 +45,40 @@ def check_tubes(
         look: decode at most so many videos, spread evenly; None decodes all.
 
     Returns:
-        What was found; the sound boxes of each part; where the videos lie.
+        What was found; the sound boxes of each split; where the videos lie.
     """
     report = Report()
     truths: dict[str, TubeTruth] = {}
     splits = {"train": data.train, "val": data.val}
-    for part, split in splits.items():
-        truth = _read_truth(part, split.truth, config.model.num_actions, report)
+    for split, files in splits.items():
+        truth = _read_truth(split, files.truth, config.model.num_actions, report)
         if truth is not None:
-            truths[part] = truth
+            truths[split] = truth
     names = next((truth.labels for truth in truths.values()), ())
     check_settings(config, names, report)
-    check_names(next((splits[part].truth for part in truths), ""), dict(enumerate(names)), report)
+    check_names(next((splits[split].truth for split in truths), ""), dict(enumerate(names)), report)
     tables = {}
-    for part, truth in truths.items():
-        table = _boxes(splits[part].truth, truth, report)
-        _check_heads(splits[part].truth, table, config.model.multi_label, report)
-        tables[part] = table
-        _check_proposals(part, data, truth, table, report)
-        report.facts.append((part, "videos", str(len(truth.test_videos))))
-        report.facts.append((part, "annotated frames", str(len(table.drop_duplicates(["video", "moment"])))))
-        report.facts.append((part, "tubes", str(len(truth.of_videos(truth.test_videos)))))
+    for split, truth in truths.items():
+        table = _boxes(splits[split].truth, truth, report)
+        _check_heads(splits[split].truth, table, config.model.multi_label, report)
+        tables[split] = table
+        _check_proposals(split, data, truth, table, report)
+        report.facts.append((split, "videos", str(len(truth.test_videos))))
+        report.facts.append((split, "annotated frames", str(len(table.drop_duplicates(["video", "moment"])))))
+        report.facts.append((split, "tubes", str(len(truth.of_videos(truth.test_videos)))))
     check_movement(
         tables,
-        {part: f"{split.truth} ({part})" for part, split in splits.items()},
+        {split: f"{files.truth} ({split})" for split, files in splits.items()},
         dict(enumerate(names)),
         report,
     )
-    check_sports(truths, {part: split.truth for part, split in splits.items()}, report)
+    check_sports(truths, {split: files.truth for split, files in splits.items()}, report)
     _count_classes(truths, report)
     return report, tables, _check_files(config, data, truths, tables, report, processes, look)
 
 
-def _read_truth(part: str, path: str, num_actions: int, report: Report) -> TubeTruth | None:
-    """The truth whose test videos are those of `part`."""
+def _read_truth(split: str, path: str, num_actions: int, report: Report) -> TubeTruth | None:
+    """The truth whose test videos are those of `split`."""
     if not Path(path).is_file():
         report.error("file-missing", path, "the file does not exist", "give multisports_GT.pkl or a CSV of its layout")
         return None
@@ -98,7 +98,7 @@ def _read_truth(part: str, path: str, num_actions: int, report: Report) -> TubeT
             f"is {num_actions}, but {path} has {len(truth.labels)} labels",
             f"set model.num_actions={len(truth.labels)}",
         )
-    return truth if part == "val" else replace(truth, test_videos=truth.train_videos)
+    return truth if split == "val" else replace(truth, test_videos=truth.train_videos)
 
 
 def _check_csv_labels(path: str, truth: TubeTruth, num_actions: int, report: Report) -> None:
@@ -118,13 +118,13 @@ def _check_csv_labels(path: str, truth: TubeTruth, num_actions: int, report: Rep
 
 
 def _boxes(path: str, truth: TubeTruth, report: Report) -> pd.DataFrame:
-    """The sound boxes of the part: columns video, moment (frame from 1), x1 ... y2, label, person (tube)."""
+    """The sound boxes of the split: columns video, moment (frame from 1), x1 ... y2, label, person (tube)."""
     rows = truth.rows(truth.test_videos)
     table: pd.DataFrame = pd.DataFrame({"video": rows.video.astype(str), "moment": rows.moment, "label": rows.labels})
     table[BOX] = rows.boxes
     table["person"] = rows.persons
     if len(table) == 0:
-        report.error("no-persons", path, "no video of this part has a box", "is this the truth of the right part?")
+        report.error("no-persons", path, "no video of this split has a box", "is this the truth of the right split?")
         return table
     x1, y1, x2, y2 = (table[name] for name in BOX)
     inverted = (x1 > x2) | (y1 > y2)
@@ -170,21 +170,23 @@ def _check_heads(path: str, table: pd.DataFrame, multi_label: bool, report: Repo
         )
 
 
-def _check_proposals(part: str, data: MultiSportsConfig, truth: TubeTruth, table: pd.DataFrame, report: Report) -> None:
-    split = data.train if part == "train" else data.val
-    if split.proposals is None:
+def _check_proposals(
+    split: str, data: MultiSportsConfig, truth: TubeTruth, table: pd.DataFrame, report: Report
+) -> None:
+    files = data.train if split == "train" else data.val
+    if files.proposals is None:
         return
-    if not Path(split.proposals).is_file():
+    if not Path(files.proposals).is_file():
         remedy = "make it by tools/detect_persons.py, or set null"
-        report.error("file-missing", split.proposals, "the file does not exist", remedy)
+        report.error("file-missing", files.proposals, "the file does not exist", remedy)
         return
     try:
-        persons = read_frame_persons(split.proposals, truth.test_videos)
+        persons = read_frame_persons(files.proposals, truth.test_videos)
     except (InputError, OSError) as fault:
         pixels = "pixels" in str(fault)
         report.error(
             "proposals-in-pixels" if pixels else "proposals-unreadable",
-            split.proposals,
+            files.proposals,
             str(fault),
             "divide x by the frame's width and y by its height" if pixels else "expected a pickle of keys video,frame",
         )
@@ -192,24 +194,24 @@ def _check_proposals(part: str, data: MultiSportsConfig, truth: TubeTruth, table
     if persons.unknown_videos:
         report.warn(
             "proposals-without-truth",
-            split.proposals,
-            f"has boxes of videos that are not in {part}: {some(persons.unknown_videos)}",
-            "are these the boxes of this part?",
+            files.proposals,
+            f"has boxes of videos that are not in {split}: {some(persons.unknown_videos)}",
+            "are these the boxes of this split?",
         )
     if persons.no_frames:
         report.warn(
             "proposals-before-frame-1",
-            split.proposals,
+            files.proposals,
             f"has boxes of frames before 1: {some([key.video for key in persons.no_frames])}",
             "frames count from 1; add 1 to all of them if these count from 0",
         )
     if not any(len(found) for found in persons.found.values()):
-        report.error("proposals-empty", split.proposals, "the file holds no box", "make it by tools/detect_persons.py")
+        report.error("proposals-empty", files.proposals, "the file holds no box", "make it by tools/detect_persons.py")
         return
-    check_persons(split.proposals, persons.found, data.person_threshold, report, per_unit=1)
+    check_persons(files.proposals, persons.found, data.person_threshold, report, per_unit=1)
     check_against_truth(
-        part,
-        split.proposals,
+        split,
+        files.proposals,
         table,
         persons.found,
         (),
@@ -226,18 +228,18 @@ def _count_classes(truths: dict[str, TubeTruth], report: Report) -> None:
         return
     first = next(iter(truths.values()))
     frame = pd.DataFrame({"id": range(len(first.labels)), "name": first.labels})
-    for part, truth in truths.items():
+    for split, truth in truths.items():
         counts = np.bincount(truth.of_videos(truth.test_videos).labels, minlength=len(first.labels))
-        frame[part] = counts[: len(first.labels)]
+        frame[split] = counts[: len(first.labels)]
     frame["evaluated"] = ~frame["id"].isin(list(first.unscored))
     report.classes = frame
-    for part in truths:
-        none = frame[(frame[part] == 0) & frame["evaluated"]]
+    for split in truths:
+        none = frame[(frame[split] == 0) & frame["evaluated"]]
         if len(none):
-            meaning = "cannot be learned" if part == "train" else "has AP 0 or is left out of the mAP"
+            meaning = "cannot be learned" if split == "train" else "has AP 0 or is left out of the mAP"
             report.warn(
-                f"class-without-{part}",
-                f"data.{part}.truth",
+                f"class-without-{split}",
+                f"data.{split}.truth",
                 f"no tube of {some([f'{label} {name}' for label, name in zip(none['id'], none['name'], strict=True)])}",
                 f"an action without an example here {meaning}",
             )
@@ -265,14 +267,14 @@ def _check_files(
     check_videos(data.videos, looked, config.clip.clip_fps, report, skip=skip, stride=config.clip.stride)
     readable = {name: path for name, path in paths.items() if looked[name].fault is None}
     annotations = []
-    for part, truth in truths.items():
-        check_tube_videos(paths_of[part], truth, tables[part], looked, report)
-        rates = tables[part]["video"].map({name: looked[name].rate for name in readable})
-        instants = ((tables[part]["moment"] - 1) * 1e6 / rates).fillna(0).round().to_numpy(dtype=np.int64)
-        annotations.append(Annotations(paths_of[part], tables[part], instants))
+    for split, truth in truths.items():
+        check_tube_videos(paths_of[split], truth, tables[split], looked, report)
+        rates = tables[split]["video"].map({name: looked[name].rate for name in readable})
+        instants = ((tables[split]["moment"] - 1) * 1e6 / rates).fillna(0).round().to_numpy(dtype=np.int64)
+        annotations.append(Annotations(paths_of[split], tables[split], instants))
     check_motion(annotations, readable, None, processes, report)
-    listed = {part: pd.DataFrame({"video": list(truth.test_videos)}) for part, truth in truths.items()}
+    listed = {split: pd.DataFrame({"video": list(truth.test_videos)}) for split, truth in truths.items()}
     check_leaks(listed, paths_of, looked, report)
-    check_alike({part: truth.test_videos for part, truth in truths.items()}, data.val.truth, looked, report)
+    check_alike({split: truth.test_videos for split, truth in truths.items()}, data.val.truth, looked, report)
     check_span(config, looked, report)
     return readable

@@ -15,29 +15,29 @@ from data_tools.check_dataset.findings import Report
 from evaluation.command_line import describe
 from evaluation.errors import InputError, some
 
-PARTS: tuple[SplitName, ...] = ("train", "val")
+SPLITS: tuple[SplitName, ...] = ("train", "val")
 
 # Several clips are cut out of one recording: v_Archery_g08_c01 is clip 1 of recording 8.
 _RECORDING = re.compile(r"(v_\w+_g\d+)_c\d+$")
 
 
-def read_parts(data: VideoDataConfig, report: Report) -> tuple[dict[str, pd.DataFrame], Sequence[str] | None, str]:
-    """Read the lists of both parts as training does.
+def read_splits(data: VideoDataConfig, report: Report) -> tuple[dict[str, pd.DataFrame], Sequence[str] | None, str]:
+    """Read the lists of both splits as training does.
 
     Returns:
-        Of each readable part a table: video (without suffix), label, frames (NaN where the list says nothing), line,
+        Of each readable split a table: video (without suffix), label, frames (NaN where the list says nothing), line,
         source; the names of the labels, None where nothing names them; the file or folder that names them.
     """
     listings: dict[str, VideoListing] = {}
     faults: dict[str, None] = {}
-    for part in PARTS:
+    for split in SPLITS:
         try:
-            listings[part] = list_videos(data, part)
+            listings[split] = list_videos(data, split)
         except (InputError, OSError) as fault:
             faults[describe(fault)] = None  # a fault of both, such as in the names of the classes, is reported once
     for said in faults:
         report.error("list-unreadable", "data", said, "correct it; training would stop here")
-    tables = {part: _table(data, listing) for part, listing in listings.items()}
+    tables = {split: _table(data, listing) for split, listing in listings.items()}
     named = next((listing for listing in listings.values() if listing.classes is not None), None)
     return tables, None if named is None else named.classes, "" if named is None else named.classes_source
 
@@ -86,7 +86,7 @@ def check_numbers(
     )
 
 
-def check_entries(part: str, table: pd.DataFrame, report: Report) -> None:
+def check_entries(split: str, table: pd.DataFrame, report: Report) -> None:
     """Find videos that are listed twice."""
     again = table[table.duplicated("video", keep=False)]
     if len(again) == 0:
@@ -106,18 +106,18 @@ def check_entries(part: str, table: pd.DataFrame, report: Report) -> None:
     report.warn(
         "video-listed-twice",
         f"{row['source']}, line {row['line']}",
-        f"'{row['video']}' is listed twice in {part} ({again['video'].nunique()} such videos)",
+        f"'{row['video']}' is listed twice in {split} ({again['video'].nunique()} such videos)",
         "delete the copies",
     )
 
 
 def check_recordings(tables: dict[str, pd.DataFrame], report: Report) -> None:
-    """Clips of one recording (UCF101's groups) must not be in both parts."""
+    """Clips of one recording (UCF101's groups) must not be in both splits."""
     if set(tables) != {"train", "val"}:
         return
     groups = {
-        part: {found[1] for name in table["video"] if (found := _RECORDING.search(name.rpartition("/")[2]))}
-        for part, table in tables.items()
+        split: {found[1] for name in table["video"] if (found := _RECORDING.search(name.rpartition("/")[2]))}
+        for split, table in tables.items()
     }
     both = sorted(groups["train"] & groups["val"])
     if both:
@@ -166,7 +166,7 @@ def check_folders(tables: dict[str, pd.DataFrame], classes: Sequence[str] | None
             "labels-differ-between-parts",
             str(tables["val"]["source"].iloc[0]),
             f"folder '{differing.index[0]}' has another label in train than in val ({len(differing)} folders)",
-            "number both parts alike",
+            "number both splits alike",
         )
 
 
@@ -180,17 +180,17 @@ def count_labels(
     """Count the videos of every class, and name the classes that cannot be learned or scored."""
     names = list(classes) if classes is not None else list(map(str, range(num_classes)))
     frame = pd.DataFrame({"id": range(len(names)), "name": names})
-    for part, table in tables.items():
-        frame[part] = frame["id"].map(table["label"].value_counts()).fillna(0).astype(int)
+    for split, table in tables.items():
+        frame[split] = frame["id"].map(table["label"].value_counts()).fillna(0).astype(int)
     frame["evaluated"] = True
     report.classes = frame
-    for part in tables:
-        none = frame[frame[part] == 0]
+    for split in tables:
+        none = frame[frame[split] == 0]
         if len(none):
-            without = "cannot be learned" if part == "train" else "is not tested"
+            without = "cannot be learned" if split == "train" else "is not tested"
             report.warn(
-                f"class-without-{part}",
-                str(tables[part]["source"].iloc[0]),
+                f"class-without-{split}",
+                str(tables[split]["source"].iloc[0]),
                 f"no video of {some([f'{row.id} {row[1]}' for row in none[['id', 'name']].itertuples(index=False)])}",
                 f"a class without a video here {without}",
             )

@@ -29,9 +29,9 @@ _OWN, _TRUTH, _FOUND = ("cvat", "coco", "yolo"), ("ava", "multisports"), "detect
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         description="Turn your own annotations (CVAT for video 1.1, COCO of video frames, YOLO tracks) into a data set "
-        "in AVA's format: truth of both parts, action list, excluded moments. Or turn what a network has found into "
-        "tracks to correct in CVAT. Or turn a truth file (AVA, MultiSports) into COCO's json of persons, with which a "
-        "person detector is fine-tuned.",
+        "in AVA's format: truth of both splits, action list, excluded timestamps. Or turn what a network has found "
+        "into tracks to correct in CVAT. Or turn a truth file (AVA, MultiSports) into COCO's json of persons, with "
+        "which a person detector is fine-tuned.",
         examples=[
             "actiondet convert-annotations annotations --from cvat --to ava --videos videos --out own_data",
             "actiondet convert-annotations found.json --from detections --to cvat --videos videos --out to_correct",
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         "--every",
         default="1",
         metavar="SECONDS",
-        help="between key moments (default 1); 'annotated' makes every annotated frame one",
+        help="between key frames (default 1); 'annotated' makes every annotated frame one",
     )
     parser.add_argument(
         "--start",
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     labels.add_argument("--actions", type=Path, metavar="PBTXT", help="names and ids (default: those found, A to Z)")
     split = parser.add_argument_group("training and validation")
     split.add_argument(
-        "--val-share", type=float, default=0.2, metavar="X", help="share of the key moments (default 0.2)"
+        "--val-share", type=float, default=0.2, metavar="X", help="share of the key frames (default 0.2)"
     )
     split.add_argument(
         "--val-videos",
@@ -93,8 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     persons = parser.add_argument_group("from a truth to coco")
     persons.add_argument("--frames", type=Path, metavar="DIR", help="extract the pictures that the json names to here")
-    persons.add_argument("--excluded", type=Path, metavar="CSV", help="moments of AVA to leave out")
-    persons.add_argument("--part", choices=("train", "val"), default="train", help="of MultiSports (default train)")
+    persons.add_argument("--excluded", type=Path, metavar="CSV", help="timestamps of AVA to leave out")
+    persons.add_argument(
+        "--split", "--part", choices=("train", "val"), default="train", help="of MultiSports (default train)"
+    )
     persons.add_argument("--step", type=int, default=12, metavar="N", help="every n-th frame of MultiSports (12)")
     persons.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="default: one a core")
     return parser
@@ -137,10 +139,10 @@ def _own_to_ava(arguments: argparse.Namespace) -> None:
     train, val = split_videos(
         moments, val_share=arguments.val_share, val_videos=arguments.val_videos, seed=arguments.seed
     )
-    parts = {"train": train, "val": val}
+    splits = {"train": train, "val": val}
     start = _written_start(arguments)
-    write_ava(arguments.out, parts, actions, start=start, proposals=arguments.proposals)
-    print(summary(parts, actions))
+    write_ava(arguments.out, splits, actions, start=start, proposals=arguments.proposals)
+    print(summary(splits, actions))
     print(f"{arguments.out}: set model.num_actions={actions.largest_id} data.start={start:g}")
 
 
@@ -241,7 +243,7 @@ def _truth_to_coco(arguments: argparse.Namespace) -> None:
         start = 900.0 if arguments.start is None else arguments.start
         pictures = ava_pictures(truth, arguments.videos, start=start, excluded=arguments.excluded)
     else:
-        pictures = multisports_pictures(truth, arguments.videos, part=arguments.part, step=arguments.step)
+        pictures = multisports_pictures(truth, arguments.videos, split=arguments.split, step=arguments.step)
     boxes = write_coco(arguments.out, pictures)
     print(f"{arguments.out}: {len(pictures.pictures)} pictures of {len(pictures.videos)} videos, {boxes} persons")
     if arguments.frames is not None:

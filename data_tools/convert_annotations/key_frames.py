@@ -69,7 +69,7 @@ def find_moments(
             some = ", ".join(map(str, video.annotated[:5]))
             raise InputError(
                 f"{video.source}: none of the frames nearest to every {every:g} s of video '{video.name}' is annotated "
-                f"(annotated: {some} ...); pass --every annotated to make each annotated frame a key moment, "
+                f"(annotated: {some} ...); pass --every annotated to make each annotated frame a key frame, "
                 "or --first-frame if frames count from another number"
             )
         persons = {

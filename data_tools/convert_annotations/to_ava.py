@@ -33,12 +33,12 @@ def split_videos(
         videos: all of them.
         val_share: share of the key moments that validate, in whole videos; at least one, and not all. Training gets
             an example of every action first. Of `_DRAWS` divisions drawn with `seed`, one is taken whose share is
-            nearest to the wish, and of those about as near the one with most actions in both parts.
+            nearest to the wish, and of those about as near the one with most actions in both splits.
         val_videos: these validate instead.
         seed: decides the draws.
 
     Raises:
-        InputError: one part would be empty, or `val_videos` names an unknown video.
+        InputError: one split would be empty, or `val_videos` names an unknown video.
     """
     names = [video.video for video in videos]
     if val_videos is not None:
@@ -47,8 +47,8 @@ def split_videos(
         if unknown:
             raise InputError(f"--val-videos: '{unknown[0]}' is not annotated; there are {', '.join(names)}")
         if not chosen or len(chosen) == len(names):
-            part = "training" if chosen else "validation"
-            raise InputError(f"--val-videos leaves no video for {part}; expected some of {', '.join(names)}, not all")
+            split = "training" if chosen else "validation"
+            raise InputError(f"--val-videos leaves no video for {split}; expected some of {', '.join(names)}, not all")
     else:
         if len(videos) < 2:
             raise InputError(
@@ -120,30 +120,30 @@ def _fill_up(contents: _Contents, order: Sequence[str], wish: float) -> frozense
 
 def write_ava(
     out: Path,
-    parts: dict[str, list[VideoMoments]],
+    splits: dict[str, list[VideoMoments]],
     actions: ActionList,
     *,
     start: float,
     proposals: bool,
 ) -> None:
-    """Write the files of both parts.
+    """Write the files of both splits.
 
     Args:
         out: folder.
-        parts: videos of "train" and "val".
+        splits: videos of "train" and "val".
         actions: every action and its id.
         start: time at which every video begins on the clock of the files, seconds.
         proposals: also write the annotated boxes, those of persons who do nothing among them, as person boxes.
     """
     offset = round(start * 1e6)
     write_action_list(out / "action_list.pbtxt", actions)
-    for part, videos in parts.items():
-        write_ava_csv(out / f"ava_{part}.csv", truth_rows(videos, actions, offset_us=offset))
+    for split, videos in splits.items():
+        write_ava_csv(out / f"ava_{split}.csv", truth_rows(videos, actions, offset_us=offset))
         unseen = [FrameKey(video.video, offset + moment) for video in videos for moment in video.unseen]
-        write_excluded(out / f"ava_{part}_excluded_timestamps.csv", unseen)
+        write_excluded(out / f"ava_{split}_excluded_timestamps.csv", unseen)
         if proposals:
             write_proposals(
-                out / f"dense_proposals_{part}.pkl",
+                out / f"dense_proposals_{split}.pkl",
                 [
                     PersonBoxes(FrameKey(video.video, offset + moment), boxes_of(persons), np.ones(len(persons)))
                     for video in videos
@@ -175,21 +175,21 @@ def truth_rows(videos: Sequence[VideoMoments], actions: ActionList, *, offset_us
     )
 
 
-def summary(parts: dict[str, list[VideoMoments]], actions: ActionList) -> str:
+def summary(splits: dict[str, list[VideoMoments]], actions: ActionList) -> str:
     """What was converted, in a few lines; the last one is what a configuration must say."""
     lines = []
-    counts = {part: Counter(action for _, action in occurrences(videos)) for part, videos in parts.items()}
-    for part, videos in parts.items():
+    counts = {split: Counter(action for _, action in occurrences(videos)) for split, videos in splits.items()}
+    for split, videos in splits.items():
         everybody = [person for video in videos for persons in video.persons.values() for person in persons]
         idle = sum(not person.actions for person in everybody)
         unseen = sum(len(video.unseen) for video in videos)
         names = some([video.video for video in videos], 8)
         empty = [video.video for video in videos if not any(video.persons.values())]
         lines.append(
-            f"{part}: {len(videos)} videos ({names}), {sum(len(video.persons) for video in videos)} key moments, "
+            f"{split}: {len(videos)} videos ({names}), {sum(len(video.persons) for video in videos)} key frames, "
             f"{len(everybody)} persons"
             + (f", {idle} of whom do nothing that has a name" if idle else "")
-            + (f"; {unseen} moments were not annotated and are excluded" if unseen else "")
+            + (f"; {unseen} key frames were not annotated and are excluded" if unseen else "")
             + (f"; nobody is seen in {len(empty)} videos ({some(empty, 8)})" if empty else "")
         )
     width = max(map(len, actions.names))

@@ -84,25 +84,25 @@ def ava_pictures(truth_path: Path, videos: Path | None, *, start: float, exclude
 
 
 def multisports_pictures(
-    truth_path: Path, videos: Path | None, *, part: Literal["train", "val"], step: int
+    truth_path: Path, videos: Path | None, *, split: Literal["train", "val"], step: int
 ) -> PictureSet:
     """Every `step`-th frame of the tubes of MultiSports (or another set in its layout).
 
     Args:
         truth_path: multisports_GT.pkl.
         videos: folder of the video files; None: nothing will be extracted.
-        part: of the data set.
+        split: of the data set.
         step: take frames 1, 1 + step, 1 + 2 step ... of each video that show a person.
 
     Raises:
         InputError: a video is missing.
     """
     truth = read_multisports(truth_path)
-    names = truth.train_videos if part == "train" else truth.test_videos
+    names = truth.train_videos if split == "train" else truth.test_videos
     rows = truth.rows(names)
     keys = [key for key in annotated_moments(rows) if (key.moment - 1) % step == 0]
     if not keys:
-        raise InputError(f"{truth_path}: no frame 1, {1 + step}, ... of its {part} videos shows anybody; lower --step")
+        raise InputError(f"{truth_path}: no frame 1, {1 + step}, ... of its {split} videos shows anybody; lower --step")
     used = sorted({key.video for key in keys})
     paths = {name: None if videos is None else file_of_video(name, videos, str(truth_path)) for name in used}
     found = {name: (path, truth.sizes[name][::-1]) for name, path in paths.items()}

@@ -134,7 +134,7 @@ def plan_clips(
             jobs.append(Cut(source=None, name=f"videos/{video}.mp4", short_side=short_side))
         elif video not in shown:
             there = ", ".join(clip.name for clip in clips[video])
-            jobs.append(Refused(f"videos/{video}.mp4", f"its annotated moments lie outside of {there}"))
+            jobs.append(Refused(f"videos/{video}.mp4", f"its annotated key frames lie outside of {there}"))
     return jobs
 
 

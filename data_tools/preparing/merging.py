@@ -69,7 +69,7 @@ class Merged:
 
     Attributes:
         files: their paths.
-        moments: key moments of the Kinetics part, of training and validation.
+        moments: key moments of the Kinetics clips, of training and validation.
         with_boxes: how many of them have person boxes.
     """
 
@@ -79,8 +79,8 @@ class Merged:
 
     def __str__(self) -> str:
         lines = [f"wrote {', '.join(path.name for path in self.files)} in {self.files[0].parent}"]
-        for part, count, boxes in zip(("training", "validation"), self.moments, self.with_boxes, strict=True):
-            lines.append(f"Kinetics, {part}: {count} key moments, {boxes} of them with person boxes (--proposals)")
+        for split, count, boxes in zip(("training", "validation"), self.moments, self.with_boxes, strict=True):
+            lines.append(f"Kinetics, {split}: {count} key frames, {boxes} of them with person boxes (--proposals)")
         return "\n".join(lines)
 
 
@@ -92,12 +92,12 @@ def write_merged(
     films: Collection[str],
     proposals: Mapping[FrameKey, PersonBoxes],
 ) -> Merged:
-    """Write the annotations that configs/ava_kinetics reads, and those of the Kinetics validation part.
+    """Write the annotations that configs/ava_kinetics reads, and those of the Kinetics validation clips.
 
     Args:
         folder: where to.
         official: AVA's files, as they were given.
-        kinetics: training and validation part of the Kinetics boxes, by ids of whole videos.
+        kinetics: Kinetics boxes of training and validation, by ids of whole videos.
         clip_of: the clip of each of their moments whose clip is there.
         films: AVA's films that are there.
         proposals: person boxes of Kinetics, by clip or by id of the whole video.
@@ -131,7 +131,7 @@ def write_merged(
         if persons or found:
             write_proposals(folder / merged_name, [*persons.values(), *found])
             names.append(merged_name)
-    moments = [len(moments_of(part)) for part in clips]
+    moments = [len(moments_of(split)) for split in clips]
     return Merged(
         tuple(folder / name for name in dict.fromkeys(names)),
         (moments[0], moments[1]),

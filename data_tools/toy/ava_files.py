@@ -119,7 +119,7 @@ def summary(films: Sequence[Film]) -> str:
             people = film.annotated(frame)
             totals[split, 1:] += (1, len(people))
             counts[split] += film.does[people, frame].sum(axis=0)
-    train, val = ("{} videos, {} key moments, {} people".format(*row) for row in totals)
+    train, val = ("{} videos, {} key frames, {} people".format(*row) for row in totals)
     lines = [f"train {train}; val {val}", f"{'':>4} {'action':20}{'train':>7}{'val':>6}"]
     for label, name, row in zip(TRAINED.ids, TRAINED.names, counts.T, strict=True):
         note = "" if label in EVALUATED.ids else "   not evaluated"

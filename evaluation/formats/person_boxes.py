@@ -125,7 +125,7 @@ def _frame_keys(path: str | os.PathLike[str], texts: Iterable[object]) -> dict[F
         key = FrameKey(composed(video), moment)
         if key in keys:
             raise InputError(
-                f"{path}: key {shown(text)} names a moment that is already there; expected each moment once"
+                f"{path}: key {shown(text)} names a timestamp that is already there; expected each timestamp once"
             )
         keys[key] = None
     return keys

@@ -127,7 +127,7 @@ def test_an_endless_stream_is_looked_at_as_it_arrives_in_bounded_memory() -> Non
     gc.collect()
     assert [each.key for each in found] == [FrameKey("video", (1000 + second) * SECOND) for second in range(12)]
     assert most < 30
-    assert "12 moments" in repr(result)
+    assert "12 key frames" in repr(result)
     assert repr(result).endswith("so far)")
     drawn = result.draw(np.zeros((36, 48, 3), np.uint8), at=1003.5)
     assert drawn.shape == (504, 672, 3)
@@ -178,12 +178,12 @@ def test_a_result_is_looked_at_once_and_read_as_often_as_one_likes(video: Path) 
     result = build()(video)
     assert repr(result) == "VideoResult(noise: not looked at yet)"
     first = next(iter(result))
-    assert "1 person at 1 moments" in repr(result)
+    assert "1 person at 1 key frames" in repr(result)
     assert "so far" in repr(result)
     assert next(iter(result)) is first
     assert [each is other for each, other in zip(result, result.detections, strict=True)] == [True] * 5
     assert result.collect() is result
-    assert "6 persons at 5 moments" in repr(result)
+    assert "6 persons at 5 key frames" in repr(result)
     assert "so far" not in repr(result)
 
 
@@ -224,7 +224,7 @@ def test_files_of_a_result(video: Path, array: np.ndarray, tmp_path: Path) -> No
 def test_frames_can_be_drawn_one_by_one_before_the_end_is_known(video: Path, array: np.ndarray) -> None:
     result = build()((place / 10, frame) for place, frame in enumerate(array))
     drawn = result.draw(array[15], at=1.5)
-    assert "3 moments" in repr(result)  # those at 0, 1 and 2 seconds
+    assert "3 key frames" in repr(result)  # those at 0, 1 and 2 seconds
     whole = build()(video).collect().draw(array[15], at=1.5)
     assert np.array_equal(drawn, whole)
     captioned = result.draw(array[15], at=1.5, style=DrawingStyle(caption="a line"))

@@ -330,7 +330,7 @@ def test_proposals_of_the_moment_before_or_after_are_told_from_sound_ones() -> N
     sound = {key: truth[rows] + 0.003 for key, rows in moments.items()}
     assert recall_codes(sound) == {}
     late = {FrameKey(key.video, key.moment + 1): boxes for key, boxes in sound.items()}
-    assert "next moment" in recall_codes(late)["moments-shifted"]
+    assert "next key frame" in recall_codes(late)["moments-shifted"]
     late_in_one = {**sound, **{key: boxes for key, boxes in late.items() if key.video == "b"}}
     assert "the persons of b fit the boxes of the next" in recall_codes(late_in_one)["moments-shifted"]
 

@@ -457,7 +457,7 @@ FAULTS: dict[str, Fault] = {
     "proposals of one film a second late": Fault(
         proposals(lambda c: dict(later(FILM, key, value, 1) for key, value in c.items())),
         "proposals-of-film",
-        says="its proposals are 1 moment(s) late",
+        says="its proposals are 1 key frame(s) late",
     ),
     "proposals of tubes 20 frames late": Fault(
         tube_boxes(lambda key, value: later("", key, value, 20)), "moments-shifted", check=tubes, says="20"

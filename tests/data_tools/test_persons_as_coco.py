@@ -112,7 +112,7 @@ def test_multisports_truth_gives_every_nth_frame(toy: Path, tmp_path: Path, monk
     out = tmp_path / "val.json"
     source = toy / "multisports" / "multisports_GT.pkl"
     convert(
-        monkeypatch, source, "--from", "multisports", "--to", "coco", "--part", "val", "--step", "10", "--videos",
+        monkeypatch, source, "--from", "multisports", "--to", "coco", "--split", "val", "--step", "10", "--videos",
         toy / "multisports" / "trimmed_videos", "--frames", tmp_path / "frames", "--processes", "1", "--out", out,
     )  # fmt: skip
     coco = load(out)

@@ -32,13 +32,13 @@ def steps_of(tmp_path: Path, name: str) -> tuple[ExplainedStep, ...]:
     [
         ("A", "rows claim truths in the order of the file"),
         ("B", "actions without detections are left out"),
-        ("D", "detections at moments without truth are false"),
-        ("D2", "detections at moments named only by unlisted actions"),
-        ("E", "all rows of a moment count"),
+        ("D", "detections at timestamps without truth are false"),
+        ("D2", "detections at timestamps named only by unlisted actions"),
+        ("E", "all rows of a timestamp count"),
         ("F", "boxes and scores in single precision"),
         ("I2", "detections without area are false"),
-        ("C", "truth at excluded moments counts as missed"),
-        ("H2", "equal scores in the order of the truth file's moments"),
+        ("C", "truth at excluded timestamps counts as missed"),
+        ("H2", "equal scores in the order of the truth file's timestamps"),
     ],
 )
 def test_the_step_that_moves_the_number_is_the_one_that_differs(tmp_path: Path, name: str, what: str) -> None:
@@ -55,7 +55,7 @@ def test_the_chains_end_at_the_toolkits_numbers(tmp_path: Path, name: str) -> No
 def test_exclusion_is_the_first_step_where_there_is_one(tmp_path: Path) -> None:
     first, second, *_ = steps_of(tmp_path, "C")
     assert (first.what, first.mean_ap) == ("the official tool on the files as they are", 0.5)
-    assert (second.what, second.change) == ("1 excluded moments are taken out first", 0.5)
+    assert (second.what, second.change) == ("1 excluded timestamps are taken out first", 0.5)
 
 
 def test_a_toolkit_that_stops_has_no_number(tmp_path: Path) -> None:

@@ -86,11 +86,11 @@ def test_an_action_without_truth_has_no_ap_and_does_not_count() -> None:
     ("row", "note"),
     [
         (("v", 902, A, 7, 0.9), "1 detections have an action that is not in the list and do not count."),
-        (("v", 905, A, 1, 0.9), "1 detections at 1 moments that the truth does not name do not count."),
+        (("v", 905, A, 1, 0.9), "1 detections at 1 timestamps that the truth does not name do not count."),
         (
             ("x", 902, A, 1, 0.9),
-            "1 detections at 1 moments that the truth does not name (1 of their videos are altogether unknown to it) "
-            "do not count.",
+            "1 detections at 1 timestamps that the truth does not name (1 of their videos are altogether unknown to "
+            "it) do not count.",
         ),
         (
             ("v", 902, (0.3, 0.1, 0.1, 0.5), 1, 0.9),
@@ -107,13 +107,17 @@ def test_odd_detections_are_tolerated_and_counted(row: tuple, note: str) -> None
 
 def test_a_repeated_detection_is_false_and_ranks_before_its_twin_as_in_the_official_tool() -> None:
     result = scored(GOOD, GOOD)
-    assert result.notes == ("1 detections repeat box, action and score of another at their moment and count as false.",)
+    assert result.notes == (
+        "1 detections repeat box, action and score of another at their timestamp and count as false.",
+    )
     assert result.curves[0].precision.tolist() == [0.0, 0.5]
 
 
 def test_rows_beyond_the_fifty_best_are_counted() -> None:
     result = scored(*[("v", 902, A, 1, i / 100) for i in range(53)])
-    assert result.notes == ("3 detections at 1 moments are not among the 50 best of their moment and do not count.",)
+    assert result.notes == (
+        "3 detections at 1 timestamps are not among the 50 best of their timestamp and do not count.",
+    )
     assert result.per_class["detections"].tolist() == [50, 0]
 
 
@@ -121,7 +125,7 @@ def test_excluded_moments_are_taken_out_first() -> None:
     excluded = {FrameKey("w", 903_000_000), FrameKey("nowhere", 1)}
     result = scored(GOOD, ("w", 903, B, 1, 1.0), excluded=excluded)
     assert result.notes == (
-        "1 detections at 1 excluded moments do not count.",
+        "1 detections at 1 excluded timestamps do not count.",
         "1 excluded key frames are of 1 videos that the truth does not name (nowhere).",
     )
     assert result.per_class["truths"].tolist() == [1, 1]
@@ -138,7 +142,7 @@ def test_repeated_truth_and_unlisted_truth_are_counted() -> None:
     known = truth(("v", 902, A, 1), ("v", 902, A, 1), ("v", 902, A, 9))
     assert scored(GOOD, known=known).notes == (
         "1 truths have an action that is not in the action list and do not count.",
-        "1 truths repeat a box and action of their moment: no detection can find them.",
+        "1 truths repeat a box and action of their timestamp: no detection can find them.",
     )
 
 

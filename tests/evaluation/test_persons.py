@@ -116,7 +116,7 @@ def test_nobody_found_scores_nothing() -> None:
 
 
 def test_a_truth_without_moments_is_refused() -> None:
-    with pytest.raises(InputError, match="names no moment"):
+    with pytest.raises(InputError, match="names no timestamp"):
         person_ap(annotated(), [])
 
 

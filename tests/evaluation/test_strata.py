@@ -118,5 +118,5 @@ def test_recall_of_boxes_does_not_look_at_actions() -> None:
     assert sorted(result.iou.tolist()) == pytest.approx([0, 0, 10 / 12])
     kept = box_recall(truth, found, excluded={FrameKey("v", 2_000_000)})
     assert kept.recall.tolist() == [0.5]
-    with pytest.raises(InputError, match="no person at a moment that counts"):
+    with pytest.raises(InputError, match="no person at a timestamp that counts"):
         box_recall(truth, found, excluded={FrameKey("v", 1_000_000), FrameKey("v", 2_000_000)})

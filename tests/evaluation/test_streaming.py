@@ -128,7 +128,7 @@ def test_the_state_is_forgotten_and_an_empty_one_is_refused() -> None:
     with pytest.raises(InputError, match="none of the 0 rows of the truth"):
         metric.compute()
     metric.update(truth, detections)
-    assert repr(metric) == f"FrameAP(3 actions, 400 detections at {len(np.unique(moments_of(detections)))} moments)"
+    assert repr(metric) == f"FrameAP(3 actions, 400 detections at {len(np.unique(moments_of(detections)))} timestamps)"
     first = metric.compute()
     same(metric.compute(), first)
     metric.reset()

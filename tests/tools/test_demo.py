@@ -99,7 +99,7 @@ def test_the_drawn_video_has_the_frames_of_the_source_and_boxes_on_people(
     assert run(demo, monkeypatch, "street.mp4", "--weights", "best.pt", *STORED, "--out", "drawn.mp4") == 0
     said = capsys.readouterr().out
     assert "best.pt, 3 actions (walk, wave, jump)" in said
-    assert "found: 2 persons at 3 moments" in said
+    assert "found: 2 persons at 3 key frames" in said
     source, drawn = index_video("street.mp4"), index_video("drawn.mp4")
     assert (drawn.width, drawn.height) == (640, 480)  # four times as large, to be read
     assert drawn.rate == source.rate
@@ -186,7 +186,7 @@ def test_random_weights_are_said_plainly(
 
 @pytest.mark.parametrize(
     ("start", "said"),
-    [([], "found: 1 person at 3 moments"), (["--start", "950"], "is 950 (--start) when the file begins")],
+    [([], "found: 1 person at 3 key frames"), (["--start", "950"], "is 950 (--start) when the file begins")],
     ids=["the data set's start", "another start"],
 )
 def test_stored_boxes_lie_on_the_clock_of_their_data_set(

@@ -87,7 +87,7 @@ def test_a_killed_run_goes_on_and_two_processes_end_with_the_file_of_one(
     command, _ = program(films, tmp_path / "boxes.pkl", *settings, processes=2)
     again = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    assert again.stdout.count("found 22 persons at 22 moments of 5 videos") == 1
+    assert again.stdout.count("found 22 persons at 22 key frames of 5 videos") == 1
     assert again.stdout.count("wrote ") == 1
     assert (tmp_path / "boxes.pkl").read_bytes() == (tmp_path / "whole.pkl").read_bytes()
     assert not parts.exists()

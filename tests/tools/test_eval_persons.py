@@ -24,7 +24,7 @@ def test_it_says_that_recall_bounds_the_action_map(
 ) -> None:
     assert run_tool("eval_persons.py", *files) == 0
     said = capsys.readouterr().out
-    assert "3 persons and 2 boxes at 3 moments" in said
+    assert "3 persons and 2 boxes at 3 timestamps" in said
     assert "recall at IoU 0.5 bounds the action mAP" in said
     assert "at most 0.6667" in said
 

@@ -126,11 +126,11 @@ def log_left_out(train: KeyMomentDataset, val: EvaluationSet) -> None:
     for note in dict.fromkeys([*train.notes, *val.notes]):
         log_line(note)
     if train.missing or val.missing:
-        missing = [len(part.missing) for part in (train, val)]
-        log_missing(missing, [len(part.missing) + _count_videos(part) for part in (train, val)])
+        missing = [len(each.missing) for each in (train, val)]
+        log_missing(missing, [len(each.missing) + _count_videos(each) for each in (train, val)])
     if val.without_persons:
-        log_line(f"validation: {val.without_persons} key moments have no proposals; nobody is found there")
+        log_line(f"validation: {val.without_persons} key frames have no proposals; nobody is found there")
 
 
-def _count_videos(part: KeyMomentDataset | EvaluationSet) -> int:
-    return len({key.video for key in part.keys})
+def _count_videos(each: KeyMomentDataset | EvaluationSet) -> int:
+    return len({key.video for key in each.keys})

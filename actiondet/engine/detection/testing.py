@@ -171,7 +171,7 @@ def left_out(detections: list[ActionDetections], dataset: EvaluationSet) -> list
     if missing := dataset.missing:
         notes.append(f"missing videos: {len(missing)}, such as '{missing[0]}'; their truth counts as missed")
     if dataset.without_persons:
-        notes.append(f"key moments without proposals: {dataset.without_persons}; nobody is found there")
+        notes.append(f"key frames without proposals: {dataset.without_persons}; nobody is found there")
     return notes + unread({each.key for each in detections}, dataset)
 
 

@@ -332,7 +332,7 @@ def test_proposals_of_nothing_are_refused(files: dict[str, Any], tmp_path: Path)
     write_proposals(tmp_path / "train.pkl", [])
     assert complaint(files).startswith(f"{tmp_path}/train.pkl: holds no person boxes")
     write_proposals(tmp_path / "train.pkl", [boxes("other", 902, (0.0, 0.0, 1.0, 1.0, 1.0))])
-    assert "has boxes for none of the 3 key moments, such as 'one' at 902 s" in complaint(files)
+    assert "has boxes for none of the 3 key frames, such as 'one' at 902 s" in complaint(files)
     write_proposals(tmp_path / "train.pkl", [boxes("one", 902, (0.0, 0.0, 1.5, 1.0, 1.0))])
     assert "a box of 'one' at 902 s leaves the frame" in complaint(files)
 
@@ -340,7 +340,7 @@ def test_proposals_of_nothing_are_refused(files: dict[str, Any], tmp_path: Path)
 def test_a_part_without_moments_is_refused(files: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "excluded.csv").write_text("one,902\none,903\ntwo,902\n")
     files["train"]["excluded"] = str(tmp_path / "excluded.csv")
-    assert f"train.csv: no key moment is left without those of {tmp_path}/excluded.csv" in complaint(files)
+    assert f"train.csv: no key frame is left without those of {tmp_path}/excluded.csv" in complaint(files)
 
 
 def test_a_truncated_video_is_unreadable(files: dict[str, Any], tmp_path: Path, films: Path) -> None:

@@ -236,7 +236,7 @@ def test_frames_beyond_the_end_take_the_last_one_up_to_a_second(files: dict[str,
     assert stamps(sample(dataset, 10)) == [7, 23, 39, 39]
     fault = dataset[Draw(0, 29)]
     assert isinstance(fault, Unreadable)
-    assert "its moment 68 lies 2.680 s after the beginning of the file, which lasts 1.560 s" in fault.message
+    assert "its key frame 68 lies 2.680 s after the beginning of the file, which lasts 1.560 s" in fault.message
 
 
 def test_what_is_odd_in_the_files_is_counted(files: dict[str, Any], tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_every_second_is_the_frame_nearest_to_it_at_any_rate(films: Path, tmp_pa
         "street/v_b_c001,0900": 0,
         "street/v_b_c001,0901": 25,
     }
-    assert str(report) == "found 9 persons at 9 moments of 3 videos"
+    assert str(report) == "found 9 persons at 9 key frames of 3 videos"
     found = read_proposals(tmp_path / "boxes.pkl")[FrameKey("slow", 902 * SECOND)]
     assert found.scores.tolist() == [0.75]
     assert sorted(each.name for each in tmp_path.iterdir()) == ["boxes.pkl", "boxes.pkl.search.json"]
@@ -172,8 +172,8 @@ def test_listed_moments_are_searched_once_each(
 @pytest.mark.parametrize(
     ("form", "listed", "message"),
     [
-        ("ava", "slow,0902", r"the moment 902 of 'slow' is not in it, its file lasts from 0 to 2\.1 s.*--start"),
-        ("multisports", "slow,23", r"the moment 23 of 'slow' is not in it, its frames are 1 to 22"),
+        ("ava", "slow,0902", r"the key frame 902 of 'slow' is not in it, its file lasts from 0 to 2\.1 s.*--start"),
+        ("multisports", "slow,23", r"the key frame 23 of 'slow' is not in it, its frames are 1 to 22"),
     ],
 )
 def test_a_moment_beyond_the_video_is_a_fault(
@@ -224,9 +224,9 @@ def test_wrong_moments_are_refused(moments: str, message: str) -> None:
 
 
 def test_a_clock_makes_no_sense_for_frame_numbers() -> None:
-    with pytest.raises(InputError, match="--start: moments of this form are frame numbers"):
+    with pytest.raises(InputError, match="--start: timestamps of this form are frame numbers"):
         parse_moments("all", start=900, frame_numbers=True)
-    with pytest.raises(InputError, match="--kinetics-clips: moments of this form are frame numbers"):
+    with pytest.raises(InputError, match="--kinetics-clips: timestamps of this form are frame numbers"):
         parse_moments("all", start=0, frame_numbers=True, kinetics_clips=True)
 
 

@@ -105,8 +105,8 @@ def prepared(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 1, "one video is missing"
     assert "missing: videos/missing_one.mp4: its source video was not found" in done.stdout
     assert "4 of 5 are ready (4 made now), 1 missing" in done.stdout
-    assert "Kinetics, training: 3 key moments, 0 of them with person boxes" in done.stdout
-    assert "Kinetics, validation: 2 key moments" in done.stdout
+    assert "Kinetics, training: 3 key frames, 0 of them with person boxes" in done.stdout
+    assert "Kinetics, validation: 2 key frames" in done.stdout
     assert done.stderr == ""
     return out
 
@@ -197,7 +197,7 @@ def test_a_second_run_with_boxes_merges_each_once(sources: Path, prepared: Path,
     done = run(sources, out, "--proposals", str(tmp_path / "kinetics.pkl"), "--allow-missing")
     assert done.returncode == 0, done.stdout
     assert "(0 made now, 4 before)" in done.stdout
-    assert "training: 3 key moments, 2 of them with person boxes" in done.stdout
+    assert "training: 3 key frames, 2 of them with person boxes" in done.stdout
     assert (out / "annotations/ava_train_v2.2.csv").read_text() == before
     train = read_proposals(out / "annotations" / ava[0])
     assert {tuple(key) for key in train} == {
@@ -216,7 +216,7 @@ def test_a_second_run_with_boxes_merges_each_once(sources: Path, prepared: Path,
         (180, 17.5, None),
         (150, 17.5, r"lasts 5\.00 s, its piece begins at 0 s, expected at least 5\.5 s"),
         (240, 17.5, r"lasts 8\.00 s, expected at most 7 s by its name; it was cut at some other place"),
-        (180, 30.0, r"its annotated moments lie outside of kinetic0001_000012_000018"),
+        (180, 30.0, r"its annotated key frames lie outside of kinetic0001_000012_000018"),
     ],
 )
 def test_a_clip_that_is_not_what_its_name_says_is_refused(

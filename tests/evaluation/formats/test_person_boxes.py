@@ -74,7 +74,7 @@ class Bomb:
         ([1, 2], r'holds a list; expected person boxes, a dict of "video,0902"'),
         ({"v": np.zeros((1, 5))}, r"""key 'v' is not "video,seconds" such as"""),
         ({("v", 902): np.zeros((1, 5))}, r'key \(\'v\', 902\) is not "video,seconds"'),
-        ({"v,902": np.zeros((1, 5)), "v,0902": np.zeros((1, 5))}, r"'v,0902' names a moment that is already there"),
+        ({"v,902": np.zeros((1, 5)), "v,0902": np.zeros((1, 5))}, r"'v,0902' names a timestamp that is already there"),
         ({"v,902": np.zeros((2, 3))}, r"'v,902' has shape \(2, 3\); expected \(P, 5\)"),
         ({"v,902": [["x"] * 5]}, r"'v,902' holds no numbers"),
         ({"v,902": np.array([[0, 0, 320, 240, 0.9]])}, r"'v,902' has boxes that .* look like pixels"),
