@@ -32,7 +32,7 @@ setup(
     package_data={
         "actiondet": ["py.typed", "persons/ssd_mobilenet_v2_oidv4/*"],
         "actiondet.configs": ["*.md", "*/*.yaml"],
-        "evaluation": ["py.typed", "labels/*"],
+        "evaluation": ["py.typed", "labels/*", "page/*.html", "page/*.css", "page/*.js"],
         "data_tools": ["py.typed"],
     },
     entry_points={"console_scripts": ["actiondet = actiondet.cli.__main__:main"]},
