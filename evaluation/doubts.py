@@ -10,7 +10,7 @@ import numpy as np
 
 from evaluation.boxes import BoolArray
 from evaluation.errors import some
-from evaluation.records import FloatArray, FrameKey, IntArray, TruthRows
+from evaluation.records import FloatArray, FrameKey, Int32Array, IntArray, TruthRows
 from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_set import TubeSet
 
@@ -119,7 +119,7 @@ def doubts_about_tubes(tubes: TubeSet, truth: TubeTruth) -> list[str]:
     ]
 
 
-def _doubts_about_moments(moments: IntArray, beyond: BoolArray, what: str) -> list[str]:
+def _doubts_about_moments(moments: IntArray | Int32Array, beyond: BoolArray, what: str) -> list[str]:
     notes = []
     before = int(np.count_nonzero(moments < 1))
     if before:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
+Int32Array = npt.NDArray[np.int32]
 
 
 def check_finite(scores: FloatArray) -> None:

@@ -158,7 +158,7 @@ class TubeTruth:
         video = np.repeat(tubes.video, tubes.lengths)
         return TruthRows(
             video=categorical(video, videos),
-            moment=tubes.moments,
+            moment=tubes.moments.astype(np.int64),
             boxes=_unit(tubes.boxes, video, videos, self.sizes),
             labels=np.repeat(tubes.labels, tubes.lengths),
             persons=np.repeat(np.arange(len(tubes)), tubes.lengths),

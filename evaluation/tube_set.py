@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from evaluation.errors import InputError
 from evaluation.ragged import row_ranges
-from evaluation.records import FloatArray, IntArray, Tube, expect_shape
+from evaluation.records import FloatArray, Int32Array, IntArray, Tube, expect_shape
 from evaluation.row_values import (
     LARGEST_ID,
     SIDES,
@@ -41,6 +41,17 @@ Sizes = Mapping[str, tuple[int, int]]
 """(height, width) of every video in pixels."""
 
 
+def frame_numbers(moments: IntArray) -> Int32Array:
+    """Frame numbers as a `TubeSet` holds them: in 4 bytes, for there may be hundreds of millions.
+
+    Raises:
+        ValueError: one is too large.
+    """
+    if len(moments) and (moments.min() < -LARGEST_ID or moments.max() > LARGEST_ID):
+        raise ValueError(f"moments reach from {moments.min()} to {moments.max()}; expected frame numbers")
+    return moments.astype(np.int32)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class TubeSet:
     """N tubes as columns; the M boxes of all tubes lie one tube after the other.
@@ -51,7 +62,7 @@ class TubeSet:
         labels: (N,) int64, from 0.
         scores: (N,) confidence of the whole tube; 1.0 for truth.
         offsets: (N + 1,) int64; tube i owns the boxes offsets[i] to offsets[i + 1] - 1.
-        moments: (M,) int64 frame numbers; within a tube each is one more than the last.
+        moments: (M,) int32 frame numbers; within a tube each is one more than the last.
         boxes: (M, 4) pixels, float32 or float64 as in the file.
         box_scores: (M,) confidence per box.
     """
@@ -61,7 +72,7 @@ class TubeSet:
     labels: IntArray
     scores: FloatArray
     offsets: IntArray
-    moments: IntArray
+    moments: Int32Array
     boxes: FloatArray
     box_scores: FloatArray
 
@@ -91,12 +102,12 @@ class TubeSet:
     @property
     def first(self) -> IntArray:
         """(N,) first moment of every tube."""
-        return self.moments[self.offsets[:-1]]
+        return self.moments[self.offsets[:-1]].astype(np.int64)
 
     @property
     def last(self) -> IntArray:
         """(N,) last moment of every tube."""
-        return self.moments[self.offsets[1:] - 1]
+        return self.moments[self.offsets[1:] - 1].astype(np.int64)
 
     def first_broken(self) -> int | None:
         """Return the first tube whose moments are not consecutive, if there is one."""
@@ -135,7 +146,7 @@ class TubeSet:
                 video=self.videos[place],
                 label=int(label),
                 score=float(score),
-                moments=self.moments[rows],
+                moments=self.moments[rows].astype(np.int64),
                 boxes=self.boxes[rows] / np.array([width, height, width, height], dtype=np.float64),
                 box_scores=self.box_scores[rows],
             )
@@ -169,7 +180,7 @@ class TubeSet:
             labels=np.concatenate([lengths[0], *(part.labels for part in parts)]),
             scores=np.concatenate([none, *(part.scores for part in parts)]),
             offsets=np.append(0, np.cumsum(np.concatenate(lengths))),
-            moments=np.concatenate([lengths[0], *(part.moments for part in parts)]),
+            moments=np.concatenate([np.zeros(0, np.int32), *(part.moments for part in parts)]),
             boxes=np.concatenate([none.reshape(0, 4), *(part.boxes for part in parts)]),
             box_scores=np.concatenate([none, *(part.box_scores for part in parts)]),
         )
@@ -232,7 +243,7 @@ class TubeSet:
             labels=labels,
             scores=scores,
             offsets=offsets,
-            moments=frames.astype(np.int64),
+            moments=frames.astype(np.int32),
             boxes=np.ascontiguousarray(table[:, 1:5]),
             box_scores=table[:, 5] if table.shape[1] == 6 else np.ones(len(table), table.dtype),
         )
@@ -351,7 +362,7 @@ class TubeSet:
             labels=np.array([tube.label for tube in tubes], dtype=np.int64),
             scores=np.array([tube.score for tube in tubes], dtype=np.float64),
             offsets=np.cumsum([0, *(len(tube) for tube in tubes)], dtype=np.int64),
-            moments=np.concatenate([*(tube.moments for tube in tubes), np.zeros(0, np.int64)]),
+            moments=frame_numbers(np.concatenate([*(tube.moments for tube in tubes), np.zeros(0, np.int64)])),
             boxes=np.concatenate(
                 empty + [tube.boxes * frame for tube, frame in zip(tubes, frames, strict=True)], dtype=np.float32
             ),

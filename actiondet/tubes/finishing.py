@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,17 +49,6 @@ class Chains:
         lengths = self.lengths[wanted]
         rows = row_ranges(self.starts[wanted], lengths)
         return Chains(self.streams[wanted], lengths, self.moments[rows], self.boxes[rows], self.scores[rows])
-
-    @classmethod
-    def joined(cls, parts: Sequence[Chains]) -> Chains:
-        """Return all tubes of all parts."""
-        return cls(
-            streams=np.concatenate([part.streams for part in parts]),
-            lengths=np.concatenate([part.lengths for part in parts]),
-            moments=np.concatenate([part.moments for part in parts]),
-            boxes=np.concatenate([part.boxes for part in parts]),
-            scores=np.concatenate([part.scores for part in parts]),
-        )
 
 
 def fill_gaps(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,12 +12,13 @@ from actiondet.tubes.chains import chain_rows
 from actiondet.tubes.finishing import Chains, fill_gaps, finish
 from actiondet.tubes.options import LinkOptions, Preset, named
 from actiondet.tubes.suppression import suppress
+from evaluation.ragged import offsets
 from evaluation.records import ActionDetections, DetectionRows, FloatArray, IntArray, Tube
 from evaluation.tube_dataset import FrameDetections
-from evaluation.tube_set import Sizes, TubeSet
+from evaluation.tube_set import Sizes, TubeSet, frame_numbers
 
 _ROWS_AT_ONCE = 200_000
-"""Whole videos are linked together until they have so many rows: fast, in bounded memory."""
+"""Whole videos (or labels of them) are linked together until they have so many rows: fast, in bounded memory."""
 
 
 def link(
@@ -84,11 +84,12 @@ def link_frames(detections: FrameDetections, options: LinkOptions | Preset = "de
     options = named(options)
     wanted = np.flatnonzero(detections.known & (detections.scores >= options.min_score))
     labels = int(detections.labels.max(initial=0)) + 1
+    streams = detections.video[wanted] * labels + detections.labels[wanted]
     parts = []
-    for some in _batches(detections.video[wanted]):
+    for some in _batches(streams):
         rows = wanted[some]
         linked, scores = _link_rows(
-            detections.video[rows] * labels + detections.labels[rows],
+            streams[some],
             detections.moments[rows],
             detections.moments[rows],
             detections.boxes[rows].astype(np.float64),
@@ -96,19 +97,19 @@ def link_frames(detections: FrameDetections, options: LinkOptions | Preset = "de
             np.ones((len(rows), 2)),
             options,
         )
-        boxes, box_scores = linked.boxes.astype(np.float32), linked.scores.astype(np.float32)
-        parts.append((replace(linked, boxes=boxes, scores=box_scores), scores))
-    chains = Chains.joined([chains for chains, _ in parts])
-    return TubeSet(
-        videos=detections.videos,
-        video=chains.streams // labels,
-        labels=chains.streams % labels,
-        scores=np.concatenate([scores for _, scores in parts]),
-        offsets=np.append(0, np.cumsum(chains.lengths)),
-        moments=chains.moments,
-        boxes=chains.boxes,
-        box_scores=chains.scores,
-    )
+        parts.append(
+            TubeSet(
+                videos=detections.videos,
+                video=linked.streams // labels,
+                labels=linked.streams % labels,
+                scores=scores,
+                offsets=offsets(linked.lengths),
+                moments=frame_numbers(linked.moments),
+                boxes=linked.boxes.astype(np.float32),
+                box_scores=linked.scores.astype(np.float32),
+            )
+        )
+    return TubeSet.concatenate(parts)
 
 
 def _link_part(
@@ -183,13 +184,13 @@ def _distances(video: IntArray, moments: IntArray, count: int) -> FloatArray:
     return np.array([np.median(part) if len(part) else 1.0 for part in parts], dtype=np.float64)
 
 
-def _batches(video: IntArray) -> Iterator[IntArray]:
-    """Cut rows into batches of whole videos with about _ROWS_AT_ONCE rows; always at least one batch."""
-    if len(video) <= _ROWS_AT_ONCE:
-        yield np.arange(len(video))
+def _batches(groups: IntArray) -> Iterator[IntArray]:
+    """Cut rows into batches of whole groups with about _ROWS_AT_ONCE rows; always at least one batch."""
+    if len(groups) <= _ROWS_AT_ONCE:
+        yield np.arange(len(groups))
         return
-    order = np.argsort(video, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(video[order])) + 1, len(order))
+    order = np.argsort(groups, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(groups[order])) + 1, len(order))
     start = 0
     for end, after in zip(ends, [*ends[1:], None], strict=True):
         if after is None or after - start > _ROWS_AT_ONCE:

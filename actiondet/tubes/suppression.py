@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from actiondet.tubes.options import LinkOptions
 from evaluation.ragged import row_ranges
 from evaluation.records import FloatArray, IntArray
+
+_PAIRS_AT_ONCE = 100_000
+"""Pairs of boxes that are compared together: few enough for a processor's cache."""
 
 
 def suppress(
@@ -64,18 +69,38 @@ def _too_close(
     """
     places = np.arange(len(rows))
     after = np.searchsorted(group, group, side="right") - places - 1
-    better = np.repeat(places, after)
-    worse = row_ranges(places + 1, after)
-    extra = pixel[rows[better]] if options.pixel_corners else np.zeros(2)
-    iou = _iou(boxes[rows[better]], boxes[rows[worse]], extra)
-    close = np.flatnonzero(iou > options.suppress_iou)
-    gone = set()
-    pairs = []
-    for pair, b, w in zip(close.tolist(), better[close].tolist(), worse[close].tolist(), strict=True):
-        if b not in gone and w not in gone:
-            gone.add(w)
-            pairs.append(pair)
-    return worse[pairs], iou[pairs]
+    corners = boxes[rows]
+    extra = pixel[rows] if options.pixel_corners else np.zeros((len(rows), 2))
+    left, right, wider = (np.ascontiguousarray(column) for column in (corners[:, 0], corners[:, 2], extra[:, 0]))
+    gone: set[int] = set()
+    found: list[IntArray] = [np.zeros(0, dtype=np.int64)]
+    overlaps: list[FloatArray] = [np.zeros(0)]
+    for some in _runs(after, _PAIRS_AT_ONCE):
+        better, worse = np.repeat(places[some], after[some]), row_ranges(places[some] + 1, after[some])
+        width = np.minimum(right[better], right[worse]) - np.maximum(left[better], left[worse]) + wider[better]
+        near = np.flatnonzero(width > 0)  # the others share nothing; in a crowd these are most
+        better, worse = better[near], worse[near]
+        iou = _iou(corners[better], corners[worse], extra[better])
+        close = np.flatnonzero(iou > options.suppress_iou)
+        pairs = []
+        for pair, b, w in zip(close.tolist(), better[close].tolist(), worse[close].tolist(), strict=True):
+            if b not in gone and w not in gone:
+                gone.add(w)
+                pairs.append(pair)
+        found.append(worse[pairs])
+        overlaps.append(iou[pairs])
+    return np.concatenate(found), np.concatenate(overlaps)
+
+
+def _runs(counts: IntArray, most: int) -> Iterator[slice]:
+    """Cut (N,) counts into runs of at most `most` together; a greater count is a run of its own."""
+    ends = np.cumsum(counts)
+    start = 0
+    while start < len(counts):
+        before = int(ends[start - 1]) if start else 0
+        end = max(int(np.searchsorted(ends, before + most, side="right")), start + 1)
+        yield slice(start, end)
+        start = end
 
 
 def _iou(first: FloatArray, second: FloatArray, extra: FloatArray) -> FloatArray:

@@ -75,7 +75,7 @@ def _truth(films: Sequence[Film]) -> TubeTruth:
         labels=np.array([label for _, label, _, _ in pieces], np.int64),
         scores=np.ones(len(pieces)),
         offsets=np.cumsum([0, *lengths], dtype=np.int64),
-        moments=np.concatenate([np.arange(first, first + len(boxes)) for _, _, first, boxes in pieces]),
+        moments=np.concatenate([np.arange(first, first + len(boxes), dtype=np.int32) for _, _, first, boxes in pieces]),
         boxes=np.concatenate([boxes for *_, boxes in pieces]),
         box_scores=np.ones(sum(lengths), np.float32),
     )

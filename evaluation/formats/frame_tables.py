@@ -13,8 +13,9 @@ from evaluation.errors import InputError
 from evaluation.formats.ava import read_ava_csv
 from evaluation.formats.person_boxes import read_proposals
 from evaluation.records import FrameKey, PersonBoxes
+from evaluation.row_values import LARGEST_ID
 from evaluation.tube_dataset import TubeTruth
-from evaluation.tube_set import TubeSet
+from evaluation.tube_set import TubeSet, frame_numbers
 
 _SUFFIX = re.compile(r"\.(mp4|mkv|avi|mov|m4v|webm)$", re.IGNORECASE)
 _PER_FRAME = 1_000_000
@@ -36,7 +37,8 @@ def read_tube_csv(path: str | os.PathLike[str], *, labels: int) -> TubeTruth:
         InputError: not such a file, a label that is too large, a frame that is not a whole number.
     """
     rows = read_ava_csv(path)
-    if (rows.moment % _PER_FRAME).any() or rows.moment.min(initial=_PER_FRAME) < _PER_FRAME:
+    low, high = rows.moment.min(initial=_PER_FRAME), rows.moment.max(initial=_PER_FRAME)
+    if (rows.moment % _PER_FRAME).any() or low < _PER_FRAME or high > LARGEST_ID * _PER_FRAME:
         raise InputError(f"{path}: column 2 is not a frame number everywhere; expected 1, 2, 3 and so on")
     if rows.labels.max(initial=0) >= labels:
         raise InputError(f"{path}: has label {rows.labels.max()}; expected 0 to {labels - 1} (model.num_actions)")
@@ -56,7 +58,7 @@ def read_tube_csv(path: str | os.PathLike[str], *, labels: int) -> TubeTruth:
         labels=sorted_columns[1][begins],
         scores=np.ones(len(begins)),
         offsets=np.append(begins, len(order)).astype(np.int64),
-        moments=sorted_columns[3],
+        moments=frame_numbers(sorted_columns[3]),
         boxes=rows.boxes[order],
         box_scores=np.ones(len(order)),
     )

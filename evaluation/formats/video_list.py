@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,17 +56,24 @@ def read_video_list(path: str | os.PathLike[str]) -> VideoList:
     Raises:
         InputError: a line of another form, a negative label, or no video at all. OSError: the file cannot be read.
     """
-    rows = list(_rows(Path(path)))
-    if not rows:
+    heads: list[str] = []  # the first of three columns; where there are two, as in `names`
+    names: list[str] = []
+    labels, frames, lines = array("q"), array("q"), array("q")
+    for line, fields, whole in _rows(Path(path)):
+        counted = len(fields) == 3 and NUMBER.fullmatch(fields[1]) is not None
+        names.append(whole)
+        heads.append(fields[0] if counted else whole)
+        frames.append(int(fields[1]) if counted else -1)
+        labels.append(int(fields[-1]))
+        lines.append(line)
+    if not names:
         raise InputError(f"{path}: lists no videos; expected a line `path label` for each")
-    lines = [line for line, _, _ in rows]
-    counted = all(len(fields) == 3 and NUMBER.fullmatch(fields[1]) for _, fields, _ in rows)
-    names = [fields[0] if counted else whole for _, fields, whole in rows]
+    all_counted = min(frames) >= 0
     return VideoList(
         path=os.fspath(path),
-        names=tuple(names),
-        labels=np.array([int(fields[-1]) for _, fields, _ in rows], dtype=np.int64),
-        frames=np.array([int(fields[1]) for _, fields, _ in rows], dtype=np.int64) if counted else None,
+        names=tuple(heads if all_counted else names),
+        labels=np.array(labels, dtype=np.int64),
+        frames=np.array(frames, dtype=np.int64) if all_counted else None,
         lines=np.array(lines, dtype=np.int64),
     )
 
@@ -72,7 +81,8 @@ def read_video_list(path: str | os.PathLike[str]) -> VideoList:
 def _rows(path: Path) -> Iterator[tuple[int, list[str], str]]:
     """Of each line its number, its fields (2 or 3), and everything before the label."""
     first = True
-    for line, text in enumerate(read_text(path).split("\n"), start=1):
+    # Not all lines at once: a list may have millions.
+    for line, text in enumerate(io.StringIO(read_text(path)), start=1):
         if not text.strip():
             continue
         fields, whole = _fields(text)

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from actiondet.tubes import linking
-from actiondet.tubes.linking import link
+from actiondet.tubes.linking import link, link_frames
 from actiondet.tubes.options import PRESETS, LinkOptions, named
 from evaluation.errors import InputError
 from evaluation.records import ActionDetections, FrameKey
+from evaluation.tube_dataset import FrameDetections
 
 SECOND = 1_000_000
 
@@ -91,6 +92,27 @@ def test_batches_are_whole_videos(monkeypatch: pytest.MonkeyPatch) -> None:
     video = np.array([2, 0, 0, 1, 1, 1, 2, 3, 3, 3, 3, 3, 3, 4])
     batches = [video[rows].tolist() for rows in linking._batches(video)]
     assert batches == [[0, 0, 1, 1, 1], [2, 2], [3] * 6, [4]]
+
+
+def test_batches_of_labels_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    rows = 400
+    low = rng.uniform(0, 50, (rows, 2))
+    found = FrameDetections(
+        videos=("a", "b"),
+        video=rng.integers(0, 2, rows),
+        moments=rng.integers(1, 20, rows),
+        boxes=np.concatenate([low, low + 20], axis=1).astype(np.float32),
+        labels=rng.integers(0, 3, rows),
+        scores=rng.random(rows).astype(np.float32),
+    )
+    whole = link_frames(found)
+    assert len(whole) > 20
+    assert whole.moments.dtype == np.int32
+    monkeypatch.setattr(linking, "_ROWS_AT_ONCE", 10)
+    some = link_frames(found)
+    for name in ("video", "labels", "scores", "offsets", "moments", "boxes", "box_scores"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(whole, name))
 
 
 def test_no_detections_make_no_tubes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actiondet.tubes import suppression
 from actiondet.tubes.options import LinkOptions
 from actiondet.tubes.suppression import suppress
 
@@ -69,6 +71,31 @@ def test_suppression_equals_the_plain_loop(seed: int, how: str, corners: bool) -
     expected = [row for group in range(6) for row in plain(groups, boxes, scores, group, options)]
     assert kept.tolist() == [row for row, _ in expected]
     np.testing.assert_allclose(new, [score for _, score in expected], rtol=1e-14)
+
+
+def test_a_crowd_is_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    low = rng.uniform(0, 30, (60, 2))
+    boxes = np.concatenate([low, low + rng.uniform(5, 25, (60, 2))], axis=1)
+    arguments = (np.repeat([0, 1, 2], 20), boxes, rng.random(60), np.ones((60, 2)), LinkOptions(suppress="decay"))
+    whole = suppress(*arguments)
+    for pairs in (1, 25):
+        monkeypatch.setattr(suppression, "_PAIRS_AT_ONCE", pairs)
+        for part, expected in zip(suppress(*arguments), whole, strict=True):
+            np.testing.assert_array_equal(part, expected)
+
+
+def test_a_crowd_takes_little_memory() -> None:
+    # 500 persons apart from each other make 125,000 pairs a moment; all pairs at once took 300 bytes each.
+    column = 20.0 * np.arange(500)
+    boxes = np.tile(np.stack([column, 0 * column, column + 10, 0 * column + 10], axis=1), (16, 1))
+    arguments = (np.repeat(np.arange(16), 500), boxes, np.ones(8000), np.ones((8000, 2)), LinkOptions())
+    tracemalloc.start()
+    kept, _ = suppress(*arguments)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(kept) == 16 * LinkOptions().boxes_per_step
+    assert peak < 50e6
 
 
 def plain(
