@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from actiondet.config import load_config
+from actiondet.config import DetectionConfig, load_config
 from actiondet.engine.checkpoint import Checkpoint, Progress, TrainingState, load_checkpoint, save_checkpoint
+from actiondet.engine.devices import launch
+from actiondet.engine.train import train
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 
@@ -133,3 +137,27 @@ def test_a_full_disk_ends_in_a_sentence_and_leaves_the_old_checkpoint(checkpoint
     assert (done.returncode, done.stderr) == (2, f"-c: {tmp_path / 'last.pt'}: File too large\n")
     assert (tmp_path / "last.pt").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 200 kB, where the user may mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this user may not mount a disk")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_training_goes_on_when_its_full_disk_has_room_again(
+    tiny_config: Callable[..., DetectionConfig], small_disk: Path
+) -> None:
+    config = tiny_config("train.epochs=1", "train.save_minutes=1e-6")
+    with pytest.raises(OSError, match="No space left on device"):
+        train(config, folder=small_disk / "run", fabric=launch())
+    assert not [path for path in small_disk.rglob("*") if path.name.startswith(".last")]
+    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
+    train(config, folder=small_disk / "run", fabric=launch(), resume=True)
+    assert load_checkpoint(small_disk / "run/last.pt").training is not None
