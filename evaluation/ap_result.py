@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -28,6 +29,8 @@ IOU_RANGES: dict[str, tuple[float, ...]] = {
     "0.50:0.95": tuple(0.5 + 0.05 * i for i in range(10)),
 }
 """The means over IoU thresholds that MultiSports reports, by their official names; COCO's AP is over the last."""
+
+R = TypeVar("R", bound="ApResult")
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -92,6 +95,18 @@ class ApResult(Result):
         ap = self.ap[self.thresholds.index(threshold), self.labels]
         return float(np.mean(ap)) if len(ap) else float("nan")
 
+    def at(self: R, threshold: float | None) -> R:
+        """The same result at one of its thresholds alone; None takes `threshold`.
+
+        Raises:
+            InputError: a threshold that the result does not have.
+        """
+        threshold = self.threshold if threshold is None else threshold
+        if threshold not in self.thresholds:
+            raise InputError(f"the result has no IoU threshold {threshold:g}; it has {list(self.thresholds)}")
+        rows = slice(self.thresholds.index(threshold), self.thresholds.index(threshold) + 1)
+        return replace(self, thresholds=(threshold,), ap=self.ap[rows], hits=self.hits[rows])
+
     def mean_over(self, thresholds: Sequence[float]) -> float:
         """Mean over the actions and some of the thresholds, in [0, 1]."""
         return float(np.mean([self.mean_at(threshold) for threshold in thresholds]))
@@ -132,7 +147,10 @@ class ApResult(Result):
 
         With several thresholds ap@... and recall@... of each follow.
         """
-        shown = self.shown
+        return self.columns_of(self.shown)
+
+    def columns_of(self, shown: IntArray) -> dict[str, Any]:
+        """`columns` of the actions at some places."""
         at = {threshold: (self.ap[k, shown], self._recalls(k)[shown]) for k, threshold in enumerate(self.thresholds)}
         ap, recall = at[self.threshold]
         table: dict[str, Any] = {
@@ -193,8 +211,8 @@ class ApResult(Result):
         order = self.labels[np.argsort(ap[self.labels], kind="stable")]
         bars = ActionBars(
             names=[self.names[label] for label in order],
-            ap=ap[order],
-            truths=self.truths[order].tolist(),
+            values=ap[order],
+            counts=self.truths[order].tolist(),
             kinds=[self.types[label] for label in order],
         )
         kind_of = dict(zip(self.ids, self.types, strict=True))
@@ -202,7 +220,58 @@ class ApResult(Result):
         return draw_result(bars, curves, title=self.title, mean=self.mean_ap, path=path, axes=axes)
 
 
-R = TypeVar("R", bound=ApResult)
+@dataclass(frozen=True, eq=False, repr=False)
+class DerivedResult(Result):
+    """What is found out about a result at one IoU threshold; `mean_ap`, `curves` and `hits` are those of that result.
+
+    `per_class` has a row for every action that has an AP. It begins with the columns of the result: id, name, type, ap,
+    truths, detections and recall.
+
+    Attributes:
+        result: what was evaluated, at one threshold.
+    """
+
+    result: ApResult
+
+    @property
+    def threshold(self) -> float:
+        """The IoU of a hit."""
+        return self.result.threshold
+
+    @property
+    def mean_ap(self) -> float:
+        """Mean AP over the actions, in [0, 1]."""
+        return self.result.mean_ap
+
+    @property
+    def curves(self) -> tuple[PrecisionRecall, ...]:
+        """Precision and recall of every action that has an AP."""
+        return self.result.curves
+
+    @property
+    def hits(self) -> BoolArray:
+        """(1, N) whether each of the result's detections found a truth."""
+        return self.result.hits
+
+    @property
+    def action_columns(self) -> dict[str, Any]:
+        """The columns of the result."""
+        return self.result.columns_of(self.result.labels)
+
+    def summary(self) -> dict[str, Any]:
+        """What `to_json` writes: mean_ap, metric, per_class as AP by id, actions, and what is found out."""
+        actions = records(self.columns)
+        return {
+            "mean_ap": self.mean_ap,
+            "metric": f"{self.result.metric}@{self.threshold:g}",
+            "per_class": {str(action["id"]): action["ap"] for action in actions},
+            **self.findings(),
+            "actions": actions,
+        }
+
+    @abstractmethod
+    def findings(self) -> dict[str, Any]:
+        """What is found out about the whole."""
 
 
 @dataclass(frozen=True, eq=False)

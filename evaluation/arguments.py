@@ -10,10 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from evaluation.command_line import program_name
 from evaluation.messages import LEVELS, set_level
+
+if TYPE_CHECKING:
+    from evaluation.result import Result
 
 STANDARD_OUTPUT = "-"
 """The name of a file that stands for standard output."""
@@ -96,6 +99,24 @@ def add_json(parser: argparse._ActionsContainer, what: str = "the results") -> N
     parser.add_argument(
         "--json", metavar="FILE", help=f"write {what} as JSON; '-': to standard output, which then holds nothing else"
     )
+
+
+def add_outputs(parser: argparse._ActionsContainer, *, picture: str, what: str = "the results") -> None:
+    """Add `--json`, `--csv` and `--plot`, which `write_outputs` serves; `picture` says what is drawn."""
+    add_json(parser, what)
+    parser.add_argument("--csv", metavar="C.csv", help="write the table of classes")
+    parser.add_argument("--plot", metavar="P.png", help=f"draw {picture}")
+
+
+def write_outputs(arguments: argparse.Namespace, result: Result, **more: Any) -> None:
+    """Write what the options of `add_outputs` ask for; `more` goes into the JSON."""
+    if arguments.json:
+        with json_target(arguments.json) as path:
+            result.to_json(path, **more)
+    if arguments.csv:
+        result.to_csv(arguments.csv)
+    if arguments.plot:
+        result.plot(arguments.plot)
 
 
 @contextmanager

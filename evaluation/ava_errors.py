@@ -15,7 +15,7 @@ from evaluation.frame_ap import FrameClaims, frame_claims
 from evaluation.matching import best_truths
 from evaluation.protocols import Ties
 from evaluation.records import DetectionRows, FrameKey, TruthRows
-from evaluation.tube_dataset import FrameDetections, TubeTruth
+from evaluation.tube_dataset import FrameDetections, TubeTruth, not_together
 from evaluation.tube_set import TubeSet
 
 ACTION_REASONS = ("duplicate", "background", "wrong_action", "confused_action", "box_off")
@@ -59,10 +59,7 @@ def find_errors(
         return frame_errors(truth, detections, threshold, ties=ties)
     if isinstance(truth, TubeTruth) and isinstance(detections, TubeSet):
         return video_errors(truth, detections, threshold, ties=ties)
-    raise InputError(
-        f"a {type(truth).__name__} and a {type(detections).__name__} do not belong together; expected TruthRows with "
-        "DetectionRows, or TubeTruth with FrameDetections or a TubeSet"
-    )
+    raise not_together(truth, detections)
 
 
 def action_errors(
@@ -146,16 +143,7 @@ def action_errors(
 
     _, seen_iou = best_truths(persons.boxes, persons.code, boxes[distinct], code[distinct])
     kind = np.where((seen_iou >= threshold)[persons.of_truth], 0, 1)
-    outcomes = Outcomes(result.offsets, result.scores, ACTION_REASONS, which, target, MISSING, claims.truth_label, kind)
-    return break_down(
-        outcomes,
-        metric=result.metric,
-        threshold=threshold,
-        labels=result.labels,
-        ids=result.ids,
-        names=result.names,
-        notes=result.notes,
-    )
+    return break_down(result, Outcomes(ACTION_REASONS, which, target, MISSING, claims.truth_label, kind))
 
 
 class _Persons:

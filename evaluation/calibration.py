@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluation.ap_result import ApResult
+from evaluation.ap_result import ApResult, DerivedResult
 from evaluation.errors import InputError
 from evaluation.records import FloatArray, IntArray
-from evaluation.result import Result
 from evaluation.tables import plain, records, table_text
 
 if TYPE_CHECKING:
@@ -19,28 +18,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Calibration(Result):
+class Calibration(DerivedResult):
     """How well scores agree with the share of hits, and the best threshold of every action.
 
-    Only detections that took part in the result count. `print` shows the table of actions.
+    Only detections that took part in the result count. `print` shows the table of actions. What all results have is
+    here, too: `mean_ap`, `per_class`, `curves`, `hits`, `to_json`, `to_csv` and `plot`, the reliability diagram.
 
     Attributes:
-        result: what was evaluated.
-        threshold: the IoU of a hit.
+        result: what was evaluated, at one threshold.
         counts: (L, B) detections of every action in every bin of scores; the bins divide [0, 1] evenly.
         score_sums: (L, B) sum of their scores.
-        hits: (L, B) how many are hits.
+        hit_counts: (L, B) how many are hits.
         best_threshold: (L,) the score from which on F1 is largest; NaN where no detection is a hit.
         f1: (L,) there, in [0, 1].
         precision: (L,) there.
         recall: (L,) there.
     """
 
-    result: ApResult
-    threshold: float
     counts: IntArray
     score_sums: FloatArray
-    hits: IntArray
+    hit_counts: IntArray
     best_threshold: FloatArray
     f1: FloatArray
     precision: FloatArray
@@ -51,14 +48,16 @@ class Calibration(Result):
 
     def __str__(self) -> str:
         headings = ["id", "action", "ECE", "threshold", "F1", "precision", "recall"]
-        rows = zip(*map(plain, self.columns.values()), strict=True)
+        columns = self.columns
+        shown = ("id", "name", "ece", "best_threshold", "f1", "f1_precision", "f1_recall")
+        rows = zip(*(plain(columns[name]) for name in shown), strict=True)
         table = table_text(headings, rows, numeric={*headings} - {"action"})
         return f"{table}\n\nexpected calibration error {self.ece:.4f}, mean of the best F1 {self.mean_f1:.4f}"
 
     @property
     def ece(self) -> float:
         """Expected calibration error of all detections, in [0, 1]."""
-        return float(_ece(self.counts.sum(axis=0), self.score_sums.sum(axis=0), self.hits.sum(axis=0)))
+        return float(_ece(self.counts.sum(axis=0), self.score_sums.sum(axis=0), self.hit_counts.sum(axis=0)))
 
     @property
     def mean_f1(self) -> float:
@@ -66,39 +65,37 @@ class Calibration(Result):
         return float(np.mean(self.f1[self.result.labels]))
 
     @property
-    def curve(self) -> tuple[FloatArray, FloatArray, IntArray]:
+    def reliability(self) -> tuple[FloatArray, FloatArray, IntArray]:
         """The reliability curve: of every bin with detections the mean score, the share of hits, and the count."""
         counts = self.counts.sum(axis=0)
         some = counts > 0
         counts = counts[some]
-        return self.score_sums.sum(axis=0)[some] / counts, self.hits.sum(axis=0)[some] / counts, counts
+        return self.score_sums.sum(axis=0)[some] / counts, self.hit_counts.sum(axis=0)[some] / counts, counts
 
     @property
     def columns(self) -> dict[str, Any]:
-        """Of every action with an AP its id, name, ece, threshold, f1, precision and recall."""
+        """The result's, then ece, best_threshold, and the f1 there, with its f1_precision and f1_recall."""
         labels = self.result.labels
-        errors = [_ece(self.counts[label], self.score_sums[label], self.hits[label]) for label in labels]
+        errors = [_ece(self.counts[label], self.score_sums[label], self.hit_counts[label]) for label in labels]
         return {
-            "id": [self.result.ids[label] for label in labels],
-            "name": [self.result.names[label] for label in labels],
+            **self.action_columns,
             "ece": np.array(errors),
-            "threshold": self.best_threshold[labels],
+            "best_threshold": self.best_threshold[labels],
             "f1": self.f1[labels],
-            "precision": self.precision[labels],
-            "recall": self.recall[labels],
+            "f1_precision": self.precision[labels],
+            "f1_recall": self.recall[labels],
         }
 
-    def summary(self) -> dict[str, Any]:
-        """What `to_json` writes."""
-        names = ("score", "hits", "count")
-        curve = records(dict(zip(names, self.curve, strict=True)))
-        return {"ece": self.ece, "mean_f1": self.mean_f1, "curve": curve, "actions": records(self.columns)}
+    def findings(self) -> dict[str, Any]:
+        """The calibration error, the mean of the best F1, and the reliability curve."""
+        curve = records(dict(zip(("score", "hits", "count"), self.reliability, strict=True)))
+        return {"ece": self.ece, "mean_f1": self.mean_f1, "reliability": curve}
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw the reliability curve; see `Result.plot`."""
         from evaluation.plots import draw_reliability, picture  # matplotlib is loaded only for a picture
 
-        scores, hits, counts = self.curve
+        scores, hits, counts = self.reliability
         title = f"calibration error {self.ece:.4f}"
         return picture((6, 6), lambda on: draw_reliability(on, scores, hits, counts, title=title), path, axes)
 
@@ -125,15 +122,13 @@ def calibrate(result: ApResult, *, bins: int = 15, threshold: float | None = Non
         >>> calibrate(frame_map(truth, found, actions=ActionList((1,), ("sit",), (None,))))
         Calibration(ECE 0.2000, mean F1 1.0000)
     """
-    threshold = result.threshold if threshold is None else threshold
-    if threshold not in result.thresholds:
-        raise InputError(f"the result has no IoU threshold {threshold:g}; it has {list(result.thresholds)}")
+    result = result.at(threshold)
     scores = result.scores.astype(np.float64)
     if len(scores) and not 0 <= scores.min() <= scores.max() <= 1:
         raise InputError(
             f"calibration needs probabilities, but scores lie between {scores.min():g} and {scores.max():g}"
         )
-    hits = result.hits[result.thresholds.index(threshold)]
+    hits = result.hits[0]
     labels = len(result.ids)
     label = np.repeat(np.arange(labels), np.diff(result.offsets))
     cell = label * bins + np.minimum((scores * bins).astype(np.int64), bins - 1)
@@ -142,7 +137,7 @@ def calibrate(result: ApResult, *, bins: int = 15, threshold: float | None = Non
         return np.bincount(cells, weights=weights, minlength=labels * bins).reshape(labels, bins)
 
     best = np.array([_best_threshold(result, hits, place) for place in range(labels)]).reshape(labels, 4)
-    return Calibration(result, threshold, binned(cell), binned(cell, scores), binned(cell[hits]), *best.T)
+    return Calibration(result, binned(cell), binned(cell, scores), binned(cell[hits]), *best.T)
 
 
 def _best_threshold(result: ApResult, hits: Any, label: int) -> tuple[float, float, float, float]:

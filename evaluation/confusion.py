@@ -5,21 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evaluation.ap_result import ApResult
+from evaluation.boxes import BoolArray
 from evaluation.calibration import calibrate
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
 from evaluation.found_boxes import box_numbers
 from evaluation.frame_ap import frame_map
-from evaluation.matching import best_truths
+from evaluation.matching import best_of_pairs, best_truths, group_pairs
 from evaluation.moments import MomentCodes
 from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
 from evaluation.result import Result
-from evaluation.selection import columns_of
+from evaluation.selection import ColumnArray, columns_of
 from evaluation.tables import table_text
+from evaluation.tube_dataset import FrameDetections, TubeTruth, not_together
+from evaluation.tube_iou import paired_tube_iou
+from evaluation.tube_scoring import tube_frame_map, video_map
+from evaluation.tube_set import TubeSet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +38,9 @@ _PAIRS_SHOWN = 15
 @dataclass(frozen=True, eq=False, repr=False)
 class Confusion(Result):
     """How often people who do one action are said to do another one; `print` shows the most frequent pairs.
+
+    It has `per_class` (a table of pairs of actions), `to_json`, `to_csv` and `plot`, the matrix; no `mean_ap`, `curves`
+    and `hits`, because people are counted, not ranked.
 
     Attributes:
         ids: (L) of the actions.
@@ -107,30 +117,32 @@ class Confusion(Result):
 
 
 def confusion_of(
-    truth: TruthRows,
-    detections: DetectionRows,
+    truth: TruthRows | TubeTruth,
+    detections: DetectionRows | FrameDetections | TubeSet,
     *,
-    actions: ActionList,
+    actions: ActionList | None = None,
     thresholds: Sequence[float] | None = None,
     excluded: Collection[FrameKey] = frozenset(),
     iou: float = 0.5,
 ) -> Confusion:
-    """Count which actions are said of the annotated persons that some box finds.
+    """Count which actions are said of the annotated persons that some box, or some tube, finds.
 
     A person may do several actions, and several may be said; a person who does both actions of a pair confuses nobody.
     Every box belongs to the person that it overlaps most; of several boxes the highest score of each action counts.
+    Among tubes, a person is a tube of the truth, whatever its label; equal tubes are one person.
 
     Args:
-        truth: annotated boxes.
-        detections: scored boxes.
-        actions: the actions that count.
+        truth: annotated boxes, or the data set of the tubes; of a data set the labels that are scored count.
+        detections: scored boxes or tubes.
+        actions: the actions that count, for boxes in AVA's form.
         thresholds: the score from which on each action is said to be done; None takes those of the best F1
             (`calibrate`).
-        excluded: moments that do not count.
-        iou: how much a box must overlap a person to find it.
+        excluded: moments that do not count, for boxes in AVA's form.
+        iou: how much a box or tube must overlap a person to find it.
 
     Raises:
-        InputError: another number of thresholds than actions, or as `frame_map`.
+        InputError: truth and detections that do not belong together, no actions, another number of thresholds than
+            actions, or as the evaluations themselves.
 
     Example:
         >>> from evaluation import ActionList, DetectionRows, TruthRows, confusion_of
@@ -142,34 +154,111 @@ def confusion_of(
         array([[1., 0.],
                [1., 0.]])
     """
-    if thresholds is None:
-        found = calibrate(frame_map(truth, detections, actions=actions, excluded=excluded, thresholds=[iou]))
-        limits = found.best_threshold
-    else:
-        limits = np.asarray(thresholds, dtype=np.float64)
+    result: ApResult | None = None
+    wanted = thresholds is None
+    if isinstance(truth, TruthRows) and isinstance(detections, DetectionRows):
+        if actions is None:
+            raise InputError("boxes in AVA's form need `actions`; read_action_list reads them")
         truth.check()
         detections.check()
+        said = _said_of_boxes(truth, detections, actions, excluded, iou)
+        if wanted:
+            result = frame_map(truth, detections, actions=actions, excluded=excluded, thresholds=[iou])
+    elif isinstance(truth, TubeTruth) and not isinstance(detections, DetectionRows):
+        scored = [label for label in range(len(truth.labels)) if label not in truth.unscored]
+        actions = ActionList(tuple(scored), tuple(truth.labels[label] for label in scored), (None,) * len(scored))
+        if isinstance(detections, TubeSet):
+            said = _said_of_tubes(truth, detections, actions, iou)
+            result = video_map(truth, detections, [iou]) if wanted else None
+        else:
+            rows = truth.rows(truth.test_videos), detections.rows(truth.sizes)
+            said = _said_of_boxes(*rows, actions, frozenset(), iou)
+            result = tube_frame_map(truth, detections, [iou]) if wanted else None
+    else:
+        raise not_together(truth, detections)
+    if result is not None:
+        best = dict(zip(result.ids, calibrate(result).best_threshold.tolist(), strict=True))
+        thresholds = [best[label] for label in actions.ids]
+    limits = np.asarray(thresholds, dtype=np.float64)
     if limits.shape != (len(actions),):
         raise InputError(f"{len(limits)} thresholds for {len(actions)} actions; expected one for each")
+    return _counted(actions, limits, said)
+
+
+@dataclass(frozen=True, eq=False)
+class _Said:
+    """What M truths and N detections say of P persons.
+
+    Attributes:
+        persons: how many there are.
+        person_of_truth: (M,).
+        truth_column: (M,) place of the action, -1 for none that counts.
+        person: (N,) whom a detection finds, -1 for nobody.
+        column: (N,) place of its action, -1 for none that counts.
+        scores: (N,).
+        counted: (P,) which persons count.
+    """
+
+    persons: int
+    person_of_truth: IntArray
+    truth_column: ColumnArray
+    person: IntArray
+    column: ColumnArray
+    scores: FloatArray
+    counted: BoolArray
+
+
+def _said_of_boxes(
+    truth: TruthRows, detections: DetectionRows, actions: ActionList, excluded: Collection[FrameKey], iou: float
+) -> _Said:
     codes = MomentCodes.of([truth, detections], excluded)
     code = codes.of_rows(truth)
     persons, person_of_truth = box_numbers(code, truth.boxes)
-    counted = ~np.isin(code[persons], codes.of_keys(excluded))
-
-    does = np.zeros((len(persons), len(actions)), dtype=np.bool_)
-    column = columns_of(truth.labels, actions)
-    does[person_of_truth[column >= 0], column[column >= 0]] = True
-
     found_code = codes.of_rows(detections)
     boxes, box_of_row = box_numbers(found_code, detections.boxes)
     person, overlap = best_truths(detections.boxes[boxes], found_code[boxes], truth.boxes[persons], code[persons])
-    person = np.where(overlap >= iou, person, -1)
-    counted[np.setdiff1d(np.arange(len(persons)), person)] = False
-    column = columns_of(detections.labels, actions)
-    rows = np.flatnonzero((person[box_of_row] >= 0) & (column >= 0))
+    return _Said(
+        persons=len(persons),
+        person_of_truth=person_of_truth,
+        truth_column=columns_of(truth.labels, actions),
+        person=np.where(overlap >= iou, person, -1)[box_of_row],
+        column=columns_of(detections.labels, actions),
+        scores=detections.scores,
+        counted=~np.isin(code[persons], codes.of_keys(excluded)),
+    )
+
+
+def _said_of_tubes(truth: TubeTruth, detections: TubeSet, actions: ActionList, iou: float) -> _Said:
+    tubes = truth.of_videos(truth.test_videos)
+    found = detections.of_videos(truth.test_videos)
+    rows, pairs = group_pairs(found.video, tubes.video)
+    nearest, overlap = best_of_pairs(rows, pairs, paired_tube_iou(tubes, pairs, found, rows).iou, len(found))
+    number: dict[tuple[int, int, bytes], int] = {}
+    boxes = (tubes.boxes[start:stop].tobytes() for start, stop in pairwise(tubes.offsets.tolist()))
+    extents = zip(tubes.video.tolist(), tubes.first.tolist(), boxes, strict=True)
+    persons = [number.setdefault(extent, len(number)) for extent in extents]
+    person_of_truth = np.array(persons, dtype=np.int64)
+    return _Said(
+        persons=len(number),
+        person_of_truth=person_of_truth,
+        truth_column=columns_of(tubes.labels, actions),
+        person=np.where(overlap >= iou, np.append(person_of_truth, -1)[nearest], -1),
+        column=columns_of(found.labels, actions),
+        scores=found.scores,
+        counted=np.ones(len(number), dtype=np.bool_),
+    )
+
+
+def _counted(actions: ActionList, limits: FloatArray, given: _Said) -> Confusion:
+    """Count pairs of actions among the persons that something finds."""
+    does = np.zeros((given.persons, len(actions)), dtype=np.bool_)
+    listed = given.truth_column >= 0
+    does[given.person_of_truth[listed], given.truth_column[listed]] = True
+    counted = given.counted & np.isin(np.arange(given.persons), given.person)
+    rows = np.flatnonzero((given.person >= 0) & (given.column >= 0))
+    loud = rows[given.scores[rows] >= limits[given.column[rows]]]
     said = np.zeros_like(does)
-    loud = rows[detections.scores[rows] >= limits[column[rows]]]
-    said[person[box_of_row[loud]], column[loud]] = True
+    said[given.person[loud], given.column[loud]] = True
 
     does, said = does[counted].astype(np.float64), said[counted].astype(np.float64)  # floats are multiplied faster
     of, called = does.T @ (1 - does), does.T @ (said * (1 - does))

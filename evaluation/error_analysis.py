@@ -10,16 +10,14 @@ import math
 
 import numpy as np
 
-from evaluation.ap_result import find_thresholds
 from evaluation.boxes import BoolArray, paired_iou
 from evaluation.error_breakdown import ErrorBreakdown, Outcomes, break_down
-from evaluation.matching import best_of_pairs, best_truths, first_claims, group_pairs
+from evaluation.matching import best_of_pairs, group_pairs
 from evaluation.protocols import Ties
-from evaluation.records import FloatArray, IntArray
-from evaluation.tube_ap import claim_order, scored_labels, tolerated
+from evaluation.records import IntArray
 from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_iou import paired_tube_iou
-from evaluation.tube_scoring import frame_groups
+from evaluation.tube_scoring import frame_groups, tube_frame_claims, video_claims
 from evaluation.tube_set import TubeSet
 
 VIDEO_REASONS = ("repeat", "extra", "loc", "cls", "time", "cls+time", "cls+loc", "time+loc", "cls+time+loc")
@@ -49,14 +47,13 @@ def video_errors(
     Raises:
         InputError: no truth to score, or a threshold that is not above 0 and up to 1.
     """
-    find_thresholds([threshold])
+    claimed = video_claims(truth, detections, (threshold,), ties=ties)
+    result, order, own, own_iou = claimed.result, claimed.row, claimed.found, claimed.iou
     tubes = truth.of_videos(truth.test_videos)
     claims = detections.of_videos(truth.test_videos)
-    order, offsets = claim_order(claims.labels, claims.scores, len(truth.labels), ties)
     rows, pairs = group_pairs(claims.video[order], tubes.video)
     iou, temporal, spatial = (part.astype(np.float64) for part in paired_tube_iou(tubes, pairs, claims, order[rows]))
     same = claims.labels[order][rows] == tubes.labels[pairs]
-    own, own_iou = best_of_pairs(rows[same], pairs[same], iou[same], len(order))
     other, other_iou = best_of_pairs(rows[~same], pairs[~same], iou[~same], len(order))
     nearest, any_iou = best_of_pairs(rows, np.arange(len(rows)), iou, len(order))
 
@@ -75,15 +72,12 @@ def video_errors(
     which[~(any_iou > 0)] = place["extra"]
     which[other_iou >= threshold] = place["cls"]
     which[own_iou >= threshold] = place["repeat"]
-    which[first_claims(own, own_iou, threshold)] = len(VIDEO_REASONS)
-    notes = tolerated(len(claims), int(np.sum(claims.video[order] < 0)), len(claims) - len(order), "tubes")
+    which[result.hits[0]] = len(VIDEO_REASONS)
     target = np.append(pairs, -1)[nearest]
     target[other_iou >= threshold] = other[other_iou >= threshold]
     target[~(any_iou > 0)] = -1
     target[own_iou >= threshold] = own[own_iou >= threshold]
-    return _broken_down(
-        truth, tubes.labels, offsets, claims.scores[order], VIDEO_REASONS, which, target, "video-mAP", threshold, notes
-    )
+    return break_down(result, _outcomes(VIDEO_REASONS, which, target, claimed.truth_label))
 
 
 def frame_errors(
@@ -105,16 +99,13 @@ def frame_errors(
     Raises:
         InputError: no truth to score, or a threshold that is not above 0 and up to 1.
     """
-    find_thresholds([threshold])
+    claimed = tube_frame_claims(truth, detections, (threshold,), ties=ties)
+    result, order, own, own_iou = claimed.result, claimed.row, claimed.found, claimed.iou
     tubes = truth.of_videos(truth.test_videos)
-    labels = len(truth.labels)
-    order, offsets = claim_order(detections.labels, detections.scores, labels, ties)
     boxes, box_labels = detections.boxes[order], detections.labels[order]
-    truth_boxes, truth_labels = tubes.boxes.astype(np.float64), np.repeat(tubes.labels, tubes.lengths)
+    truth_boxes, truth_labels = tubes.boxes.astype(np.float64), claimed.truth_label
     frames, truth_frames = frame_groups(tubes, detections)
     frames = frames[order]
-    own_groups = np.where(frames >= 0, frames * labels + box_labels, -1)
-    own, own_iou = best_truths(boxes, own_groups, truth_boxes, truth_frames * labels + truth_labels)
     rest = np.flatnonzero(own_iou < threshold)  # the others are hits and repeats
     rows, pairs = group_pairs(frames[rest], truth_frames)
     iou = paired_iou(boxes[rest[rows]], truth_boxes[pairs])
@@ -129,18 +120,13 @@ def frame_errors(
     which[rest[_near_an_end(tubes, detections, order[rest], threshold)]] = place["time"]
     which[rest[other_iou >= threshold]] = place["cls"]
     which[own_iou >= threshold] = place["repeat"]
-    which[first_claims(own, own_iou, threshold)] = len(FRAME_REASONS)
-    unknown = int(np.sum(~detections.known[order]))
-    notes = tolerated(len(detections), unknown, len(detections) - len(order), "boxes")
+    which[result.hits[0]] = len(FRAME_REASONS)
     target = np.full(len(order), -1)
     target[rest] = np.append(pairs, -1)[nearest]
     target[rest[other_iou >= threshold]] = other[other_iou >= threshold]
     target[np.isin(which, [place["extra"], place["time"]])] = -1
     target[own_iou >= threshold] = own[own_iou >= threshold]
-    scores = detections.scores[order]
-    return _broken_down(
-        truth, truth_labels, offsets, scores, FRAME_REASONS, which, target, "frame-mAP", threshold, notes
-    )
+    return break_down(result, _outcomes(FRAME_REASONS, which, target, truth_labels))
 
 
 def _near_an_end(tubes: TubeSet, detections: FrameDetections, places: IntArray, threshold: float) -> BoolArray:
@@ -158,28 +144,6 @@ def _near_an_end(tubes: TubeSet, detections: FrameDetections, places: IntArray, 
     return near
 
 
-def _broken_down(
-    truth: TubeTruth,
-    truth_labels: IntArray,
-    offsets: IntArray,
-    scores: FloatArray,
-    reasons: tuple[str, ...],
-    which: IntArray,
-    target: IntArray,
-    metric: str,
-    threshold: float,
-    notes: tuple[str, ...],
-) -> ErrorBreakdown:
-    """Turn the reason of every detection (in claim order; len(reasons) is a hit) into shares per label."""
-    truths = np.bincount(truth_labels, minlength=len(truth.labels))
-    none = np.zeros(len(truth_labels), dtype=np.int64)
-    outcomes = Outcomes(offsets, scores, reasons, which, target, ("missed",), truth_labels, none)
-    return break_down(
-        outcomes,
-        metric=metric,
-        threshold=threshold,
-        labels=np.flatnonzero(scored_labels(truths, truth)),
-        ids=range(len(truth.labels)),
-        names=truth.labels,
-        notes=notes,
-    )
+def _outcomes(reasons: tuple[str, ...], which: IntArray, target: IntArray, truth_label: IntArray) -> Outcomes:
+    """Outcomes where truth that nothing finds is of one kind."""
+    return Outcomes(reasons, which, target, ("missed",), truth_label, np.zeros(len(truth_label), dtype=np.int64))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evaluation.ap_result import ApResult, DerivedResult
 from evaluation.average_precision import average_precision, precision_recall
 from evaluation.boxes import BoolArray
 from evaluation.records import FloatArray, IntArray
-from evaluation.result import Result
 from evaluation.tables import notes_text, plain, records, table_text
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ErrorBreakdown(Result):
+class ErrorBreakdown(DerivedResult):
     """Why the AP is not 1, label by label; every share is in [0, 1].
 
     The share of a reason is computed like AP, from the rate of that reason instead of the precision: how much
@@ -33,13 +33,13 @@ class ErrorBreakdown(Result):
     that it was meant for, if nothing else finds that, and is removed otherwise; a truth that is missed does not count.
     Fixing one kind after the other, in the order of `kinds`, ends at an AP of 1.
 
+    What all results have is here, too: `mean_ap`, `per_class`, `curves`, `hits`, `to_json`, `to_csv` and `plot`, AP and
+    shares side by side. The L labels are those that count: scored by the benchmark, with truth.
+
     Attributes:
-        metric: "frame-mAP" or "video-mAP".
-        threshold: IoU that a hit needs.
+        result: what was evaluated, at one threshold.
         reasons: (R) names of the reasons.
-        labels: (L,) the labels that count: scored by the benchmark, with truth.
-        names: (L) their names.
-        ap: (L,).
+        ap: (L,) that of the result, within single precision, which the official script of these analyses uses.
         shares: (L, R).
         missed: (L,) share of the truth that nothing found.
         counts: (L, R + 1) number of detections per reason; the last column counts the hits.
@@ -47,14 +47,9 @@ class ErrorBreakdown(Result):
         missing_counts: (L, M) how many there are of each.
         alone: (L, R + M) AP if that kind of error alone were fixed.
         in_order: (L, R + M) AP if that kind of error and all before it were fixed.
-        notes: what was odd in the files but tolerated.
     """
 
-    metric: str
-    threshold: float
     reasons: tuple[str, ...]
-    labels: IntArray
-    names: tuple[str, ...]
     ap: FloatArray
     shares: FloatArray
     missed: FloatArray
@@ -63,14 +58,14 @@ class ErrorBreakdown(Result):
     missing_counts: IntArray
     alone: FloatArray
     in_order: FloatArray
-    notes: tuple[str, ...]
 
     def __str__(self) -> str:
         """Where the AP is lost, action by action and on the mean, and the notes."""
         reasons = [*self.reasons, "missed"]
         headings = ["id", "action", "AP", *reasons]
         mean = ["", "mean", self.mean_ap, *self.means.values()]
-        rows = [mean, *zip(*map(plain, self.columns.values()), strict=True)]
+        columns = self.columns
+        rows = [mean, *zip(*(plain(columns[name]) for name in ("id", "name", "ap", *reasons)), strict=True)]
         lines = [f"AP@{self.threshold:g} and where it is lost (shares of the area that AP measures)", ""]
         lines.append(table_text(headings, rows, numeric={*headings} - {"action"}))
         fixes = self.fix_columns
@@ -78,10 +73,10 @@ class ErrorBreakdown(Result):
         lines += ["", "what fixing would give: each kind of error alone, and one after the other", ""]
         of_kinds = zip(*map(plain, fixes.values()), strict=True)
         lines.append(table_text(headings, of_kinds, numeric={*headings} - {"error"}))
-        return "\n".join(lines + notes_text(self.notes))
+        return "\n".join(lines + notes_text(self.result.notes))
 
     def __repr__(self) -> str:
-        return f"ErrorBreakdown(mean AP {self.mean_ap:.4f} at {self.threshold:g}, {len(self.labels)} labels)"
+        return f"ErrorBreakdown(mean AP {self.mean_ap:.4f} at {self.threshold:g}, {len(self.ap)} labels)"
 
     @property
     def mean_ap(self) -> float:
@@ -96,9 +91,9 @@ class ErrorBreakdown(Result):
 
     @property
     def columns(self) -> dict[str, Any]:
-        """What is known of every label: id, name, ap, one column per reason, missed."""
+        """The result's, then the share of every reason, and missed."""
         shares = {reason: self.shares[:, r] for r, reason in enumerate(self.reasons)}
-        return {"id": self.labels, "name": list(self.names), "ap": self.ap, **shares, "missed": self.missed}
+        return {**self.action_columns, "ap": self.ap, **shares, "missed": self.missed}
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -125,18 +120,9 @@ class ErrorBreakdown(Result):
         table: pd.DataFrame = pd.DataFrame(self.fix_columns)
         return table
 
-    def summary(self) -> dict[str, Any]:
-        """What `to_json` writes."""
-        rows = records(self.columns)
-        return {
-            "mean_ap": self.mean_ap,
-            "metric": f"{self.metric}@{self.threshold:g}",
-            "per_class": {str(row["id"]): row["ap"] for row in rows},
-            "means": self.means,
-            "fixes": records(self.fix_columns),
-            "actions": rows,
-            "notes": list(self.notes),
-        }
+    def findings(self) -> dict[str, Any]:
+        """The mean share of every reason, what fixing would give, and the notes of the result."""
+        return {"means": self.means, "fixes": records(self.fix_columns), "notes": list(self.result.notes)}
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw AP and the share of every reason per action, sorted by AP; see `Result.plot`."""
@@ -144,19 +130,18 @@ class ErrorBreakdown(Result):
 
         order = np.argsort(self.ap, kind="stable")
         parts = [("AP", self.ap), *zip(self.reasons, self.shares.T, strict=True), ("missed", self.missed)]
-        names, parts = [self.names[place] for place in order], [(name, values[order]) for name, values in parts]
-        title = f"{self.metric}@{self.threshold:g} {self.mean_ap:.4f} and where the AP is lost"
+        names = [self.result.names[label] for label in self.result.labels[order]]
+        parts = [(name, values[order]) for name, values in parts]
+        title = f"{self.result.metric}@{self.threshold:g} {self.mean_ap:.4f} and where the AP is lost"
         size = 12, height_of(len(names))
         return picture(size, lambda on: draw_shares(on, names, parts, title=title), path, axes)
 
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """What became of N detections, ranked label by label, and of M truths.
+    """What became of the N ranked detections of a result, and of M truths.
 
     Attributes:
-        offsets: (L + 1,) of the labels into the detections.
-        scores: (N,) falling within each label.
         reasons: (R) names of the reasons why detections are false, in the order in which errors are fixed.
         which: (N,) place of the reason of every detection; R for a hit.
         target: (N,) the truth that a hit found, or that a false detection would find without its error; -1 for none.
@@ -165,20 +150,12 @@ class Outcomes:
         truth_kind: (M,) its kind, if nothing finds it.
     """
 
-    offsets: IntArray
-    scores: FloatArray
     reasons: tuple[str, ...]
     which: IntArray
     target: IntArray
     missing: tuple[str, ...]
     truth_label: IntArray
     truth_kind: IntArray
-
-    @property
-    def hits(self) -> BoolArray:
-        """(N,) which detections find a truth."""
-        hits: BoolArray = self.which == len(self.reasons)
-        return hits
 
     @property
     def missed(self) -> BoolArray:
@@ -188,29 +165,9 @@ class Outcomes:
         return missed
 
 
-def break_down(
-    outcomes: Outcomes,
-    *,
-    metric: str,
-    threshold: float,
-    labels: IntArray,
-    ids: Sequence[int],
-    names: Sequence[str],
-    notes: tuple[str, ...],
-) -> ErrorBreakdown:
-    """Turn outcomes into shares of the AP and what fixing would give.
-
-    Args:
-        outcomes: of all detections.
-        metric: "frame-mAP" or "video-mAP".
-        threshold: IoU of a hit.
-        labels: places of the labels that count.
-        ids: (L) ids of all labels.
-        names: (L) names of all labels.
-        notes: for the result.
-    """
-    reasons, offsets = outcomes.reasons, outcomes.offsets
-    truths = np.bincount(outcomes.truth_label, minlength=len(ids))
+def break_down(result: ApResult, outcomes: Outcomes) -> ErrorBreakdown:
+    """Turn what became of a result's detections into shares of the AP and what fixing would give."""
+    reasons, offsets, labels = outcomes.reasons, result.offsets, result.labels
     shares = np.zeros((len(labels), len(reasons) + 1))
     counts = np.zeros((len(labels), len(reasons) + 1), dtype=np.int64)
     missed = np.ones(len(labels))
@@ -220,7 +177,7 @@ def break_down(
             continue
         seen = np.arange(1, len(reason) + 1)
         # float32, because the official MultiSports script keeps these curves in it.
-        recall = (np.cumsum(reason == len(reasons)) / truths[label]).astype(np.float32)
+        recall = (np.cumsum(reason == len(reasons)) / result.truths[label]).astype(np.float32)
         for r in range(len(reasons) + 1):
             rate = (np.cumsum(reason == r) / seen).astype(np.float32)
             shares[row, r] = average_precision(rate, recall)
@@ -229,29 +186,25 @@ def break_down(
     kinds = range(len(reasons) + len(outcomes.missing))
     unfound = outcomes.missed
     cells = outcomes.truth_label[unfound] * len(outcomes.missing) + outcomes.truth_kind[unfound]
-    missing_counts = np.bincount(cells, minlength=len(ids) * len(outcomes.missing)).reshape(len(ids), -1)
+    missing_counts = np.bincount(cells, minlength=len(result.ids) * len(outcomes.missing))
     return ErrorBreakdown(
-        metric=metric,
-        threshold=threshold,
-        reasons=tuple(reasons),
-        labels=np.array([ids[label] for label in labels], dtype=np.int64),
-        names=tuple(names[label] for label in labels),
+        result=result,
+        reasons=reasons,
         ap=shares[:, -1],
         shares=shares[:, :-1],
         missed=missed,
         counts=counts,
         missing=outcomes.missing,
-        missing_counts=missing_counts[labels],
-        alone=np.stack([_fixed_ap(outcomes, {kind}, labels) for kind in kinds], axis=1),
-        in_order=np.stack([_fixed_ap(outcomes, set(range(kind + 1)), labels) for kind in kinds], axis=1),
-        notes=notes,
+        missing_counts=missing_counts.reshape(len(result.ids), -1)[labels],
+        alone=np.stack([_fixed_ap(result, outcomes, {kind}) for kind in kinds], axis=1),
+        in_order=np.stack([_fixed_ap(result, outcomes, set(range(kind + 1))) for kind in kinds], axis=1),
     )
 
 
-def _fixed_ap(outcomes: Outcomes, fixed: Collection[int], labels: IntArray) -> FloatArray:
-    """(L,) AP of some labels if some kinds of errors were fixed."""
+def _fixed_ap(result: ApResult, outcomes: Outcomes, fixed: Collection[int]) -> FloatArray:
+    """(L,) AP of the labels that count if some kinds of errors were fixed."""
     reasons = len(outcomes.reasons)
-    hits, target, scores = outcomes.hits, outcomes.target, outcomes.scores
+    hits, target, scores = result.hits[0], outcomes.target, result.scores
     found = np.zeros(len(outcomes.truth_label), dtype=np.bool_)
     found[target[hits]] = True
     gone = np.isin(outcomes.which, [kind for kind in fixed if kind < reasons])
@@ -262,10 +215,10 @@ def _fixed_ap(outcomes: Outcomes, fixed: Collection[int], labels: IntArray) -> F
     turned = meant[np.sort(first)]  # by falling score
     turned_label = outcomes.truth_label[target[turned]]
     counts = outcomes.missed & np.isin(outcomes.truth_kind, [kind - reasons for kind in fixed])
-    truths = np.bincount(outcomes.truth_label[~counts], minlength=len(outcomes.offsets))
-    ap = np.ones(len(labels))
-    for row, label in enumerate(labels.tolist()):
-        rows = slice(int(outcomes.offsets[label]), int(outcomes.offsets[label + 1]))
+    truths = np.bincount(outcomes.truth_label[~counts], minlength=len(result.ids))
+    ap = np.ones(len(result.labels))
+    for row, label in enumerate(result.labels.tolist()):
+        rows = result.rows_of(label)
         kept = ~gone[rows]
         new = -scores[turned[turned_label == label]]
         places = np.searchsorted(-scores[rows][kept], new, side="right")

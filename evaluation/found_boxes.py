@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,11 +14,19 @@ from evaluation.errors import InputError
 from evaluation.matching import best_truths
 from evaluation.moments import MomentCodes
 from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
+from evaluation.result import Result
+from evaluation.tables import records
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BoxRecall:
+class BoxRecall(Result):
     """How well the annotated persons are found by boxes alone.
+
+    It has `per_class`, with one row per threshold, `to_json`, `to_csv` and `plot`; no `mean_ap`, `curves` and `hits`,
+    because boxes alone have no scores.
 
     Attributes:
         thresholds: (T) IoUs.
@@ -31,6 +41,21 @@ class BoxRecall:
     def __repr__(self) -> str:
         recalls = ", ".join(f"{r:.4f} at {t:g}" for t, r in zip(self.thresholds, self.recall, strict=True))
         return f"BoxRecall({len(self.iou)} persons, {recalls})"
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Of every threshold the number of truths and the recall."""
+        return {"threshold": self.thresholds, "truths": [len(self.iou)] * len(self.recall), "recall": self.recall}
+
+    def summary(self) -> dict[str, Any]:
+        """What `to_json` writes."""
+        return {"truths": len(self.iou), "thresholds": records(self.columns)}
+
+    def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
+        """Draw the recall over the IoU; see `Result.plot`."""
+        from evaluation.plots import draw_recall, picture  # matplotlib is loaded only for a picture
+
+        return picture((6, 4), lambda on: draw_recall(on, self.iou, self.thresholds, self.recall), path, axes)
 
 
 def box_recall(

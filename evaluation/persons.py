@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from evaluation.boxes import iou_matrix
+from evaluation.average_precision import PrecisionRecall, precision_recall
+from evaluation.boxes import BoolArray, iou_matrix
 from evaluation.errors import InputError
 from evaluation.moments import annotated_moments
 from evaluation.records import FloatArray, FrameKey, PersonBoxes, TruthRows
+from evaluation.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # pycocotools sorts boxes into sizes by pixels; unit boxes are measured on a frame of this side, which changes no IoU.
 _SIDE = 1000.0
@@ -24,9 +30,12 @@ IOUS = (0.5, 0.75, 0.9)
 """IoU thresholds at which AP and recall are reported."""
 
 
-@dataclass(frozen=True)
-class PersonApResult:
+@dataclass(frozen=True, eq=False)
+class PersonApResult(Result):
     """Person-box AP, all in [0, 1].
+
+    What all results have is here, too: `mean_ap`, `per_class`, `curves`, `hits`, `to_json`, `to_csv` and `plot`, the
+    curves. The one class is "person".
 
     Attributes:
         ap: mean over IoU 0.50:0.95.
@@ -37,6 +46,8 @@ class PersonApResult:
         moments: number of moments scored.
         truths: number of annotated persons.
         detections: number of boxes at these moments.
+        scores: (N,) of the boxes that pycocotools looked at, the best 100 of each moment, falling.
+        hits: (3, N) whether each found a person, at each of `IOUS`.
     """
 
     ap: float
@@ -47,6 +58,48 @@ class PersonApResult:
     moments: int
     truths: int
     detections: int
+    scores: FloatArray = field(repr=False)
+    hits: BoolArray = field(repr=False)
+
+    @property
+    def mean_ap(self) -> float:
+        """`ap`, the mean over IoU 0.50:0.95."""
+        return self.ap
+
+    @property
+    def curves(self) -> tuple[PrecisionRecall, ...]:
+        """Precision and recall at each of `IOUS`."""
+        return tuple(PrecisionRecall(1, self.scores, *precision_recall(hits, self.truths)) for hits in self.hits)
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """One row: id, name, ap, truths, detections, recall, and ap@... and recall@... of each of `IOUS`."""
+        row: dict[str, Any] = {
+            "id": 1,
+            "name": "person",
+            "ap": self.ap,
+            "truths": self.truths,
+            "detections": self.detections,
+        }
+        row["recall"] = self.recall
+        for iou, ap, recall in self._rows():
+            row[f"ap@{iou}"], row[f"recall@{iou}"] = ap, recall
+        return {name: [value] for name, value in row.items()}
+
+    def summary(self) -> dict[str, Any]:
+        """What `to_json` writes: mean_ap and the figures."""
+        names = [field.name for field in fields(self) if field.name not in ("scores", "hits")]
+        return {"mean_ap": self.mean_ap, **{name: getattr(self, name) for name in names}}
+
+    def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
+        """Draw precision and recall at each of `IOUS`; see `Result.plot`."""
+        from evaluation.plots import Curve, draw_curves, picture  # matplotlib is loaded only for a picture
+
+        curves = [
+            Curve(curve.precision, curve.recall, f"IoU {iou:g}") for iou, curve in zip(IOUS, self.curves, strict=True)
+        ]
+        title = f"persons: AP {self.ap:.4f}, recall {self.recall:.4f}"
+        return picture((6, 6), lambda on: draw_curves(on, curves, title=title), path, axes)
 
     def __str__(self) -> str:
         rows = [f"IoU {iou:<10g}{ap:>7.4f}{recall:>10.4f}" for iou, ap, recall in self._rows()]
@@ -102,6 +155,8 @@ def person_ap(
         moments=len(keys),
         truths=len(annotations),
         detections=len(found),
+        scores=figures.scores,
+        hits=figures.hits,
     )
 
 
@@ -160,6 +215,8 @@ class _CocoFigures(NamedTuple):
     recall: float
     ap_at: tuple[float, ...]
     recall_at: tuple[float, ...]
+    scores: FloatArray
+    hits: BoolArray
 
 
 def _coco_figures(
@@ -172,7 +229,8 @@ def _coco_figures(
     make_evaluator: Any = cocoeval.COCOeval
 
     if not annotations or not found:  # pycocotools cannot load an empty list of results
-        return _CocoFigures(0.0, 0.0, (0.0,) * len(IOUS), (0.0,) * len(IOUS))
+        nothing = (0.0,) * len(IOUS)
+        return _CocoFigures(0.0, 0.0, nothing, nothing, np.zeros(0), np.zeros((len(IOUS), 0), dtype=np.bool_))
     with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress
         truth = make_coco()
         truth.dataset = {
@@ -190,9 +248,15 @@ def _coco_figures(
     # (IoU, recall), (IoU,): of the one class, all sizes, 100 boxes.
     precision, recall = evaluator.eval["precision"][:, :, 0, 0, 0], evaluator.eval["recall"][:, 0, 0, 0]
     places = [int(np.argmin(np.abs(evaluator.params.iouThrs - iou))) for iou in IOUS]
+    at_moments = [each for each in evaluator.evalImgs if each is not None]
+    scores = np.concatenate([each["dtScores"] for each in at_moments])
+    hits = np.concatenate([each["dtMatches"][places] > 0 for each in at_moments], axis=1)
+    order = np.argsort(-scores, kind="stable")  # as pycocotools does
     return _CocoFigures(
         ap=float(precision.mean()),
         recall=float(recall.mean()),
         ap_at=tuple(float(precision[place].mean()) for place in places),
         recall_at=tuple(float(recall[place]) for place in places),
+        scores=scores[order],
+        hits=hits[:, order],
     )

@@ -23,19 +23,21 @@ _GRID = np.linspace(0, 1, 1001)
 
 @dataclass(frozen=True, eq=False)
 class ActionBars:
-    """AP per action, in the order in which it is drawn.
+    """A value per action, in the order in which it is drawn.
 
     Attributes:
         names: (A) of the actions.
-        ap: (A,) in [0, 1].
-        truths: (A) numbers of truths.
+        values: (A,) in [0, 1], such as AP.
+        counts: (A) what they come from, such as numbers of truths.
         kinds: (A) types of the actions, which choose the colors; None where there are none.
+        label: of the axis.
     """
 
     names: Sequence[str]
-    ap: FloatArray
-    truths: Sequence[int]
+    values: FloatArray
+    counts: Sequence[int]
     kinds: Sequence[str | None]
+    label: str = "AP (dashed: mean); n: number of truths"
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,35 +74,43 @@ def draw_result(
     Raises:
         InputError: a suffix that matplotlib cannot write.
     """
-    color_of = _colors(bars.kinds)
     if axes is not None:
-        axes.set_title(title)
-        _draw_bars(axes, bars, color_of, mean)
+        draw_bars(axes, bars, mean, title=title)
     else:
         figure = _new_figure((15, height_of(len(bars.names))), shown=path is None)
         axes, right = figure.subplots(1, 2, width_ratios=(3, 2))
         figure.suptitle(title)
-        _draw_bars(axes, bars, color_of, mean)
-        _draw_curves(right, curves, color_of)
+        draw_bars(axes, bars, mean)
+        draw_curves(right, curves)
     if path is not None:
         _save(axes.figure, path)
     return axes
 
 
 def _colors(kinds: Sequence[str | None]) -> dict[str, str]:
-    known = dict.fromkeys(kind for kind in kinds if isinstance(kind, str))
+    known = sorted({kind for kind in kinds if isinstance(kind, str)})
     return {kind: _COLORS[index % len(_COLORS)] for index, kind in enumerate(known)}
 
 
-def _draw_bars(axes: Axes, bars: ActionBars, color_of: Mapping[str, str], mean: float) -> None:
+def draw_bars(axes: Axes, bars: ActionBars, mean: float, *, title: str = "") -> None:
+    """Draw a value per action, and the count that it comes from.
+
+    Args:
+        axes: what to draw on.
+        bars: the values.
+        mean: where the dashed line goes.
+        title: above the picture.
+    """
+    color_of = _colors(bars.kinds)
     places = np.arange(len(bars.names))
-    axes.barh(places, bars.ap, color=[color_of.get(str(kind), _COLORS[0]) for kind in bars.kinds], height=0.75)
-    for place, value, count in zip(places.tolist(), bars.ap.tolist(), bars.truths, strict=True):
+    axes.set_title(title)
+    axes.barh(places, bars.values, color=[color_of.get(str(kind), _COLORS[0]) for kind in bars.kinds], height=0.75)
+    for place, value, count in zip(places.tolist(), bars.values.tolist(), bars.counts, strict=True):
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         text = f"{value:.3f}   n={count:,}"
         axes.text(value + 0.008, place, text, va="center", fontsize=7.5, color="#444444", bbox=box)
     axes.axvline(mean, color="black", linewidth=0.8, linestyle="--", zorder=0)
-    axes.set(xlim=(0, 1.12), xlabel="AP (dashed: mean); n: number of truths")
+    axes.set(xlim=(0, 1.12), xlabel=bars.label)
     _name_rows(axes, bars.names)
     if color_of:
         handles = [axes.barh([0], [0], color=color) for color in color_of.values()]
@@ -108,12 +118,23 @@ def _draw_bars(axes: Axes, bars: ActionBars, color_of: Mapping[str, str], mean: 
         axes.legend(handles, labels, loc="lower right", frameon=False)
 
 
-def _draw_curves(axes: Axes, curves: Sequence[Curve], color_of: Mapping[str, str]) -> None:
+def draw_curves(axes: Axes, curves: Sequence[Curve], *, title: str = "") -> None:
+    """Draw precision over recall; kinds of curves have colors, and names where there are few curves.
+
+    Args:
+        axes: what to draw on.
+        curves: what to draw.
+        title: above the picture.
+    """
+    color_of = _colors([curve.kind for curve in curves])
+    axes.set_title(title)
     for curve in curves:
         # The curve whose area is the AP: at every recall the best precision from there on, 0 where it is not reached.
         best = np.append(np.maximum.accumulate(curve.precision[::-1])[::-1], 0.0)
         color = color_of.get(str(curve.kind), _COLORS[0])
         axes.plot(_GRID, best[np.searchsorted(curve.recall, _GRID)], color=color, lw=0.9, alpha=0.55)
+    if color_of and len(color_of) == len(curves):
+        axes.legend(axes.lines, list(color_of), loc="lower left", frameon=False)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision, interpolated")
     axes.set_box_aspect(1)
     axes.set_anchor("N")
@@ -160,6 +181,21 @@ def draw_strata(axes: Axes, by: str, columns: Mapping[str, Any]) -> None:
     bars = axes.bar(columns["stratum"], np.nan_to_num(np.array(columns["mean_ap"])), color=_COLORS[0])
     axes.bar_label(bars, [f"{ap:.3f}\nn={n:,}" for ap, n in zip(columns["mean_ap"], columns["truths"], strict=True)])
     axes.set(xlabel=by, ylabel="mean AP", ylim=(0, 1.15))
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_recall(axes: Axes, iou: FloatArray, thresholds: Sequence[float], recall: FloatArray) -> None:
+    """Draw the share of persons that are found over the IoU that this needs.
+
+    Args:
+        axes: what to draw on.
+        iou: (P,) the largest overlap of every person with a box.
+        thresholds: (T) IoUs to point at.
+        recall: (T,) the shares there.
+    """
+    axes.plot(_GRID, 1 - np.searchsorted(np.sort(iou), _GRID) / len(iou), color=_COLORS[0])
+    axes.plot(thresholds, recall, "o", color=_COLORS[0])
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="IoU", ylabel="recall", title=f"recall of {len(iou):,} persons")
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
+from evaluation.boxes import BoolArray
+from evaluation.errors import InputError
 from evaluation.records import FloatArray, IntArray, check_finite
+from evaluation.result import Result
+from evaluation.tables import records
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RecognitionResult:
+class RecognitionResult(Result):
     """How well N videos were recognised.
+
+    It has `hits`, `per_class`, `to_json`, `to_csv` and `plot`, the accuracy of every class; no `mean_ap` and `curves`,
+    because every video gets one label.
 
     Attributes:
         ranks: (N,) place of the true label among all labels by score, from 0.
         labels: (N,) the true labels.
         guesses: (N,) the labels with the highest scores.
+        names: (C) what the labels are called; their numbers, where they have no names.
     """
 
     ranks: IntArray
     labels: IntArray
     guesses: IntArray
+    names: tuple[str, ...]
 
     def __repr__(self) -> str:
         return f"RecognitionResult({len(self.ranks)} videos, top-1 {self.top(1):.4f}, top-5 {self.top(5):.4f})"
@@ -48,28 +62,79 @@ class RecognitionResult:
         return float(np.mean(self.ranks < k))
 
     @property
-    def per_class(self) -> pd.DataFrame:
-        """One row per label that occurs: label, videos, accuracy."""
-        frame = pd.DataFrame({"label": self.labels, "hit": self.ranks == 0})
-        table: pd.DataFrame = frame.groupby("label")["hit"].agg(videos="count", accuracy="mean").reset_index()
-        return table
+    def hits(self) -> BoolArray:
+        """(N,) whether the label with the highest score is the true one."""
+        hits: BoolArray = self.ranks == 0
+        return hits
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Of every label that occurs its id, name, videos and accuracy."""
+        videos = np.bincount(self.labels)
+        right = np.bincount(self.labels[self.hits], minlength=len(videos))
+        ids = np.flatnonzero(videos)
+        return {
+            "id": ids,
+            "name": [self.names[label] for label in ids.tolist()],
+            "videos": videos[ids],
+            "accuracy": right[ids] / videos[ids],
+        }
 
     @property
     def mean_class_accuracy(self) -> float:
         """Mean of the top-1 accuracy over the labels that occur, in [0, 1]."""
-        return float(self.per_class["accuracy"].mean())
+        return float(np.mean(self.columns["accuracy"]))
+
+    def summary(self) -> dict[str, Any]:
+        """What `to_json` writes: `figures`, and classes with what `per_class` has."""
+        return {**self.figures, "classes": records(self.columns)}
+
+    def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
+        """Draw the accuracy of every class, sorted; see `Result.plot`."""
+        from evaluation.plots import (  # matplotlib is loaded only for a picture
+            ActionBars,
+            draw_bars,
+            height_of,
+            picture,
+        )
+
+        columns = self.columns
+        order = np.argsort(columns["accuracy"], kind="stable")
+        bars = ActionBars(
+            names=[columns["name"][place] for place in order],
+            values=columns["accuracy"][order],
+            counts=columns["videos"][order].tolist(),
+            kinds=[None] * len(order),
+            label="accuracy (dashed: mean); n: number of videos",
+        )
+        size, mean = (9, height_of(len(order))), self.mean_class_accuracy
+        title = f"top-1 {self.top(1):.4f}, mean class accuracy {mean:.4f}"
+        return picture(size, lambda on: draw_bars(on, bars, mean, title=title), path, axes)
 
 
-def recognition_accuracy(scores: FloatArray, labels: IntArray) -> RecognitionResult:
+def recognition_accuracy(
+    scores: FloatArray, labels: IntArray, *, names: Sequence[str] | None = None
+) -> RecognitionResult:
     """Compare scores with the true labels.
 
     Args:
         scores: (N, C), higher is more likely. Of equal scores the lower label ranks first.
         labels: (N,) in 0..C-1.
+        names: (C) of the labels, for tables; None takes their numbers.
 
     Raises:
         ValueError: no videos, shapes that do not fit, or labels outside the scores' columns.
-        InputError: scores that are not finite.
+        InputError: scores that are not finite, or another number of names than columns.
+
+    Example:
+        >>> import numpy as np
+        >>> from evaluation import recognition_accuracy
+        >>> scores = np.array([[0.7, 0.3], [0.4, 0.6], [0.9, 0.1]])
+        >>> result = recognition_accuracy(scores, np.array([0, 1, 1]), names=["run", "sit"])
+        >>> result.per_class
+           id name  videos  accuracy
+        0   0  run       1       1.0
+        1   1  sit       2       0.5
     """
     if scores.ndim != 2 or len(scores) == 0 or labels.shape != (len(scores),):
         raise ValueError(f"scores {scores.shape} and labels {labels.shape}; expected (N, C) and (N,) with N > 0")
@@ -79,7 +144,10 @@ def recognition_accuracy(scores: FloatArray, labels: IntArray) -> RecognitionRes
     own = scores[np.arange(len(scores)), labels][:, None]
     before = np.arange(scores.shape[1]) < labels[:, None]
     ranks: IntArray = np.sum((scores > own) | ((scores == own) & before), axis=1)
-    return RecognitionResult(ranks, labels, np.argmax(scores, axis=1))
+    names = [str(label) for label in range(scores.shape[1])] if names is None else names
+    if len(names) != scores.shape[1]:
+        raise InputError(f"{len(names)} names for {scores.shape[1]} columns of scores; expected one for each")
+    return RecognitionResult(ranks, labels, np.argmax(scores, axis=1), tuple(names))
 
 
 def average_views(scores: FloatArray, videos: IntArray) -> tuple[IntArray, FloatArray]:

@@ -1,4 +1,8 @@
-"""What all results of an evaluation do: they become a table or a picture, and write themselves."""
+"""What all results of an evaluation do: they become a table or a picture, and write themselves.
+
+`Result` is the base of all. Results that rank detections (`evaluation.ap_result`) have `mean_ap`, `curves` and `hits`,
+too; what is derived from one of these shows those of its origin.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class Result(ABC):
-    """A result with `columns`, one row per action."""
+    """A result with a table, `per_class`, that writes itself (`to_json`, `to_csv`) and draws itself (`plot`).
+
+    Columns that mean the same have the same names in all results: id, name, type, ap, truths, detections and recall.
+    """
 
     @property
     @abstractmethod

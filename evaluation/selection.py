@@ -270,9 +270,9 @@ def _as_in_heaps(part: IntArray, group: IntArray, rows: MomentRows, limit: int |
 def columns_of(labels: IntArray, actions: ActionList) -> ColumnArray:
     """Return the (N,) position of every label in the list, -1 where it is not listed."""
     beyond = actions.largest_id + 1
-    column = np.full(beyond + 1, -1, dtype=np.int16)
+    column = np.full(beyond + 1, -1, dtype=np.int16)  # the last stands for all that are beyond, or negative
     column[list(actions.ids)] = np.arange(len(actions))
-    result: ColumnArray = column[np.minimum(labels, beyond)]
+    result: ColumnArray = column[np.clip(labels, -1, beyond)]
     return result
 
 

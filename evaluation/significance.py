@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse, special
 
-from evaluation.ap_result import ApResult
+from evaluation.ap_result import ApResult, DerivedResult
 from evaluation.boxes import BoolArray
 from evaluation.errors import InputError
 from evaluation.records import FloatArray, IntArray
@@ -25,22 +25,20 @@ _FEW_VIDEOS = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Bootstrap(Result):
+class Bootstrap(DerivedResult):
     """The AP of as many videos, drawn again and again with replacement from those of a result.
 
     Intervals are percentiles of the draws, corrected for bias and for few videos. `print` shows that of the mean and
-    those of all actions.
+    those of all actions. What all results have is here, too: `mean_ap`, `per_class`, `curves`, `hits`, `to_json`,
+    `to_csv` and `plot`, the intervals of all actions.
 
     Attributes:
-        result: what was evaluated.
-        threshold: the IoU of a hit.
+        result: what was evaluated, at one threshold.
         level: of the intervals, such as 0.95.
         videos: how many videos were drawn from.
         ap: (R, L) AP of every draw and action; NaN where a draw has no truth of the action.
     """
 
-    result: ApResult
-    threshold: float
     level: float
     videos: int
     ap: FloatArray
@@ -51,18 +49,14 @@ class Bootstrap(Result):
 
     def __str__(self) -> str:
         headings = ["id", "action", "AP", "low", "high", "truths"]
-        rows = zip(*(plain(column) for column in self.columns.values()), strict=True)
+        columns = self.columns
+        rows = zip(*(plain(columns[name]) for name in ("id", "name", "ap", "low", "high", "truths")), strict=True)
         low, high = self.interval
         sentence = (
             f"mAP@{self.threshold:g} {self.mean_ap:.4f}, {self.level:.0%} interval {low:.4f} to {high:.4f} "
             f"({len(self.ap)} draws of {self.videos} videos)"
         )
         return "\n".join([table_text(headings, rows, numeric={*headings} - {"action"}), "", sentence])
-
-    @property
-    def mean_ap(self) -> float:
-        """Mean AP of the videos as they are."""
-        return self.result.mean_at(self.threshold)
 
     @property
     def mean_aps(self) -> FloatArray:
@@ -77,23 +71,14 @@ class Bootstrap(Result):
 
     @property
     def columns(self) -> dict[str, Any]:
-        """Of every action with an AP its id, name, ap, low, high and truths."""
-        labels = self.result.labels
-        ap = self.result.ap[self.result.thresholds.index(self.threshold), labels]
-        low, high = _interval(self.ap[:, labels], ap, self.level, self.videos)
-        return {
-            "id": [self.result.ids[label] for label in labels],
-            "name": [self.result.names[label] for label in labels],
-            "ap": ap,
-            "low": low,
-            "high": high,
-            "truths": self.result.truths[labels],
-        }
+        """The result's, then low and high, the ends of the interval."""
+        columns = self.action_columns
+        low, high = _interval(self.ap[:, self.result.labels], columns["ap"], self.level, self.videos)
+        return {**columns, "low": low, "high": high}
 
-    def summary(self) -> dict[str, Any]:
-        """What `to_json` writes: mean_ap, its interval, and those of every action."""
-        content = {"mean_ap": self.mean_ap, "interval": list(self.interval), "level": self.level}
-        return {**content, "rounds": len(self.ap), "actions": records(self.columns)}
+    def findings(self) -> dict[str, Any]:
+        """The interval of the mean AP and how it was found."""
+        return {"interval": list(self.interval), "level": self.level, "rounds": len(self.ap), "videos": self.videos}
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, axes: Axes | None = None) -> Axes:
         """Draw AP and interval of every action, sorted; see `Result.plot`."""
@@ -111,10 +96,12 @@ class Bootstrap(Result):
 class Comparison(Result):
     """How much better a second result is than a first one of the same truth, by a paired bootstrap over videos.
 
+    It has `per_class`, `to_json`, `to_csv` and `plot`, the intervals of all differences. `mean_ap`, `curves` and `hits`
+    are those of `first` and of `second`.
+
     Attributes:
-        first: one result.
+        first: one result, at one threshold.
         second: the other.
-        threshold: the IoU of a hit.
         level: of the intervals, such as 0.95.
         videos: how many videos were drawn from.
         first_ap: (R, L) AP of every draw and action.
@@ -123,7 +110,6 @@ class Comparison(Result):
 
     first: ApResult
     second: ApResult
-    threshold: float
     level: float
     videos: int
     first_ap: FloatArray
@@ -135,14 +121,14 @@ class Comparison(Result):
 
     def __str__(self) -> str:
         headings = ["id", "action", "first", "second", "change", "low", "high", "p", "differs"]
-        rows = zip(*(plain(column) for column in self.columns.values()), strict=True)
-        shown = [(*row[:-1], "yes" if row[-1] else "") for row in rows]
+        columns = {name: plain(column) for name, column in self.columns.items() if name not in ("type", "truths")}
+        shown = [(*row[:-1], "yes" if row[-1] else "") for row in zip(*columns.values(), strict=True)]
         return "\n".join([table_text(headings, shown, numeric={*headings} - {"action", "differs"}), "", self.sentence])
 
     @property
     def difference(self) -> float:
         """Mean AP of the second minus that of the first, with the videos as they are."""
-        return self.second.mean_at(self.threshold) - self.first.mean_at(self.threshold)
+        return self.second.mean_ap - self.first.mean_ap
 
     @property
     def differences(self) -> FloatArray:
@@ -170,10 +156,9 @@ class Comparison(Result):
     def sentence(self) -> str:
         """Whether the difference means anything, in words."""
         low, high = self.interval
-        first, second = self.first.mean_at(self.threshold), self.second.mean_at(self.threshold)
         numbers = (
-            f"{self.first.metric}@{self.threshold:g} {first:.4f} and {second:.4f}, difference {self.difference:+.4f}, "
-            f"{self.level:.0%} interval {low:+.4f} to {high:+.4f}, p = {self.p:.3f}"
+            f"{self.first.metric}@{self.first.threshold:g} {self.first.mean_ap:.4f} and {self.second.mean_ap:.4f}, "
+            f"difference {self.difference:+.4f}, {self.level:.0%} interval {low:+.4f} to {high:+.4f}, p = {self.p:.3f}"
         )
         if self.differs:
             verdict = f"The {'second' if low > 0 else 'first'} is better"
@@ -190,16 +175,17 @@ class Comparison(Result):
 
     @property
     def columns(self) -> dict[str, Any]:
-        """Of every action its id, name, both APs, their difference, its interval and p, and whether it leaves out 0."""
+        """Of every action id, name, type, truths, first and second (AP), difference, low, high, p and differs.
+
+        The interval from low to high is that of the difference; differs says whether it leaves out 0.
+        """
         labels = np.intersect1d(self.first.labels, self.second.labels)
         changes = self.second_ap[:, labels] - self.first_ap[:, labels]
-        first, second = (
-            result.ap[result.thresholds.index(self.threshold), labels] for result in (self.first, self.second)
-        )
+        first, second = self.first.ap[0, labels], self.second.ap[0, labels]
+        common = self.first.columns_of(labels)
         low, high = _interval(changes, second - first, self.level, self.videos)
         return {
-            "id": [self.first.ids[label] for label in labels],
-            "name": [self.first.names[label] for label in labels],
+            **{name: common[name] for name in ("id", "name", "type", "truths")},
             "first": first,
             "second": second,
             "difference": second - first,
@@ -212,8 +198,9 @@ class Comparison(Result):
     def summary(self) -> dict[str, Any]:
         """What `to_json` writes: the difference, its interval and p, the sentence, and the same of every action."""
         return {
-            "first": self.first.mean_at(self.threshold),
-            "second": self.second.mean_at(self.threshold),
+            "first": self.first.mean_ap,
+            "second": self.second.mean_ap,
+            "metric": f"{self.first.metric}@{self.first.threshold:g}",
             "difference": self.difference,
             "interval": list(self.interval),
             "level": self.level,
@@ -231,9 +218,8 @@ class Comparison(Result):
 
         columns = self.columns
         low, high = self.interval
-        title = (
-            f"difference of {self.first.metric}@{self.threshold:g} {self.difference:+.4f}, {low:+.4f} to {high:+.4f}"
-        )
+        metric = f"{self.first.metric}@{self.first.threshold:g}"
+        title = f"difference of {metric} {self.difference:+.4f}, {low:+.4f} to {high:+.4f}"
         parts = (columns["name"], columns["difference"], columns["low"], columns["high"])
         size, what = (9, height_of(len(columns["name"]))), "second minus first"
         return picture(size, lambda on: draw_intervals(on, *parts, title=title, xlabel=what), path, axes)
@@ -266,10 +252,11 @@ def bootstrap(
         >>> 0.4 < low < 0.6 < 0.7 < high < 0.9
         True
     """
-    threshold = _checked(result, rounds, level, threshold)
+    _check(rounds, level)
+    result = result.at(threshold)
     videos = _drawn_videos([result])
     weights = _weights(len(videos), rounds, seed)
-    return Bootstrap(result, threshold, level, len(videos), _resampled_ap(result, threshold, videos, weights))
+    return Bootstrap(result, level, len(videos), _resampled_ap(result, videos, weights))
 
 
 def compare_results(
@@ -297,8 +284,9 @@ def compare_results(
     Raises:
         InputError: results of different truths, actions or metrics, or as `bootstrap`.
     """
-    threshold = _checked(first, rounds, level, threshold)
-    _checked(second, rounds, level, threshold)
+    _check(rounds, level)
+    first = first.at(threshold)
+    second = second.at(first.threshold)
     if (first.metric, first.ids, first.names) != (second.metric, second.ids, second.names):
         raise InputError(
             f"the results are a {first.metric} of {len(first.ids)} actions and a {second.metric} of "
@@ -310,19 +298,15 @@ def compare_results(
             "the results are of different truths; score both against the same truth and excluded timestamps"
         )
     weights = _weights(len(videos), rounds, seed)
-    aps = [_resampled_ap(result, threshold, videos, weights) for result in (first, second)]
-    return Comparison(first, second, threshold, level, len(videos), *aps)
+    aps = [_resampled_ap(result, videos, weights) for result in (first, second)]
+    return Comparison(first, second, level, len(videos), *aps)
 
 
-def _checked(result: ApResult, rounds: int, level: float, threshold: float | None) -> float:
-    threshold = result.threshold if threshold is None else threshold
-    if threshold not in result.thresholds:
-        raise InputError(f"the result has no IoU threshold {threshold:g}; it has {list(result.thresholds)}")
+def _check(rounds: int, level: float) -> None:
     if not 0 < level < 1:
         raise InputError(f"the level of an interval must lie between 0 and 1, found {level:g}; 0.95 is usual")
     if rounds < 1:
         raise InputError(f"expected at least one round, found {rounds}; 1000 is usual")
-    return threshold
 
 
 def _drawn_videos(results: Sequence[ApResult]) -> tuple[str, ...]:
@@ -357,9 +341,9 @@ def _weights(videos: int, rounds: int, seed: int) -> FloatArray:
     return weights
 
 
-def _resampled_ap(result: ApResult, threshold: float, videos: Sequence[str], weights: FloatArray) -> FloatArray:
+def _resampled_ap(result: ApResult, videos: Sequence[str], weights: FloatArray) -> FloatArray:
     """(R, L) AP of every draw and action; `weights` (V, R) are those of `videos`."""
-    hits = result.hits[result.thresholds.index(threshold)]
+    hits = result.hits[0]
     places = _places(result, videos)
     truths = weights.T @ _truths(result, videos)
     always = np.vstack([weights, np.ones((1, weights.shape[1]))])  # what is of no drawn video is in every draw

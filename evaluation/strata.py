@@ -38,7 +38,10 @@ LENGTHS = (8, 16, 32, 64)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Strata(Result, Generic[R]):
-    """The result in every stratum; iterating gives name and result, `print` shows a table.
+    """The result in every stratum, by its name (`strata["below 2"]`); `print` shows a table.
+
+    It has `per_class`, `to_json`, `to_csv` and `plot`, the mean AP of the strata. `mean_ap`, `curves` and `hits` are
+    those of each result.
 
     Attributes:
         by: what the strata are of.

@@ -327,3 +327,11 @@ class FrameDetections:
             labels=rows.labels,
             scores=rows.scores,
         )
+
+
+def not_together(truth: object, detections: object) -> InputError:
+    """The error for truth and detections of which no evaluation knows what to make."""
+    return InputError(
+        f"a {type(truth).__name__} and a {type(detections).__name__} do not belong together; expected TruthRows with "
+        "DetectionRows, or TubeTruth with FrameDetections or a TubeSet"
+    )

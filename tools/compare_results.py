@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.arguments import Parser, add_json, json_target
+from evaluation.arguments import Parser, add_outputs, write_outputs
 from evaluation.command_line import run_tool
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=1000, help="draws of videos (default: %(default)s)")
     parser.add_argument("--level", type=float, default=0.95, help="of the intervals (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
-    add_json(parser, "the comparison")
-    parser.add_argument("--csv", metavar="C.csv", help="write the table of actions")
-    parser.add_argument("--plot", metavar="P.png", help="draw the differences and their intervals")
+    add_outputs(parser, what="the comparison", picture="the differences and their intervals")
     return parser.parse_args()
 
 
@@ -47,13 +45,7 @@ def main() -> None:
     comparison = compare_results(first, second, rounds=arguments.rounds, level=arguments.level, seed=arguments.seed)
     print(f"first:  {arguments.first}\nsecond: {arguments.second}\n")
     print(comparison)
-    if arguments.json:
-        with json_target(arguments.json) as path:
-            comparison.to_json(path, files=[arguments.first, arguments.second])
-    if arguments.csv:
-        comparison.to_csv(arguments.csv)
-    if arguments.plot:
-        comparison.plot(arguments.plot)
+    write_outputs(arguments, comparison, files=[arguments.first, arguments.second])
 
 
 def results_of_rows(arguments: argparse.Namespace) -> list[ApResult]:

@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import Any
 
-from evaluation.arguments import Parser, add_json, json_target
+from evaluation.arguments import Parser, add_outputs, write_outputs
 from evaluation.command_line import run_tool
 
 
@@ -58,9 +58,7 @@ def parse_arguments() -> argparse.Namespace:
         "--confusion", action="store_true", help="show which actions are taken for which others, where people are found"
     )
     parser.add_argument("--explain", action="store_true", help="show how the mAP moves from protocol to protocol")
-    add_json(parser)
-    parser.add_argument("--csv", metavar="C.csv", help="write the table of actions")
-    parser.add_argument("--plot", metavar="P.png", help="draw AP per action and precision-recall curves")
+    add_outputs(parser, picture="AP per action and precision-recall curves")
     return parser.parse_args()
 
 
@@ -115,13 +113,7 @@ def main() -> None:
         confusion = confusion_of(truth, detections, actions=actions, excluded=excluded, iou=result.threshold)
         more["confusion"] = confusion.summary()
         print(f"\n{confusion}")
-    if arguments.json:
-        with json_target(arguments.json) as path:
-            result.to_json(path, **more)
-    if arguments.csv:
-        result.to_csv(arguments.csv)
-    if arguments.plot:
-        result.plot(arguments.plot)
+    write_outputs(arguments, result, **more)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from evaluation.arguments import Parser, add_json, json_target
+from evaluation.arguments import Parser, add_outputs, write_outputs
 from evaluation.command_line import run_tool
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ def parse_arguments() -> argparse.Namespace:
         help="for frame detections: score all frames, as the authors do, or those with truth alone, as MMAction2 does "
         "(default: %(default)s)",
     )
-    add_json(parser)
-    parser.add_argument("--csv", metavar="C.csv", help="write the table of actions")
-    parser.add_argument("--plot", metavar="P.png", help="draw the result")
+    add_outputs(parser, picture="the result")
     return parser.parse_args()
 
 
@@ -130,13 +128,7 @@ def main() -> None:
             strata = video_map_by_length(truth, tubes, threshold=result.threshold, ties=ties)
             more["strata"] = strata.summary()
             by_length = f"\n\nvideo-mAP@{result.threshold:g} by length\n\n{strata}"
-    if arguments.json:
-        with json_target(arguments.json) as path:
-            result.to_json(path, **more)
-    if arguments.csv:
-        result.to_csv(arguments.csv)
-    if arguments.plot:
-        result.plot(arguments.plot)
+    write_outputs(arguments, result, **more)
     print(f"moments: {moments}\n{result}{by_length}")
 
 

@@ -6,9 +6,8 @@ AP and recall at IoU 0.5, 0.75 and 0.9 by pycocotools, and the largest action mA
 from __future__ import annotations
 
 import argparse
-import dataclasses
 
-from evaluation.arguments import Parser, add_json, write_json_to
+from evaluation.arguments import Parser, add_outputs, write_outputs
 from evaluation.command_line import run_tool
 
 
@@ -26,7 +25,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--threshold", type=float, default=0.0, metavar="S", help="leave boxes of a lower score out (default: 0)"
     )
-    add_json(parser)
+    add_outputs(parser, picture="precision-recall curves")
     return parser.parse_args()
 
 
@@ -48,7 +47,7 @@ def main() -> None:
         actions=read_action_list(arguments.labels).ids if arguments.labels else None,
     )
     print(result)
-    write_json_to(arguments.json, dataclasses.asdict(result))
+    write_outputs(arguments, result)
 
 
 if __name__ == "__main__":

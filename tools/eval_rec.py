@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaluation.arguments import Parser, add_json, write_json_to
+from evaluation.arguments import Parser, add_outputs, write_outputs
 from evaluation.command_line import run_tool
 
 
@@ -15,20 +15,20 @@ def main() -> None:
     )
     parser.add_argument("dump", help="file of test_rec.py --dump")
     parser.add_argument("--per-class", action="store_true", help="also print each class, worst first")
-    add_json(parser)
+    add_outputs(parser, picture="the accuracy of each class")
     arguments = parser.parse_args()
 
     from evaluation.formats.video_scores import read_video_scores
     from evaluation.recognition import recognition_accuracy
 
     scores = read_video_scores(arguments.dump)
-    result = recognition_accuracy(scores.scores, scores.labels)
+    result = recognition_accuracy(scores.scores, scores.labels, names=scores.classes)
     if arguments.per_class:
         for row in result.per_class.sort_values("accuracy").itertuples():
-            print(f"{row.accuracy:.4f}  {row.videos:5d}  {scores.classes[row.label]}")
+            print(f"{row.accuracy:.4f}  {row.videos:5d}  {row.name}")
     print(f"views: {scores.views[0]}x{scores.views[1]}, {scores.average}")
     print(result)
-    write_json_to(arguments.json, result.figures)
+    write_outputs(arguments, result)
 
 
 if __name__ == "__main__":

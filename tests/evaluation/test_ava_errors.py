@@ -103,7 +103,7 @@ def test_fixing_all_gives_1_and_each_step_at_least_as_much_as_the_one_before() -
         scores = rng.integers(0, 8, 60) / 8
         found = DetectionRows.from_arrays(video="v", time=time, boxes=boxes, labels=labels, scores=scores)
         breakdown = find_errors(truth, found[10:], actions=ACTIONS)
-        assert breakdown.in_order[:, -1].tolist() == pytest.approx([1.0] * len(breakdown.labels))
+        assert breakdown.in_order[:, -1].tolist() == pytest.approx([1.0] * len(breakdown.ap))
         assert (np.diff(breakdown.in_order, axis=1) >= -1e-12).all()
         result = frame_map(truth, found[10:], actions=ACTIONS)
         assert breakdown.mean_ap == pytest.approx(result.mean_ap, abs=1e-6)
@@ -124,7 +124,7 @@ def test_one_door_for_boxes_and_tubes(tmp_path: Path) -> None:
     truth = TubeTruth.from_tubes(tubes, labels=["run"], sizes={"v": (100, 200)})
     breakdown = find_errors(truth, twice)
     assert counts_of(breakdown) == {"repeat": 1}
-    assert breakdown.metric == "video-mAP"
+    assert breakdown.result.metric == "video-mAP"
     frames = FrameDetections.from_arrays(truth, video="v", frame=[1, 2], boxes=box[:2], labels=0, scores=0.5)
     breakdown = find_errors(truth, frames)
     assert counts_of(breakdown) == {"missed": 18}

@@ -27,7 +27,7 @@ def test_the_calibration_error_is_the_mean_distance_of_score_and_share_of_hits()
     calibration = calibrate(frame_map(truth, found, actions=ACTIONS), bins=2)
     # Bins: 0.15 and 0.05 with one hit; 0.9, 0.8 and 0.85 with two.
     assert calibration.ece == pytest.approx((abs(0.2 - 1) + abs(2.55 - 2)) / 5)
-    scores, hits, counts = calibration.curve
+    scores, hits, counts = calibration.reliability
     assert scores.tolist() == pytest.approx([0.1, 0.85])
     assert hits.tolist() == pytest.approx([1 / 2, 2 / 3])
     assert counts.tolist() == [2, 3]

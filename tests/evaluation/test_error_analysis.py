@@ -12,6 +12,7 @@ from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_set import TubeSet
 
 SIZES = {"v": (100, 1000)}
+ACTION_COLUMNS = ("id", "name", "type", "ap", "truths", "detections", "recall")
 FAR = (900.0, 0.0, 1000.0, 100.0)
 
 
@@ -67,7 +68,7 @@ def truth() -> TubeTruth:
 )
 def test_a_false_tube_has_one_reason(truth: TubeTruth, found: tuple[int, float, int, int], reason: str) -> None:
     result = video_errors(truth, tube_set((0, 0.9, 1, 21, box(0)), found))
-    assert result.labels.tolist() == [0, 1]
+    assert result.result.labels.tolist() == [0, 1]
     expected = [name == reason for name in VIDEO_REASONS] + [True]
     assert result.counts.tolist() == [[int(count) for count in expected], [0] * 10]
     # One hit at recall 1 comes before: the reason has no share of the area, but half of what follows.
@@ -81,7 +82,7 @@ def test_the_share_of_a_reason_is_the_area_under_its_rate(truth: TubeTruth) -> N
     assert result.ap[0] == 0.5
     assert result.shares[0, VIDEO_REASONS.index("extra")] == 0.5
     assert result.means["missed"] == 0.5
-    assert result.per_class.columns.tolist() == ["id", "name", "ap", *VIDEO_REASONS, "missed"]
+    assert result.per_class.columns.tolist() == [*ACTION_COLUMNS, *VIDEO_REASONS, "missed"]
     assert "cls+time+loc" in str(result)
 
 
@@ -128,7 +129,7 @@ def test_detections_of_unknown_videos_are_extra_and_told(truth: TubeTruth) -> No
     )
     result = frame_errors(truth, stranger)
     assert result.counts[0, FRAME_REASONS.index("extra")] == 1
-    assert "not a test video" in result.notes[0]
+    assert "not a test video" in result.result.notes[0]
 
 
 def test_no_detections_miss_everything(truth: TubeTruth) -> None:

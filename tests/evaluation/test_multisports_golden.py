@@ -68,7 +68,7 @@ def test_scores_and_errors_equal_the_official_script(case: str, request: pytest.
     if "errors" in expected:
         errors = video_errors(truth, tubes, 0.5)
         ours = 100 * np.column_stack([errors.ap, errors.shares, errors.missed])
-        official = np.array([expected["errors"][str(label)] for label in errors.labels])
+        official = np.array([expected["errors"][str(label)] for label in errors.result.labels])
         np.testing.assert_allclose(ours, official, rtol=0, atol=EXACT)
 
 

@@ -53,5 +53,5 @@ def test_video_map_and_its_errors_equal_the_official_script(files: Path) -> None
     for threshold, by_label in OFFICIAL["errors"].items():
         errors = video_errors(truth, tubes, float(threshold))
         ours = 100 * np.column_stack([errors.ap, errors.shares, errors.missed])
-        theirs = np.array([by_label[str(label)] for label in errors.labels])
+        theirs = np.array([by_label[str(label)] for label in errors.result.labels])
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)

@@ -14,7 +14,9 @@ def test_top_k_and_mean_class_accuracy() -> None:
     result = recognition_accuracy(SCORES, np.array([0, 1, 0, 0]))
     assert result.ranks.tolist() == [0, 1, 1, 0]
     assert [result.top(k) for k in (1, 2, 3)] == [0.5, 1.0, 1.0]
-    assert result.per_class.to_dict("list") == {"label": [0, 1], "videos": [3, 1], "accuracy": [2 / 3, 0.0]}
+    table = {"id": [0, 1], "name": ["0", "1"], "videos": [3, 1], "accuracy": [2 / 3, 0.0]}
+    assert result.per_class.to_dict("list") == table
+    assert result.hits.tolist() == [True, False, False, True]
     assert result.mean_class_accuracy == pytest.approx(1 / 3)
     assert result.guesses.tolist() == [0, 2, 1, 0]
     assert str(result).splitlines() == ["top-1 0.5000", "top-5 1.0000", "mean class accuracy 0.3333", "videos 4"]
@@ -41,11 +43,12 @@ def test_ranks_agree_with_sorting() -> None:
         (SCORES, np.array([0, 1]), "expected"),
         (SCORES, np.array([0, 1, 2, 3]), r"labels 0\.\.3 do not fit 3 columns"),
         (SCORES * np.nan, np.array([0, 1, 2, 0]), "scores contain NaN or infinity"),
+        (SCORES, np.array([0, 1, 2, 0]), "2 names for 3 columns"),
     ],
 )
 def test_scores_that_cannot_be_compared_are_refused(scores: np.ndarray, labels: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        recognition_accuracy(scores, labels)
+        recognition_accuracy(scores, labels, names=["run", "sit"] if "names" in message else None)
 
 
 def test_thirty_views_are_averaged_per_video_in_any_order() -> None:

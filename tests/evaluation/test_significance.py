@@ -85,7 +85,7 @@ def test_a_draw_follows_from_the_seed() -> None:
     assert first.interval != other.interval
     low, high = first.interval
     assert low < result.mean_ap < high
-    assert first.per_class.columns.tolist() == ["id", "name", "ap", "low", "high", "truths"]
+    assert {"id", "name", "ap", "low", "high", "truths"} <= set(first.per_class.columns)
     narrow = bootstrap(result, rounds=50, seed=1, level=0.5).interval
     assert low < narrow[0] < narrow[1] < high
 

@@ -162,7 +162,7 @@ def run_recognition_test(
     found = score_videos(
         network, dataset, loader, config, fabric, average=config.test.average, parts=parts, kept=list(kept.values())
     )
-    result = recognition_accuracy(found.scores, found.labels)
+    result = recognition_accuracy(found.scores, found.labels, names=found.classes)
     if fabric.is_global_zero:
         left_out = len(dataset.videos.names) - len(found.videos)
         if dataset.videos.missing or left_out:
@@ -174,7 +174,7 @@ def run_recognition_test(
             assert parts is not None
             parts.remove()
         if json_ is not None:
-            summary = result.figures | {
+            summary = result.summary() | {
                 "views": list(found.views),
                 "sampling": config.clip.sampling,
                 "average": found.average,
