@@ -75,6 +75,8 @@ setup(
         ],
         # tools/export.py; what it wrote runs with onnxruntime (or onnxruntime-gpu) alone.
         "export": ONNX,
+        # tools/benchmark.py identities: counts switches.
+        "benchmark": ["motmetrics>=1.4"],
         # detectron2 is on no package index: install it as its own page says,
         # https://detectron2.readthedocs.io/en/latest/tutorials/install.html
         # These are what its installation needs beside torch.

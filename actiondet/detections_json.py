@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from actiondet.tubes.carrying import CarriedPersons
 from evaluation.files import write_text
 from evaluation.formats.ava import ActionList
 from evaluation.records import ActionDetections, FloatArray, IntArray
@@ -44,6 +43,7 @@ def write_detections_json(
     path: str | Path,
     described: DescribedVideo,
     detections: Sequence[ActionDetections],
+    identities: Sequence[IntArray],
     *,
     actions: ActionList,
     threshold: float,
@@ -54,12 +54,13 @@ def write_detections_json(
 
     `{"video": {path, width, height, rate, seconds}, "moments": [{"time": seconds in the file, "persons":
     [{"identity", "box": [x1, y1, x2, y2] as fractions of width and height, "score", "actions": [{"id", "name",
-    "score"}, ...] best first}]}], ...}`. Persons of consecutive moments that overlap have the same identity.
+    "score"}, ...] best first}]}], ...}`. A person who is followed from moment to moment keeps the identity.
 
     Args:
         path: the file.
         described: the video.
         detections: one for each key moment, rising.
+        identities: (P,) numbers of the persons of each.
         actions: ids and names; columns without one are left out.
         threshold: actions with a lower score are left out.
         start: microseconds on the clock of `detections` at which the file begins.
@@ -73,7 +74,6 @@ def write_detections_json(
         "seconds": described.duration_us / 1e6,
     }
     head = json.dumps({"video": video, **(about or {}), "threshold": threshold}, ensure_ascii=False)
-    identities = CarriedPersons(detections).identities
     moments = [
         {"time": (each.key.moment - start) / 1e6, "persons": _persons(each, numbers, actions, threshold)}
         for each, numbers in zip(detections, identities, strict=True)

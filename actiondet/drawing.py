@@ -248,7 +248,7 @@ def draw_video(
     Example:
         >>> from actiondet.tubes.carrying import CarriedPersons
         >>> result = actiondet.VideoPipeline.from_checkpoint("detector.pt", every=0.5)("street.mp4")
-        >>> index, persons = actiondet.index_video("street.mp4"), CarriedPersons(result.detections)
+        >>> index, persons = actiondet.index_video("street.mp4"), CarriedPersons.linked(result.detections)
         >>> style = actiondet.DrawingStyle(threshold=0.3)
         >>> fault = actiondet.draw_video(index, "drawn.mp4", persons, actions=result.actions, style=style)
     """

@@ -54,8 +54,8 @@ class FrameSource(Protocol):
     @property
     def sound(self) -> str | None: ...  # noqa: D102
 
-    def clips(self, clip: ClipConfig, *, every: float, short_sides: Sequence[int]) -> Iterator[MomentClip]:
-        """The clip around each key moment, `every` seconds apart."""
+    def clips(self, clip: ClipConfig, *, every: float, short_sides: Sequence[int], looks: int) -> Iterator[MomentClip]:
+        """The clip around each key moment, `every` seconds apart, and the frames of `looks` looks a key moment."""
         ...
 
     def frames(self) -> Iterator[tuple[int, Frame]]:
@@ -74,7 +74,7 @@ class FileSource:
         self.rate, self.duration_us, self.pixel_aspect = index.rate, index.duration_us, index.pixel_aspect
         self.sound: str | None = index.path
 
-    def clips(self, clip: ClipConfig, *, every: float, short_sides: Sequence[int]) -> Iterator[MomentClip]:
+    def clips(self, clip: ClipConfig, *, every: float, short_sides: Sequence[int], looks: int) -> Iterator[MomentClip]:
         """The clip around each key moment; see FrameSource."""
         return stream_clips(
             self._index,
@@ -83,6 +83,7 @@ class FileSource:
             stride=clip.stride,
             clip_fps=clip.clip_fps,
             short_sides=short_sides,
+            looks=looks,
         )
 
     def frames(self) -> Iterator[tuple[int, Frame]]:
@@ -121,7 +122,7 @@ class ArrivingSource:
         """From the first frame to the end of the last one."""
         return self._last - self._first + round(1_000_000 / self.rate)
 
-    def clips(self, clip: ClipConfig, *, every: float, short_sides: Sequence[int]) -> Iterator[MomentClip]:
+    def clips(self, clip: ClipConfig, *, every: float, short_sides: Sequence[int], looks: int) -> Iterator[MomentClip]:
         """The clip around each key moment; see FrameSource."""
         return clips_of_frames(
             self._noted(self.frames()),
@@ -130,6 +131,7 @@ class ArrivingSource:
             stride=clip.stride,
             clip_fps=clip.clip_fps,
             short_sides=short_sides,
+            looks=looks,
         )
 
     def frames(self) -> Iterator[tuple[int, Frame]]:

@@ -29,6 +29,7 @@ from actiondet.models.inference import optimize_for_inference
 from actiondet.persons.base import PersonDetector
 from actiondet.persons.build import build_persons
 from actiondet.results import VideoResult
+from actiondet.tubes.following import FoundMoment
 from actiondet.video import VideoIndex
 from actiondet.watch import LiveSource, Watch, open_streams
 from evaluation.boxes import unit_to_pixel
@@ -36,14 +37,18 @@ from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.records import ActionDetections, FloatArray, FrameKey, IntArray, PersonBoxes
 
-_REMEMBERED = 1000  # key moments
+_REMEMBERED = 1000  # looks
 
 
 class PendingClip(NamedTuple):
-    """A key moment whose persons are found: a clip (3, T, h, w) of each size, and when its T frames are shown."""
+    """A key moment whose persons are found: a clip (3, T, h, w) of each size, and when its T frames are shown.
+
+    `between` are the persons of the looks since the key moment before.
+    """
 
     clips: tuple[Tensor, ...]
     persons: PersonBoxes
+    between: tuple[PersonBoxes, ...]
     times: IntArray
 
 
@@ -55,7 +60,7 @@ class VideoPipeline:
 
     Example:
         >>> pipeline = actiondet.VideoPipeline.from_checkpoint("detector.pt", persons="ssd", every=0.5)
-        >>> result = pipeline("street.mp4")
+        >>> result = pipeline("street.mp4", persons_every=0.25)
         >>> table = result.to_frame(threshold=0.5)  # a row for each action of each person
         >>> path = result.save("street_drawn.mp4")
     """
@@ -189,7 +194,14 @@ class VideoPipeline:
         """How many key moments the video has: what calling the pipeline yields."""
         return len(moment_times(index, self._every))
 
-    def __call__(self, source: Source, *, rate: float | Fraction | None = None, name: str | None = None) -> VideoResult:
+    def __call__(
+        self,
+        source: Source,
+        *,
+        rate: float | Fraction | None = None,
+        name: str | None = None,
+        persons_every: float | None = None,
+    ) -> VideoResult:
         """Look at a video, as far as the result is read.
 
         The keys of the detections hold the video's name, and microseconds from `start` on.
@@ -199,20 +211,28 @@ class VideoPipeline:
                 may arrive one by one, and go on forever.
             rate: frames a second of an array.
             name: of the video; None takes a file's name without suffix, else "video".
+            persons_every: seconds from look to look of the person detector, rounded so that key moments are among the
+                looks; it then looks between key moments, too, and persons keep their identities for longer. None looks
+                at key moments alone.
 
         Returns:
             the detections of each key moment, found while it is iterated over.
 
         Raises:
-            InputError: no such source. That a video cannot be read to its end is noticed while it is read.
+            InputError: no such source, or `persons_every` is not positive. That a video cannot be read to its end is
+                noticed while it is read.
         """
+        looks = self._looks(persons_every)
         opened = open_source(source, rate=rate, name=name)
-        clips = opened.clips(self._config.clip, every=self._every, short_sides=self._config.test_short_sides)
+        clips = opened.clips(
+            self._config.clip, every=self._every, short_sides=self._config.test_short_sides, looks=looks
+        )
         return VideoResult(
             self._detect(clips, opened.name, batch=self._batch),
             opened,
             actions=self.actions,
             every=self._every,
+            looks=looks,
             start=self._start,
             caption=self._caption,
             about=self._about,
@@ -222,6 +242,7 @@ class VideoPipeline:
         self,
         sources: LiveSource | Sequence[LiveSource],
         *,
+        persons_every: float = 0.2,
         latency: float = 2.0,
         reconnect: float = 10.0,
         causal: bool = False,
@@ -231,13 +252,15 @@ class VideoPipeline:
         Args:
             sources: addresses (rtsp://, http(s)://, udp://, tcp://, camera:0, /dev/video0), a `LiveStream`, or
                 (seconds, frame) pairs that arrive one by one; one source or a list, which share the network.
+            persons_every: seconds from look to look of the person detector, as in calling the pipeline.
             latency: seconds that a key frame may wait, beyond the look-ahead of its clip; older ones are left out.
             reconnect: seconds without a frame after which a source ends.
             causal: clips end at their key frame: less delay, and less to see.
 
         Raises:
-            InputError: no such source.
+            InputError: no such source, or a number out of range.
         """
+        looks = self._looks(persons_every)
         clip = self._config.clip
         cut = partial(
             clips_of_frames,
@@ -247,10 +270,17 @@ class VideoPipeline:
             clip_fps=clip.clip_fps,
             short_sides=self._config.test_short_sides,
             causal=causal,
+            looks=looks,
         )
         streams = open_streams(sources, reconnect=reconnect)
         return Watch(
-            streams, cut, partial(self._detect, batch=1), actions=self.actions, every=self._every, latency=latency
+            streams,
+            cut,
+            partial(self._detect, batch=1),
+            actions=self.actions,
+            every=self._every,
+            looks=looks,
+            latency=latency,
         )
 
     def look_ahead(self, *, causal: bool = False) -> float:
@@ -258,18 +288,26 @@ class VideoPipeline:
         clip = self._config.clip
         return 0.0 if causal else (clip.frames - 1 - clip.frames // 2) * clip.stride / (clip.clip_fps or 25.0)
 
-    def _detect(self, clips: Iterator[MomentClip], name: str, *, batch: int) -> Iterator[ActionDetections]:
-        """Yield the detections of each key moment, in order."""
+    def _looks(self, persons_every: float | None) -> int:
+        """How often the person detector looks for each key moment."""
+        if persons_every is None:
+            return 1
+        if not persons_every > 0:
+            raise InputError(f"persons_every={persons_every:g}: expected seconds above 0")
+        return max(1, round(self._every / persons_every))
+
+    def _detect(self, clips: Iterator[MomentClip], name: str, *, batch: int) -> Iterator[FoundMoment]:
+        """Yield what is found at each key moment, in order."""
         seen: list[PersonBoxes] = []  # the last ones; a track needs those near its clip
         waiting: list[PendingClip] = []
         while moments := list(islice(clips, batch)):
             del seen[:-_REMEMBERED]
             keys = [FrameKey(name, self._start + moment.time) for moment in moments]
-            found = self._persons.detect([moment.key_frame for moment in moments], keys)
-            seen += found
+            looked = self._look(moments, name)
+            seen += [persons for looks in looked for persons in looks]
             waiting += [
-                PendingClip(moment.clips, persons, self._start + moment.times)
-                for moment, persons in zip(moments, found, strict=True)
+                PendingClip(moment.clips, persons, tuple(between), self._start + moment.times)
+                for moment, (*between, persons) in zip(moments, looked, strict=True)
             ]
             # Whoever is followed to the end of the clip is seen again after it.
             ready = [each for each in waiting if not self._follows or each.times.max() < keys[-1].moment]
@@ -277,7 +315,19 @@ class VideoPipeline:
             yield from self._score(ready, seen)
         yield from self._score(waiting, seen)
 
-    def _score(self, moments: Sequence[PendingClip], seen: Sequence[PersonBoxes]) -> Iterator[ActionDetections]:
+    def _look(self, moments: Sequence[MomentClip], name: str) -> list[list[PersonBoxes]]:
+        """The persons of the looks since the key moment before each of `moments`; the last are those at the moment."""
+        looks = [[*moment.between, (moment.time, moment.key_frame)] for moment in moments]
+        frames = [each for of_moment in looks for each in of_moment]
+        found: list[PersonBoxes] = []
+        for first in range(0, len(frames), self._batch):
+            part = frames[first : first + self._batch]
+            keys = [FrameKey(name, self._start + time) for time, _ in part]
+            found += self._persons.detect([frame for _, frame in part], keys)
+        in_order = iter(found)
+        return [list(islice(in_order, len(of_moment))) for of_moment in looks]
+
+    def _score(self, moments: Sequence[PendingClip], seen: Sequence[PersonBoxes]) -> Iterator[FoundMoment]:
         """Score the persons of some moments; `seen` are those of all moments so far."""
         peopled = [moment for moment in moments if len(moment.persons)]
         scored = iter(self._scored(peopled, seen)) if peopled else iter(())
@@ -285,9 +335,10 @@ class VideoPipeline:
         for moment in moments:
             persons = moment.persons
             if len(persons):
-                yield next(scored)
+                detections = next(scored)
             else:
-                yield ActionDetections(persons.key, persons.boxes, persons.scores, nobody)
+                detections = ActionDetections(persons.key, persons.boxes, persons.scores, nobody)
+            yield FoundMoment(detections, moment.between)
 
     def _scored(self, moments: Sequence[PendingClip], seen: Sequence[PersonBoxes]) -> list[ActionDetections]:
         persons = [moment.persons for moment in moments]

@@ -16,9 +16,9 @@ from actiondet.drawing import ActionDrawer, DrawingStyle, Frame, draw_frames
 from actiondet.frame_sources import FrameSource
 from actiondet.tubes.carrying import CarriedPersons
 from actiondet.tubes.events import Event, EventFinder, EventRules
-from actiondet.tubes.tracking import PersonTracker
+from actiondet.tubes.following import Follower, FoundMoment, Look
 from evaluation.formats.ava import ActionList, write_ava_results
-from evaluation.records import ActionDetections, DetectionRows, PersonBoxes
+from evaluation.records import ActionDetections, DetectionRows, IntArray
 
 _SHOWN_ROWS = 20
 _NAMED = 0.5  # lowest score of an action that a summary counts
@@ -41,11 +41,12 @@ class VideoResult:
 
     def __init__(
         self,
-        moments: Iterator[ActionDetections],
+        moments: Iterator[FoundMoment],
         source: FrameSource,
         *,
         actions: ActionList,
         every: float = 1.0,
+        looks: int = 1,
         start: int = 0,
         caption: str = "",
         about: str = "",
@@ -53,10 +54,11 @@ class VideoResult:
         """Put the parts together.
 
         Args:
-            moments: the detections as they are found.
+            moments: persons and scores as they are found.
             source: of the frames.
             actions: ids and names of the actions.
             every: seconds between key frames.
+            looks: how often the person detector looked for each key frame.
             start: microseconds, added to the times of the source's frames.
             caption: of drawn frames; empty for none.
             about: what the network is, for the JSON file.
@@ -65,7 +67,10 @@ class VideoResult:
         self._moments, self._source, self._start = moments, source, start
         self._every = every
         self._caption, self._about = caption, about
+        self._follower = Follower(every / looks)
         self._found: list[ActionDetections] = []
+        self._looks: list[Look] = []
+        self._identities: list[IntArray] = []  # of the key frames
         self._whole = False
         self._fault: Exception | None = None
         self._carried: tuple[int, CarriedPersons] | None = None
@@ -85,12 +90,16 @@ class VideoResult:
         if self._whole:
             return False
         try:
-            self._found.append(next(self._moments))
+            found = next(self._moments)
         except StopIteration:
             self._whole = True
         except Exception as fault:
             self._fault = fault  # or the half that was found would pass for the whole
             raise
+        else:
+            self._looks += self._follower.update(found)
+            self._identities.append(self._looks[-1].identities)
+            self._found.append(found.detections)
         return not self._whole
 
     def collect(self) -> VideoResult:
@@ -128,10 +137,8 @@ class VideoResult:
         finder = EventFinder(
             self.actions, rules or EventRules(), step=self._every, start=self._start / 1e6, begins=begins
         )
-        tracker = PersonTracker()
-        for each in self:
-            identities = tracker.update(PersonBoxes(each.key, each.boxes, each.person_scores))
-            yield from finder.update(each, identities)
+        for place, each in enumerate(self):
+            yield from finder.update(each, self._identities[place])
             if on_moment is not None:
                 on_moment()
         yield from finder.finish()
@@ -148,7 +155,7 @@ class VideoResult:
         found = self.detections
         rows = DetectionRows.from_detections(found, actions=self.actions)
         times = len(self.actions)
-        followed = [each for part in self._persons().identities for each in part.tolist()]
+        followed = [each for part in self._identities for each in part.tolist()]
         person_scores = np.concatenate([each.person_scores for each in found] or [np.zeros(0)])
         names = dict(zip(self.actions.ids, self.actions.names, strict=True))
         table = pd.DataFrame(
@@ -178,6 +185,7 @@ class VideoResult:
             os.fspath(path),
             self._source,
             found,
+            self._identities,
             actions=self.actions,
             threshold=threshold,
             start=self._start,
@@ -252,7 +260,7 @@ class VideoResult:
     def _persons(self) -> CarriedPersons:
         """The persons of what is found so far, followed from moment to moment."""
         if self._carried is None or self._carried[0] != len(self._found):
-            self._carried = len(self._found), CarriedPersons(self._found)
+            self._carried = len(self._found), CarriedPersons(self._found, self._looks)
         return self._carried[1]
 
     def __repr__(self) -> str:
@@ -267,7 +275,7 @@ class VideoResult:
         """A notebook's view: what was found so far, and the surest actions of the first persons."""
         head = f"<p><b>{html.escape(self._source.name)}</b>: {html.escape(self._said())}</p>"
         rows = []
-        for each, numbers in zip(self._found, self._persons().identities if self._found else (), strict=True):
+        for each, numbers in zip(self._found, self._identities, strict=True):
             for number, scores in zip(numbers.tolist(), each.action_scores, strict=True):
                 named = _best(scores, self.actions)
                 rows.append(

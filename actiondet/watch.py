@@ -15,16 +15,15 @@ from typing import Protocol, TypeGuard, cast
 
 from actiondet.data.clip_stream import Frame, MomentClip
 from actiondet.tubes.events import Event, EventFinder, EventRules
-from actiondet.tubes.tracking import PersonTracker
+from actiondet.tubes.following import Follower, FoundMoment, Look
 from actiondet.video.live import LiveFrame, LiveStream
 from evaluation.errors import InputError, StoppedBySignal
 from evaluation.formats.action_list import ActionList
-from evaluation.records import ActionDetections, IntArray, PersonBoxes
+from evaluation.records import ActionDetections, IntArray
 
 LiveSource = str | LiveStream | Iterable[tuple[float, Frame]]
 """An address, an opened stream, or seconds, rising, and frames (H, W, 3) uint8 RGB as they arrive."""
 
-_MAX_GAP = 2  # key frames for which a person may be missing and keep the identity
 _KEPT_DELAYS = 1000
 
 
@@ -37,7 +36,7 @@ class Cut(Protocol):
 class Detect(Protocol):
     """Clips of a source to what is found at their key frames."""
 
-    def __call__(self, clips: Iterator[MomentClip], name: str) -> Iterator[ActionDetections]: ...  # noqa: D102
+    def __call__(self, clips: Iterator[MomentClip], name: str) -> Iterator[FoundMoment]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +45,18 @@ class LiveMoment:
 
     Attributes:
         detections: the key holds the source's name, and microseconds since its first frame.
-        identities: (P,) the same number while a person is followed.
+        looks: who is where since the key frame before; the last look is that at the key frame.
         delay: seconds from the arrival of the clip's last frame until now.
     """
 
     detections: ActionDetections
-    identities: IntArray
+    looks: tuple[Look, ...]
     delay: float
+
+    @property
+    def identities(self) -> IntArray:
+        """(P,) the same number while a person is followed."""
+        return self.looks[-1].identities
 
 
 class Watch:
@@ -76,6 +80,7 @@ class Watch:
         *,
         actions: ActionList,
         every: float,
+        looks: int,
         latency: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -87,6 +92,7 @@ class Watch:
             detect: finds persons and actions in clips.
             actions: ids and names of the columns.
             every: seconds between key frames.
+            looks: how often the person detector looks for each key frame.
             latency: seconds of key frames that may wait.
             clock: seconds, rising.
 
@@ -98,7 +104,7 @@ class Watch:
         self.actions = actions
         self.key_frames = 0
         self.delays: deque[float] = deque(maxlen=_KEPT_DELAYS)
-        self._detect, self._every, self._clock = detect, every, clock
+        self._detect, self._every, self._looks, self._clock = detect, every, looks, clock
         self._changed = threading.Condition()
         self._feeds = [_Feed(stream, cut, latency, self._changed, clock) for stream in streams]
 
@@ -114,7 +120,7 @@ class Watch:
             InputError: a source from which nothing can be read.
         """
         found = {feed: self._detect(feed.clips(), feed.name) for feed in self._feeds}
-        trackers = {feed: PersonTracker(max_gap=_MAX_GAP) for feed in self._feeds}
+        followers = {feed: Follower(self._every / self._looks) for feed in self._feeds}
         turn = 0
         with closing(self):
             for feed in self._feeds:
@@ -122,16 +128,15 @@ class Watch:
             while found:
                 feed = self._next_feed(list(found), turn)
                 turn += 1
-                detections = next(found[feed], None)
-                if detections is None:
+                moment = next(found[feed], None)
+                if moment is None:
                     del found[feed]
                     if feed.fault is not None:
                         raise feed.fault
                     continue
-                persons = PersonBoxes(detections.key, detections.boxes, detections.person_scores)
                 self.key_frames += 1
                 self.delays.append(self._clock() - feed.taken)
-                yield LiveMoment(detections, trackers[feed].update(persons), self.delays[-1])
+                yield LiveMoment(moment.detections, followers[feed].update(moment), self.delays[-1])
 
     def events(self, rules: EventRules | None = None, *, begins: bool = False) -> Iterator[Event]:
         """Yield who does what, from when to when; see `VideoResult.events`. Times are seconds of the source."""

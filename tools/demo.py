@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from actiondet.pipeline import VideoPipeline
     from actiondet.tubes.events import Event, EventRules
 
+LOOK_EVERY = 0.2
 TOY_RUN = Path("runs/demo/best.pt")
 OF_NETWORK = {
     "--weights": "weights",
@@ -37,6 +38,7 @@ OF_NETWORK = {
     "--boxes": "boxes",
     "--person-setting": "person_setting",
     "--every": "every",
+    "--persons-every": "persons_every",
     "--start": "start",
     "--json": "json",
     "--csv": "csv",
@@ -91,6 +93,12 @@ def parse_arguments() -> argparse.Namespace:
     times = parser.add_argument_group("times, in seconds")
     times.add_argument(
         "--every", type=float, default=1.0, metavar="S", help="between key frames (1); 0.5 follows walkers better"
+    )
+    times.add_argument(
+        "--persons-every",
+        type=float,
+        metavar="S",
+        help=f"between looks of the person detector, which follow everybody ({LOOK_EVERY:g}; stored boxes: --every)",
     )
     times.add_argument(
         "--start",
@@ -226,6 +234,8 @@ def build_pipeline(arguments: argparse.Namespace) -> tuple[VideoPipeline, Person
         raise InputError("--persons stored: give the file of boxes with --boxes FILE")
     persons = change_persons(trained.config.persons, wanted, settings)
     stored = isinstance(persons, StoredPersons)
+    if arguments.persons_every is None and not stored:
+        arguments.persons_every = LOOK_EVERY
     if arguments.start is None:
         arguments.start = trained.config.data.start if stored and isinstance(trained.config.data, AvaConfig) else 0.0
     pipeline = VideoPipeline.of(
@@ -254,7 +264,7 @@ def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
     log_line(f"video: {len(index)} frames of {index.width}x{index.height}, {float(index.rate):g} a second")
     rules = event_rules(arguments)
     pipeline, persons = build_pipeline(arguments)
-    result = pipeline(index)
+    result = pipeline(index, persons_every=arguments.persons_every)
     with closing(ProgressBar("looking", pipeline.count_moments(index))) as bar:
         found = result.events(rules, begins=arguments.events_begin, on_moment=bar.advance)
         events = list(logged(found, arguments.events))
@@ -291,7 +301,11 @@ def watch(arguments: argparse.Namespace) -> None:
     if persons.name == "stored":
         raise InputError(f"{arguments.video}: stored boxes belong to files; give --persons ssd, or another detector")
     watched = pipeline.watch(
-        arguments.video, latency=arguments.latency, reconnect=arguments.reconnect, causal=arguments.causal
+        arguments.video,
+        persons_every=arguments.persons_every,
+        latency=arguments.latency,
+        reconnect=arguments.reconnect,
+        causal=arguments.causal,
     )
     log_line(f"key frames every {arguments.every:g} s, {pipeline.look_ahead(causal=arguments.causal):.1f} s look-ahead")
     with closed_by_signals(watched):

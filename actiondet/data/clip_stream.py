@@ -14,6 +14,7 @@ from torch import Tensor
 from actiondet.data.transforms import BoxedClip, Frames, WholeFrameTransform
 from actiondet.datasets.key_frames import TOLERANCE_US
 from actiondet.video import VideoIndex, clip_frames
+from actiondet.video.sampling import nearest_frames
 from actiondet.video.streaming import stream_unconverted
 from evaluation.errors import InputError
 from evaluation.records import IntArray
@@ -32,12 +33,19 @@ class MomentClip:
         clips: (3, T, h, w) uint8, one at each of the network's sizes.
         key_frame: (H, W, 3) uint8 RGB, as decoded.
         times: (T,) when its frames are shown, on the clock of `time`.
+        between: times and frames, as decoded, at which the person detector looks since the key moment before.
     """
 
     time: int
     clips: tuple[Tensor, ...]
     key_frame: Frame
     times: IntArray
+    between: tuple[tuple[int, Frame], ...] = ()
+
+
+def looks_between(before: int, after: int, looks: int) -> list[int]:
+    """The times strictly between two key moments that divide the way into `looks` equal steps."""
+    return [before + (after - before) * step // looks for step in range(1, looks)]
 
 
 def moment_times(index: VideoIndex, every: float) -> IntArray:
@@ -53,17 +61,19 @@ def stream_clips(
     stride: int,
     clip_fps: float | None,
     short_sides: Sequence[int],
+    looks: int = 1,
 ) -> Iterator[MomentClip]:
     """Yield the clip around each moment, in order, as soon as its last frame is decoded.
 
     Held at any time: the frames, at the network's sizes, from the start of the oldest unfinished clip on, and
-    one decoded frame for each unfinished clip. That is some two clips, however long the video is.
+    `looks` decoded frames for each unfinished clip. That is some two clips, however long the video is.
 
     Args:
         index: the video.
         times: (M,) rising, microseconds from the first frame.
         frames, stride, clip_fps: as in `clip_frames`.
         short_sides: of the clips of each moment, in pixels.
+        looks: how often the person detector looks from one moment to the next, the moment itself counted.
 
     Raises:
         InputError: decoding ends more than a second before the last frame that the file promises.
@@ -73,13 +83,29 @@ def stream_clips(
         for time in times
     ]
     key_frames: dict[int, Frame] = {}
-    wanted = {int(window[frames // 2]) for window in windows}
+    keys = [int(window[frames // 2]) for window in windows]
+    between = _looks(index, times.tolist(), keys, looks)
+    wanted = {*keys, *(number for each in between for _, number in each)}
     every_frame = _noting(_every_frame(index), wanted, key_frames)
     for place, clips in _windows(every_frame, windows, short_sides=short_sides):
-        key = int(windows[place][frames // 2])
-        yield MomentClip(int(times[place]), clips, key_frames[key], index.frame_times[windows[place]])
+        key = keys[place]
+        seen = tuple((time, key_frames[number]) for time, number in between[place])
+        yield MomentClip(int(times[place]), clips, key_frames[key], index.frame_times[windows[place]], seen)
         for older in [number for number in key_frames if number < key]:
             del key_frames[older]
+
+
+def _looks(index: VideoIndex, times: Sequence[int], keys: Sequence[int], looks: int) -> list[list[tuple[int, int]]]:
+    """For each key moment time and frame of the looks since the one before; each frame is looked at once."""
+    between: list[list[tuple[int, int]]] = [[] for _ in times]
+    for place in range(1, len(times)):
+        instants = np.array(looks_between(times[place - 1], times[place], looks), dtype=np.int64)
+        last = keys[place - 1]
+        for time, number in zip(instants.tolist(), nearest_frames(index.frame_times, instants).tolist(), strict=True):
+            if last < number < keys[place]:
+                between[place].append((time, number))
+                last = number
+    return between
 
 
 def stream_windows(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 
 import numpy as np
 from torch import Tensor
 
-from actiondet.data.clip_stream import Frame, MomentClip, joined_frames, resized_frame
+from actiondet.data.clip_stream import Frame, MomentClip, joined_frames, looks_between, resized_frame
 from actiondet.video import clip_frames
 from actiondet.video.sampling import nearest_frames
 from evaluation.records import IntArray
@@ -22,6 +24,7 @@ def clips_of_frames(
     clip_fps: float | None,
     short_sides: Sequence[int],
     causal: bool = False,
+    looks: int = 1,
 ) -> Iterator[MomentClip]:
     """Yield the clip around each moment, in order, as soon as the frame after its last one is there.
 
@@ -33,9 +36,16 @@ def clips_of_frames(
         frames, stride, clip_fps: as in `clip_frames`.
         short_sides: of the clips of each moment, in pixels.
         causal: clips end at their moment, and wait for no later frame but the next one.
+        looks: as in `clip_stream.stream_clips`.
     """
     cutter = _Cutter(
-        every=every, frames=frames, stride=stride, clip_fps=clip_fps, short_sides=short_sides, causal=causal
+        every=every,
+        frames=frames,
+        stride=stride,
+        clip_fps=clip_fps,
+        short_sides=short_sides,
+        causal=causal,
+        looks=looks,
     )
     for time, frame in arriving:
         cutter.add(time, frame)
@@ -55,6 +65,7 @@ class _Cutter:
         clip_fps: float | None,
         short_sides: Sequence[int],
         causal: bool,
+        looks: int,
     ) -> None:
         self._every, self._frames, self._stride, self._clip_fps = every, frames, stride, clip_fps
         self._key_place = frames - 1 if causal else frames // 2
@@ -64,11 +75,15 @@ class _Cutter:
         self._small: list[tuple[Tensor, ...]] = []
         self._key_frames: dict[int, Frame] = {}  # by time
         self._moment: int | None = None  # the next one
+        self._looks, self._looks_a_step = _Looks(iter(())), looks
+        self._last_key = -1  # when the key frame before is shown
 
     def add(self, time: int, frame: Frame) -> None:
         """Take a frame in."""
         if self._moment is None:
             self._moment = time
+            self._looks = _Looks(_instants(time, self._every, self._looks_a_step))
+        self._looks.add(time, frame)
         self._times.append(time)
         self._small.append(resized_frame(frame, self._short_sides))
         self._key_frames[time] = frame
@@ -81,8 +96,10 @@ class _Cutter:
                 break
             shown = np.array([self._times[place] for place in window.tolist()], dtype=np.int64)
             clips = joined_frames([self._small[place] for place in window.tolist()])
-            yield MomentClip(self._moment, clips, self._key_frames[int(shown[self._key_place])], shown)
-            self._moment += self._every
+            key = int(shown[self._key_place])
+            between = self._looks.between(self._last_key, key, before=self._moment)
+            yield MomentClip(self._moment, clips, self._key_frames[key], shown, between)
+            self._moment, self._last_key = self._moment + self._every, key
         self._forget()
 
     def _window(self, moment: int) -> IntArray:
@@ -107,3 +124,40 @@ class _Cutter:
         pending = np.arange(self._moment, self._times[-1] + 1, self._every, dtype=np.int64)
         kept = {int(times[place]) for place in nearest_frames(times, pending)} | {self._times[-1]}
         self._key_frames = {time: frame for time, frame in self._key_frames.items() if time in kept}
+
+
+def _instants(first: int, every: int, looks: int) -> Iterator[int]:
+    """When the person detector looks between key moments, from the key moment `first` on."""
+    if looks > 1:
+        for number in count():
+            yield from looks_between(first + number * every, first + (number + 1) * every, looks)
+
+
+class _Looks:
+    """The frames between key moments at which the person detector looks."""
+
+    def __init__(self, instants: Iterator[int]) -> None:
+        self._instants = instants
+        self._next = next(instants, None)
+        self._latest: tuple[int, Frame] | None = None
+        self._chosen: deque[tuple[int, int, Frame]] = deque()  # instant, when the frame is shown, and the frame
+
+    def add(self, time: int, frame: Frame) -> None:
+        """For each instant that is past, choose the nearer one of this frame and the one before."""
+        while self._next is not None and self._next <= time:
+            around = [(time, frame)] if self._latest is None else [self._latest, (time, frame)]
+            times = np.array([shown for shown, _ in around], dtype=np.int64)
+            place = int(nearest_frames(times, np.array([self._next], dtype=np.int64))[0])
+            if not self._chosen or self._chosen[-1][1] < times[place]:
+                self._chosen.append((self._next, *around[place]))
+            self._next = next(self._instants, None)
+        self._latest = time, frame
+
+    def between(self, last_key: int, key: int, *, before: int) -> tuple[tuple[int, Frame], ...]:
+        """Take away those before the key moment `before`, without the key frames, which are shown at the other two."""
+        taken = []
+        while self._chosen and self._chosen[0][0] < before:
+            instant, shown, frame = self._chosen.popleft()
+            if last_key < shown < key:
+                taken.append((instant, frame))
+        return tuple(taken)

@@ -60,6 +60,10 @@ class PersonTracker:
         self._place = 0
         self._latest: int | None = None
 
+    def forget(self) -> None:
+        """Let everybody who comes be a new person."""
+        self._running.forget(self._place)
+
     def update(self, persons: PersonBoxes, known: IntArray | None = None) -> IntArray:
         """Take the persons of the next moment and return their (P,) identities.
 

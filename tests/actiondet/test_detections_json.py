@@ -34,7 +34,14 @@ def test_the_file_says_who_does_what_when_and_where(tmp_path: Path) -> None:
     actions = ActionList((1, 3), ("walk", "drücken"), (None, None))  # id 2 is a hole
     file = tmp_path / "found.json"
     write_detections_json(
-        file, INDEX, found, actions=actions, threshold=0.5, start=900 * SECOND, about={"network": "toy"}
+        file,
+        INDEX,
+        found,
+        [np.zeros(1, int), np.zeros(0, int)],
+        actions=actions,
+        threshold=0.5,
+        start=900 * SECOND,
+        about={"network": "toy"},
     )
     content = json.loads(file.read_text(encoding="utf-8"))
     assert content == {
@@ -63,7 +70,7 @@ def test_the_file_says_who_does_what_when_and_where(tmp_path: Path) -> None:
 
 def test_a_video_without_moments_is_still_json(tmp_path: Path) -> None:
     file = tmp_path / "found.json"
-    write_detections_json(file, INDEX, [], actions=ActionList((1,), ("walk",), (None,)), threshold=0.5)
+    write_detections_json(file, INDEX, [], [], actions=ActionList((1,), ("walk",), (None,)), threshold=0.5)
     assert json.loads(file.read_text())["moments"] == []
 
 
@@ -72,7 +79,7 @@ def test_ids_from_0_name_the_columns_as_they_stand(tmp_path: Path) -> None:
     scores = np.array([[0.6, 0.9, 0.1]], dtype=np.float32)
     found = [ActionDetections(FrameKey("judo", 0), box, np.ones(1, dtype=np.float32), scores)]
     actions = ActionList((0, 1, 2), ("throw", "hold", "fall"), (None,) * 3)
-    write_detections_json(tmp_path / "found.json", INDEX, found, actions=actions, threshold=0.5, start=0, about={})
+    write_detections_json(tmp_path / "found.json", INDEX, found, [np.zeros(1, int)], actions=actions, threshold=0.5)
     (moment,) = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["moments"]
     named = [(each["id"], each["name"]) for each in moment["persons"][0]["actions"]]
     assert named == [(1, "hold"), (0, "throw")]

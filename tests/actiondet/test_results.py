@@ -27,6 +27,7 @@ from actiondet.config.schema import AvaConfig, ClipConfig, DetectionConfig, Spli
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
 from actiondet.models.build import build_detector
 from actiondet.persons.base import Frame
+from actiondet.tubes.events import EventRules
 from actiondet.video import VideoWriter, index_video, open_video
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList, read_ava_results
@@ -88,12 +89,12 @@ def array(video: Path) -> np.ndarray:
 
 @pytest.mark.parametrize("follows", [False, True])
 @pytest.mark.parametrize("clip_fps", [30.0, None])
-@pytest.mark.parametrize("every", [1.0, 0.3])
+@pytest.mark.parametrize(("every", "looks"), [(1.0, 1), (0.3, 1), (1.0, 4), (0.3, 5)])
 def test_arrays_and_arriving_frames_give_what_their_file_gives(
-    video: Path, array: np.ndarray, follows: bool, clip_fps: float | None, every: float
+    video: Path, array: np.ndarray, follows: bool, clip_fps: float | None, every: float, looks: int
 ) -> None:
     settings = config(follows=follows, clip_fps=clip_fps)
-    pipeline = build(settings, every=every, batch=3)
+    pipeline = partial(build(settings, every=every, batch=3), persons_every=every / looks)
     of_file = list(pipeline(video))
     assert len(of_file) == len(np.arange(0, 4.2 + 1e-9, every))
     for other in (
@@ -295,3 +296,42 @@ def test_what_is_not_published_is_refused(tmp_path: Path) -> None:
         InputError, match=r"ava22/slowfast_r50_8x8_tmax_focal: .*did you mean ava22/slowfast_r50_8x8_tmax"
     ):
         VideoPipeline.from_pretrained("ava22/slowfast_r50_8x8_tmax_focal")
+
+
+class Runner:
+    """Finds one person, who runs across the frame in two seconds."""
+
+    def __init__(self) -> None:
+        self.looked: list[float] = []
+
+    def detect(self, frames: Sequence[Frame], keys: Sequence[FrameKey]) -> list[PersonBoxes]:
+        self.looked += [key.moment / SECOND for key in keys]
+        return [self.persons(key) for key in keys]
+
+    def persons(self, key: FrameKey) -> PersonBoxes:
+        left = key.moment / SECOND * 0.45
+        there = key.moment < 2 * SECOND
+        boxes = np.array([[left, 0.2, left + 0.1, 0.9]], np.float32)[: int(there)]
+        return PersonBoxes(key, boxes, np.full(len(boxes), 0.9, np.float32))
+
+
+def test_looks_between_key_frames_keep_identities(video: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    settings = config()
+    runner = Runner()
+    pipeline = VideoPipeline(settings, build_detector(settings.model), runner, actions=ACTIONS)
+    assert pipeline(video).to_frame()["person"].unique().tolist() == [0, 1]
+    assert runner.looked == [0, 1, 2, 3, 4]
+    runner.looked.clear()
+    result = pipeline(video, persons_every=0.2)
+    assert result.to_frame()["person"].unique().tolist() == [0]
+    assert runner.looked == pytest.approx(np.arange(0, 4.1, 0.2))
+    result.to_json(tmp_path / "found.json", threshold=0)
+    moments = json.loads((tmp_path / "found.json").read_text())["moments"]
+    assert [[person["identity"] for person in each["persons"]] for each in moments] == [[0], [0], [], [], []]
+    frame = np.zeros((480, 640, 3), np.uint8)
+    at_a_look = result.draw(frame, 0.8)[:, :, :].any(axis=(0, 2)).nonzero()[0]
+    assert at_a_look.min() == pytest.approx(0.36 * 640, abs=8)
+    assert {event.person for event in result.events(EventRules(enter=0.001))} == {0}
+    with pytest.raises(InputError, match=r"persons_every=0: expected seconds above 0"):
+        pipeline(video, persons_every=0)

@@ -219,7 +219,7 @@ def _carried(found: list[ActionDetections], moments: IntArray, stride: int) -> l
         by_moment.get(moment) or ActionDetections(FrameKey(video, moment), *nobody)
         for moment in range(1, last + 1, stride)
     ]
-    carried = CarriedPersons(seen)
+    carried = CarriedPersons.linked(seen)
     return [carried.at(moment)[0] for moment in moments.tolist()]
 
 
