@@ -100,7 +100,7 @@ def _persons(
 
 def _named(scores: FloatArray, actions: ActionList, threshold: float) -> list[dict[str, Any]]:
     ids = np.asarray(actions.ids, dtype=np.int64)
-    of_ids = scores[ids - actions.first_id]
+    of_ids = scores[actions.columns]
     best = np.argsort(-of_ids, kind="stable")
     return [
         {"id": int(ids[place]), "name": actions.names[place], "score": round(float(of_ids[place]), 6)}

@@ -78,7 +78,7 @@ class ActionDrawer:
             style: what is drawn.
         """
         self._style = style
-        self._columns = np.asarray(actions.ids, dtype=np.int64) - actions.first_id
+        self._columns = actions.columns
         self._names = dict(zip(self._columns.tolist(), short_names(actions.names), strict=True))
         short_side = min(width, height)
         self.factor = -(-READABLE_SHORT_SIDE // short_side) if short_side < READABLE_SHORT_SIDE else 1

@@ -18,6 +18,7 @@ from actiondet.video import ReaderName, open_video
 from actiondet.video.sampling import spread_frames
 from actiondet.video.views import ViewSampling
 from evaluation.errors import InputError
+from evaluation.formats.action_list import ActionList
 from evaluation.records import FloatArray
 
 Device = Literal["cpu", "cuda", "tensorrt"]
@@ -44,8 +45,8 @@ class OnnxNetwork:
     Attributes:
         config: what it was trained as.
         inputs: names of what it is called with.
-        ids, names: what the columns of the scores stand for, in order of the ids: a detector's of AVA's form has
-            id c + 1 in column c.
+        ids, names: the actions.
+        columns: the column of each of them in the scores; a detector of all of AVA's actions has id c + 1 in column c.
 
     Raises:
         InputError: no such file, one of another kind, or an onnxruntime that is missing or lacks the device.
@@ -77,6 +78,8 @@ class OnnxNetwork:
         self.config = parse_config(said["config"], source=f"{os.fspath(path)} (config)")
         self.ids: tuple[int, ...] = tuple(json.loads(said["ids"]))
         self.names: tuple[str, ...] = tuple(json.loads(said["names"]))
+        actions = ActionList(self.ids, self.names, (None,) * len(self.ids))
+        self.columns: tuple[int, ...] = tuple(json.loads(said.get("columns", str(actions.columns.tolist()))))
 
     def __call__(self, *inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Scores; see the class."""

@@ -56,7 +56,7 @@ class VideoPipeline:
     """Finds persons at key moments and scores their actions.
 
     Attributes:
-        actions: ids and names of the actions that the network was trained on; column c of the scores is id c + 1.
+        actions: ids, names and columns of the actions that the network was trained on.
 
     Example:
         >>> pipeline = actiondet.VideoPipeline.from_checkpoint("detector.pt", persons="ssd", every=0.5)

@@ -289,7 +289,7 @@ class VideoResult:
 
 
 def _best(scores: np.ndarray, actions: ActionList) -> str:
-    of_ids = scores[np.asarray(actions.ids, dtype=np.int64) - actions.first_id]
+    of_ids = scores[actions.columns]
     order = np.argsort(-of_ids, kind="stable")[:3]
     return ", ".join(f"{actions.names[place]} {of_ids[place]:.2f}" for place in order.tolist())
 
@@ -304,8 +304,8 @@ def summary(detections: Sequence[ActionDetections], actions: ActionList, thresho
     """
     counts: Counter[str] = Counter()
     for each in detections:
-        for label in actions.ids:
-            counts[actions.name_of(label)] += int((each.action_scores[:, label - actions.first_id] >= threshold).sum())
+        for name, column in zip(actions.names, actions.columns.tolist(), strict=True):
+            counts[name] += int((each.action_scores[:, column] >= threshold).sum())
     often = ", ".join(f"{name} {count}" for name, count in counts.most_common(5) if count)
     count = sum(map(len, detections))
     persons = "1 person" if count == 1 else f"{count} persons"

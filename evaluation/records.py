@@ -288,7 +288,7 @@ class DetectionRows(BoxRows):
         Raises:
             InputError: an action without a column of scores.
         """
-        columns = np.asarray(actions.ids, dtype=np.int64) - actions.first_id
+        columns = actions.columns
         if short := [each for each in detections if each.action_scores.shape[1] <= columns.max()]:
             raise InputError(f"{short[0]} has no column for action {actions.largest_id}; is it the right action list?")
         videos = {name: code for code, name in enumerate(dict.fromkeys(each.key.video for each in detections))}

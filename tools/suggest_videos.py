@@ -67,7 +67,7 @@ def main() -> None:
     config = load_config(arguments.config, arguments.settings, modules=arguments.modules)
     truth = read_truth(config)
     trained = load_trained(arguments.weights, DetectionConfig)
-    columns = [label - trained.actions.first_id for label in trained.actions.ids]
+    columns = trained.actions.columns.tolist()
     videos = unlabeled(arguments.videos, truth)
     pipeline = VideoPipeline.of(
         trained, persons=config.persons, every=arguments.every, device=choose_device(arguments.device or "auto")

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from actiondet.config.choice import Choice, Settings
 
 UnitFloat = Annotated[float, Field(ge=0, le=1)]
+
+
+def _name_or_id(value: Any) -> Any:
+    """An id that came as text, from a command line, is an id."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    named = isinstance(value, str) and bool(value.strip())
+    if not named and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise ValueError("expected the name of a class, or its id, a whole number from 0 on")
+    return value
+
+
+NameOrId = Annotated[int | str, BeforeValidator(_name_or_id)]
+NamesOrIds = Annotated[tuple[NameOrId, ...], Field(min_length=1)]
 
 
 class SplitConfig(Settings):
@@ -61,6 +75,12 @@ class PersonDataConfig(DetectionDataConfig):
     """A proposal trains with the labels of a true person that it overlaps at least so much."""
     max_train_boxes: PositiveInt = 32
     """At most so many boxes a clip in training, true boxes included, drawn at random."""
+    classes: NamesOrIds | None = None
+    """Names or ids of the actions that are trained and scored, a column of the network each, in the order of their
+    ids; null takes all. Whoever does none of them trains as an example of none, but with `model.multi_label` false."""
+    merge_classes: dict[str, NamesOrIds] | None = None
+    """Actions that are trained and scored as one, by its name: {move: [walk, run]}; it has the smallest of their ids.
+    null merges none."""
     reader: Literal["auto", "decord", "pyav"] = "auto"
 
 
@@ -75,7 +95,8 @@ class AvaConfig(PersonDataConfig):
     start: float = 900.0
     """Time on the annotations' clock, in seconds, at which every file begins (AVA is cut at 15 minutes)."""
     actions: str
-    """Action list (pbtxt) of every id that the truth may hold; the largest id is `model.num_actions`."""
+    """Action list (pbtxt) of every id that the truth may hold; the largest id is `model.num_actions`, unless `classes`
+    or `merge_classes` choose among them."""
     evaluated_actions: str | None = None
     """Action list (pbtxt) of the ids that are scored; null scores all of `actions`."""
     train: SplitConfig

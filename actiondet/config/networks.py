@@ -281,7 +281,8 @@ class DetectorConfig(_NetworkConfig):
 
     head: Annotated[HeadConfig, one_of(HeadConfig), SerializeAsAny()] = RoIHeadConfig()
     num_actions: PositiveInt = 80
-    """Columns of the output. On AVA-format sets the largest id of the action list: column c is id c + 1."""
+    """Columns of the output. On AVA-format sets the largest id of the action list: column c is id c + 1. With
+    `data.classes` or `data.merge_classes`: how many actions there are then."""
     multi_label: bool = True
     """true: a person does any number of actions (sigmoid); false: exactly one (softmax)."""
 

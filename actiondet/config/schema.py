@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
-    BeforeValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -22,6 +21,7 @@ from actiondet.config.data_sets import (
     DetectionDataConfig,
     FrameFolderConfig,
     MultiSportsConfig,
+    NameOrId,
     PersonDataConfig,
     SplitConfig,
     TubeSplitConfig,
@@ -90,6 +90,9 @@ class TransformConfig(Settings):
     color_jitter: tuple[HueRange, UnitFloat, UnitFloat] | None = None
     """In training, shift hue, saturation and value of a clip by up to so much either way: degrees, and shares of their
     range ([20, 0.1, 0.1] in VideoMAE and UMT)."""
+    rand_augment: tuple[PositiveInt, Annotated[int, Field(ge=0, le=30)]] | None = None
+    """In training, so many operations of RandAugment on each clip, and their strength from 0 to 30 ([2, 9] in
+    torchvision): shifts, turns, shears, in which boxes follow, and colors."""
     min_visible: UnitFloat = 0.3
     """Boxes of which less than this share of the area stays in view after the crop are dropped."""
     test_short_side: PositiveInt = 256
@@ -105,11 +108,17 @@ class TransformConfig(Settings):
         return self
 
 
+ClassWeight = Literal["balanced"] | dict[str, PositiveFloat] | None
+
+
 class LossConfig(Settings):
     """Binary cross-entropy (multi-label) or softmax cross-entropy, times alpha * (1 - exp(-loss)) ** gamma."""
 
     focal_gamma: NonNegativeFloat = 0.0
     focal_alpha: PositiveFloat = 1.0
+    class_weight: ClassWeight = None
+    """How many times an example of an action counts: {fall: 5} (others once), or balanced, the mean number of examples
+    of an action divided by those of this one; null counts each once."""
 
 
 class OptimizerConfig(Choice):
@@ -121,6 +130,9 @@ class OptimizerConfig(Choice):
     layer_decay: UnitFloat | None = None
     """Transformers: each block learns at this share of the next one's rate, the head at the full one (0.75 in VideoMAE
     B); biases, norms and other vectors then have no weight decay. null: one rate for all."""
+    part_rates: dict[str, PositiveFloat] | None = None
+    """Parts that learn at another rate: by "backbone", "head" or a stage such as "res5", a factor of the full rate; a
+    stage's wins over the backbone's ({backbone: 0.1}: the head learns ten times as fast). null: one rate for all."""
 
 
 class SGDConfig(OptimizerConfig):
@@ -198,6 +210,9 @@ class TrainConfig(Settings):
     loss: LossConfig = LossConfig()
     clip_grad_norm: PositiveFloat | None = 40.0
     """Global L2 norm that gradients are clipped to; null for none."""
+    freeze: tuple[str, ...] = ()
+    """Parts that stay as `weights` has them, statistics of batch norm and all: [stem, res2], blocks of a transformer by
+    number ([stem, block0]), or the whole backbone."""
     freeze_norm: bool = False
     """Keep batch norm in evaluation mode: its statistics stay as they were loaded."""
     ema_decay: Decay | None = None
@@ -268,20 +283,10 @@ class PersonsConfig(Choice):
     """Persons with a lower score are dropped."""
 
 
-def _name_or_id(value: Any) -> Any:
-    """An id that came as text, from a command line, is an id."""
-    if isinstance(value, str) and value.strip().isdecimal():
-        return int(value)
-    named = isinstance(value, str) and bool(value.strip())
-    if not named and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-        raise ValueError("expected the name of a class, or its id, a whole number from 0 on")
-    return value
-
-
 class LabelledPersons(PersonsConfig):
     """A detector of many kinds of objects, one of which is the subject."""
 
-    label: Annotated[int | str, BeforeValidator(_name_or_id)] = "person"
+    label: NameOrId = "person"
     """Name or id of the class whose boxes are taken: a cow is a subject, too."""
 
 

@@ -132,6 +132,7 @@ def build_train_transform(config: TransformConfig) -> TrainTransform:
         min_visible=config.min_visible,
         box_jitter=config.box_jitter,
         color_jitter=config.color_jitter,
+        rand_augment=config.rand_augment,
     )
 
 

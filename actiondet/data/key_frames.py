@@ -103,7 +103,11 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
 
 
 class TrainingSet(KeyMomentDataset):
-    """Random clips with the true persons, the proposals that show them, and what they do."""
+    """Random clips with the true persons, the proposals that show them, and what they do.
+
+    Attributes:
+        num_actions: columns of the labels.
+    """
 
     def __init__(
         self,
@@ -131,7 +135,7 @@ class TrainingSet(KeyMomentDataset):
             proposals: detected persons of the same moments; None trains on the truth alone.
             centers_us, videos, window, actions, missing, notes: as in KeyMomentDataset.
             transform: what happens to clips and boxes.
-            num_actions: columns of the labels; column 0 is the label `actions.first_id`.
+            num_actions: columns of the labels; `actions` says which label is which column.
             match_iou: a proposal takes the labels of a true person that it overlaps at least so much.
             max_boxes: boxes a clip.
             seed: with epoch and index, it decides everything random about a sample.
@@ -150,7 +154,9 @@ class TrainingSet(KeyMomentDataset):
         self._neighbors_per_sample, self._tracks = neighbors_per_sample, tracks
         self._people, self._proposals = people, proposals
         self._transform = transform
-        self._num_actions, self._match_iou, self._max_boxes, self._seed = num_actions, match_iou, max_boxes, seed
+        self.num_actions, self._match_iou, self._max_boxes, self._seed = num_actions, match_iou, max_boxes, seed
+        self._column_of = np.zeros(actions.largest_id + 1, dtype=np.int64)
+        self._column_of[list(actions.ids)] = actions.columns
 
     def __len__(self) -> int:
         return -(-len(self.keys) // self._neighbors_per_sample)
@@ -162,6 +168,10 @@ class TrainingSet(KeyMomentDataset):
         return repeat_factors(
             moments // self._neighbors_per_sample, self._people.labels, count=len(self), threshold=threshold
         )
+
+    def label_counts(self) -> IntArray:
+        """(num_actions,) how many annotated persons do each action."""
+        return np.bincount(self._column_of[self._people.labels], minlength=self.num_actions)
 
     def __getitem__(self, draw: Draw) -> ClipSample | Unreadable:
         """The sample that `draw` asks for; an Unreadable where its video fails."""
@@ -197,7 +207,7 @@ class TrainingSet(KeyMomentDataset):
         Other proposals would never enter the loss.
         """
         boxes = self._people.boxes_at(index)
-        labels = self._people.labels_at(index, columns=self._num_actions, first_label=self.actions.first_id)
+        labels = self._people.labels_at(index, column_of=self._column_of, columns=self.num_actions)
         tracks, key = self._tracks, self.keys[index]
         parts = [boxes if tracks is None else tracks.of_true(key, boxes, self._people.identities_at(index), times)]
         if self._proposals is not None:

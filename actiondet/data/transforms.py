@@ -12,6 +12,7 @@ from torchvision.transforms.v2.functional import crop, horizontal_flip, resize  
 from torchvision.tv_tensors import BoundingBoxes, Video  # type: ignore[attr-defined]
 
 from actiondet.data.colors import shifted_colors
+from actiondet.data.rand_augment import augmented
 from actiondet.video.pixels import planar
 from evaluation.boxes import unit_to_pixel
 from evaluation.records import FloatArray
@@ -120,7 +121,7 @@ def scaled_size(height: int, width: int, short_side: int, at_least: tuple[int, i
 
 @dataclass(frozen=True, kw_only=True)
 class TrainTransform:
-    """Random scale, boxes, crop, colors, mirror image.
+    """Random scale, boxes, crop, mirror image, colors, RandAugment.
 
     Attributes:
         short_side: smallest and largest short side in pixels, both may be drawn.
@@ -131,6 +132,7 @@ class TrainTransform:
         box_jitter: see `BoxedClip.jittered`; None leaves boxes as they are.
         color_jitter: largest shifts of hue (degrees), saturation and value (0 to 1), the same for all frames of a
             clip; None for none.
+        rand_augment: operations of RandAugment a clip, and their magnitude (see `augmented`); None for none.
     """
 
     short_side: tuple[int, int]
@@ -139,6 +141,7 @@ class TrainTransform:
     min_visible: float
     box_jitter: tuple[float, float] | None = None
     color_jitter: tuple[float, float, float] | None = None
+    rand_augment: tuple[int, int] | None = None
 
     def __call__(self, clip: BoxedClip, random: np.random.Generator) -> tuple[BoxedClip, Tensor]:
         """Transform `clip`.
@@ -156,14 +159,17 @@ class TrainTransform:
         )
         whole = clip.areas()
         clip = clip.cropped(top, left, *self.crop)
-        in_view = clip.areas()
-        kept = (in_view > 0) & (in_view >= self.min_visible * whole)
         clip = clip.mirrored() if random.random() < self.flip else clip
         if self.color_jitter is not None:
             hue, saturation, value = (float(random.uniform(-most, most)) for most in self.color_jitter)
             colors = shifted_colors(clip.video.as_subclass(Tensor), hue=hue, saturation=saturation, value=value)
             clip = replace(clip, video=colors)
-        return clip, kept
+        if self.rand_augment is not None:
+            operations, magnitude = self.rand_augment
+            video, boxes = augmented(clip.video, clip.boxes, operations, magnitude, random)
+            clip = replace(clip, video=video, boxes=boxes)
+        in_view = clip.areas()
+        return clip, (in_view > 0) & (in_view >= self.min_visible * whole)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from actiondet.config.data_sets import AvaConfig, AvaKineticsConfig, SplitConfig
+from actiondet.datasets.classes import ChosenActions, choose_actions
 from actiondet.datasets.key_frames import SECOND_US, start_us
 from actiondet.datasets.sources import locate_videos
 from actiondet.datasets.splits import Moments, PersonSplit, SplitName, read_split
@@ -43,7 +44,7 @@ class AvaSplit(PersonSplit):
         elif moments == "all":
             keys = KeyTable.of(list(self.proposals))
         else:
-            keys = KeyTable.of([*self.people.keys, *self.truth.empty_moments])
+            keys = KeyTable.of(list(dict.fromkeys((*self.people.keys, *self.truth.empty_moments))))
         return keys.take(self._included(keys))
 
     def people_to_train(self) -> TruePersons:
@@ -97,42 +98,62 @@ class AvaSplit(PersonSplit):
 def read_ava_split(data: AvaConfig, split: SplitName, *, num_actions: int) -> AvaSplit:
     """Read one split of an AVA-format set; see `read_split`."""
     files = data.train if split == "train" else data.val
-    actions = _read_actions(data, num_actions)
-    truth = _read_truth(files, actions, data.actions)
+    chosen = read_actions(data)
+    _check_columns(chosen, data, num_actions)
+    truth = _read_truth(files, chosen.listed, data.actions)
+    people = gather_persons(truth)
     return AvaSplit(
         data=data,
         files=files,
-        truth=truth,
-        people=gather_persons(truth),
+        truth=truth if chosen.is_whole else chosen.truth(truth),
+        people=people if chosen.is_whole else chosen.persons(people),
         proposals=None if files.proposals is None else _read_found(files.proposals),
-        actions=actions,
-        evaluated=_read_evaluated(data, actions),
+        actions=chosen.actions,
+        evaluated=_read_evaluated(data, chosen),
         excluded=read_excluded(files.excluded) if files.excluded is not None else frozenset(),
     )
 
 
-def _read_actions(data: AvaConfig, num_actions: int) -> ActionList:
-    """Read the list of all actions; the network must have just its columns."""
-    actions = read_action_list(data.actions)
-    if actions.largest_id != num_actions:
+def read_actions(data: AvaConfig) -> ChosenActions:
+    """Read the list of all actions, and choose from it as `data` says; see `choose_actions`."""
+    return choose_actions(read_action_list(data.actions), data.classes, data.merge_classes, source=data.actions)
+
+
+def _check_columns(chosen: ChosenActions, data: AvaConfig, num_actions: int) -> None:
+    """The network must have just the columns of the actions."""
+    width = chosen.actions.width
+    if width == num_actions:
+        return
+    if not chosen.is_whole:
         raise InputError(
-            f"model.num_actions is {num_actions}, but the largest id of {data.actions} is {actions.largest_id}; "
-            f"set model.num_actions={actions.largest_id}, or give the list that belongs to the model"
+            f"model.num_actions is {num_actions}, but data.classes and data.merge_classes leave {width} actions of "
+            f"{data.actions} ({some(chosen.actions.names)}); set model.num_actions={width}"
         )
-    return actions
+    raise InputError(
+        f"model.num_actions is {num_actions}, but the largest id of {data.actions} is {width}; "
+        f"set model.num_actions={width}, or give the list that belongs to the model"
+    )
 
 
-def _read_evaluated(data: AvaConfig, actions: ActionList) -> ActionList:
-    """Read the list of the actions that are scored, some of `actions`."""
+def _read_evaluated(data: AvaConfig, chosen: ChosenActions) -> ActionList:
+    """Read the list of the actions that are scored, some of those that are chosen."""
     if data.evaluated_actions is None:
-        return actions
+        return chosen.actions
     evaluated = read_action_list(data.evaluated_actions)
-    strange = sorted(set(evaluated.ids) - set(actions.ids))
+    strange = sorted(set(evaluated.ids) - set(chosen.listed.ids))
     if strange:
         raise InputError(
             f"{data.evaluated_actions}: scores the ids {some(strange)}, which {data.actions} (data.actions) lacks"
         )
-    return evaluated
+    if chosen.is_whole:
+        return evaluated
+    scored = chosen.of(evaluated)
+    if len(scored) == 0:
+        raise InputError(
+            f"{data.evaluated_actions}: scores none of the actions of data.classes ({some(chosen.actions.names)}); set "
+            "data.evaluated_actions=null, or choose one that it scores"
+        )
+    return scored
 
 
 def _read_truth(split: SplitConfig, actions: ActionList, list_path: str) -> TruthRows:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from actiondet.config.schema import MultiSportsConfig
+from actiondet.datasets.classes import ChosenActions, choose_actions
 from actiondet.datasets.sources import locate_videos
 from actiondet.datasets.splits import Moments, PersonSplit, SplitName, read_split
 from actiondet.datasets.tables import KeyTable, PersonTable, TruePersons, gather_persons, select_persons
@@ -26,6 +27,9 @@ from evaluation.tube_set import TubeSet
 # Boxes of every frame, or of every n-th one up to a second apart: the next ones lie at most so many frames beyond a
 # clip, and a person may be missed in a third of a second.
 LIMITS = FollowLimits(beyond=30, max_gap=10)
+
+MOST_LABELS = 10_000
+"""A CSV of tubes does not say how many labels there are; no set has more than this."""
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -113,6 +117,7 @@ def read_tube_split(
     """
     files = data.train if split == "train" else data.val
     truth = read_tube_truth(data, split, num_actions=num_actions)
+    chosen = chosen_labels(data, truth, files.truth)
     people, beyond = _people(truth, files.truth)
     notes = [f"{files.truth}: boxes that reach beyond the frame: {beyond}; their inner part is used"] if beyond else []
     proposals = None
@@ -124,14 +129,15 @@ def read_tube_split(
         notes += [f"{files.proposals}: {oddity}" for oddity in _oddities(persons)]
     skip = data.unreadable == "skip" if skip_missing is None else skip_missing
     paths, missing = locate_videos(data.videos, truth.test_videos, pictures=False, skip_missing=skip)
-    actions = ActionList.numbered(truth.labels)
+    if not chosen.is_whole:
+        people, truth = chosen.persons(people), chosen_tubes(truth, chosen)
     return TubeSplit(
         data=data,
         truth=truth,
         people=people,
         proposals=proposals,
-        actions=actions,
-        evaluated=actions,
+        actions=chosen.actions,
+        evaluated=chosen.actions,
         paths=paths,
         missing=missing,
         notes=tuple(notes),
@@ -145,16 +151,45 @@ def read_tube_truth(data: MultiSportsConfig, split: SplitName, *, num_actions: i
         InputError: a file that is missing or faulty, or has another number of labels.
     """
     path = data.train.truth if split == "train" else data.val.truth
+    whole = data.classes is None and not data.merge_classes
     if Path(path).suffix == ".csv":
-        return read_tube_csv(path, labels=num_actions)
-    truth = read_multisports(path)
-    truth.check(path)
-    if len(truth.labels) != num_actions:
+        if whole:
+            return read_tube_csv(path, labels=num_actions)
+        truth = read_tube_csv(path, labels=MOST_LABELS)
+        truth = replace(truth, labels=truth.labels[: int(truth.tubes.labels.max(initial=0)) + 1])
+    else:
+        truth = read_multisports(path)
+        truth.check(path)
+    if not whole:
+        width = chosen_labels(data, truth, path).actions.width
+        if width != num_actions:
+            raise InputError(
+                f"model.num_actions is {num_actions}, but data.classes and data.merge_classes leave {width} labels of "
+                f"{path}; set model.num_actions={width}"
+            )
+    elif len(truth.labels) != num_actions:
         raise InputError(
             f"model.num_actions is {num_actions}, but {path} has {len(truth.labels)} labels; "
             f"set model.num_actions={len(truth.labels)}, or give the truth that belongs to the model"
         )
     return truth if split == "val" else replace(truth, test_videos=truth.train_videos)
+
+
+def chosen_labels(data: MultiSportsConfig, truth: TubeTruth, path: str) -> ChosenActions:
+    """Choose from the labels of the truth that `path` holds as `data` says; see `choose_actions`."""
+    return choose_actions(ActionList.numbered(truth.labels), data.classes, data.merge_classes, source=path)
+
+
+def chosen_tubes(truth: TubeTruth, chosen: ChosenActions) -> TubeTruth:
+    """The tubes of the chosen actions, which alone are scored; labels keep their numbers, a merged one its new name."""
+    labels = chosen.labels(truth.tubes.labels)
+    kept = np.flatnonzero(labels >= 0)
+    tubes = replace(truth.tubes.take(kept), labels=labels[kept])
+    names = list(truth.labels)
+    for label, name in zip(chosen.actions.ids, chosen.actions.names, strict=True):
+        names[label] = name
+    left_out = frozenset(range(len(names))) - set(chosen.actions.ids)
+    return replace(truth, labels=tuple(names), unscored=truth.unscored | left_out, tubes=tubes)
 
 
 def _people(truth: TubeTruth, path: str) -> tuple[TruePersons, int]:

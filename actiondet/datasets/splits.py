@@ -31,7 +31,7 @@ class PersonSplit(ABC):
         truth: the annotations, whole: rows, which AVA's frame-mAP scores, or tubes, which MultiSports' does.
         people: the annotated persons.
         proposals: the found persons, by key frame; None where the settings name no file.
-        actions: every action that the truth may hold.
+        actions: every action that a network learns.
         evaluated: the actions that are scored.
         limits: how far persons are followed from key frame to key frame.
         excluded: key frames that take no part.

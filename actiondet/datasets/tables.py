@@ -151,13 +151,13 @@ class TruePersons:
         """(P,) identities of the persons of moment number `index`, -1 for unknown."""
         return self.identities[self.first[index] : self.first[index + 1]]
 
-    def labels_at(self, index: int, *, columns: int, first_label: int) -> npt.NDArray[np.float32]:
-        """(P, columns): 1 where a person of moment `index` does the action; label `first_label` is column 0."""
+    def labels_at(self, index: int, *, column_of: IntArray, columns: int) -> npt.NDArray[np.float32]:
+        """(P, columns): 1 where a person of moment `index` does the action; `column_of[label]` is its column."""
         start, stop = self.first[index], self.first[index + 1]
         labels = self.labels[self.first_label[start] : self.first_label[stop]]
         persons = np.repeat(np.arange(stop - start), np.diff(self.first_label[start : stop + 1]))
         marks = np.zeros((stop - start, columns), dtype=np.float32)
-        marks[persons, labels - first_label] = 1
+        marks[persons, column_of[labels]] = 1
         return marks
 
     def as_persons(self) -> PersonTable:

@@ -104,7 +104,7 @@ def save_checkpoint(checkpoint: Checkpoint[DetectionConfig | RecognitionConfig],
     content: dict[str, Any] = {
         "format": FORMAT,
         "config": dump_config(checkpoint.config),
-        "actions": asdict(checkpoint.actions),
+        "actions": {name: value for name, value in asdict(checkpoint.actions).items() if value is not None},
         "score": checkpoint.score,
         "weights": dict(checkpoint.weights),
     }
@@ -164,10 +164,15 @@ def parse_checkpoint(content: object, path: StrPath, kind: type[Any] | None) -> 
     return Checkpoint(
         config=parse_config(config, source=source) if kind is None else parse_config_of(kind, config, source=source),
         weights=content["weights"],
-        actions=ActionList(**{key: tuple(value) for key, value in content["actions"].items()}),
+        actions=stored_actions(content),
         score=content.get("score"),
         training=training and TrainingState(**{**training, "progress": Progress(**training["progress"])}),
     )
+
+
+def stored_actions(content: Mapping[str, Any]) -> ActionList:
+    """The actions in the content of a checkpoint of ours."""
+    return ActionList(**{key: tuple(value) for key, value in content["actions"].items()})
 
 
 def is_checkpoint(content: object) -> TypeGuard[dict[str, Any]]:

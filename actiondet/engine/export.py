@@ -105,6 +105,7 @@ def export_network(
         "task": config.task,
         "ids": json.dumps(trained.actions.ids),
         "names": json.dumps(trained.actions.names),
+        "columns": json.dumps(trained.actions.columns.tolist()),
         "config": dump_config(config),
     }
     with torch.no_grad(), atomic_path(path) as temporary:

@@ -12,8 +12,8 @@ import torch
 from lightning_fabric import Fabric
 
 from actiondet.config import DetectionConfig, RecognitionConfig, import_modules, load_config
-from actiondet.engine.action_names import named_actions
-from actiondet.engine.checkpoint import is_checkpoint, parse_checkpoint
+from actiondet.engine.action_names import head_columns, named_actions
+from actiondet.engine.checkpoint import is_checkpoint, parse_checkpoint, stored_actions
 from actiondet.engine.log import log_line
 from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.detector import ActionDetector
@@ -39,7 +39,7 @@ class Trained(Generic[Config, Network]):
     Attributes:
         config: what it was trained as.
         network: the detector or recognizer.
-        actions: ids and names; column c of the scores is id c + `actions.first_id`.
+        actions: ids and names; `actions.columns` are those of the scores.
         report: what loading the weights did; None for random weights.
     """
 
@@ -127,10 +127,11 @@ def load_trained(
             network = build_recognizer(settings.model)
     report = None
     if weights is not None:
-        report = load_weights(network, weights, origin, allow=allow, entry=entry, content=content)
+        columns = head_columns(settings, stored_actions(content) if is_checkpoint(content) else None)
+        report = load_weights(network, weights, origin, allow=allow, entry=entry, columns=columns, content=content)
         if require_head:
             report.require_head()
-        if actions is None and is_checkpoint(content) and not report.lacks_head:
+        if actions is None and is_checkpoint(content) and columns is None and not report.lacks_head:
             actions = parse_checkpoint(content, weights, type(settings)).actions
     trained = Trained(settings, network, named_actions(settings) if actions is None else actions, report)
     return cast("TrainedDetector | TrainedRecognizer", trained)

@@ -15,7 +15,16 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from actiondet.config import DetectionConfig, RecognitionConfig, differing_settings, dump_config
-from actiondet.engine.checkpoint import Checkpoint, Progress, TrainingState, load_checkpoint, save_checkpoint
+from actiondet.engine.action_names import head_columns
+from actiondet.engine.checkpoint import (
+    Checkpoint,
+    Progress,
+    TrainingState,
+    is_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    stored_actions,
+)
 from actiondet.engine.detection.task import DetectionTask
 from actiondet.engine.devices import seed_step
 from actiondet.engine.log import RunLog, describe_environment, log_line
@@ -25,7 +34,9 @@ from actiondet.engine.recognition.task import RecognitionTask
 from actiondet.engine.schedule import scaled_learning_rate
 from actiondet.engine.task import Task
 from actiondet.models.convolution import Conv3d
+from actiondet.models.parts import freeze
 from actiondet.models.weights import load_weights
+from actiondet.models.weights.files import read_content
 from evaluation.errors import InputError
 from evaluation.files import write_text
 from evaluation.tables import write_json
@@ -88,7 +99,11 @@ def start(
         check_bfloat16(task.network)
     resuming = resume and last.exists()
     if settings.weights is not None and not resuming:
-        report = load_weights(task.network, settings.weights, allow=settings.weights_allow)
+        content = read_content(Path(settings.weights))
+        columns = head_columns(config, stored_actions(content) if is_checkpoint(content) else None)
+        report = load_weights(
+            task.network, settings.weights, allow=settings.weights_allow, columns=columns, content=content
+        )
         if fabric.is_global_zero:
             log_line(str(report))
     lr = settings.base_lr
@@ -100,6 +115,13 @@ def start(
             accumulate=settings.accumulate,
             base_batch=settings.base_batch,
         )
+    if settings.freeze:
+        if settings.weights is None:
+            raise InputError(
+                f"train.freeze keeps {', '.join(settings.freeze)} as they are, which is random without train.weights; "
+                "give --weights FILE, or 'published'"
+            )
+        freeze(task.network, settings.freeze)
     if fabric.device.type == "cuda":
         lay_channels_last(task.network)
     groups = build_groups(task.network, settings.optimizer)

@@ -28,6 +28,7 @@ from actiondet.engine.run_lock import RunLock
 from actiondet.engine.schedule import count_falls
 from actiondet.engine.step import train_step
 from actiondet.engine.stopping import StopSignals, stopped
+from actiondet.models.parts import rest
 from evaluation.errors import InputError
 from evaluation.progress import ProgressBar
 
@@ -107,6 +108,7 @@ def train_epoch(run: Run, signals: StopSignals) -> None:
     loader = run.task.loader(epoch=epoch, start=run.progress.step * settings.accumulate)
     saved = time.monotonic()
     run.model.train()
+    rest(run.task.network, settings.freeze)
     if settings.freeze_norm:
         freeze_norm(run.model)
     groups: Iterable[list[Loaded[Any]]] = islice(grouped(loader, settings.accumulate), steps - run.progress.step)

@@ -32,6 +32,14 @@ class Backbone(nn.Module):
     stride: int
     spread_frames: bool = False
 
+    def stages(self) -> dict[str, tuple[str, ...]]:
+        """The stages that can be frozen or learn at rates of their own, from the clip on.
+
+        Returns:
+            By the name of a stage, those of its modules and weights in this network; here each module is a stage.
+        """
+        return {name: (name,) for name, _ in self.named_children()}
+
     def summarize(self) -> bool:
         """Return from now on what a recognizer classifies instead of a map, as (B, C, 1, 1, 1).
 

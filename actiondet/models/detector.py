@@ -45,7 +45,7 @@ class ActionDetector(ClipNetwork):
 
         Returns:
             (sum of P_i, C) logits, clip by clip in order. On AVA-format sets C is the largest id, and column c is
-            id c + 1.
+            id c + 1, unless `data.classes` chooses among the ids.
         """
         if len(boxes) != len(clips):
             raise ValueError(f"{len(boxes)} lists of boxes for {len(clips)} clips")

@@ -126,7 +126,7 @@ def set_splits(network: nn.Module, splits: int, *, group: ProcessGroup | None = 
 
 @torch.no_grad()
 def measure_norm(network: nn.Module, batches: Iterable[Tensor]) -> int:
-    """Replace the running statistics of every batch norm by those of all of `batches` (Wu and Johnson 2021).
+    """Replace the statistics of batch norms by those of all of `batches` (Wu and Johnson 2021), but frozen ones.
 
     The running ones lag behind the weights, and mix clips of different sizes where these changed. The variance is that
     of everything together, as fvcore and so PySlowFast take it: the mean of the batches' own variances, which
@@ -139,7 +139,12 @@ def measure_norm(network: nn.Module, batches: Iterable[Tensor]) -> int:
     Returns:
         How many batches there were; with none, nothing changes.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    norms = [
+        module
+        for module in network.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        and any(weight.requires_grad for weight in module.parameters())
+    ]
     means: list[list[Tensor]] = [[] for _ in norms]
     variances: list[list[Tensor]] = [[] for _ in norms]
     count = 0

@@ -125,6 +125,14 @@ class SlowFast(Backbone):
 
         return [self.slow.res5(slow), self.fast.res5(fast)]
 
+    def stages(self) -> dict[str, tuple[str, ...]]:
+        """Both pathways from "stem" to "res5", with what hands the fast one's maps to the slow one behind a stage."""
+        names = ("stem", "res2", "res3", "res4", "res5")
+        return {
+            name: (f"slow.{name}", f"fast.{name}", *((f"fuse{place}",) if place <= 4 else ()))
+            for place, name in enumerate(names, start=1)
+        }
+
     def pick_slow_frames(self, clips: Tensor) -> Tensor:
         """(B, C, T, H, W) to the (B, C, T / alpha, H, W) frames that the slow pathway sees."""
         frames = clips.shape[2]

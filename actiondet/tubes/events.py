@@ -129,7 +129,7 @@ class EventFinder:
             begins: also report an event when it begins, with `end` None.
         """
         self._actions, self._rules, self._begins = actions, rules, begins
-        self._columns = np.array([label - actions.first_id for label in actions.ids], dtype=np.int64)
+        self._columns = actions.columns
         self._enter = rules.thresholds(actions)
         self._half, self._start = step / 2, start
         self._running: dict[tuple[int, int], _Run] = {}

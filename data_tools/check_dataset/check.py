@@ -9,6 +9,7 @@ import pandas as pd
 
 from actiondet.config import DetectionConfig
 from actiondet.config.schema import AvaConfig, AvaKineticsConfig, MultiSportsConfig, SplitConfig
+from actiondet.datasets.classes import ChosenActions, choose_actions
 from actiondet.datasets.key_frames import start_us
 from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report
@@ -39,6 +40,7 @@ from data_tools.check_dataset.videos import (
 from evaluation.errors import InputError, some
 from evaluation.formats.action_list import ActionList, read_action_list
 from evaluation.formats.ava_kinetics import kinetics_clip
+from evaluation.records import IntArray
 
 
 def check_detection(
@@ -64,8 +66,9 @@ def check_detection(
         raise InputError(f"data.name: the checker knows ava, ava_kinetics and multisports, not '{data.name}'")
     report = Report()
     actions = _read_list(data.actions, report)
-    evaluated = _check_lists(config, data, actions, report)
-    check_settings(config, () if actions is None else actions.names, report)
+    chosen = None if actions is None else _choose(data, actions, report)
+    evaluated = None if chosen is None else _check_lists(config, data, chosen, report)
+    check_settings(config, () if chosen is None else chosen.actions.names, report)
     splits = {"train": data.train, "val": data.val}
     if _same_file(data.train.truth, data.val.truth):
         report.error("leak-same-file", "data.val.truth", "train and val read the same truth", "split by video")
@@ -75,7 +78,7 @@ def check_detection(
         if table is None:
             continue
         tables[split] = table
-        _check_split(split, files, table, config, data, actions, report)
+        _check_split(split, files, table, config, data, chosen, report)
         if _follows_tracks(config):
             check_person_ids(files.truth, table, report)
     if actions is not None:
@@ -85,8 +88,9 @@ def check_detection(
             dict(zip(actions.ids, actions.names, strict=True)),
             report,
         )
-    if actions is not None and evaluated is not None and tables:
-        count_classes(tables, actions, evaluated, report, repeat_threshold=config.train.repeat_threshold)
+    if chosen is not None and evaluated is not None and tables:
+        of_chosen = {split: table.assign(label=_chosen_labels(table, chosen)) for split, table in tables.items()}
+        count_classes(of_chosen, chosen.actions, evaluated, report, repeat_threshold=config.train.repeat_threshold)
     paths = _check_videos(config, data, tables, report, processes, look)
     return report, tables, paths
 
@@ -103,22 +107,40 @@ def _read_list(path: str, report: Report) -> ActionList | None:
         return None
 
 
-def _check_lists(
-    config: DetectionConfig, data: AvaConfig, actions: ActionList | None, report: Report
-) -> ActionList | None:
-    """Hold the lists against the model and each other; return the scored actions."""
-    if actions is None:
+def _choose(data: AvaConfig, actions: ActionList, report: Report) -> ChosenActions | None:
+    """The actions that are trained, as the settings choose them."""
+    try:
+        return choose_actions(actions, data.classes, data.merge_classes, source=data.actions)
+    except InputError as fault:
+        report.error("classes", data.actions, str(fault), "correct data.classes or data.merge_classes")
         return None
-    if actions.largest_id != config.model.num_actions:
+
+
+def _chosen_labels(table: pd.DataFrame, chosen: ChosenActions) -> IntArray:
+    """The labels of a part as those of the chosen actions; -1 where nobody does any of them."""
+    labels = table["label"].to_numpy(dtype=np.int64)
+    listed = np.isin(labels, chosen.listed.ids)
+    found = np.full(len(labels), -1, dtype=np.int64)
+    found[listed] = chosen.labels(labels[listed])
+    return found
+
+
+def _check_lists(config: DetectionConfig, data: AvaConfig, chosen: ChosenActions, report: Report) -> ActionList | None:
+    """Hold the lists against the model and each other; return the scored actions."""
+    actions, width = chosen.listed, chosen.actions.width
+    if width != config.model.num_actions:
+        left = f"the largest id of {data.actions} is {width}"
+        if not chosen.is_whole:
+            left = f"data.classes and data.merge_classes leave {width} actions"
         report.error(
             "num-actions",
             "model.num_actions",
-            f"is {config.model.num_actions}, but the largest id of {data.actions} is {actions.largest_id}",
-            f"set model.num_actions={actions.largest_id}",
+            f"is {config.model.num_actions}, but {left}",
+            f"set model.num_actions={width}",
         )
     check_names(data.actions, dict(zip(actions.ids, actions.names, strict=True)), report)
     if data.evaluated_actions is None:
-        return actions
+        return chosen.actions
     evaluated = _read_list(data.evaluated_actions, report)
     if evaluated is None:
         return None
@@ -139,7 +161,7 @@ def _check_lists(
             f"id {i} is '{evaluated.name_of(i)}' here and '{actions.name_of(i)}' in {data.actions} ({len(other)} ids)",
             "both lists must number the actions alike",
         )
-    return evaluated
+    return evaluated if chosen.is_whole else chosen.of(evaluated)
 
 
 def _check_split(
@@ -148,13 +170,14 @@ def _check_split(
     table: pd.DataFrame,
     config: DetectionConfig,
     data: AvaConfig,
-    actions: ActionList | None,
+    chosen: ChosenActions | None,
     report: Report,
 ) -> None:
-    if actions is not None:
-        check_labels(files.truth, table, actions, data.actions, report)
+    if chosen is not None:
+        check_labels(files.truth, table, chosen.listed, data.actions, report)
     check_rows(files.truth, table, report)
-    check_heads(files.truth, table, config.model.multi_label, report)
+    learned = table if chosen is None else table.assign(label=_chosen_labels(table, chosen))
+    check_heads(files.truth, learned, config.model.multi_label, report)
     excluded = read_excluded_moments(files.excluded, report)
     check_excluded(files.excluded, files.truth, table, excluded, report)
     boxed = table[table["label"] >= 0]

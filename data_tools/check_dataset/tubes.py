@@ -10,6 +10,7 @@ import pandas as pd
 
 from actiondet.config import DetectionConfig
 from actiondet.config.schema import MultiSportsConfig
+from actiondet.datasets.multisports import chosen_labels, chosen_tubes
 from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.key_frames import check_leaks
@@ -51,7 +52,7 @@ def check_tubes(
     truths: dict[str, TubeTruth] = {}
     splits = {"train": data.train, "val": data.val}
     for split, files in splits.items():
-        truth = _read_truth(split, files.truth, config.model.num_actions, report)
+        truth = _read_truth(split, files.truth, config.model.num_actions, data, report)
         if truth is not None:
             truths[split] = truth
     names = next((truth.labels for truth in truths.values()), ())
@@ -77,8 +78,8 @@ def check_tubes(
     return report, tables, _check_files(config, data, truths, tables, report, processes, look)
 
 
-def _read_truth(split: str, path: str, num_actions: int, report: Report) -> TubeTruth | None:
-    """The truth whose test videos are those of `split`."""
+def _read_truth(split: str, path: str, num_actions: int, data: MultiSportsConfig, report: Report) -> TubeTruth | None:
+    """The truth whose test videos are those of `split`, of the chosen actions alone."""
     if not Path(path).is_file():
         report.error("file-missing", path, "the file does not exist", "give multisports_GT.pkl or a CSV of its layout")
         return None
@@ -88,6 +89,10 @@ def _read_truth(split: str, path: str, num_actions: int, report: Report) -> Tube
     except (InputError, OSError) as fault:
         report.error("truth-unreadable", path, str(fault), "correct the file; training would stop here")
         return None
+    if data.classes is not None or data.merge_classes:
+        if csv:
+            truth = replace(truth, labels=truth.labels[: int(truth.tubes.labels.max(initial=0)) + 1])
+        return _of_split(split, _chosen(path, truth, num_actions, data, report))
     if csv:
         _check_csv_labels(path, truth, num_actions, report)
         return replace(truth, labels=truth.labels[:num_actions])
@@ -98,7 +103,26 @@ def _read_truth(split: str, path: str, num_actions: int, report: Report) -> Tube
             f"is {num_actions}, but {path} has {len(truth.labels)} labels",
             f"set model.num_actions={len(truth.labels)}",
         )
+    return _of_split(split, truth)
+
+
+def _of_split(split: str, truth: TubeTruth) -> TubeTruth:
+    """The truth whose test videos are those of `split`; a CSV holds one split and names no others."""
     return truth if split == "val" else replace(truth, test_videos=truth.train_videos)
+
+
+def _chosen(path: str, truth: TubeTruth, num_actions: int, data: MultiSportsConfig, report: Report) -> TubeTruth:
+    """The tubes of the actions that the settings choose; all where the choice is faulty."""
+    try:
+        chosen = chosen_labels(data, truth, path)
+    except InputError as fault:
+        report.error("classes", path, str(fault), "correct data.classes or data.merge_classes")
+        return truth
+    width = chosen.actions.width
+    if width != num_actions:
+        left = f"is {num_actions}, but data.classes and data.merge_classes leave {width} actions"
+        report.error("num-actions", "model.num_actions", left, f"set model.num_actions={width}")
+    return chosen_tubes(truth, chosen)
 
 
 def _check_csv_labels(path: str, truth: TubeTruth, num_actions: int, report: Report) -> None:

@@ -178,7 +178,7 @@ def _read_dump(path: Path, actions: ActionList, thresholds: Thresholds) -> dict[
         if isinstance(fault, FileNotFoundError):
             raise
         raise InputError(f"{path}: is not a file of scores ({fault}); {layout}") from None
-    columns = [label - actions.first_id for label in actions.ids]
+    columns = actions.columns.tolist()
     if boxes.shape != (len(video), 4) or scores.ndim != 2 or scores.shape[1] <= max(columns):
         raise InputError(f"{path}: has scores of shape {scores.shape} for actions up to {actions.largest_id}; {layout}")
     found: dict[str, _Moments] = {}

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
+
 from evaluation.errors import InputError
 from evaluation.files import atomic_path, read_text
 
@@ -30,13 +33,17 @@ class ActionList:
         ids: labels as files write them; they may have holes (AVA scores 60 of 1..80).
         names: what the actions are called.
         types: the group of each action, such as "PERSON_MOVEMENT"; None where the file gives none.
+        places: the column of each action in a network's scores; None where column c is id c + `first_id`.
     """
 
     ids: tuple[int, ...]
     names: tuple[str, ...]
     types: tuple[str | None, ...]
+    places: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.places is not None and len(self.places) != len(self.ids):
+            raise ValueError(f"{len(self.ids)} ids and {len(self.places)} places")
         if not len(self.ids) == len(self.names) == len(self.types):
             raise ValueError(f"{len(self.ids)} ids, {len(self.names)} names and {len(self.types)} types")
         if len(set(self.ids)) != len(self.ids):
@@ -66,8 +73,32 @@ class ActionList:
 
     @property
     def largest_id(self) -> int:
-        """The largest id: how many columns a network on this data set has."""
+        """The largest id: how many columns a network on the whole of this data set has."""
         return max(self.ids)
+
+    @property
+    def columns(self) -> npt.NDArray[np.int64]:
+        """(A,) the column of each action in a network's scores."""
+        if self.places is not None:
+            return np.asarray(self.places, dtype=np.int64)
+        return np.asarray(self.ids, dtype=np.int64) - self.first_id
+
+    @property
+    def width(self) -> int:
+        """How many columns a network of these actions has."""
+        return int(self.columns.max()) + 1
+
+    def subset(self, ids: Iterable[int]) -> ActionList:
+        """The actions of these ids, in the order of this list, which keep their columns in a network's scores."""
+        wanted = set(ids)
+        rows = [row for row, label in enumerate(self.ids) if label in wanted]
+        columns = self.columns
+        return ActionList(
+            tuple(self.ids[row] for row in rows),
+            tuple(self.names[row] for row in rows),
+            tuple(self.types[row] for row in rows),
+            tuple(int(columns[row]) for row in rows),
+        )
 
 
 def read_action_list(path: str | os.PathLike[str]) -> ActionList:

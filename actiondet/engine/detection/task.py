@@ -17,6 +17,7 @@ from actiondet.data import (
     build_test_set,
     build_training_set,
 )
+from actiondet.engine.class_weights import example_weights
 from actiondet.engine.detection.testing import build_test_loader, validate
 from actiondet.engine.indexing import index_videos
 from actiondet.engine.left_out import check_missing, log_missing
@@ -67,6 +68,11 @@ class DetectionTask:
         index_videos([self._train.videos, self._val.videos], fabric)
         self._val_loader = build_test_loader(self._val, config, fabric)
         self.actions = self._train.actions
+        # Of a choice of actions, whoever does none of them is an example of what they are not.
+        self._count_idle = self.actions.places is not None
+        self._example_weights = example_weights(
+            config.train.loss.class_weight, self.actions, self._train.label_counts()
+        )
         if fabric.is_global_zero:
             log_left_out(self._train, self._val)
         if missing := len(self._train.missing):
@@ -90,7 +96,7 @@ class DetectionTask:
         loaded.check(self.config.data.unreadable)
         multi_label = self.config.model.multi_label
         labels = [each for batch in loaded.batches for each in batch.labels or ()]
-        return sum(int(count_elements(each, multi_label=multi_label)) for each in labels)
+        return sum(int(count_elements(each, multi_label=multi_label, count_idle=self._count_idle)) for each in labels)
 
     def loss(self, forward: Forward, loaded: Loaded[ClipBatch], *, normalizer: Tensor) -> Tensor:
         """Cross-entropy, focal if the settings say so."""
@@ -104,6 +110,8 @@ class DetectionTask:
             multi_label=self.config.model.multi_label,
             focal_gamma=self.config.train.loss.focal_gamma,
             focal_alpha=self.config.train.loss.focal_alpha,
+            example_weights=self._example_weights,
+            count_idle=self._count_idle,
             normalizer=normalizer,
         )
 

@@ -17,14 +17,15 @@ from actiondet.engine.devices import gather_objects
 from actiondet.engine.indexing import index_videos
 from actiondet.engine.log import log_line
 from actiondet.engine.predict import Control, Scoring, averaged, detect_batch
-from actiondet.engine.tubes.multisports_rows import frame_detections
+from actiondet.engine.tubes.multisports_rows import RowChoice, frame_detections
 from actiondet.models.detector import ActionDetector
 from actiondet.records import ClipBatch
 from evaluation.files import atomic_path, check_writable
-from evaluation.formats.ava import write_ava_results
+from evaluation.formats.action_list import ActionList, write_action_list
+from evaluation.formats.ava import write_ava_csv, write_ava_results
 from evaluation.frame_ap import FrameMapResult, frame_map
 from evaluation.progress import ProgressBar
-from evaluation.records import ActionDetections, DetectionRows, FrameKey
+from evaluation.records import ActionDetections, DetectionRows, FrameKey, TruthRows
 from evaluation.streaming import FrameAP
 from evaluation.tables import write_json
 from evaluation.tube_ap import ThresholdMapResult
@@ -45,6 +46,8 @@ def run_test(
     control: Control = "none",
 ) -> FrameMapResult | ThresholdMapResult:
     """Detect on the validation split of an AVA-format set, write detections.csv and results.json, and score.
+
+    Where data.classes chooses among the actions, truth.csv and action_list.pbtxt are the truth and the list of these.
 
     Args:
         config: the data and their clips.
@@ -83,6 +86,8 @@ def run_test(
         write_ava_results(
             folder / "detections.csv", DetectionRows.from_detections(detections, actions=dataset.evaluated)
         )
+        if dataset.actions.places is not None and isinstance(dataset.truth, TruthRows):
+            write_chosen_truth(dataset.truth, dataset.evaluated, folder)
         if dump:
             write_dense_scores(detections, folder / "dense_scores.npz")
     result = evaluate(detections, dataset)
@@ -102,6 +107,13 @@ def run_test(
             log_line(f"note: {note}")
         log_line(f"wrote {folder / 'detections.csv'} and {folder / 'results.json'}")
     return result
+
+
+def write_chosen_truth(truth: TruthRows, actions: ActionList, folder: Path) -> None:
+    """Write the truth of a choice of actions, which other programs need to score detections.csv as it was scored."""
+    write_ava_csv(folder / "truth.csv", truth)
+    write_action_list(folder / "action_list.pbtxt", actions)
+    log_line(f"wrote {folder / 'truth.csv'} and {folder / 'action_list.pbtxt'}: those of data.classes")
 
 
 def build_test_loader(dataset: EvaluationSet, config: DetectionConfig, fabric: Fabric) -> DataLoader[Loaded[ClipBatch]]:
@@ -178,7 +190,8 @@ def left_out(detections: list[ActionDetections], dataset: EvaluationSet) -> list
 def evaluate(detections: list[ActionDetections], dataset: EvaluationSet) -> FrameMapResult | ThresholdMapResult:
     """Frame-mAP@0.5 of `detections` by the official rules: AVA's of rows, MultiSports' of tubes."""
     if isinstance(dataset.truth, TubeTruth):
-        return tube_frame_map(dataset.truth, frame_detections(detections, dataset.truth))
+        choice = RowChoice(labels=dataset.actions.ids)
+        return tube_frame_map(dataset.truth, frame_detections(detections, dataset.truth, choice))
     rows = DetectionRows.from_detections(detections, actions=dataset.evaluated)
     return frame_map(dataset.truth, rows, actions=dataset.evaluated, excluded=dataset.excluded)
 

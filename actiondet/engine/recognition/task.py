@@ -19,6 +19,7 @@ from actiondet.data.labelled_videos import collate_videos
 from actiondet.data.loading import Batches, make_loader
 from actiondet.data.mixing import mix_clips
 from actiondet.datasets.repeats import repeat_factors
+from actiondet.engine.class_weights import example_weights
 from actiondet.engine.indexing import index_videos
 from actiondet.engine.left_out import check_missing, log_missing
 from actiondet.engine.log import TOP_1, log_line
@@ -74,6 +75,8 @@ class RecognitionTask:
         self._val_loader = build_video_loader(self._val, config, fabric)
         classes = self._train.videos.classes
         self.actions = ActionList.numbered(classes)
+        examples = np.bincount(labels, minlength=config.model.num_classes)
+        self._example_weights = example_weights(config.train.loss.class_weight, self.actions, examples)
         parts = self._train.videos, self._val.videos
         missing = [len(part.missing) for part in parts]
         of = [len(part.missing) + len(set(part.names)) for part in parts]
@@ -121,6 +124,7 @@ class RecognitionTask:
             multi_label=False,
             focal_gamma=self.config.train.loss.focal_gamma,
             focal_alpha=self.config.train.loss.focal_alpha,
+            example_weights=self._example_weights,
             normalizer=normalizer,
         )
 

@@ -22,16 +22,18 @@ class RowChoice:
     Attributes:
         min_score: those at least as large ...
         labels_per_box: ... and among the largest so many; None: all of them.
+        labels: the label of each column of the scores; None: column c is label c.
     """
 
     min_score: float = 0.005
     labels_per_box: int | None = None
+    labels: tuple[int, ...] | None = None
 
     def of(self, found: ActionDetections, *, place: int, size: tuple[int, int]) -> Rows:
         """The rows of one frame, person by person, labels rising.
 
         Args:
-            found: dense scores; column c is label c.
+            found: dense scores.
             place: of the video in the truth's test videos.
             size: (height, width) of the video in the truth, pixels.
         """
@@ -42,10 +44,11 @@ class RowChoice:
             among = np.zeros_like(kept)
             np.put_along_axis(among, best, True, axis=1)
             kept &= among
-        persons, labels = np.nonzero(kept)
+        persons, columns = np.nonzero(kept)
         rows = np.empty((len(persons), 8), dtype=np.float32)
-        rows[:, 0], rows[:, 1], rows[:, 2] = place, found.key.moment, labels
-        rows[:, 3] = scores[persons, labels]
+        rows[:, 0], rows[:, 1] = place, found.key.moment
+        rows[:, 2] = columns if self.labels is None else np.asarray(self.labels)[columns]
+        rows[:, 3] = scores[persons, columns]
         height, width = size
         rows[:, 4:] = (found.boxes.astype(np.float64) * (width, height, width, height))[persons]
         return rows

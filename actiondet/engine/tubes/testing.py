@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -96,6 +96,7 @@ def run_tube_test(
     split = with_sizes_of_files(
         read_tube_split(config.data, "val", num_actions=config.model.num_actions, skip_missing=True)
     )
+    test = replace(test, choice=replace(test.choice, labels=split.actions.ids))
     videos = _looked_at(config.data, split, test)
     target = folder / "frame_detections.pkl"
     parts = _parts(target, config, weights, test)
@@ -250,7 +251,7 @@ def _finish(
         "mean_ap": result.mean_ap,
         "metric": "frame-mAP@0.5",
         **{key: value for key, value in asdict(test).items() if key != "choice"},
-        **asdict(test.choice),
+        **{key: value for key, value in asdict(test.choice).items() if key != "labels"},
         "weights": str(weights),
         "per_class": {str(label): float(result.ap[0, label]) for label in result.labels.tolist()},
         "notes": notes,

@@ -138,6 +138,11 @@ class MViT(Backbone):
             return [tokens[:, 0, :, None, None, None]]
         return [_as_map(_patches(tokens, self.class_token is not None), grid)]
 
+    def stages(self) -> dict[str, tuple[str, ...]]:
+        """The "stem" (patches, class token, positions), "block0" and so on, and the last "norm"."""
+        blocks = {f"block{place}": (f"blocks.{place}",) for place in range(len(self.blocks))}
+        return {"stem": ("patch", "class_token", "positions", "norm_stem"), **blocks, "norm": ("norm",)}
+
     def summarize(self) -> bool:
         """Return the class token from now on, if there is one."""
         self.returns_token = self.class_token is not None

@@ -100,6 +100,11 @@ class Vit(Backbone):
             return [self.fc_norm(x.mean(dim=1))[:, :, None, None, None]]
         return [self.norm(x).transpose(1, 2).unflatten(2, (shape[2], shape[3], shape[4]))]
 
+    def stages(self) -> dict[str, tuple[str, ...]]:
+        """The "stem" that cuts patches, "block0" and so on, and the last "norm"."""
+        blocks = {f"block{place}": (f"blocks.{place}",) for place in range(len(self.blocks))}
+        return {"stem": ("patch",), **blocks, "norm": ("norm", "fc_norm")}
+
     def summarize(self) -> bool:
         """Normalize the mean of the patches from now on, instead of every patch: what recognizers are trained with."""
         self.summarizes = True

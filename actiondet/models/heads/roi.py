@@ -111,11 +111,26 @@ class RoIHead(PersonHead):
         return self.fc(people)  # type: ignore[no-any-return]
 
 
+class ActionLogits(nn.Linear):
+    """A linear layer in which a logit does not depend on how many others there are.
+
+    A matrix product in float32 rounds differently with each number of columns; here it is summed in float64, and what
+    is lost in rounding is the same with 80 columns and with the 3 of them that are kept. Exported networks, and devices
+    that have no float64, compute in float32.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(P, width) to (P, num_actions)."""
+        if input.device.type == "mps" or torch.compiler.is_exporting():
+            return super().forward(input)
+        return F.linear(input.double(), self.weight.double(), self.bias.double()).to(self.weight.dtype)
+
+
 def classifier_layers(width: int, num_actions: int, kind: Literal["linear", "mlp"]) -> nn.Module:
     """(P, width) to (P, num_actions) logits, in one layer or two."""
-    layers: nn.Module = nn.Linear(width, num_actions)
+    layers: nn.Module = ActionLogits(width, num_actions)
     if kind == "mlp":
-        layers = nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, num_actions))
+        layers = nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), ActionLogits(width, num_actions))
     for layer in layers.modules():
         if isinstance(layer, nn.Linear):
             nn.init.xavier_normal_(layer.weight)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+import torch
 from torch import Tensor
 
 from actiondet.models.weights.conversion import Conversion, Origin, change
@@ -33,8 +35,35 @@ def is_named(name: str, allow: Sequence[str]) -> bool:
     return any(name == each or name.startswith(f"{each}.") or fnmatchcase(name, each) for each in allow)
 
 
-def fit_head(conversion: Conversion, target: Mapping[str, Tensor], kind: Kind, allow: Sequence[str]) -> None:
-    """Drop an unused class 0; leave out a head of the other kind, or one that does not fit where that is allowed."""
+@dataclass(frozen=True)
+class HeadColumns:
+    """Which columns of a head become those of a network of fewer actions.
+
+    Attributes:
+        width: columns of the head that it is said of; another head is left as it is.
+        members: of each column of the network, those of the head: one, or several whose mean a merged action begins
+            with.
+    """
+
+    width: int
+    members: tuple[tuple[int, ...], ...]
+
+    def of(self, weight: Tensor) -> Tensor:
+        """(width, ...) weights of a head to those of the network."""
+        return torch.stack([weight[list(each)].mean(0) if len(each) > 1 else weight[each[0]] for each in self.members])
+
+
+def fit_head(
+    conversion: Conversion,
+    target: Mapping[str, Tensor],
+    kind: Kind,
+    allow: Sequence[str],
+    columns: HeadColumns | None = None,
+) -> None:
+    """Drop an unused class 0; leave out a head of the other kind, or one that does not fit where that is allowed.
+
+    A head of as many actions as `columns` says is cut to these.
+    """
     if conversion.kind not in (None, kind):
         conversion.leave_head(f"the file holds a network for {conversion.kind}")
         return
@@ -42,10 +71,17 @@ def fit_head(conversion: Conversion, target: Mapping[str, Tensor], kind: Kind, a
         conversion.leave_head("the file holds a backbone alone")
         return
     last = "head.fc.2" if "head.fc.2.bias" in target else "head.fc"
+    width = columns.width if columns is not None else len(target[f"{last}.bias"]) if f"{last}.bias" in target else None
     for name in (f"{last}.weight", f"{last}.bias"):
-        weight, wanted = conversion.weights.get(name), target.get(name)
-        if conversion.background and weight is not None and wanted is not None and len(weight) == len(wanted) + 1:
-            change(conversion, name, weight[1:], "without class 0, which has no meaning")
+        weight = conversion.weights.get(name)
+        if weight is None or name not in target:
+            continue
+        if conversion.background and len(weight) - 1 == width:
+            weight = weight[1:]
+            change(conversion, name, weight, "without class 0, which has no meaning")
+        if columns is not None and len(weight) == columns.width:
+            change(conversion, name, columns.of(weight), f"{len(columns.members)} of {columns.width} actions")
+            conversion.settings.pop("num_actions", None)
     ours = {name: weight.shape for name, weight in target.items() if name.startswith("head.")}
     theirs = {name: weight.shape for name, weight in conversion.weights.items() if name.startswith("head.")}
     if ours != theirs and is_named("head", allow):

@@ -14,6 +14,7 @@ from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights.conversion import Target
 from actiondet.models.weights.files import read_content
 from actiondet.models.weights.fitting import (
+    HeadColumns,
     compare_behaviour,
     compare_weights,
     differences,
@@ -35,12 +36,14 @@ def load_weights(
     strict: bool = True,
     allow: Sequence[str] = (),
     entry: str | None = None,
+    columns: HeadColumns | None = None,
     content: object = None,
 ) -> Report:
     """Fill `model` with the weights of a file, or leave it untouched and say why.
 
-    A recognizer's weights fill the backbone of a detector (and the other way round), whose head then keeps its
-    initial values, as it does with a file that holds a backbone alone. ImageNet weights are inflated.
+    A detector's head of more actions than the network has is cut to `columns`. A recognizer's weights fill the backbone
+    of a detector (and the other way round), whose head then keeps its initial values, as it does with a file that holds
+    a backbone alone. ImageNet weights are inflated.
 
     Args:
         model: the network, built from the configuration that is to be used.
@@ -53,6 +56,7 @@ def load_weights(
             ("backbone.slow_frames") that may differ.
         entry: which network of a file that holds several, for instance "state_dict_ema"; None takes the one that is
             no moving average.
+        columns: which columns of a head of other actions become those of the network.
         content: of the file, if `read_content` has read it already.
 
     Returns:
@@ -73,7 +77,7 @@ def load_weights(
     file, source = open_checkpoint(path, content, origin, target, entry)
     conversion = source.convert(file, Target(target, kind_of_network(model)))
     leave_other_norm(conversion, target)
-    fit_head(conversion, target, kind_of_network(model), allow)
+    fit_head(conversion, target, kind_of_network(model), allow, columns)
 
     report, faults = compare_weights(file, source, conversion, target, allow)
     ours = settings_of_network(model)

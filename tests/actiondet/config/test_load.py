@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,7 @@ from actiondet.config import (
 )
 from actiondet.config.choice import Choice, one_of
 from actiondet.config.schema import AdamWConfig, AvaConfig, SGDConfig, TorchvisionPersons
+from actiondet.config.zoo import find_config
 
 WHOLE = """\
 model:
@@ -416,3 +418,29 @@ def test_multigrid_refuses_a_network_whose_clips_have_one_length() -> None:
 def test_short_sides_of_a_test_differ(folder: Path, sides: str) -> None:
     (said,) = faults(folder, "", f"test.short_sides={sides}")
     assert "expected one or more, each of them once, or null" in said
+
+
+@pytest.mark.parametrize("name", ["own/slowonly", "own/slowfast"])
+def test_examples_in_the_comments_of_the_own_data_configurations_are_settings(name: str) -> None:
+    text = find_config(name).read_text()
+    keys: list[str] = []
+    seen = []
+    for line in text.splitlines():
+        if setting := re.match(r"^( *)(\w+):", line):
+            keys = [*keys[: len(setting[1]) // 2], setting[2]]
+        if example := re.search(r"# (\[[^\]]*\]|\{[^}]*\}|[\d.]+|balanced): ", line):
+            seen.append(".".join(keys))
+            more = ["model.num_actions=2"] if keys[-1] == "classes" else []
+            before = dump_config(load_config(name, more))
+            assert dump_config(load_config(name, [f"{seen[-1]}={example[1]}", *more])) != before, line
+    assert {
+        "data.classes",
+        "data.merge_classes",
+        "transform.color_jitter",
+        "transform.rand_augment",
+        "train.freeze",
+        "train.repeat_threshold",
+        "train.loss.focal_gamma",
+        "train.loss.class_weight",
+        "train.optimizer.part_rates",
+    } <= set(seen)

@@ -30,7 +30,7 @@ def told(people: TruePersons) -> dict[FrameKey, list[tuple[list[float], list[int
     """Box and labels of every person, by moment."""
     result = {}
     for index, key in enumerate(people.keys):
-        marks = people.labels_at(index, columns=80, first_label=1)
+        marks = people.labels_at(index, column_of=np.arange(-1, 80), columns=80)
         labels = [(np.flatnonzero(row) + 1).tolist() for row in marks]
         boxes = people.boxes_at(index).astype(np.float64).round(6).tolist()
         result[key] = list(zip(boxes, labels, strict=True))

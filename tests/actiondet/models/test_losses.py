@@ -77,3 +77,22 @@ def test_a_focal_loss_below_gamma_one_has_a_finite_gradient_at_certainty() -> No
 def test_half_precision_logits_give_a_loss_in_single_precision() -> None:
     loss = action_loss(torch.randn(2, 3, dtype=torch.bfloat16), torch.ones(2, 3), multi_label=True)
     assert loss.dtype == torch.float32
+
+
+def test_examples_of_an_action_count_as_often_as_their_weight_says() -> None:
+    logits = torch.tensor([[0.5, -1.0], [2.0, 0.3]])
+    labels = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    weights = torch.tensor([1.0, 3.0])
+    many = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, pos_weight=weights)  # torch's own
+    torch.testing.assert_close(action_loss(logits, labels, multi_label=True, example_weights=weights), many)
+    one = torch.nn.functional.cross_entropy(logits, labels, weight=weights, reduction="sum") / 2
+    torch.testing.assert_close(action_loss(logits, labels, multi_label=False, example_weights=weights), one)
+
+
+def test_people_who_do_nothing_count_where_that_says_what_actions_are_not() -> None:
+    logits, labels = torch.tensor([[0.5, -1.0], [2.0, 0.3]]), torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+    every = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels)
+    torch.testing.assert_close(action_loss(logits, labels, multi_label=True, count_idle=True), every)
+    assert int(count_elements(labels, multi_label=True, count_idle=True)) == 4
+    assert int(count_elements(labels, multi_label=True)) == 2
+    assert int(count_elements(labels, multi_label=False, count_idle=True)) == 1
