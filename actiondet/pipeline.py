@@ -246,6 +246,7 @@ class VideoPipeline:
         latency: float = 2.0,
         reconnect: float = 10.0,
         causal: bool = False,
+        any_host: bool = False,
     ) -> Watch:
         """Look at cameras and streams while they run; see `actiondet.watch.Watch`.
 
@@ -256,6 +257,7 @@ class VideoPipeline:
             latency: seconds that a key frame may wait, beyond the look-ahead of its clip; older ones are left out.
             reconnect: seconds without a frame after which a source ends.
             causal: clips end at their key frame: less delay, and less to see.
+            any_host: a playlist (HLS, DASH) may lead to other hosts than its own.
 
         Raises:
             InputError: no such source, or a number out of range.
@@ -272,7 +274,7 @@ class VideoPipeline:
             causal=causal,
             looks=looks,
         )
-        streams = open_streams(sources, reconnect=reconnect)
+        streams = open_streams(sources, reconnect=reconnect, any_host=any_host)
         return Watch(
             streams,
             cut,
@@ -281,6 +283,7 @@ class VideoPipeline:
             every=self._every,
             looks=looks,
             latency=latency,
+            caption=self._caption,
         )
 
     def look_ahead(self, *, causal: bool = False) -> float:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from itertools import groupby
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Protocol, TypeGuard, cast
 
 from actiondet.data.clip_stream import Frame, MomentClip
+from actiondet.drawing import DrawingStyle
+from actiondet.live_drawing import LiveDrawing
 from actiondet.tubes.events import Event, EventFinder, EventRules
 from actiondet.tubes.following import Follower, FoundMoment, Look
 from actiondet.video.live import LiveFrame, LiveStream
@@ -82,6 +86,7 @@ class Watch:
         every: float,
         looks: int,
         latency: float,
+        caption: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; iterating starts the threads.
@@ -94,6 +99,7 @@ class Watch:
             every: seconds between key frames.
             looks: how often the person detector looks for each key frame.
             latency: seconds of key frames that may wait.
+            caption: of drawn frames; empty for none.
             clock: seconds, rising.
 
         Raises:
@@ -105,6 +111,7 @@ class Watch:
         self.key_frames = 0
         self.delays: deque[float] = deque(maxlen=_KEPT_DELAYS)
         self._detect, self._every, self._looks, self._clock = detect, every, looks, clock
+        self._caption = caption
         self._changed = threading.Condition()
         self._feeds = [_Feed(stream, cut, latency, self._changed, clock) for stream in streams]
 
@@ -113,16 +120,48 @@ class Watch:
         """Key frames that were left out because the machine is slower than the sources."""
         return sum(feed.left_out for feed in self._feeds)
 
+    @property
+    def undrawn(self) -> int:
+        """Frames that are missing in drawn videos because drawing is slower than the sources."""
+        return sum(feed.drawing.left_out for feed in self._feeds if feed.drawing is not None)
+
+    def draw(self, path: str | os.PathLike[str], *, style: DrawingStyle | None = None) -> list[Path]:
+        """Let iterating write a drawn video, too; frames wait in memory until it is known who does what in them.
+
+        The file takes its name when the source ends. Its memory grows by 20 bytes a frame.
+
+        Args:
+            path: an .mp4 file; the second of several sources gets NAME_2.mp4, and so on.
+            style: what is drawn.
+
+        Returns:
+            the files.
+        """
+        style = style or DrawingStyle()
+        style = replace(style, caption=style.caption or self._caption)
+        target = Path(path)
+        paths = [
+            target if number == 1 else target.with_stem(f"{target.stem}_{number}")
+            for number in range(1, len(self._feeds) + 1)
+        ]
+        for feed, each in zip(self._feeds, paths, strict=True):
+            feed.drawing = LiveDrawing(each, actions=self.actions, style=style)
+        return paths
+
     def __iter__(self) -> Iterator[LiveMoment]:
         """The key frames, as they are done.
 
         Raises:
-            InputError: a source from which nothing can be read.
+            InputError: a source from which nothing can be read, or a drawn video that cannot be written.
         """
         found = {feed: self._detect(feed.clips(), feed.name) for feed in self._feeds}
         followers = {feed: Follower(self._every / self._looks) for feed in self._feeds}
         turn = 0
-        with closing(self):
+        with ExitStack() as ending:
+            for feed in self._feeds:
+                if feed.drawing is not None:
+                    ending.enter_context(feed.drawing)
+            ending.enter_context(closing(self))
             for feed in self._feeds:
                 feed.start()
             while found:
@@ -136,7 +175,10 @@ class Watch:
                     continue
                 self.key_frames += 1
                 self.delays.append(self._clock() - feed.taken)
-                yield LiveMoment(moment.detections, followers[feed].update(moment), self.delays[-1])
+                looks = followers[feed].update(moment)
+                if feed.drawing is not None:
+                    feed.drawing.know(moment.detections, looks)
+                yield LiveMoment(moment.detections, looks, self.delays[-1])
 
     def events(self, rules: EventRules | None = None, *, begins: bool = False) -> Iterator[Event]:
         """Yield who does what, from when to when; see `VideoResult.events`. Times are seconds of the source."""
@@ -222,7 +264,9 @@ class NamedFrames:
         return (LiveFrame(float(seconds), frame, 0) for seconds, frame in self._frames)
 
 
-def open_streams(sources: LiveSource | Sequence[LiveSource], *, reconnect: float) -> list[LiveStream | NamedFrames]:
+def open_streams(
+    sources: LiveSource | Sequence[LiveSource], *, reconnect: float, any_host: bool = False
+) -> list[LiveStream | NamedFrames]:
     """The streams of one source or a list of them.
 
     Raises:
@@ -232,7 +276,7 @@ def open_streams(sources: LiveSource | Sequence[LiveSource], *, reconnect: float
     streams: list[LiveStream | NamedFrames] = []
     for place, source in enumerate(several):
         if isinstance(source, str):
-            streams.append(LiveStream(source, reconnect=reconnect))
+            streams.append(LiveStream(source, reconnect=reconnect, any_host=any_host))
         elif isinstance(source, LiveStream):
             streams.append(source)
         else:
@@ -266,6 +310,7 @@ class _Feed:
         self.left_out = 0
         self.ended = False
         self.fault: Exception | None = None
+        self.drawing: LiveDrawing | None = None
         self.taken = 0.0  # when the clip that was taken last had arrived
         self.waiting: deque[tuple[float, MomentClip]] = deque()
         self._stream, self._cut, self._latency = stream, cut, round(latency * 1e6)
@@ -296,7 +341,7 @@ class _Feed:
     def _run(self) -> None:
         try:
             for _, frames in groupby(self._stream, key=lambda frame: (frame.segment, frame.image.shape)):
-                for clip in self._cut((round(frame.seconds * 1e6), frame.image) for frame in frames):
+                for clip in self._cut(self._timed(frames)):
                     if not self._put(clip):
                         return
         except Exception as fault:
@@ -305,6 +350,13 @@ class _Feed:
             with self._changed:
                 self.ended = True
                 self._changed.notify_all()
+
+    def _timed(self, frames: Iterable[LiveFrame]) -> Iterator[tuple[int, Frame]]:
+        for frame in frames:
+            time = round(frame.seconds * 1e6)
+            if self.drawing is not None:
+                self.drawing.add(time, frame.image, may_wait=bool(self._stream.is_recorded))
+            yield time, frame.image
 
     def _put(self, clip: MomentClip) -> bool:
         """Let a clip wait; False if nobody wants more."""

@@ -61,10 +61,13 @@ def parse_arguments() -> argparse.Namespace:
             "actiondet demo street.mp4 --config ava22/slowfast_r50_8x8_tmax_focal_k400",
             "actiondet demo street.mp4 --weights runs/own/best.pt --persons torchvision --json - --quiet",
             "actiondet demo match.mp4 --tubes tubes.pkl --truth multisports_GT.pkl",
+            "actiondet demo rtsp://10.0.0.7/door camera:0 --weights runs/own/best.pt --events events.jsonl",
         ],
     )
     parser.add_argument(
-        "video", help="any video file that FFmpeg reads, or a stream or camera: rtsp://, http://, camera:0"
+        "video",
+        nargs="+",
+        help="any video file that FFmpeg reads, or one or several streams and cameras: rtsp://, http://, camera:0",
     )
     network = parser.add_argument_group("network")
     network.add_argument(
@@ -128,11 +131,13 @@ def parse_arguments() -> argparse.Namespace:
     live.add_argument(
         "--reconnect", type=float, default=10.0, metavar="S", help="end after S seconds without a frame (10); inf"
     )
+    live.add_argument("--any-host", action="store_true", help="a playlist may lead to other hosts than its own")
     live.add_argument("--causal", action="store_true", help="clips end at their key frame: less delay, less to see")
     tubes = parser.add_argument_group("tubes, instead of a network's detections")
     tubes.add_argument("--tubes", metavar="V.pkl", help="draw these video detections, a colour for each person")
     tubes.add_argument("--truth", metavar="GT.pkl", help="true tubes, drawn in outline; also names the actions")
     arguments = parser.parse_args()
+    arguments.sources, arguments.video = arguments.video, arguments.video[0]
     if arguments.tubes or arguments.truth:
         check_tube_options(arguments, parser)
     return arguments
@@ -157,15 +162,34 @@ def check_live_options(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: a file of the whole result, tubes, or stored boxes.
     """
-    given = ("out", "json", "csv", "tubes", "truth", "boxes")
+    given = ("json", "csv", "tubes", "truth", "boxes")
     needless = [f"--{name}" for name in given if getattr(arguments, name)]
     if needless:
         raise InputError(
             f"{arguments.video}: is watched while it runs, leave out {', '.join(needless)}; --events FILE writes what "
-            "happens"
+            "happens, --out MP4 what is seen"
         )
-    if arguments.events and arguments.events != STANDARD_OUTPUT:
-        check_targets([arguments.events], source=arguments.video)
+    check_output(arguments)
+
+
+def check_output(arguments: argparse.Namespace) -> None:
+    """Refuse files that cannot be written.
+
+    Raises:
+        InputError: no such folder, the source itself, a drawn video that is no mp4, or a font that cannot be read.
+    """
+    if arguments.out and Path(arguments.out).suffix.lower() != ".mp4":
+        raise InputError(f"--out {arguments.out}: the drawn video is an mp4; give a name that ends in .mp4")
+    check_font(arguments.font)
+    given = (arguments.out, arguments.json, arguments.csv, arguments.events)
+    check_targets([each for each in given if each and each != STANDARD_OUTPUT], source=arguments.video)
+
+
+def drawing_style(arguments: argparse.Namespace) -> DrawingStyle:
+    """What is drawn."""
+    from actiondet.drawing import DrawingStyle
+
+    return DrawingStyle(arguments.threshold, arguments.top, arguments.color, font=arguments.font)
 
 
 def main() -> None:
@@ -173,6 +197,8 @@ def main() -> None:
     arguments = parse_arguments()
     from actiondet.video.live import is_live
 
+    if len(arguments.sources) > 1 and not all(map(is_live, arguments.sources)):
+        raise InputError(f"{len(arguments.sources)} sources: expected streams and cameras, or a single file")
     if is_live(arguments.video):
         check_live_options(arguments)
         watch(arguments)
@@ -181,15 +207,8 @@ def main() -> None:
         raise InputError(f"{arguments.video}: no such file")
     if not (arguments.out or arguments.json or arguments.csv or arguments.events):
         arguments.out = f"{Path(arguments.video).stem}_drawn.mp4"
-    if arguments.out and Path(arguments.out).suffix.lower() != ".mp4":
-        raise InputError(f"--out {arguments.out}: the drawn video is an mp4; give a name that ends in .mp4")
-    check_font(arguments.font)
-    given = (arguments.out, arguments.json, arguments.csv, arguments.events)
-    check_targets([each for each in given if each and each != STANDARD_OUTPUT], source=arguments.video)
-
-    from actiondet.drawing import DrawingStyle
-
-    style = DrawingStyle(arguments.threshold, arguments.top, arguments.color, font=arguments.font)
+    check_output(arguments)
+    style = drawing_style(arguments)
     if arguments.tubes:
         draw_tube_set(arguments, style)
     else:
@@ -301,16 +320,24 @@ def watch(arguments: argparse.Namespace) -> None:
     if persons.name == "stored":
         raise InputError(f"{arguments.video}: stored boxes belong to files; give --persons ssd, or another detector")
     watched = pipeline.watch(
-        arguments.video,
+        arguments.sources,
         persons_every=arguments.persons_every,
         latency=arguments.latency,
         reconnect=arguments.reconnect,
         causal=arguments.causal,
+        any_host=arguments.any_host,
     )
+    drawn = watched.draw(arguments.out, style=drawing_style(arguments)) if arguments.out else []
     log_line(f"key frames every {arguments.every:g} s, {pipeline.look_ahead(causal=arguments.causal):.1f} s look-ahead")
     with closed_by_signals(watched):
         for event in logged(watched.events(rules, begins=arguments.events_begin), arguments.events):
-            log_line(event_line(event))
+            source = f"{event.video}: " if len(arguments.sources) > 1 else ""
+            log_line(source + event_line(event))
+        for path in drawn:
+            if path.exists():
+                log_line(f"wrote {path}")
+        if watched.undrawn:
+            log_line(f"{watched.undrawn} frames were not drawn, as drawing them is slower than the source")
         delays = np.quantile(watched.delays, [0.5, 0.95]) if watched.delays else [0.0, 0.0]
         log_line(
             f"{watched.key_frames} key frames, {watched.left_out} left out; delay beyond the look-ahead: median "

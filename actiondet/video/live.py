@@ -17,12 +17,19 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from actiondet.video.playlists import OwnHost
 from evaluation.errors import InputError
 
 PROTOCOLS = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt")
 _ADDRESS = re.compile(rf"(?:{'|'.join(PROTOCOLS)})://.+|camera:\d+|/dev/video\d+", re.IGNORECASE)
 # What an address may lead on to (playlists, redirects): never a file of this machine.
 _ALLOWED = "rtsp,rtsps,rtmp,rtp,srtp,http,https,httpproxy,udp,tcp,tls,crypto,srt"
+# FFmpeg's names of what a stream may be; none of them leads to other addresses, as playlists and SDP files do.
+_FORMATS = (
+    "rtsp,mpegts,mov,mp4,matroska,webm,flv,live_flv,avi,mjpeg,mpjpeg,h264,hevc,mpegvideo,m4v,mpeg,ogg,asf,nut,ivf,obu,"
+    "jpeg_pipe"
+)
+_OTHER_FORMAT = "its format is none of a stream, or leads to other files"
 _MOST_PIXELS = 50_000_000  # a frame of 8K has 33 million
 _LONGEST_STEP = 10.0  # seconds; a larger one between two frames is a clock that was set
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds between attempts
@@ -74,12 +81,20 @@ class LiveStream:
         is_recorded: whether the address is a recording, which waits for its reader; None before the first frame.
     """
 
-    def __init__(self, address: str, *, reconnect: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        reconnect: float = 10.0,
+        any_host: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Remember the address; iterating connects.
 
         Args:
             address: rtsp://, rtmp://, http(s)://, udp://, tcp://, srt://, camera:N or /dev/videoN.
             reconnect: seconds without a frame after which the stream ends; infinity for never.
+            any_host: a playlist (HLS, DASH) may lead to other hosts than its own.
             clock: seconds, rising.
 
         Raises:
@@ -93,7 +108,8 @@ class LiveStream:
         self.name = address_name(address)
         self.damaged = self.skipped = self.connections = 0
         self.is_recorded: bool | None = None
-        self._address, self._reconnect, self._clock = address, reconnect, clock
+        self._address, self._reconnect, self._any_host, self._clock = address, reconnect, any_host, clock
+        self._own: OwnHost | None = None
         self._stopped = threading.Event()
         self._segment = 0
 
@@ -105,7 +121,7 @@ class LiveStream:
         """The frames.
 
         Raises:
-            InputError: nothing arrived at all, or pictures that are too large.
+            InputError: nothing arrived at all, pictures that are too large, or a playlist that leads elsewhere.
         """
         seconds, latest, pause = 0.0, self._clock(), _FIRST_PAUSE
         seen = False
@@ -162,8 +178,7 @@ class LiveStream:
         options = {} if chosen else {"protocol_whitelist": _ALLOWED}
         if address.lower().startswith("rtsp"):
             options["rtsp_transport"] = "tcp"
-        patience = min(_SILENCE, max(1.0, self._reconnect))
-        container = av.open(address, format=chosen, options=options, timeout=(patience, patience))
+        container = self._container(address, chosen, options)
         if not container.streams.video:
             container.close()
             raise InputError(f"{self.name}: has no video stream; expected a camera or a stream with pictures")
@@ -172,6 +187,35 @@ class LiveStream:
         self.is_recorded = container.duration is not None and address.lower().startswith("http")
         return container, container.streams.video[0]
 
+    def _container(self, address: str, chosen: str | None, options: dict[str, str]) -> InputContainer:
+        """Connect.
+
+        Raises:
+            InputError: a playlist that leads elsewhere.
+        """
+        patience = min(_SILENCE, max(1.0, self._reconnect))
+        if chosen is not None or self._any_host:
+            return av.open(address, format=chosen, options=options, timeout=(patience, patience))
+        options["format_whitelist"] = _FORMATS
+        try:
+            return av.open(address, options=options, timeout=(patience, patience))
+        except av.error.ArgumentError:  # FFmpeg's word for a format that is not in the list
+            if not address.lower().startswith("http"):
+                raise OSError(_OTHER_FORMAT) from None
+        options |= {"format_whitelist": f"hls,{_FORMATS}", "http_persistent": "0", "http_multiple": "0"}
+        self._own = OwnHost(address, name=self.name, patience=patience)
+        try:
+            return av.open(address, options=options, io_open=self._own, timeout=(patience, patience))
+        except av.error.FFmpegError as fault:
+            self._check_host()
+            if isinstance(fault, av.error.ArgumentError):
+                raise OSError(_OTHER_FORMAT) from None
+            raise
+
+    def _check_host(self) -> None:
+        if self._own is not None and self._own.refusal is not None:
+            raise self._own.refusal
+
     def _frames(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
         stream.thread_type = "SLICE"  # threads for whole frames would hold some of them back
         lag = _Lag(self._clock)
@@ -179,6 +223,7 @@ class LiveStream:
         for packet in container.demux(stream):
             if self._stopped.is_set():
                 return
+            self._check_host()
             if not self.is_recorded:
                 behind = lag.at(packet) > _MOST_LAG or (behind and not packet.is_keyframe)
             if behind:

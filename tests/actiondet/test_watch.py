@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from actiondet.models.build import build_detector
 from actiondet.persons.base import Frame
 from actiondet.pipeline import VideoPipeline
 from actiondet.tubes.events import EventRules
+from actiondet.video import index_video
 from actiondet.watch import LiveMoment, closed_by_signals
 from evaluation.errors import InputError, StoppedBySignal
 from evaluation.records import FrameKey, PersonBoxes
@@ -144,7 +146,7 @@ def test_faults_of_a_source_are_raised_where_it_is_read() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_sources_and_finishes_what_goes_on(number: signal.Signals) -> None:
+def test_a_signal_ends_the_sources_and_finishes_what_goes_on(number: signal.Signals, tmp_path: Path) -> None:
     persons = OnePerson()
     persons.may_go_on.set()
 
@@ -154,6 +156,7 @@ def test_a_signal_ends_the_sources_and_finishes_what_goes_on(number: signal.Sign
                 yield second + seconds, frame
 
     watch = pipeline(persons).watch(endless(), latency=60)
+    watch.draw(tmp_path / "drawn.mp4")
     events = []
 
     def begin() -> None:
@@ -167,3 +170,26 @@ def test_a_signal_ends_the_sources_and_finishes_what_goes_on(number: signal.Sign
     assert stopped.value.number == number
     assert sum(event.end is not None for event in events) == len(ACTIONS.names)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert len(index_video(tmp_path / "drawn.mp4")) >= RATE
+
+
+def test_each_of_several_sources_has_a_drawn_video(tmp_path: Path) -> None:
+    persons = OnePerson()
+    persons.may_go_on.set()
+    watch = pipeline(persons).watch([camera(2), camera(1)], latency=60)
+    paths = watch.draw(tmp_path / "drawn.mp4")
+    list(watch)
+    assert [path.name for path in paths] == ["drawn.mp4", "drawn_2.mp4"]
+    assert [len(index_video(path)) for path in paths] == [2 * RATE, RATE]
+    assert watch.undrawn == 0
+
+
+def test_the_person_detector_looks_between_key_frames() -> None:
+    persons = OnePerson()
+    persons.may_go_on.set()
+    found = list(pipeline(persons).watch(camera(3), latency=60))
+    assert [round(key.moment / SECOND, 3) for key in persons.asked] == [round(0.2 * place, 3) for place in range(11)]
+    assert [len(each.looks) for each in found] == [1, 5, 5]
+    persons.asked.clear()
+    list(pipeline(persons).watch(camera(3), latency=60, persons_every=1))
+    assert len(persons.asked) == 3

@@ -146,30 +146,41 @@ def test_events_are_logged_in_seconds_of_the_file(
     assert "'fly': the network does not know this action" in capsys.readouterr().err
 
 
-def test_a_stream_is_watched_until_it_ends(
-    demo: ModuleType, at_work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def served(content: bytes) -> str:
+    """The address at which one connection gets this content."""
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
         connection, _ = listening.accept()
         with connection, listening:
-            connection.sendall(mpegts(60))
+            connection.sendall(content)
 
     threading.Thread(target=serve, daemon=True).start()
-    address = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+    return f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_streams_are_watched_until_they_end(
+    demo: ModuleType, at_work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    addresses = [served(mpegts(60)), served(mpegts(30))]
     network = ("--config", "net.yaml", "--every", "0.5", "--reconnect", "0", "--latency", "60")
-    assert run(demo, monkeypatch, address, *network, "--events", "e.csv") == 0
+    assert run(demo, monkeypatch, *addresses, *network, "--events", "e.csv", "--out", "d.mp4") == 0
     said = capsys.readouterr().out
     assert "random weights" in said
-    assert "5 key frames, 0 left out; delay beyond the look-ahead: median" in said
+    assert "wrote d.mp4" in said
+    assert "8 key frames, 0 left out; delay beyond the look-ahead: median" in said
     assert (at_work / "e.csv").read_text().startswith("source,person,action,start,end,")
-    assert run(demo, monkeypatch, address, *network) == 2
+    assert [len(index_video(name)) for name in ("d.mp4", "d_2.mp4")] == [60, 30]
+    assert run(demo, monkeypatch, addresses[0], *network) == 2
     assert "cannot be read (Connection refused)" in capsys.readouterr().err
-    assert run(demo, monkeypatch, address, *network, "--out", "d.mp4", "--json", "-") == 2
-    assert "is watched while it runs, leave out --out, --json; --events FILE" in capsys.readouterr().err
-    assert run(demo, monkeypatch, address, *network, "--persons", "stored") == 2
+    assert run(demo, monkeypatch, addresses[0], *network, "--csv", "d.csv", "--json", "-") == 2
+    assert "is watched while it runs, leave out --json, --csv; --events FILE" in capsys.readouterr().err
+    assert run(demo, monkeypatch, addresses[0], *network, "--out", "d.avi") == 2
+    assert "--out d.avi: the drawn video is an mp4" in capsys.readouterr().err
+    assert run(demo, monkeypatch, addresses[0], *network, "--persons", "stored") == 2
     assert "--persons stored" in capsys.readouterr().err
+    assert run(demo, monkeypatch, "street.mp4", addresses[0], *network) == 2
+    assert "2 sources: expected streams and cameras, or a single file" in capsys.readouterr().err
 
 
 def test_random_weights_are_said_plainly(

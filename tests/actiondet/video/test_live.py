@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import av
 import numpy as np
@@ -155,50 +156,119 @@ def test_pictures_that_would_fill_the_memory_are_refused(serve, monkeypatch: pyt
         list(LiveStream(serve([mpegts(20)]), reconnect=0))
 
 
-class Playlist(BaseHTTPRequestHandler):
-    content = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n"
+def playlist(*lines: str) -> bytes:
+    head = ["#EXTM3U", "#EXT-X-TARGETDURATION:1", "#EXT-X-MEDIA-SEQUENCE:0"]
+    return "\n".join([*head, *(f"#EXTINF:0.4,\n{line}" for line in lines), "#EXT-X-ENDLIST", ""]).encode()
 
-    clip = b""
+
+class Site(BaseHTTPRequestHandler):
+    """Answers with `files`, or leads to another address, and notes who asked for what."""
+
+    files: ClassVar[dict[str, bytes]] = {}
+    elsewhere: ClassVar[dict[str, str]] = {}
+    asked: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
-        if self.path == "/turn":
-            self.send_response(302)
-            self.send_header("Location", "/turn")
-            self.end_headers()
-            return
-        if self.path == "/clip.mp4":
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(self.clip)))
-            self.end_headers()
-            self.wfile.write(self.clip)
-            return
-        self.send_response(200)
-        self.send_header("Content-Type", "application/vnd.apple.mpegurl")
+        self.asked.append(self.path)
+        content = self.files.get(self.path)
+        self.send_response(200 if content is not None else 302 if self.path in self.elsewhere else 404)
+        self.send_header("Location", self.elsewhere.get(self.path, "/"))
+        self.send_header("Content-Length", str(len(content or b"")))
         self.end_headers()
-        self.wfile.write(self.content)
+        self.wfile.write(content or b"")
 
     def log_message(self, *_: object) -> None:
         pass
 
 
 @pytest.fixture
-def site() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Playlist)
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server, without its first part: HOST:PORT, whose HOST is 127.0.0.1 or localhost."""
+    for name, empty in (("files", {}), ("elsewhere", {}), ("asked", [])):
+        monkeypatch.setattr(Site, name, empty)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    Site.files |= {f"/{place}.ts": mpegts(10, first=10 * place) for place in range(2)}
+    yield f"127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
 
 
-def test_a_recording_on_a_server_ends_with_its_last_frame(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Playlist, "clip", mpegts(20, container="mp4"))
-    stream = LiveStream(f"{site}/clip.mp4", reconnect=float("inf"))
+def test_a_recording_on_a_server_ends_with_its_last_frame(site: str) -> None:
+    Site.files["/clip.mp4"] = mpegts(20, container="mp4")
+    stream = LiveStream(f"http://{site}/clip.mp4", reconnect=float("inf"))
     assert len(list(stream)) == 20
     assert stream.is_recorded
     assert stream.connections == 1
 
 
-@pytest.mark.parametrize("path", ["list.m3u8", "turn"])
-def test_playlists_of_local_files_and_endless_redirects_are_refused(path: str, site: str) -> None:
+def test_a_playlist_is_read_from_its_own_host(site: str) -> None:
+    Site.files["/list.m3u8"] = playlist("0.ts", "/1.ts")
+    Site.files["/master.m3u8"] = b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000\nlist.m3u8\n"
+    for address in (f"http://{site}/list.m3u8", f"http://admin:secret@{site}/master.m3u8"):
+        frames = list(LiveStream(address, reconnect=0))
+        assert len(frames) == 20
+        assert np.diff([frame.seconds for frame in frames]) == pytest.approx(0.04, abs=1e-3)
+
+
+@pytest.mark.parametrize("way", ["playlist", "master", "redirect"])
+def test_a_playlist_that_leads_to_another_host_is_refused_unless_that_is_allowed(way: str, site: str) -> None:
+    other = f"http://{site.replace('127.0.0.1', 'localhost')}"
+    Site.files["/list.m3u8"] = playlist(*{"redirect": ("0.ts", "x.ts")}.get(way, ("0.ts", f"{other}/1.ts")))
+    Site.elsewhere["/x.ts"] = f"{other}/1.ts"
+    address = "list.m3u8"
+    if way == "master":
+        address = "master.m3u8"
+        Site.files["/master.m3u8"] = f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000\n{other}/list.m3u8\n".encode()
+    with pytest.raises(InputError, match=r"leads to http://localhost, not to its own host.*--any-host"):
+        list(LiveStream(f"http://{site}/{address}", reconnect=60))
+    assert "/1.ts" not in Site.asked
+    assert len(list(LiveStream(f"http://{site}/{address}", reconnect=0, any_host=True))) == 20
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        playlist("file:///etc/hostname"),
+        playlist("/etc/hostname"),
+        b"ffconcat version 1.0\nfile /etc/hostname\n",
+        b"v=0\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+        b"not a video",
+    ],
+    ids=["file", "path", "concat", "sdp", "text"],
+)
+def test_what_leads_to_files_of_the_machine_or_nowhere_is_refused(content: bytes, site: str) -> None:
+    Site.files["/x"] = content
+    with pytest.raises(InputError, match=r"cannot be read \(.+\); check the address"):
+        list(LiveStream(f"http://{site}/x", reconnect=0))
+
+
+def test_endless_redirects_end(site: str) -> None:
+    Site.elsewhere["/turn"] = "/turn"
     with pytest.raises(InputError, match=r"cannot be read"):
-        list(LiveStream(f"{site}/{path}", reconnect=0))
+        list(LiveStream(f"http://{site}/turn", reconnect=0))
+    assert 1 < len(Site.asked) < 50
+
+
+def test_a_server_that_accepts_and_says_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_SILENCE", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        for protocol in ("tcp", "http", "rtsp"):
+            with pytest.raises(InputError, match=r"cannot be read \(.+\); check the address"):
+                list(LiveStream(f"{protocol}://127.0.0.1:{port}", reconnect=0))
+
+
+def test_a_size_that_changes_within_a_connection_goes_on(serve) -> None:  # type: ignore[no-untyped-def]
+    frames = list(LiveStream(serve([mpegts(10) + mpegts(10, size=(32, 48), first=10)]), reconnect=0))
+    assert [frame.image.shape for frame in frames[:8]] == [(48, 64, 3)] * 8
+    assert frames[-1].image.shape == (48, 32, 3)
+    assert np.diff([frame.seconds for frame in frames]).min() > 0
+
+
+def test_a_clock_that_wraps_goes_on(serve) -> None:  # type: ignore[no-untyped-def]
+    ticks_a_frame = 90_000 // 25
+    stream = LiveStream(serve([mpegts(30, first=2**33 // ticks_a_frame - 15)]), reconnect=0)
+    seconds = [frame.seconds for frame in stream]
+    assert len(seconds) >= 28
+    assert np.diff(seconds) == pytest.approx(0.04, abs=1e-3)
