@@ -54,6 +54,18 @@ class ApResult(Result):
         video: (N,) place of the detection's video in `videos`; -1 for a video that the truth does not name.
         truths_of_video: (V, L) number of truths.
         notes: what did not count and what looks wrong, one sentence each, with counts.
+
+    Example:
+        >>> from evaluation import frame_map, read_action_list, read_ava_csv, read_ava_results
+        >>> truth, found = read_ava_csv("truth.csv"), read_ava_results("detections.csv")
+        >>> actions = read_action_list("actions.pbtxt")
+        >>> result = frame_map(truth, found, actions=actions)
+        >>> result.mean_ap
+        0.75
+        >>> result.per_class[["name", "ap", "recall"]]
+          name   ap  recall
+        0  sit  0.5     0.5
+        1  run  1.0     1.0
     """
 
     metric: str

@@ -50,6 +50,13 @@ def find_errors(
 
     Raises:
         InputError: truth and detections that do not belong together, no actions, or as the evaluations themselves.
+
+    Example:
+        >>> from evaluation import find_errors, read_action_list, read_ava_csv, read_ava_results
+        >>> truth, found = read_ava_csv("truth.csv"), read_ava_results("detections.csv")
+        >>> actions = read_action_list("actions.pbtxt")
+        >>> find_errors(truth, found, actions=actions)
+        ErrorBreakdown(mean AP 0.7500 at 0.5, 2 labels)
     """
     if isinstance(truth, TruthRows) and isinstance(detections, DetectionRows):
         if actions is None:

@@ -19,6 +19,17 @@ class PrecisionRecall:
         scores: (N,) falling.
         precision: (N,) share of hits among the first n detections.
         recall: (N,) share of the truth found by the first n detections.
+
+    Example:
+        >>> from evaluation import frame_map, read_action_list, read_ava_csv, read_ava_results
+        >>> truth, found = read_ava_csv("truth.csv"), read_ava_results("detections.csv")
+        >>> actions = read_action_list("actions.pbtxt")
+        >>> result = frame_map(truth, found, actions=actions)
+        >>> curve = result.curves[0]
+        >>> curve
+        PrecisionRecall(label 1, 2 detections)
+        >>> curve.precision.tolist(), curve.recall.tolist()
+        ([1.0, 0.5], [0.5, 0.5])
     """
 
     label: int

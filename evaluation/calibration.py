@@ -33,6 +33,17 @@ class Calibration(DerivedResult):
         f1: (L,) there, in [0, 1].
         precision: (L,) there.
         recall: (L,) there.
+
+    Example:
+        >>> from evaluation import calibrate, frame_map, read_action_list, read_ava_csv, read_ava_results
+        >>> truth, found = read_ava_csv("truth.csv"), read_ava_results("detections.csv")
+        >>> actions = read_action_list("actions.pbtxt")
+        >>> result = frame_map(truth, found, actions=actions)
+        >>> calibration = calibrate(result)
+        >>> calibration.per_class[["name", "best_threshold", "f1"]]
+          name  best_threshold        f1
+        0  sit             0.9  0.666667
+        1  run             0.8  1.000000
     """
 
     counts: IntArray

@@ -49,6 +49,15 @@ class Confusion(Result):
         persons: how many annotated persons were found by a box.
         of: (L, L) people who do the action of the row and not that of the column; on the diagonal, all who do it.
         called: (L, L) how many of them are said to do the action of the column.
+
+    Example:
+        >>> from evaluation import confusion_of, read_action_list, read_ava_csv, read_ava_results
+        >>> truth, found = read_ava_csv("truth.csv"), read_ava_results("detections.csv")
+        >>> actions = read_action_list("actions.pbtxt")
+        >>> confusion = confusion_of(truth, found, actions=actions, thresholds=[0.5, 0.5])
+        >>> confusion.pairs[["name", "called", "times", "of"]]
+          name called  times  of
+        0  sit    run      1   2
     """
 
     ids: tuple[int, ...]

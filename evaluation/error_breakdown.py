@@ -47,6 +47,18 @@ class ErrorBreakdown(DerivedResult):
         missing_counts: (L, M) how many there are of each.
         alone: (L, R + M) AP if that kind of error alone were fixed.
         in_order: (L, R + M) AP if that kind of error and all before it were fixed.
+
+    Example:
+        >>> from evaluation import find_errors, read_action_list, read_ava_csv, read_ava_results
+        >>> truth, found = read_ava_csv("truth.csv"), read_ava_results("detections.csv")
+        >>> actions = read_action_list("actions.pbtxt")
+        >>> breakdown = find_errors(truth, found, actions=actions)
+        >>> breakdown
+        ErrorBreakdown(mean AP 0.7500 at 0.5, 2 labels)
+        >>> breakdown.fixes[["kind", "count"]].query("count > 0")
+                      kind  count
+        1       background      1
+        3  confused_action      1
     """
 
     reasons: tuple[str, ...]

@@ -14,6 +14,14 @@ class InputError(ValueError):
 
     The message is one sentence: what was wrong, where, what was expected and how to correct it. Programs show
     it without a traceback and end with exit code 2.
+
+    Example:
+        >>> from evaluation import DetectionRows, InputError
+        >>> try:
+        ...     DetectionRows.from_arrays(video="v", time=1, boxes=[[0, 0, 1, 1]], labels=1, scores=float("nan"))
+        ... except InputError as error:
+        ...     print(error)
+        row 0: score nan is not a finite number
     """
 
 

@@ -22,6 +22,13 @@ class ExplainedStep:
         mean_ap: mAP once this and all steps before are taken; None where the toolkit would stop with an error.
         change: against the step before; None for a first row and where either mAP is missing.
         toolkit: the toolkit whose number is reached by this step; None in between.
+
+    Example:
+        >>> from evaluation import explain, read_action_list, read_ava_csv, read_ava_results
+        >>> truth, found = read_ava_csv("truth.csv"), read_ava_results("detections.csv")
+        >>> actions = read_action_list("actions.pbtxt")
+        >>> explain(truth, found, actions=actions)[0]
+        ExplainedStep(what='the official tool', mean_ap=0.75, change=None, toolkit='official')
     """
 
     what: str
@@ -66,6 +73,13 @@ def explain(
 
     Raises:
         InputError: as `frame_map` under the official protocol.
+
+    Example:
+        >>> from evaluation import explain, read_action_list, read_ava_csv, read_ava_results
+        >>> truth, found = read_ava_csv("truth.csv"), read_ava_results("detections.csv")
+        >>> actions = read_action_list("actions.pbtxt")
+        >>> [step.toolkit for step in explain(truth, found, actions=actions) if step.toolkit]
+        ['official', 'pyslowfast', 'official', 'mmaction2']
     """
 
     def mean_ap(protocol: Protocol, without: Collection[FrameKey]) -> float | None:
@@ -109,7 +123,15 @@ def _change(before: float | None, after: float | None) -> float | None:
 
 
 def explanation_text(steps: Sequence[ExplainedStep]) -> str:
-    """Return an explanation as a table: what changes, the mAP, by how much it moves, whose number it is."""
+    """Return an explanation as a table: what changes, the mAP, by how much it moves, whose number it is.
+
+    Example:
+        >>> from evaluation import explain, explanation_text, read_action_list, read_ava_csv, read_ava_results
+        >>> truth, found = read_ava_csv("truth.csv"), read_ava_results("detections.csv")
+        >>> actions = read_action_list("actions.pbtxt")
+        >>> explanation_text(explain(truth, found, actions=actions)).splitlines()[2].split()
+        ['the', 'official', 'tool', '0.750000', '=', 'official']
+    """
     rows = [
         (
             step.what,

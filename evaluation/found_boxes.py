@@ -32,6 +32,16 @@ class BoxRecall(Result):
         thresholds: (T) IoUs.
         recall: (T,) share of the persons that a box overlaps by so much, in [0, 1].
         iou: (P,) the largest overlap of every person with a box of its moment.
+
+    Example:
+        >>> from evaluation import box_recall, read_action_list, read_ava_csv, read_ava_results
+        >>> truth, found = read_ava_csv("truth.csv"), read_ava_results("detections.csv")
+        >>> actions = read_action_list("actions.pbtxt")
+        >>> recall = box_recall(truth, found, thresholds=[0.5, 0.9])
+        >>> recall.per_class
+           threshold  truths  recall
+        0        0.5       3     1.0
+        1        0.9       3     1.0
     """
 
     thresholds: tuple[float, ...]

@@ -29,6 +29,16 @@ class FrameMapResult(ApResult):
     Attributes:
         protocol: how it was computed.
         ties: how equal scores were ordered.
+
+    Example:
+        >>> from evaluation import frame_map, read_action_list, read_ava_csv, read_ava_results
+        >>> truth, found = read_ava_csv("truth.csv"), read_ava_results("detections.csv")
+        >>> actions = read_action_list("actions.pbtxt")
+        >>> result = frame_map(truth, found, actions=actions)
+        >>> result
+        FrameMapResult(mAP@0.5 0.7500, official, 2 actions)
+        >>> [curve.recall.tolist() for curve in result.curves]
+        [[0.5, 0.5], [1.0, 1.0]]
     """
 
     protocol: Protocol

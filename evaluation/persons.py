@@ -48,6 +48,15 @@ class PersonApResult(Result):
         detections: number of boxes at these moments.
         scores: (N,) of the boxes that pycocotools looked at, the best 100 of each moment, falling.
         hits: (3, N) whether each found a person, at each of `IOUS`.
+
+    Example:
+        >>> from evaluation import person_ap, read_ava_csv, read_proposals
+        >>> persons = read_proposals("persons.pkl").values()
+        >>> result = person_ap(read_ava_csv("truth.csv"), persons)
+        >>> result.recall_at[0], result.truths
+        (0.6666666666666666, 3)
+        >>> len(result.curves)
+        3
     """
 
     ap: float
@@ -137,6 +146,11 @@ def person_ap(
 
     Raises:
         InputError: the truth names no moment.
+
+    Example:
+        >>> from evaluation import person_ap, read_ava_csv, read_proposals
+        >>> person_ap(read_ava_csv("truth.csv"), read_proposals("persons.pkl").values()).truths
+        3
     """
     keys = annotated_moments(truth, without=excluded)
     if not keys:

@@ -31,6 +31,11 @@ class Protocol:
         empty_boxes: detections without area are "dropped", or are "kept" as false and boxes that are inside
             out are an error.
         excluded_truth: truth at excluded moments is "dropped", or is "counted" as missed.
+
+    Example:
+        >>> from evaluation import PROTOCOLS
+        >>> PROTOCOLS["official"].best_rows
+        50
     """
 
     name: str

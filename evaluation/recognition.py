@@ -31,6 +31,12 @@ class RecognitionResult(Result):
         labels: (N,) the true labels.
         guesses: (N,) the labels with the highest scores.
         names: (C) what the labels are called; their numbers, where they have no names.
+
+    Example:
+        >>> from evaluation import read_video_scores, recognition_accuracy
+        >>> scores = read_video_scores("scores.pkl")
+        >>> recognition_accuracy(scores.scores, scores.labels, names=scores.classes)
+        RecognitionResult(2 videos, top-1 1.0000, top-5 1.0000)
     """
 
     ranks: IntArray
@@ -163,6 +169,13 @@ def average_views(scores: FloatArray, videos: IntArray) -> tuple[IntArray, Float
     Raises:
         ValueError: shapes that do not fit, or videos with different numbers of views: some view is missing or
             came twice.
+
+    Example:
+        >>> import numpy as np
+        >>> from evaluation import average_views
+        >>> videos, scores = average_views(np.array([[0.6, 0.4], [0.8, 0.2]]), np.array([7, 7]))
+        >>> videos.tolist(), scores.round(6).tolist()
+        ([7], [[0.7, 0.3]])
     """
     if scores.ndim != 2 or videos.shape != (len(scores),):
         raise ValueError(f"scores {scores.shape} and videos {videos.shape}; expected (V, C) and (V,)")

@@ -45,6 +45,11 @@ class FrameKey(NamedTuple):
         video: the data set's name of the video.
         moment: exact integer in the benchmark's own unit: microseconds in the AVA family (whose official
             key has six decimals of a second), the frame number from 1 in MultiSports and other tube sets.
+
+    Example:
+        >>> from evaluation import FrameKey
+        >>> FrameKey("a", 902_000_000).video
+        'a'
     """
 
     video: str
@@ -69,6 +74,11 @@ class PersonBoxes:
         key: video and moment.
         boxes: (P, 4) float32 unit boxes.
         scores: (P,) float32 detector confidence in [0, 1].
+
+    Example:
+        >>> from evaluation import FrameKey, read_proposals
+        >>> read_proposals("persons.pkl")[FrameKey("a", 902_000_000)]
+        PersonBoxes(a@902000000, 2 persons)
     """
 
     key: FrameKey
@@ -96,6 +106,17 @@ class ActionDetections:
         person_scores: (P,) confidence of the person detector.
         action_scores: (P, C) score of every action for every person; column c is label c + 1 on
             AVA-format sets and label c on sets whose labels start at 0.
+
+    Example:
+        >>> import numpy as np
+        >>> from evaluation import ActionDetections, ActionList, DetectionRows, FrameKey
+        >>> boxes = np.array([[0.1, 0.1, 0.3, 0.5]], np.float32)
+        >>> found = ActionDetections(FrameKey("a", 902_000_000), boxes, np.array([0.99]), np.array([[0.8, 0.3]]))
+        >>> found
+        ActionDetections(a@902000000, 1 persons, 2 actions)
+        >>> actions = ActionList((1, 2), ("sit", "run"), (None, None))
+        >>> DetectionRows.from_detections([found], actions=actions).scores
+        array([0.8, 0.3])
     """
 
     key: FrameKey
@@ -480,6 +501,12 @@ class Tube:
         moments: (T,) int64, rising.
         boxes: (T, 4) unit boxes.
         box_scores: (T,) confidence per moment.
+
+    Example:
+        >>> from evaluation import read_multisports
+        >>> truth = read_multisports("GT.pkl")
+        >>> next(truth.tubes.tubes(truth.sizes))
+        Tube(v, label 0, 1..2, score 1.000)
     """
 
     video: str

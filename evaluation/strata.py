@@ -46,6 +46,14 @@ class Strata(Result, Generic[R]):
     Attributes:
         by: what the strata are of.
         results: the result of every stratum, by its name, in rising order.
+
+    Example:
+        >>> from evaluation import frame_map_by, read_action_list, read_ava_csv, read_ava_results
+        >>> truth, found = read_ava_csv("truth.csv"), read_ava_results("detections.csv")
+        >>> actions = read_action_list("actions.pbtxt")
+        >>> strata = frame_map_by("size", truth, found, actions=actions, edges=[0.05])
+        >>> strata["0.05 or more"].mean_ap
+        0.75
     """
 
     by: str
@@ -181,6 +189,12 @@ def video_map_by_length(
 
     Raises:
         InputError: as `video_map`.
+
+    Example:
+        >>> from evaluation import read_multisports, read_video_detections, video_map_by_length
+        >>> truth = read_multisports("GT.pkl")
+        >>> video_map_by_length(truth, read_video_detections("tubes.pkl"), edges=[2])
+        Strata(by frames, below 2: nan, 2 or more: 1.0000)
     """
     claims = video_claims(truth, detections, (threshold,), ties=ties)
     of_truth = truth.of_videos(truth.test_videos).lengths

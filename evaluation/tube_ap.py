@@ -21,7 +21,15 @@ from evaluation.tube_dataset import TubeTruth
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class ThresholdMapResult(ApResult):
-    """What a frame-mAP or video-mAP of tubes found; a label is a place in `names`."""
+    """What a frame-mAP or video-mAP of tubes found; a label is a place in `names`.
+
+    Example:
+        >>> from evaluation import read_multisports, read_video_detections, video_map
+        >>> truth = read_multisports("GT.pkl")
+        >>> result = video_map(truth, read_video_detections("tubes.pkl"), "0.50:0.95")
+        >>> result.range_means
+        {'0.50:0.95': 1.0}
+    """
 
     def __str__(self) -> str:
         """The mAP at every threshold, the official means over ranges, the table of actions, and the notes."""

@@ -177,6 +177,15 @@ class FrameDetections:
         boxes: (N, 4) pixels, float32 or float64 as in the file.
         labels: (N,) int64, from 0.
         scores: (N,) float32 or float64 as in the file.
+
+    Example:
+        >>> from evaluation import read_frame_detections, read_multisports
+        >>> truth = read_multisports("GT.pkl")
+        >>> found = read_frame_detections("boxes.pkl", truth)
+        >>> found
+        FrameDetections(4 rows, 1 videos)
+        >>> found.rows(truth.sizes)
+        DetectionRows(4 rows, 1 videos)
     """
 
     videos: tuple[str, ...]

@@ -40,6 +40,12 @@ def video_map(
 
     Raises:
         InputError: no truth to score, or a threshold outside (0, 1].
+
+    Example:
+        >>> from evaluation import read_multisports, read_video_detections, video_map
+        >>> truth = read_multisports("GT.pkl")
+        >>> video_map(truth, read_video_detections("tubes.pkl"), [0.2, 0.5])
+        ThresholdMapResult(1.0000 at 0.2, 1.0000 at 0.5)
     """
     return video_claims(truth, detections, thresholds, ties=ties).result
 
@@ -93,6 +99,12 @@ def tube_frame_map(
 
     Raises:
         InputError: no truth to score, or a threshold outside (0, 1].
+
+    Example:
+        >>> from evaluation import read_frame_detections, read_multisports, tube_frame_map
+        >>> truth = read_multisports("GT.pkl")
+        >>> tube_frame_map(truth, read_frame_detections("boxes.pkl", truth))
+        ThresholdMapResult(0.7500 at 0.5)
     """
     return tube_frame_claims(truth, detections, thresholds, ties=ties).result
 

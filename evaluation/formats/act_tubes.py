@@ -38,6 +38,11 @@ def read_act_tubes(path: str | os.PathLike[str], *, split: int = 1, unscored: Se
 
     Raises:
         InputError: not this layout, a missing key, a damaged tube.
+
+    Example:
+        >>> from evaluation import read_act_tubes
+        >>> read_act_tubes("GT.pkl")
+        TubeTruth(2 labels, 0 train videos, 1 test videos, 2 tubes)
     """
     truth = load_pickle(path)
     if not isinstance(truth, dict) or (missing := [key for key in _KEYS if key not in truth]):
@@ -80,6 +85,11 @@ def read_corrected_ucf24(path: str | os.PathLike[str], *, test_list: str | os.Pa
 
     Raises:
         InputError: not this layout, or an annotation whose boxes do not fill its frames.
+
+    Example:
+        >>> from evaluation import read_corrected_ucf24
+        >>> read_corrected_ucf24("pyannot.pkl", test_list="testlist.txt").test_videos
+        ('Run/v_1',)
     """
     videos = load_pickle(path)
     if not isinstance(videos, dict) or not all(isinstance(v, dict) and "annotations" in v for v in videos.values()):

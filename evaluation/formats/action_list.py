@@ -34,6 +34,12 @@ class ActionList:
         names: what the actions are called.
         types: the group of each action, such as "PERSON_MOVEMENT"; None where the file gives none.
         places: the column of each action in a network's scores; None where column c is id c + `first_id`.
+
+    Example:
+        >>> from evaluation import ActionList
+        >>> actions = ActionList((1, 12), ("sit", "stand"), (None, None))
+        >>> len(actions), actions.largest_id, actions.name_of(12)
+        (2, 12, 'stand')
     """
 
     ids: tuple[int, ...]
@@ -107,6 +113,11 @@ def read_action_list(path: str | os.PathLike[str]) -> ActionList:
     Raises:
         InputError: an entry without name or id or end, an id that is not a positive integer up to `LARGEST_ID`, a
             duplicate id, or an empty list. OSError: the file cannot be read.
+
+    Example:
+        >>> from evaluation import read_action_list
+        >>> read_action_list("actions.pbtxt").names
+        ('sit', 'run')
     """
     ids: list[int] = []
     names: list[str] = []
@@ -140,7 +151,14 @@ def read_action_list(path: str | os.PathLike[str]) -> ActionList:
 
 
 def write_action_list(path: str | os.PathLike[str], actions: ActionList) -> None:
-    """Write an action list; the `label` layout if it has types, otherwise the `item` layout."""
+    """Write an action list; the `label` layout if it has types, otherwise the `item` layout.
+
+    Example:
+        >>> from evaluation import ActionList, read_action_list, write_action_list
+        >>> write_action_list("sports.pbtxt", ActionList.numbered(["run", "jump"], first=1))
+        >>> read_action_list("sports.pbtxt").names
+        ('run', 'jump')
+    """
     typed = any(kind is not None for kind in actions.types)
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for label, name, kind in zip(actions.ids, actions.names, actions.types, strict=True):

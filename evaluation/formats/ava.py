@@ -45,6 +45,11 @@ def read_ava_csv(path: str | os.PathLike[str]) -> TruthRows:
 
     Raises:
         InputError: an empty file, or the first row that is not an annotation, with its line. OSError: no such file.
+
+    Example:
+        >>> from evaluation import read_ava_csv
+        >>> read_ava_csv("truth.csv")
+        TruthRows(3 rows, 2 videos)
     """
     table = columns.read_columns(path, _truth_fault)
     if len(table.moment) == 0:
@@ -76,6 +81,11 @@ def read_ava_results(path: str | os.PathLike[str]) -> DetectionRows:
 
     Raises:
         InputError: the first row that is not a detection, with its line. OSError: no such file.
+
+    Example:
+        >>> from evaluation import read_ava_results
+        >>> read_ava_results("detections.csv")
+        DetectionRows(4 rows, 2 videos)
     """
     table = columns.read_columns(path, _result_fault)
     video, moment, boxes, labels, scores = table.video, table.moment, table.boxes, table.labels, table.last
@@ -92,7 +102,14 @@ def read_ava_results(path: str | os.PathLike[str]) -> DetectionRows:
 
 
 def write_ava_csv(path: str | os.PathLike[str], truth: TruthRows) -> None:
-    """Write annotated boxes; numbers are written so that they read back the same."""
+    """Write annotated boxes; numbers are written so that they read back the same.
+
+    Example:
+        >>> from evaluation import read_ava_csv, write_ava_csv
+        >>> write_ava_csv("a.csv", read_ava_csv("truth.csv").select(videos=["a"]))
+        >>> read_ava_csv("a.csv")
+        TruthRows(2 rows, 1 videos)
+    """
     table = _table(truth)
     if len(truth) == 0 or truth.persons.max() >= 0:
         table["person"] = truth.persons
@@ -102,7 +119,14 @@ def write_ava_csv(path: str | os.PathLike[str], truth: TruthRows) -> None:
 
 
 def write_ava_results(path: str | os.PathLike[str], rows: DetectionRows) -> None:
-    """Write scored boxes; numbers are written so that they read back the same."""
+    """Write scored boxes; numbers are written so that they read back the same.
+
+    Example:
+        >>> from evaluation import read_ava_results, write_ava_results
+        >>> write_ava_results("best.csv", read_ava_results("detections.csv").select(min_score=0.5))
+        >>> read_ava_results("best.csv")
+        DetectionRows(3 rows, 2 videos)
+    """
     table = _table(rows)
     table["score"] = rows.scores
     with atomic_path(path) as temporary:
@@ -114,6 +138,11 @@ def read_excluded(path: str | os.PathLike[str]) -> frozenset[FrameKey]:
 
     Raises:
         InputError: a row that is not video,time. OSError: no such file.
+
+    Example:
+        >>> from evaluation import read_excluded
+        >>> read_excluded("excluded.csv")
+        frozenset({FrameKey(video='b', moment=903000000)})
     """
     table = columns.read_columns(path, _excluded_fault)
     if not table.empty.all():
@@ -124,7 +153,14 @@ def read_excluded(path: str | os.PathLike[str]) -> frozenset[FrameKey]:
 
 
 def write_excluded(path: str | os.PathLike[str], keys: Iterable[FrameKey]) -> None:
-    """Write the moments that do not count, sorted."""
+    """Write the moments that do not count, sorted.
+
+    Example:
+        >>> from evaluation import read_excluded, write_excluded
+        >>> write_excluded("none.csv", [])
+        >>> read_excluded("none.csv")
+        frozenset()
+    """
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         _write_keys(file, sorted(keys))
 

@@ -22,6 +22,11 @@ def read_kinetics_boxes(path: str | os.PathLike[str]) -> TruthRows:
 
     Raises:
         InputError: no boxes, or the first row that is not an annotation, with its line. OSError: no such file.
+
+    Example:
+        >>> from evaluation import read_kinetics_boxes
+        >>> read_kinetics_boxes("kinetics.csv")
+        TruthRows(1 rows, 1 videos)
     """
     table = columns.read_columns(path, _fault)
     rows = ~table.empty & (table.labels > 0)

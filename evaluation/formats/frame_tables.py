@@ -35,6 +35,11 @@ def read_tube_csv(path: str | os.PathLike[str], *, labels: int) -> TubeTruth:
 
     Raises:
         InputError: not such a file, a label that is too large, a frame that is not a whole number.
+
+    Example:
+        >>> from evaluation import read_tube_csv
+        >>> read_tube_csv("tubes.csv", labels=1)
+        TubeTruth(1 labels, 1 train videos, 1 test videos, 1 tubes)
     """
     rows = read_ava_csv(path)
     low, high = rows.moment.min(initial=_PER_FRAME), rows.moment.max(initial=_PER_FRAME)
@@ -103,6 +108,11 @@ def read_frame_persons(
 
     Raises:
         InputError: not such a file, or boxes of none of the videos.
+
+    Example:
+        >>> from evaluation import read_frame_persons
+        >>> read_frame_persons("frame_persons.pkl", ["v"]).found
+        {FrameKey(video='v', moment=1): PersonBoxes(v@1, 1 persons)}
     """
     known = _names_of(videos)
     found: dict[FrameKey, PersonBoxes] = {}

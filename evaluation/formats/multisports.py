@@ -42,12 +42,24 @@ def read_multisports(path: str | os.PathLike[str], *, split: int = 1) -> TubeTru
 
     Raises:
         InputError: not this layout, a missing key, a damaged tube.
+
+    Example:
+        >>> from evaluation import read_multisports
+        >>> read_multisports("GT.pkl")
+        TubeTruth(2 labels, 0 train videos, 1 test videos, 2 tubes)
     """
     return read_act_tubes(path, split=split, unscored=UNSCORED)
 
 
 def write_multisports(path: str | os.PathLike[str], truth: TubeTruth) -> None:
-    """Write `truth` in the official layout: float32 (T, 5) arrays, one split."""
+    """Write `truth` in the official layout: float32 (T, 5) arrays, one split.
+
+    Example:
+        >>> from evaluation import read_multisports, write_multisports
+        >>> write_multisports("copy.pkl", read_multisports("GT.pkl"))
+        >>> read_multisports("copy.pkl").labels
+        ('run', 'jump')
+    """
     gttubes: dict[str, dict[int, list[Any]]] = {video: {} for video in (*truth.train_videos, *truth.test_videos)}
     for video, label, _, table in _tables(truth.tubes, box_scores=False):
         gttubes.setdefault(video, {}).setdefault(label, []).append(table)
@@ -68,6 +80,11 @@ def read_frame_detections(path: str | os.PathLike[str], truth: TubeTruth) -> Fra
     Raises:
         InputError: not (N, 8) numbers, a number that is not finite, a frame or label that is not whole, boxes
             that are not in pixels.
+
+    Example:
+        >>> from evaluation import read_frame_detections, read_multisports
+        >>> read_frame_detections("boxes.pkl", read_multisports("GT.pkl"))
+        FrameDetections(4 rows, 1 videos)
     """
     content = load_pickle(path)
     layout = "expected an (N, 8) array: place of the video, frame, label, score, x1, y1, x2, y2"
@@ -115,7 +132,15 @@ def _table(content: Any) -> Any:
 
 
 def write_frame_detections(path: str | os.PathLike[str], detections: FrameDetections) -> None:
-    """Write frame detections as the official (N, 8) array."""
+    """Write frame detections as the official (N, 8) array.
+
+    Example:
+        >>> from evaluation import read_frame_detections, read_multisports, write_frame_detections
+        >>> truth = read_multisports("GT.pkl")
+        >>> write_frame_detections("best.pkl", read_frame_detections("boxes.pkl", truth).part(0, 2))
+        >>> read_frame_detections("best.pkl", truth)
+        FrameDetections(2 rows, 1 videos)
+    """
     columns = (detections.video, detections.moments, detections.labels, detections.scores)
     table = np.empty((len(detections), 8), dtype=detections.boxes.dtype)
     for place, column in enumerate(columns):
@@ -129,6 +154,11 @@ def read_video_detections(path: str | os.PathLike[str]) -> TubeSet:
 
     Raises:
         InputError: not this layout, or a damaged tube.
+
+    Example:
+        >>> from evaluation import read_video_detections
+        >>> read_video_detections("tubes.pkl")
+        TubeSet(2 tubes, 4 boxes, 1 videos)
     """
     by_label = load_pickle(path)
     layout = "expected {label: [(video, score, (T, 6) array), ...]}"
@@ -152,7 +182,16 @@ def read_video_detections(path: str | os.PathLike[str]) -> TubeSet:
 
 
 def write_video_detections(path: str | os.PathLike[str], tubes: TubeSet, truth: TubeTruth) -> None:
-    """Write tubes in the official layout: float32, every label of `truth` present."""
+    """Write tubes in the official layout: float32, every label of `truth` present.
+
+    Example:
+        >>> from evaluation import read_multisports, read_video_detections, write_video_detections
+        >>> truth = read_multisports("GT.pkl")
+        >>> best = read_video_detections("tubes.pkl").select(min_score=0.5)
+        >>> write_video_detections("best_tubes.pkl", best, truth)
+        >>> read_video_detections("best_tubes.pkl")
+        TubeSet(1 tubes, 2 boxes, 1 videos)
+    """
     by_label: dict[int, list[Any]] = {label: [] for label in range(len(truth.labels))}
     for video, label, score, table in _tables(tubes, box_scores=True):
         by_label.setdefault(label, []).append((video, score, table))

@@ -29,6 +29,11 @@ def read_proposals(path: str | os.PathLike[str]) -> dict[FrameKey, PersonBoxes]:
 
     Raises:
         InputError: what is not such a file, with the line or the key at fault. OSError: no such file.
+
+    Example:
+        >>> from evaluation import read_proposals
+        >>> read_proposals("persons.pkl")
+        {FrameKey(video='a', moment=902000000): PersonBoxes(a@902000000, 2 persons)}
     """
     return _read_csv(path) if Path(path).suffix == ".csv" else _read_pickle(path)
 
@@ -37,6 +42,12 @@ def write_proposals(path: str | os.PathLike[str], persons: Iterable[PersonBoxes]
     """Write person boxes; the suffix `.csv` chooses PySlowFast's dialect, anything else the pickle.
 
     Moments other than whole seconds are written with decimals, which only readers like ours accept.
+
+    Example:
+        >>> from evaluation import read_proposals, write_proposals
+        >>> write_proposals("persons.csv", read_proposals("persons.pkl").values())
+        >>> len(read_proposals("persons.csv"))
+        1
     """
     with atomic_path(path) as temporary:
         if Path(path).suffix == ".csv":

@@ -31,6 +31,12 @@ class VideoList:
         labels: (N,) from 0.
         frames: (N,) how many frames each has, where the file says so; else None.
         lines: (N,) line of each in the file, from 1.
+
+    Example:
+        >>> from evaluation import read_video_list
+        >>> videos = read_video_list("videos.txt")
+        >>> videos.names, videos.labels.tolist()
+        (('run/v_1.mp4', 'sit/v_2.mp4'), [0, 1])
     """
 
     path: str
@@ -55,6 +61,11 @@ def read_video_list(path: str | os.PathLike[str]) -> VideoList:
 
     Raises:
         InputError: a line of another form, a negative label, or no video at all. OSError: the file cannot be read.
+
+    Example:
+        >>> from evaluation import read_video_list
+        >>> read_video_list("videos.txt").names
+        ('run/v_1.mp4', 'sit/v_2.mp4')
     """
     heads: list[str] = []  # the first of three columns; where there are two, as in `names`
     names: list[str] = []
@@ -118,6 +129,11 @@ def read_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
     Raises:
         InputError: no names, or numbers that are not 0, 1, 2, ... OSError: the file cannot be read.
+
+    Example:
+        >>> from evaluation import read_class_names
+        >>> read_class_names("classes.txt")
+        ('run', 'sit')
     """
     lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     if len(lines) > 1 and re.fullmatch(r"id\s*,\s*\w+|\w+\s*,\s*id", lines[0]):

@@ -24,6 +24,11 @@ class VideoScores:
         classes: (C) names of the labels.
         views: temporal clips and spatial crops of each video.
         average: how the views became one score: "softmax", "sum" or "logits".
+
+    Example:
+        >>> from evaluation import read_video_scores
+        >>> read_video_scores("scores.pkl")
+        VideoScores(2 videos, 2 classes)
     """
 
     videos: tuple[str, ...]
@@ -45,7 +50,14 @@ class VideoScores:
 
 
 def write_video_scores(path: str | os.PathLike[str], scores: VideoScores) -> None:
-    """Write `scores`; `read_video_scores` gives the same numbers back."""
+    """Write `scores`; `read_video_scores` gives the same numbers back.
+
+    Example:
+        >>> from evaluation import read_video_scores, write_video_scores
+        >>> write_video_scores("copy.pkl", read_video_scores("scores.pkl"))
+        >>> read_video_scores("copy.pkl")
+        VideoScores(2 videos, 2 classes)
+    """
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         pickle.dump(asdict(scores), file, protocol=4)
 
@@ -55,6 +67,11 @@ def read_video_scores(path: str | os.PathLike[str]) -> VideoScores:
 
     Raises:
         InputError: not such a file.
+
+    Example:
+        >>> from evaluation import read_video_scores
+        >>> read_video_scores("scores.pkl").classes
+        ('run', 'sit')
     """
     content = load_pickle(path)
     if not isinstance(content, dict) or set(content) != set(VideoScores.__dataclass_fields__):
