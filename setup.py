@@ -73,6 +73,8 @@ setup(
             "scipy-stubs; python_version >= '3.11'",
             "types-PyYAML",
         ],
+        # The tests of pages, which also need Chromium.
+        "browser": ["playwright>=1.45"],
         # tools/export.py; what it wrote runs with onnxruntime (or onnxruntime-gpu) alone.
         "export": ONNX,
         # tools/benchmark.py identities: counts switches.

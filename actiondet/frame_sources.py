@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from actiondet.config.schema import ClipConfig
+from actiondet.data.clip_stream import Frame, MomentClip, moment_times, stream_clips
+from actiondet.data.frame_clips import clips_of_frames
 from actiondet.video import VideoIndex, index_video, stream_frames
-from actiondet.video.clip_stream import Frame, MomentClip, Resize, moment_times, stream_clips
-from actiondet.video.frame_clips import clips_of_frames
 from evaluation.errors import InputError, shown
 from evaluation.video_names import composed
 
@@ -35,6 +35,7 @@ class FrameSource(Protocol):
         duration_us: how long it is shown, in microseconds.
         pixel_aspect: width of a pixel over its height.
         sound: whose sound a drawn video takes over; None has none.
+        first_shown: seconds on the file's own clock at which its first frame is shown.
     """
 
     @property
@@ -53,8 +54,10 @@ class FrameSource(Protocol):
     def pixel_aspect(self) -> Fraction: ...  # noqa: D102
     @property
     def sound(self) -> str | None: ...  # noqa: D102
+    @property
+    def first_shown(self) -> float: ...  # noqa: D102
 
-    def clips(self, clip: ClipConfig, *, every: float, resize: Resize, looks: int) -> Iterator[MomentClip]:
+    def clips(self, clip: ClipConfig, *, every: float, short_sides: Sequence[int], looks: int) -> Iterator[MomentClip]:
         """The clip around each key moment, `every` seconds apart, and the frames of `looks` looks a key moment."""
         ...
 
@@ -73,8 +76,9 @@ class FileSource:
         self.path, self.width, self.height = index.path, index.width, index.height
         self.rate, self.duration_us, self.pixel_aspect = index.rate, index.duration_us, index.pixel_aspect
         self.sound: str | None = index.path
+        self.first_shown = float(index.packets.first_shown) if index.packets is not None else 0.0
 
-    def clips(self, clip: ClipConfig, *, every: float, resize: Resize, looks: int) -> Iterator[MomentClip]:
+    def clips(self, clip: ClipConfig, *, every: float, short_sides: Sequence[int], looks: int) -> Iterator[MomentClip]:
         """The clip around each key moment; see FrameSource."""
         return stream_clips(
             self._index,
@@ -82,7 +86,7 @@ class FileSource:
             frames=clip.frames,
             stride=clip.stride,
             clip_fps=clip.clip_fps,
-            resize=resize,
+            short_sides=short_sides,
             looks=looks,
         )
 
@@ -104,7 +108,7 @@ class ArrivingSource:
         """
         self.name = self.path = name
         self.width = self.height = 0
-        self.pixel_aspect, self.sound = Fraction(1), None
+        self.pixel_aspect, self.sound, self.first_shown = Fraction(1), None, 0.0
         self._given, self._rate = frames, rate
         self._count, self._first, self._last = 0, 0, 0
 
@@ -122,7 +126,7 @@ class ArrivingSource:
         """From the first frame to the end of the last one."""
         return self._last - self._first + round(1_000_000 / self.rate)
 
-    def clips(self, clip: ClipConfig, *, every: float, resize: Resize, looks: int) -> Iterator[MomentClip]:
+    def clips(self, clip: ClipConfig, *, every: float, short_sides: Sequence[int], looks: int) -> Iterator[MomentClip]:
         """The clip around each key moment; see FrameSource."""
         return clips_of_frames(
             self._noted(self.frames()),
@@ -130,7 +134,7 @@ class ArrivingSource:
             frames=clip.frames,
             stride=clip.stride,
             clip_fps=clip.clip_fps,
-            resize=resize,
+            short_sides=short_sides,
             looks=looks,
         )
 

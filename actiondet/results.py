@@ -17,6 +17,7 @@ from actiondet.frame_sources import FrameSource
 from actiondet.tubes.carrying import CarriedPersons
 from actiondet.tubes.events import Event, EventFinder, EventRules
 from actiondet.tubes.following import Follower, FoundMoment, Look
+from actiondet.video_page import video_for_page, write_video_page
 from evaluation.formats.ava import ActionList, write_ava_results
 from evaluation.records import ActionDetections, DetectionRows, IntArray
 
@@ -195,6 +196,55 @@ class VideoResult:
     def to_ava_csv(self, path: str | os.PathLike[str]) -> None:
         """Write every score in AVA's result format."""
         write_ava_results(os.fspath(path), DetectionRows.from_detections(self.detections, actions=self.actions))
+
+    def to_html(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        style: DrawingStyle | None = None,
+        rules: EventRules | None = None,
+        drawn: str | os.PathLike[str] | None = None,
+        on_frame: Callable[[], None] | None = None,
+    ) -> str | None:
+        """Write a page that plays the video, with boxes, names, and a row of events for each person.
+
+        It plays the source where browsers do, else what `save` wrote, else a copy, which is put beside the page with
+        its name. A video of up to 6 MB is put inside the page.
+
+        Args:
+            path: an .html file.
+            style: lowest score and number of the actions that are named.
+            rules: when an action is an event; None takes the defaults.
+            drawn: what `save` wrote.
+            on_frame: called after each frame of a copy.
+
+        Returns:
+            the video that must stay where it is; None where it is inside the page.
+
+        Raises:
+            InputError: the frames came from an iterator and are gone, or the file cannot be written.
+        """
+        style, rules = self._captioned(style), rules or EventRules()
+        events = list(self.events(rules))
+        moments = np.array([each.key.moment for each in self.detections], dtype=np.int64)
+        looks = np.array([each.persons.key.moment for each in self._looks], dtype=np.int64)
+        with video_for_page(self._source, path, drawn, on_frame=on_frame) as video:
+            inside = write_video_page(
+                path,
+                video,
+                self._persons(),
+                events,
+                moments=moments,
+                looks=looks,
+                actions=self.actions,
+                start=self._start,
+                threshold=style.threshold,
+                lowest_event=min([rules.enter, *rules.of.values()]),
+                top=style.top,
+                about=self._about,
+                caption=style.caption,
+            )
+        return None if inside else video.path
 
     def save(
         self,

@@ -60,4 +60,13 @@ def test_the_wheel_makes_checks_trains_tests_scores_and_draws(run: Run) -> None:
     run("test-det", "toy.yaml", "--weights", "run/best.pt", "--out", "test")
     files = ["--truth", "toy_data/ava/ava_val.csv", "--labels", "toy_data/ava/action_list_eval.pbtxt"]
     assert "mAP" in run("eval-ava", *files, "--detections", "test/detections.csv")
-    run("demo", "toy_data/videos/toy_val_000.mp4", "--weights", "run/best.pt", "--out", "drawn.mp4")
+    run(
+        "demo",
+        "toy_data/videos/toy_val_000.mp4",
+        "--weights",
+        "run/best.pt",
+        "--out",
+        "drawn.mp4",
+        "--html",
+        "page.html",
+    )

@@ -42,6 +42,7 @@ OF_NETWORK = {
     "--start": "start",
     "--json": "json",
     "--csv": "csv",
+    "--html": "html",
     "--events": "events",
     "--events-begin": "events_begin",
     "--event-threshold": "event_threshold",
@@ -111,10 +112,15 @@ def parse_arguments() -> argparse.Namespace:
     )
     shown = parser.add_argument_group("output")
     shown.add_argument(
-        "--out", metavar="MP4", help="drawn video (default without --json, --csv and --events: VIDEO_drawn.mp4)"
+        "--out",
+        metavar="MP4",
+        help="drawn video (default without --json, --csv, --html and --events: VIDEO_drawn.mp4)",
     )
     add_json(shown, "the detections")
     shown.add_argument("--csv", metavar="C", help="every score in AVA's result format")
+    shown.add_argument(
+        "--html", metavar="PAGE", help="a page that plays the video with boxes, and its events; opens in any browser"
+    )
     shown.add_argument("--threshold", type=float, default=0.5, help="lowest score of an action that is named (0.5)")
     shown.add_argument("--top", type=int, default=3, metavar="N", help="most actions named for a person (3)")
     shown.add_argument("--color", choices=["action", "person"], default="person", help="what colors mean (person)")
@@ -162,7 +168,7 @@ def check_live_options(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: a file of the whole result, tubes, or stored boxes.
     """
-    given = ("json", "csv", "tubes", "truth", "boxes")
+    given = ("json", "csv", "html", "tubes", "truth", "boxes")
     needless = [f"--{name}" for name in given if getattr(arguments, name)]
     if needless:
         raise InputError(
@@ -176,13 +182,18 @@ def check_output(arguments: argparse.Namespace) -> None:
     """Refuse files that cannot be written.
 
     Raises:
-        InputError: no such folder, the source itself, a drawn video that is no mp4, or a font that cannot be read.
+        InputError: no such folder, the source itself, a drawn video that is no mp4, a page that is no html, or a font
+            that cannot be read.
     """
     if arguments.out and Path(arguments.out).suffix.lower() != ".mp4":
         raise InputError(f"--out {arguments.out}: the drawn video is an mp4; give a name that ends in .mp4")
+    if arguments.html and Path(arguments.html).suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--html {arguments.html}: expected a name that ends in .html")
     check_font(arguments.font)
-    given = (arguments.out, arguments.json, arguments.csv, arguments.events)
+    given = (arguments.out, arguments.json, arguments.csv, arguments.html, arguments.events)
     check_targets([each for each in given if each and each != STANDARD_OUTPUT], source=arguments.video)
+    if arguments.html and not arguments.out:
+        check_page_video(arguments)
 
 
 def drawing_style(arguments: argparse.Namespace) -> DrawingStyle:
@@ -190,6 +201,15 @@ def drawing_style(arguments: argparse.Namespace) -> DrawingStyle:
     from actiondet.drawing import DrawingStyle
 
     return DrawingStyle(arguments.threshold, arguments.top, arguments.color, font=arguments.font)
+
+
+def check_page_video(arguments: argparse.Namespace) -> None:
+    """Refuse a page whose copy of the video could not be written, where browsers do not play the video itself."""
+    from actiondet.video.browsers import plays_in_browsers
+    from actiondet.video_page import copy_beside
+
+    if not plays_in_browsers(arguments.video):
+        check_targets([copy_beside(arguments.html)], source=arguments.video)
 
 
 def main() -> None:
@@ -205,7 +225,7 @@ def main() -> None:
         return
     if not Path(arguments.video).exists():  # before the libraries are loaded, which takes seconds
         raise InputError(f"{arguments.video}: no such file")
-    if not (arguments.out or arguments.json or arguments.csv or arguments.events):
+    if not (arguments.out or arguments.json or arguments.csv or arguments.html or arguments.events):
         arguments.out = f"{Path(arguments.video).stem}_drawn.mp4"
     check_output(arguments)
     style = drawing_style(arguments)
@@ -306,6 +326,10 @@ def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:
         with closing(ProgressBar("drawing", len(index))) as bar:
             fault = result.save(arguments.out, style=style, on_frame=bar.advance)
         log_line(f"wrote {arguments.out}" + (f"; {fault}" if fault else ""))
+    if arguments.html:
+        with closing(ProgressBar("copying", len(index))) as bar:
+            beside = result.to_html(arguments.html, style=style, rules=rules, drawn=arguments.out, on_frame=bar.advance)
+        log_line(f"wrote {arguments.html}, " + (f"which plays {beside}" if beside else "with the video in it"))
 
 
 def watch(arguments: argparse.Namespace) -> None:

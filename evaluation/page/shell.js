@@ -29,12 +29,18 @@ function svg(tag, properties = {}, ...children) {
 
 const color = (place) => (place >= 0 && place < 10 ? `var(--c${place})` : "var(--other)");
 
-// Canvases need a color itself, not the name of a variable.
-const probe = el("span", { hidden: true });
-function computed(value) {
-  probe.style.color = value;
-  if (!probe.isConnected) document.body.append(probe);
-  return getComputedStyle(probe).color;
+// Canvases need a color itself, not the name of a variable: what it is for `place`, which may be dark on a light page.
+const known = new Map();
+function computed(value, place = document.body) {
+  const key = `${value} ${getComputedStyle(place).colorScheme} ${isDark()}`;
+  if (!known.has(key)) {
+    const probe = el("span", { hidden: true });
+    probe.style.color = value;
+    place.append(probe);
+    known.set(key, getComputedStyle(probe).color);
+    probe.remove();
+  }
+  return known.get(key);
 }
 
 function number(value, digits = 3) {
@@ -51,9 +57,9 @@ function clock(seconds, digits = 1) {
 }
 
 const themeChanged = new Set(); // called when light becomes dark or dark light
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => (document.documentElement.dataset.theme || (dark.matches ? "dark" : "light")) === "dark";
 function themeButton() {
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const isDark = () => (document.documentElement.dataset.theme || (dark.matches ? "dark" : "light")) === "dark";
   const button = el("button", { type: "button", id: "theme" });
   const name = () => (button.textContent = isDark() ? "Light colors" : "Dark colors");
   const announce = () => {

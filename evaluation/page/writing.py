@@ -99,7 +99,7 @@ def _plain(value: object) -> Any:
     if isinstance(value, float):
         return round(value, _DIGITS) if math.isfinite(value) else None
     if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
+        return value.tolist() if value.dtype.kind in "iub" else _plain(value.tolist())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return {"kind": type(value).__name__, **fields} if isinstance(value, Part) else fields

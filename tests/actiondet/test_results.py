@@ -25,7 +25,6 @@ from actiondet.config import dump_config
 from actiondet.config.networks import DetectorConfig, RoIHeadConfig, SlowOnlyConfig
 from actiondet.config.schema import AvaConfig, ClipConfig, DetectionConfig, SplitConfig, TransformConfig
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
-from actiondet.engine.scorer import TorchScorer
 from actiondet.models.build import build_detector
 from actiondet.persons.base import Frame
 from actiondet.tubes.events import EventRules
@@ -64,7 +63,7 @@ class Walker:
 def build(settings: DetectionConfig | None = None, **options: Any) -> VideoPipeline:
     torch.manual_seed(0)
     settings = settings or config()
-    return VideoPipeline(TorchScorer(settings, build_detector(settings.model), ACTIONS), Walker(), **options)
+    return VideoPipeline(settings, build_detector(settings.model), Walker(), actions=ACTIONS, **options)
 
 
 @pytest.fixture(scope="module")
@@ -320,7 +319,7 @@ def test_looks_between_key_frames_keep_identities(video: Path, tmp_path: Path) -
     torch.manual_seed(0)
     settings = config()
     runner = Runner()
-    pipeline = VideoPipeline(TorchScorer(settings, build_detector(settings.model), ACTIONS), runner)
+    pipeline = VideoPipeline(settings, build_detector(settings.model), runner, actions=ACTIONS)
     assert pipeline(video).to_frame()["person"].unique().tolist() == [0, 1]
     assert runner.looked == [0, 1, 2, 3, 4]
     runner.looked.clear()

@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import re
 import shutil
 import socket
 import sys
@@ -124,6 +125,25 @@ def test_detections_are_written_for_programs(demo: ModuleType, at_work: Path, mo
     assert sorted(set(rows.moment.tolist())) == [902 * SECOND, 903 * SECOND]
     assert rows.labels.tolist() == [1, 2, 5] * 2
     assert rows.scores[3:] == pytest.approx([named["walk"], named["wave"], named["jump"]], abs=1e-6)
+
+
+def test_a_page_plays_the_video_and_lists_the_events(
+    demo: ModuleType, at_work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["street.mp4", "--weights", "best.pt", *STORED, "--event-threshold", "0.001"]
+    assert run(demo, monkeypatch, *arguments, "--html", "pages/p.html", "--events", "e.jsonl") == 0
+    assert "wrote pages/p.html, with the video in it" in capsys.readouterr().out
+    assert not list(at_work.glob("*drawn*"))
+    text = (at_work / "pages" / "p.html").read_text(encoding="utf-8")
+    (found,) = re.findall(r'id="data">(.*?)</script>', text, re.DOTALL)
+    (player,) = json.loads(found)["sections"][0]["parts"]
+    assert player["video"].startswith("data:video/mp4;base64,")
+    assert player["moments"] == [0, 1, 2]
+    assert player["tracks"][0]["boxes"][0] == [2500, 2500, 7500, 7500]
+    logged = [json.loads(line) for line in (at_work / "e.jsonl").read_text().splitlines()]
+    assert player["events"]["start"] == [each["start"] for each in logged]
+    assert run(demo, monkeypatch, *arguments, "--html", "p.txt") == 2
+    assert "--html p.txt: expected a name that ends in .html" in capsys.readouterr().err
 
 
 def test_events_are_logged_in_seconds_of_the_file(

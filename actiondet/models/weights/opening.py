@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from actiondet.models.weights.acar import ACAR
 from actiondet.models.weights.caffe2 import CAFFE2
 from actiondet.models.weights.conversion import Origin
 from actiondet.models.weights.files import CheckpointFile, read_entries
@@ -39,7 +38,6 @@ OriginName = Literal[
     "paddle",
     "torchvision",
     "videomae",
-    "acar",
     "imagenet",
 ]
 ORIGINS: tuple[Origin, ...] = (
@@ -51,7 +49,6 @@ ORIGINS: tuple[Origin, ...] = (
     PADDLE,
     TORCHVISION,
     VIDEOMAE,
-    ACAR,
     IMAGENET,
 )
 
