@@ -7,7 +7,7 @@ import importlib.util
 import json
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +21,15 @@ from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
 from evaluation.records import FloatArray
 
-Device = Literal["cpu", "cuda", "tensorrt"]
 FORMAT = "actiondet export 1"
 PROVIDERS: dict[str, tuple[str, ...]] = {
     "cpu": ("CPUExecutionProvider",),
     "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
+    "openvino": ("OpenVINOExecutionProvider", "CPUExecutionProvider"),
 }
+"""onnxruntime's names of what a device is run by; each leaves to the next one what it cannot do."""
+_PACKAGES = {"cpu": "onnxruntime", "openvino": "onnxruntime-openvino"}
 
 
 class OnnxNetwork:
@@ -40,11 +42,15 @@ class OnnxNetwork:
 
     Args:
         path: the file.
-        device: where onnxruntime runs it.
+        device: where onnxruntime runs it: cpu, cuda, tensorrt, openvino, or the name of any other provider that this
+            onnxruntime has, such as CoreMLExecutionProvider.
 
     Attributes:
+        path: the file.
         config: what it was trained as.
         inputs: names of what it is called with.
+        follows_tracks: whether it takes a box of each person for every frame.
+        providers: what runs it, in onnxruntime's names without "ExecutionProvider".
         ids, names: the actions.
         columns: the column of each of them in the scores; a detector of all of AVA's actions has id c + 1 in column c.
 
@@ -58,23 +64,26 @@ class OnnxNetwork:
         True
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, device: Device = "cpu") -> None:
-        runtime = _onnxruntime(device)
+    def __init__(self, path: str | os.PathLike[str], *, device: str = "cpu") -> None:
+        providers = PROVIDERS.get(device, (device, "CPUExecutionProvider"))
+        runtime = _onnxruntime(device, providers[0])
         if not Path(path).is_file():
             raise InputError(f"{os.fspath(path)}: no such file")
         try:
-            self._session = runtime.InferenceSession(os.fspath(path), providers=list(PROVIDERS[device]))
+            self._session = runtime.InferenceSession(os.fspath(path), providers=list(providers))
         except Exception as fault:  # its own classes, derived from nothing in particular
             raise InputError(f"{os.fspath(path)}: onnxruntime cannot read it ({str(fault).splitlines()[0]})") from None
-        if PROVIDERS[device][0] not in self._session.get_providers():  # it falls back without failing
+        if providers[0] not in self._session.get_providers():  # it falls back without failing
             raise InputError(
                 f"onnxruntime cannot run on '{device}' here; expected a GPU with its driver and the libraries that "
-                f"onnxruntime's {PROVIDERS[device][0]} needs"
+                f"onnxruntime's {providers[0]} needs"
             )
-        said = self._session.get_modelmeta().custom_metadata_map
-        if said.get("format") != FORMAT:
-            raise InputError(f"{os.fspath(path)}: an ONNX file, but not one that tools/export.py wrote")
-        self.inputs: tuple[str, ...] = tuple(each.name for each in self._session.get_inputs())
+        self.path = os.fspath(path)
+        said = _metadata(self._session, self.path)
+        inputs = self._session.get_inputs()
+        self.inputs: tuple[str, ...] = tuple(each.name for each in inputs)
+        self.follows_tracks = any(each.name == "boxes" and len(each.shape) == 3 for each in inputs)
+        self.providers = tuple(each.removesuffix("ExecutionProvider") for each in self._session.get_providers())
         self.config = parse_config(said["config"], source=f"{os.fspath(path)} (config)")
         self.ids: tuple[int, ...] = tuple(json.loads(said["ids"]))
         self.names: tuple[str, ...] = tuple(json.loads(said["names"]))
@@ -136,12 +145,35 @@ class OnnxRecognizer:
         return self._network(slow[None], frames[None])[0]  # type: ignore[no-any-return]
 
 
-def _onnxruntime(device: Device) -> Any:
-    package = "onnxruntime" if device == "cpu" else "onnxruntime-gpu"
+def _metadata(session: Any, path: str) -> dict[str, str]:
+    """What the file says of itself.
+
+    Raises:
+        InputError: it does not say what its scores stand for, or how clips are made.
+    """
+    said: dict[str, str] = session.get_modelmeta().custom_metadata_map
+    missing = [name for name in ("format", "config", "ids", "names") if name not in said]
+    if missing or said["format"] != FORMAT:
+        lacking = f"lacks {', '.join(missing)}" if missing else f"has format '{said['format']}'"
+        raise InputError(
+            f"{path}: its metadata {lacking}; expected what `actiondet export` writes: format '{FORMAT}', config (the "
+            "whole configuration in YAML, with clip, mean and std), ids and names (JSON lists, of the columns of the "
+            "scores). Export the network again, or put these entries into the file's metadata_props"
+        )
+    return said
+
+
+def _onnxruntime(device: str, provider: str) -> Any:
+    package = _PACKAGES.get(device, "onnxruntime-gpu")
     if importlib.util.find_spec("onnxruntime") is None:
         raise InputError(f"onnxruntime is not installed; pip install {package}")
     onnxruntime = importlib.import_module("onnxruntime")
-    provider = PROVIDERS[device][0]
-    if provider not in onnxruntime.get_available_providers():
+    available = onnxruntime.get_available_providers()
+    if provider in available:
+        return onnxruntime
+    if device in PROVIDERS:
         raise InputError(f"this onnxruntime cannot run on '{device}' (no {provider}); pip install {package}")
-    return onnxruntime
+    raise InputError(
+        f"this onnxruntime has no provider '{device}'; expected {', '.join(PROVIDERS)}, or one of its own: "
+        f"{', '.join(available)}"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from actiondet.config.schema import ClipConfig
-from actiondet.data.clip_stream import Frame, MomentClip, moment_times, stream_clips
-from actiondet.data.frame_clips import clips_of_frames
 from actiondet.video import VideoIndex, index_video, stream_frames
+from actiondet.video.clip_stream import Frame, MomentClip, Resize, moment_times, stream_clips
+from actiondet.video.frame_clips import clips_of_frames
 from evaluation.errors import InputError, shown
 from evaluation.video_names import composed
 
@@ -57,7 +57,7 @@ class FrameSource(Protocol):
     @property
     def first_shown(self) -> float: ...  # noqa: D102
 
-    def clips(self, clip: ClipConfig, *, every: float, short_sides: Sequence[int], looks: int) -> Iterator[MomentClip]:
+    def clips(self, clip: ClipConfig, *, every: float, resize: Resize, looks: int) -> Iterator[MomentClip]:
         """The clip around each key moment, `every` seconds apart, and the frames of `looks` looks a key moment."""
         ...
 
@@ -78,7 +78,7 @@ class FileSource:
         self.sound: str | None = index.path
         self.first_shown = float(index.packets.first_shown) if index.packets is not None else 0.0
 
-    def clips(self, clip: ClipConfig, *, every: float, short_sides: Sequence[int], looks: int) -> Iterator[MomentClip]:
+    def clips(self, clip: ClipConfig, *, every: float, resize: Resize, looks: int) -> Iterator[MomentClip]:
         """The clip around each key moment; see FrameSource."""
         return stream_clips(
             self._index,
@@ -86,7 +86,7 @@ class FileSource:
             frames=clip.frames,
             stride=clip.stride,
             clip_fps=clip.clip_fps,
-            short_sides=short_sides,
+            resize=resize,
             looks=looks,
         )
 
@@ -126,7 +126,7 @@ class ArrivingSource:
         """From the first frame to the end of the last one."""
         return self._last - self._first + round(1_000_000 / self.rate)
 
-    def clips(self, clip: ClipConfig, *, every: float, short_sides: Sequence[int], looks: int) -> Iterator[MomentClip]:
+    def clips(self, clip: ClipConfig, *, every: float, resize: Resize, looks: int) -> Iterator[MomentClip]:
         """The clip around each key moment; see FrameSource."""
         return clips_of_frames(
             self._noted(self.frames()),
@@ -134,7 +134,7 @@ class ArrivingSource:
             frames=clip.frames,
             stride=clip.stride,
             clip_fps=clip.clip_fps,
-            short_sides=short_sides,
+            resize=resize,
             looks=looks,
         )
 

@@ -1,4 +1,7 @@
-"""A video in, what every person does at every key moment out; the video is decoded once, in bounded memory."""
+"""A video in, what every person does at every key moment out; the video is decoded once, in bounded memory.
+
+The network stands behind `Scorer`, of torch or of onnxruntime: with an exported network nothing here needs torch.
+"""
 
 from __future__ import annotations
 
@@ -8,45 +11,96 @@ from fractions import Fraction
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypedDict, cast
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from actiondet.config import DetectionConfig, PersonsConfig, load_config
 from actiondet.config.choice import members
-from actiondet.data.clip_stream import MomentClip, moment_times
-from actiondet.data.frame_clips import clips_of_frames
 from actiondet.datasets.ava import LIMITS
 from actiondet.datasets.tracks import follow_near
 from actiondet.downloads import download
-from actiondet.engine.loading import TrainedDetector, load_trained
-from actiondet.engine.predict import Scoring, averaged
+from actiondet.exported import OnnxNetwork
+from actiondet.exported_detector import OnnxScorer
 from actiondet.frame_sources import Source, open_source
-from actiondet.models.detector import ActionDetector
-from actiondet.models.inference import optimize_for_inference
 from actiondet.persons.base import PersonDetector
 from actiondet.persons.build import build_persons
 from actiondet.results import VideoResult
 from actiondet.tubes.following import FoundMoment
 from actiondet.video import VideoIndex
+from actiondet.video.clip_stream import Clip, Frame, MomentClip, moment_times
+from actiondet.video.frame_clips import clips_of_frames
 from actiondet.watch import LiveSource, Watch, open_streams
-from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError
-from evaluation.formats.ava import ActionList
+from evaluation.formats.action_list import ActionList
 from evaluation.records import ActionDetections, FloatArray, FrameKey, IntArray, PersonBoxes
+
+if TYPE_CHECKING:
+    import torch
+    from typing_extensions import Unpack
+
+    from actiondet.engine.loading import TrainedDetector
 
 _REMEMBERED = 1000  # looks
 
 
+class Scorer(Protocol):
+    """Clips and boxes in, scores out: `engine.scorer.TorchScorer`, or `exported_detector.OnnxScorer`.
+
+    Attributes:
+        config: what the network was trained as.
+        actions: ids, names and columns of the actions.
+        follows_tracks: whether it takes a box of each person for every frame of the clip, instead of one for all.
+        caption: of drawn frames, such as that labels mean nothing; empty for none.
+        about: what the network is, for those who read results.
+    """
+
+    @property
+    def config(self) -> DetectionConfig: ...  # noqa: D102
+    @property
+    def actions(self) -> ActionList: ...  # noqa: D102
+    @property
+    def follows_tracks(self) -> bool: ...  # noqa: D102
+    @property
+    def caption(self) -> str: ...  # noqa: D102
+    @property
+    def about(self) -> str: ...  # noqa: D102
+
+    def resize(self, frame: Frame) -> tuple[Frame, ...]:
+        """A frame (H, W, 3) at each size (h, w, 3) that clips are scored at, all uint8 RGB."""
+        ...
+
+    def score(self, clips: Clip, boxes: Sequence[FloatArray]) -> list[FloatArray]:
+        """Score the boxes of some clips.
+
+        Args:
+            clips: (B, T, h, w, 3) uint8 RGB, of one size of `resize`.
+            boxes: B times (P_i, 4) unit boxes, or (P_i, T, 4) of a scorer that follows tracks; P_i > 0.
+
+        Returns:
+            B times (P_i, C) float32 scores.
+
+        Raises:
+            InputError: scores that are not finite.
+        """
+        ...
+
+
+class Looking(TypedDict, total=False):
+    """How a pipeline looks at a video; see the constructor."""
+
+    every: float
+    start: float
+    batch: int
+
+
 class PendingClip(NamedTuple):
-    """A key moment whose persons are found: a clip (3, T, h, w) of each size, and when its T frames are shown.
+    """A key moment whose persons are found: a clip (T, h, w, 3) of each size, and when its T frames are shown.
 
     `between` are the persons of the looks since the key moment before.
     """
 
-    clips: tuple[Tensor, ...]
+    clips: tuple[Clip, ...]
     persons: PersonBoxes
     between: tuple[PersonBoxes, ...]
     times: IntArray
@@ -67,49 +121,34 @@ class VideoPipeline:
 
     def __init__(
         self,
-        config: DetectionConfig,
-        detector: ActionDetector,
+        scorer: Scorer,
         persons: PersonDetector,
         *,
-        actions: ActionList,
         every: float = 1.0,
         start: float = 0.0,
         batch: int = 4,
-        device: torch.device | str = "cpu",
-        caption: str = "",
-        about: str = "",
     ) -> None:
         """Put the parts together.
 
         Args:
-            config: what the detector was trained as: its clips, the size of its frames, its kind of labels.
-            detector: scores the actions of given persons; a faster copy of it does the work, it stays as it is.
-            persons: finds them.
-            actions: ids and names of the actions.
+            scorer: the network.
+            persons: finds the persons whose actions it scores.
             every: seconds from one key moment to the next.
             start: seconds, added to the times of the moments; AVA's files begin at second 900.
             batch: moments that are looked at together; as many decoded frames are held in memory. A network that
                 follows persons waits for those of the moments after a clip.
-            device: where the network runs.
-            caption: of drawn frames, such as that labels mean nothing; empty for none.
-            about: what the network is, for those who read results.
 
         Raises:
             InputError: `every` or `batch` is not positive.
         """
         if every <= 0 or batch <= 0:
             raise InputError(f"every={every:g} seconds and batch={batch}: expected both to be above 0")
-        self.actions = actions
-        self._config = config
-        self._detector = optimize_for_inference(detector).to(device)
-        self._scoring = Scoring.of(config)
-        self._follows = detector.head.follows_tracks
-        self._persons = persons
+        self.actions = scorer.actions
+        self._scorer, self._persons = scorer, persons
+        self._clip = scorer.config.clip
         self._every = every
         self._start = round(start * 1_000_000)
         self._batch = batch
-        self._device = device
-        self._caption, self._about = caption, about
 
     @classmethod
     def from_pretrained(
@@ -117,20 +156,20 @@ class VideoPipeline:
         name: str | os.PathLike[str],
         *,
         persons: str | PersonsConfig | PersonDetector | None = None,
-        every: float = 1.0,
-        start: float = 0.0,
-        batch: int = 4,
         device: torch.device | str = "cpu",
+        **looking: Unpack[Looking],
     ) -> VideoPipeline:
         """Take a configuration of the zoo and its published weights, which are downloaded once.
 
         Args:
             name: such as ava22/slowfast_r50_8x8_tmax_focal_k400 (`actiondet zoo` lists them), or a YAML file.
-            persons, every, start, batch, device: as in `from_checkpoint`.
+            persons, device, looking: as in `of`.
 
         Raises:
             InputError: no such configuration, nothing is published for it, or the weights cannot be downloaded.
         """
+        from actiondet.engine.loading import load_trained
+
         config = load_config(Path(name))
         if config.published.weights is None:
             raise InputError(
@@ -138,7 +177,7 @@ class VideoPipeline:
                 "your own by VideoPipeline.from_checkpoint"
             )
         trained = load_trained(download(config.published.weights), config, require_head=False)
-        return cls.of(trained, persons=persons, every=every, start=start, batch=batch, device=device)
+        return cls.of(trained, persons=persons, device=device, **looking)
 
     @classmethod
     def from_checkpoint(
@@ -146,24 +185,45 @@ class VideoPipeline:
         path: str | os.PathLike[str],
         *,
         persons: str | PersonsConfig | PersonDetector | None = None,
-        every: float = 1.0,
-        start: float = 0.0,
-        batch: int = 4,
         device: torch.device | str = "cpu",
+        **looking: Unpack[Looking],
     ) -> VideoPipeline:
         """Take network, clips and actions from a checkpoint of ours.
 
         Args:
             path: the checkpoint.
-            persons: a detector, its settings, or its name (ssd, torchvision, detectron2) for its default
-                settings; None takes what the checkpoint's configuration says.
-            every, start, batch, device: as in the constructor.
+            persons, device, looking: as in `of`.
 
         Raises:
             InputError: the checkpoint cannot be read, or the person detector cannot be built.
         """
+        from actiondet.engine.loading import load_trained
+
         trained = load_trained(path, DetectionConfig, require_head=False)
-        return cls.of(trained, persons=persons, every=every, start=start, batch=batch, device=device)
+        return cls.of(trained, persons=persons, device=device, **looking)
+
+    @classmethod
+    def from_exported(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        persons: str | PersonsConfig | PersonDetector | None = None,
+        device: str = "cpu",
+        **looking: Unpack[Looking],
+    ) -> VideoPipeline:
+        """Take network, clips and actions from an ONNX file of `export_network`; needs no torch.
+
+        Args:
+            path: the file.
+            persons, looking: as in `of`.
+            device: where onnxruntime runs it, as of `OnnxNetwork`.
+
+        Raises:
+            InputError: the file cannot be read, onnxruntime lacks the device, or the person detector cannot be built.
+        """
+        scorer = OnnxScorer(OnnxNetwork(path, device=device))
+        found = person_detector(scorer.config.persons if persons is None else persons, device)
+        return cls(scorer, found, **looking)
 
     @classmethod
     def of(
@@ -171,24 +231,25 @@ class VideoPipeline:
         trained: TrainedDetector,
         *,
         persons: str | PersonsConfig | PersonDetector | None = None,
-        every: float = 1.0,
-        start: float = 0.0,
-        batch: int = 4,
         device: torch.device | str = "cpu",
+        **looking: Unpack[Looking],
     ) -> VideoPipeline:
-        """Take a network that is loaded already; arguments and faults as in `from_checkpoint`."""
-        return cls(
-            trained.config,
-            trained.network,
-            person_detector(trained.config.persons if persons is None else persons, device),
-            actions=trained.actions,
-            every=every,
-            start=start,
-            batch=batch,
-            device=device,
-            caption=str(trained) if trained.means_nothing else "",
-            about=str(trained),
-        )
+        """Take a network that is loaded already.
+
+        Args:
+            trained: the network.
+            persons: a detector, its settings, or its name (ssd, torchvision, detectron2) for its default
+                settings; None takes what the network's configuration says.
+            device: where the network runs.
+            looking: `every`, `start` and `batch`, as in the constructor.
+
+        Raises:
+            InputError: the person detector cannot be built.
+        """
+        from actiondet.engine.scorer import TorchScorer
+
+        found = person_detector(trained.config.persons if persons is None else persons, str(device))
+        return cls(TorchScorer.of(trained, device=device), found, **looking)
 
     def count_moments(self, index: VideoIndex) -> int:
         """How many key moments the video has: what calling the pipeline yields."""
@@ -224,9 +285,7 @@ class VideoPipeline:
         """
         looks = self._looks(persons_every)
         opened = open_source(source, rate=rate, name=name)
-        clips = opened.clips(
-            self._config.clip, every=self._every, short_sides=self._config.test_short_sides, looks=looks
-        )
+        clips = opened.clips(self._clip, every=self._every, resize=self._scorer.resize, looks=looks)
         return VideoResult(
             self._detect(clips, opened.name, batch=self._batch),
             opened,
@@ -234,8 +293,8 @@ class VideoPipeline:
             every=self._every,
             looks=looks,
             start=self._start,
-            caption=self._caption,
-            about=self._about,
+            caption=self._scorer.caption,
+            about=self._scorer.about,
         )
 
     def watch(
@@ -263,14 +322,14 @@ class VideoPipeline:
             InputError: no such source, or a number out of range.
         """
         looks = self._looks(persons_every)
-        clip = self._config.clip
+        clip = self._clip
         cut = partial(
             clips_of_frames,
             every=max(round(self._every * 1_000_000), 1),
             frames=clip.frames,
             stride=clip.stride,
             clip_fps=clip.clip_fps,
-            short_sides=self._config.test_short_sides,
+            resize=self._scorer.resize,
             causal=causal,
             looks=looks,
         )
@@ -283,12 +342,12 @@ class VideoPipeline:
             every=self._every,
             looks=looks,
             latency=latency,
-            caption=self._caption,
+            caption=self._scorer.caption,
         )
 
     def look_ahead(self, *, causal: bool = False) -> float:
         """Seconds after a key frame that its clip shows; a live source is that much behind."""
-        clip = self._config.clip
+        clip = self._clip
         return 0.0 if causal else (clip.frames - 1 - clip.frames // 2) * clip.stride / (clip.clip_fps or 25.0)
 
     def _looks(self, persons_every: float | None) -> int:
@@ -313,7 +372,7 @@ class VideoPipeline:
                 for moment, (*between, persons) in zip(moments, looked, strict=True)
             ]
             # Whoever is followed to the end of the clip is seen again after it.
-            ready = [each for each in waiting if not self._follows or each.times.max() < keys[-1].moment]
+            ready = [each for each in waiting if not self._scorer.follows_tracks or each.times.max() < keys[-1].moment]
             waiting = waiting[len(ready) :]
             yield from self._score(ready, seen)
         yield from self._score(waiting, seen)
@@ -334,7 +393,7 @@ class VideoPipeline:
         """Score the persons of some moments; `seen` are those of all moments so far."""
         peopled = [moment for moment in moments if len(moment.persons)]
         scored = iter(self._scored(peopled, seen)) if peopled else iter(())
-        nobody = np.zeros((0, self._config.model.num_actions), dtype=np.float32)
+        nobody = np.zeros((0, self._scorer.config.model.num_actions), dtype=np.float32)
         for moment in moments:
             persons = moment.persons
             if len(persons):
@@ -344,24 +403,26 @@ class VideoPipeline:
             yield FoundMoment(detections, moment.between)
 
     def _scored(self, moments: Sequence[PendingClip], seen: Sequence[PersonBoxes]) -> list[ActionDetections]:
-        persons = [moment.persons for moment in moments]
-        unit_boxes = [self._unit_boxes(moment, seen) for moment in moments]
-        found: list[ActionDetections] = []
-        for of_size in zip(*(moment.clips for moment in moments), strict=True):
-            clips = torch.stack(of_size)
-            height, width = clips.shape[-2:]
-            boxes = [torch.from_numpy(unit_to_pixel(each, width, height)) for each in unit_boxes]
-            found += self._scoring.score(self._detector, clips.to(self._device), boxes, persons)
-        return averaged(found)
+        boxes = [self._unit_boxes(moment, seen) for moment in moments]
+        of_sizes = [
+            self._scorer.score(np.stack(clips), boxes) for clips in zip(*(each.clips for each in moments), strict=True)
+        ]
+        by_person = self._scorer.config.test.person_score == "multiply"
+        found = []
+        for moment, *of_moment in zip(moments, *of_sizes, strict=True):
+            scores = of_moment[0] if len(of_moment) == 1 else np.mean(of_moment, axis=0)
+            scores = scores * moment.persons.scores[:, None] if by_person else scores
+            found.append(ActionDetections(moment.persons.key, moment.persons.boxes, moment.persons.scores, scores))
+        return found
 
     def _unit_boxes(self, moment: PendingClip, seen: Sequence[PersonBoxes]) -> FloatArray:
         """(P, 4) boxes; (P, T, 4), one for each frame, where the head follows tracks."""
-        if not self._follows:
+        if not self._scorer.follows_tracks:
             return moment.persons.boxes
         return follow_near(seen, moment.persons.key.moment, moment.times, LIMITS)
 
 
-def person_detector(persons: str | PersonsConfig | PersonDetector, device: torch.device | str) -> PersonDetector:
+def person_detector(persons: str | PersonsConfig | PersonDetector, device: str) -> PersonDetector:
     """The detector itself, or what its settings or its name (with its default settings) describe.
 
     Raises:

@@ -15,11 +15,11 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Protocol, TypeGuard, cast
 
-from actiondet.data.clip_stream import Frame, MomentClip
 from actiondet.drawing import DrawingStyle
 from actiondet.live_drawing import LiveDrawing
 from actiondet.tubes.events import Event, EventFinder, EventRules
 from actiondet.tubes.following import Follower, FoundMoment, Look
+from actiondet.video.clip_stream import Frame, MomentClip
 from actiondet.video.live import LiveFrame, LiveStream
 from evaluation.errors import InputError, StoppedBySignal
 from evaluation.formats.action_list import ActionList

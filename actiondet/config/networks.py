@@ -230,6 +230,13 @@ class VitConfig(BackboneConfig):
 class HeadConfig(Choice):
     """Open family: what scores the actions of each person."""
 
+    def check_actions(self, num_actions: int, *, multi_label: bool) -> None:
+        """Refuse actions that the head cannot score; here all are fine.
+
+        Raises:
+            ValueError: such actions.
+        """
+
 
 class RoIHeadConfig(HeadConfig):
     """RoIAlign on the temporally pooled maps, spatial max, classifier."""
@@ -268,6 +275,69 @@ class RoIHeadConfig(HeadConfig):
         return self
 
 
+class AcrnHeadConfig(HeadConfig):
+    """Each person beside every place of the picture (actor-centric relations)."""
+
+    name: Literal["acrn"] = "acrn"
+    relation_channels: PositiveInt | None = None
+    """Width of the convolutions; null: that of the backbone's maps, as published."""
+    num_convs: PositiveInt = 1
+    """Convolutions over 3x3 cells behind the one that joins person and map."""
+    conv_stride: Literal[1, 2] = 1
+    """Of the first of them."""
+    roi_size: PositiveInt = 8
+    """Cells a side of a person's own map."""
+    aligned: bool = True
+    """Half-pixel correction of RoIAlign."""
+    sampling_ratio: NonNegativeInt = 0
+    """Sampling points a cell and side; 0 adapts them to the size of the box."""
+    temporal_pool: Literal["avg", "max"] = "avg"
+    dropout: Share = 0.5
+    """Share of the cells that is dropped in training."""
+
+
+class AcarHeadConfig(HeadConfig):
+    """Each person beside every place of the picture, and persons of a clip that attend to each other."""
+
+    name: Literal["acar"] = "acar"
+    layers: NonNegativeInt = 2
+    """How often the persons attend to each other: 2 in the published R50, 1 in R101."""
+    output_kernel: Literal[1, 3] = 3
+    """Side of the convolution behind the attention: 3 in the published R50, 1 in R101."""
+    reduced_channels: PositiveInt = 1024
+    """Channels that the backbone's maps are reduced to."""
+    relation_channels: PositiveInt = 512
+    """Width of the relations."""
+    halved: bool = True
+    """Halve the map of each person before the attention."""
+    roi_size: PositiveInt = 7
+    """Cells a side of a person's own map."""
+    aligned: bool = False
+    """Half-pixel correction of RoIAlign."""
+    sampling_ratio: NonNegativeInt = 0
+    """Sampling points a cell and side; 0 adapts them to the size of the box."""
+    dropout: Share = 0.2
+    """Share of what the attention adds that is dropped in training."""
+    bias: bool = True
+    """Of the classifier."""
+    exclusive_actions: NonNegativeInt = 0
+    """A person does exactly one of the first so many actions: their scores are a softmax, those of all others sigmoids
+    (14 on AVA, whose first actions are poses). 0: every action by itself."""
+
+    def check_actions(self, num_actions: int, *, multi_label: bool) -> None:
+        """Exclusive actions are some of several."""
+        count = self.exclusive_actions
+        if count == 1 or count > num_actions:
+            raise ValueError(
+                f"head.exclusive_actions {count}: expected 0, or a number from 2 to num_actions, {num_actions}"
+            )
+        if count and not multi_label:
+            raise ValueError(
+                f"head.exclusive_actions {count}, but multi_label: false already makes all actions exclusive; set it "
+                "to 0"
+            )
+
+
 class _NetworkConfig(Settings):
     backbone: Annotated[BackboneConfig, one_of(BackboneConfig), SerializeAsAny()]
     mean: Triple | tuple[float, float] = (123.675, 116.28, 103.53)
@@ -285,6 +355,11 @@ class DetectorConfig(_NetworkConfig):
     `data.classes` or `data.merge_classes`: how many actions there are then."""
     multi_label: bool = True
     """true: a person does any number of actions (sigmoid); false: exactly one (softmax)."""
+
+    @model_validator(mode="after")
+    def _check_actions(self) -> DetectorConfig:
+        self.head.check_actions(self.num_actions, multi_label=self.multi_label)
+        return self
 
 
 class RecognizerConfig(_NetworkConfig):

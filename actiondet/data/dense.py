@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,14 +12,14 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from actiondet.data.clip_stream import stream_windows
 from actiondet.data.loading import prepare_worker
-from actiondet.datasets.key_frames import TOLERANCE_US
+from actiondet.data.resized_frames import joined_frames, resized_frame
 from actiondet.datasets.tables import PersonTable
 from actiondet.datasets.tracks import Tracks
 from actiondet.datasets.windows import ClipWindow, frame_time
 from actiondet.records import ClipBatch
 from actiondet.video import index_video
+from actiondet.video.clip_stream import TOLERANCE_US, stream_windows
 from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError
 from evaluation.records import FloatArray, FrameKey
@@ -91,7 +92,8 @@ class DenseClips(IterableDataset["tuple[ClipBatch, ...] | VideoEnd"]):
             tracks: who is where, to give every person a box for each frame; None gives one.
         """
         self._videos, self._tracks = list(videos), tracks
-        self._window, self._short_sides, self._batch = window, tuple(short_sides), batch
+        self._window, self._batch = window, batch
+        self._resize = partial(resized_frame, short_sides=tuple(short_sides))
 
     def __iter__(self) -> Iterator[tuple[ClipBatch, ...] | VideoEnd]:
         worker = get_worker_info()
@@ -112,10 +114,10 @@ class DenseClips(IterableDataset["tuple[ClipBatch, ...] | VideoEnd"]):
             windows = [self._window.choose(index.frame_times, centers[place], None) for place in inside]
             tracks = None if self._tracks is None else self._tracks.through(video.video)
             waiting: list[SeenMoment] = []
-            for number, clips in stream_windows(index, windows, short_sides=self._short_sides):
+            for number, frames in stream_windows(index, windows, resize=self._resize):
                 persons = video.persons.at(inside[number])
                 boxes = persons.boxes if tracks is None else tracks.at(persons.key.moment, windows[number] + 1)
-                waiting.append(SeenMoment(persons.key, clips, boxes))
+                waiting.append(SeenMoment(persons.key, joined_frames(frames), boxes))
                 if len(waiting) == self._batch:
                     yield _batches(waiting)
                     waiting = []

@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from actiondet.data.clip_stream import resized_frames
 from actiondet.data.loading import Draw, Unreadable
+from actiondet.data.resized_frames import resized_frames
 from actiondet.data.scaled_frames import ScaledFrames
 from actiondet.data.transforms import BoxedClip, Frames, TrainTransform, WholeFrameTransform
 from actiondet.datasets.assign import match_proposals
-from actiondet.datasets.key_frames import TOLERANCE_US
 from actiondet.datasets.repeats import repeat_factors
 from actiondet.datasets.sources import ReaderPool
 from actiondet.datasets.tables import PersonTable, TruePersons
@@ -25,6 +24,7 @@ from actiondet.datasets.tracks import Tracks
 from actiondet.datasets.windows import ClipWindow, frame_time
 from actiondet.records import ClipSample
 from actiondet.video import VideoReader
+from actiondet.video.clip_stream import TOLERANCE_US
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes, TruthRows

@@ -14,6 +14,7 @@ from torchvision.tv_tensors import BoundingBoxes, Video  # type: ignore[attr-def
 from actiondet.data.colors import shifted_colors
 from actiondet.data.rand_augment import augmented
 from actiondet.video.pixels import planar
+from actiondet.video.scaling import scaled_size
 from evaluation.boxes import unit_to_pixel
 from evaluation.records import FloatArray
 
@@ -105,18 +106,6 @@ def _pixel_boxes(unit_boxes: FloatArray, height: int, width: int) -> Tensor:
     flat = np.asarray(unit_boxes, dtype=np.float32).reshape(-1, 4)
     boxes: Tensor = BoundingBoxes(unit_to_pixel(flat, width, height), format="XYXY", canvas_size=(height, width))
     return boxes
-
-
-def scaled_size(height: int, width: int, short_side: int, at_least: tuple[int, int] = (1, 1)) -> tuple[int, int]:
-    """Height and width after scaling the short side to `short_side`, keeping the aspect.
-
-    Args:
-        height, width: pixels of the frame.
-        short_side: pixels.
-        at_least: height and width that the result must hold; the scale grows where it would not.
-    """
-    scale = max(short_side / min(height, width), at_least[0] / height, at_least[1] / width)
-    return max(int(height * scale + 0.5), at_least[0]), max(int(width * scale + 0.5), at_least[1])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize  # type: ignore[attr-defined]
 
-from actiondet.data.transforms import Frames, as_clip, scaled_size
+from actiondet.data.transforms import Frames, as_clip
+from actiondet.video.scaling import scaled_size
 
 Window = tuple[int, int, int, int]
 """Top, left, height and width in pixels."""

@@ -7,8 +7,6 @@ from evaluation.formats.ava_kinetics import kinetics_clip
 
 SECOND_US = 1_000_000
 """Microseconds in a second."""
-TOLERANCE_US = SECOND_US
-"""How far before or beyond its video a key frame may lie: annotations are rounded, and real files end early."""
 
 
 def start_us(data: AvaConfig, video: str) -> int:

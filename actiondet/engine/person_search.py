@@ -144,7 +144,7 @@ def _search_share(
 ) -> None:
     """Search the videos of this process that are not done yet."""
     todo = [video for video in share if not parts.has(share[video])]
-    detector = build_persons(persons, fabric.device) if todo else None
+    detector = build_persons(persons, str(fabric.device)) if todo else None
     title = "videos" if fabric.world_size == 1 else f"videos of the first of {fabric.world_size} processes"
     bar = ProgressBar(title, len(share), done=len(share) - len(todo), shown=fabric.is_global_zero)
     for video in bar.over(todo):

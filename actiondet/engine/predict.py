@@ -97,7 +97,6 @@ class Scoring:
             control=control,
         )
 
-    @torch.inference_mode()
     def score(
         self, detector: ActionDetector, clips: Tensor, boxes: Sequence[Tensor], persons: Sequence[PersonBoxes]
     ) -> list[ActionDetections]:
@@ -112,6 +111,17 @@ class Scoring:
         Raises:
             InputError: scores that are not finite.
         """
+        per_clip = self.action_scores(detector, clips, boxes)
+        return [
+            ActionDetections(
+                each.key, each.boxes, each.scores, of_clip * each.scores[:, None] if self.by_person else of_clip
+            )
+            for each, of_clip in zip(persons, per_clip, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def action_scores(self, detector: ActionDetector, clips: Tensor, boxes: Sequence[Tensor]) -> list[FloatArray]:
+        """(P_i, C) scores of the boxes of each clip, whatever the score of the person; arguments as in `score`."""
         clips = detector.normalize(apply_control(clips, self.control))
         tracks = [apply_control(each, self.control, time=1) if each.ndim == 3 else each for each in boxes]
         tracks = [each.to(clips.device) for each in tracks]
@@ -122,13 +132,7 @@ class Scoring:
             mirrored = detector(clips.flip(-1), [mirrored_boxes(each, width) for each in tracks])
             activated = (activated + activate(mirrored, activation)) / 2
         scores = finite_scores(activated)
-        per_clip = np.split(scores, np.cumsum([len(each) for each in boxes])[:-1])
-        return [
-            ActionDetections(
-                each.key, each.boxes, each.scores, of_clip * each.scores[:, None] if self.by_person else of_clip
-            )
-            for each, of_clip in zip(persons, per_clip, strict=True)
-        ]
+        return np.split(scores, np.cumsum([len(each) for each in boxes])[:-1])
 
 
 def mirrored_boxes(boxes: Tensor, width: int) -> Tensor:

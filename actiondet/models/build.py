@@ -13,6 +13,8 @@ from typing import Any
 
 from actiondet.config.choice import Settings
 from actiondet.config.networks import (
+    AcarHeadConfig,
+    AcrnHeadConfig,
     BackboneConfig,
     DetectorConfig,
     HeadConfig,
@@ -28,6 +30,8 @@ from actiondet.models.backbones.mvit import MViT
 from actiondet.models.backbones.vit import Vit
 from actiondet.models.blocks import Backbone
 from actiondet.models.detector import ActionDetector
+from actiondet.models.heads.acar import AcarHead
+from actiondet.models.heads.acrn import AcrnHead
 from actiondet.models.heads.person import PersonHead
 from actiondet.models.heads.recognition import RecognitionHead
 from actiondet.models.heads.roi import RoIHead
@@ -137,6 +141,18 @@ def _(config: RoIHeadConfig, backbone: Backbone, num_actions: int) -> PersonHead
     if settings.pop("roi") == "static":
         return RoIHead(num_actions=num_actions, **settings)
     return TrackHead(num_actions=num_actions, spread_frames=backbone.spread_frames, **settings, **of_tracks)
+
+
+@build_head.register
+def _(config: AcrnHeadConfig, backbone: Backbone, num_actions: int) -> PersonHead:
+    settings = plain_arguments(config)
+    return AcrnHead(channels=backbone.channels, stride=backbone.stride, num_actions=num_actions, **settings)
+
+
+@build_head.register
+def _(config: AcarHeadConfig, backbone: Backbone, num_actions: int) -> PersonHead:
+    settings = plain_arguments(config)
+    return AcarHead(channels=backbone.channels, stride=backbone.stride, num_actions=num_actions, **settings)
 
 
 def _nonlocal_spec(config: NonLocalConfig | None) -> NonLocalSpec | None:

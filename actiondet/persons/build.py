@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import singledispatch
 from typing import Annotated
 
-import torch
 from pydantic import SerializeAsAny
 
 from actiondet.config.choice import Settings, one_of
@@ -73,8 +72,8 @@ def _listed(value: object) -> object:
 
 
 @singledispatch
-def build_persons(config: PersonsConfig, device: torch.device | str = "cpu") -> PersonDetector:
-    """Build the person detector that `config` describes, on `device`.
+def build_persons(config: PersonsConfig, device: str = "cpu") -> PersonDetector:
+    """Build the person detector that `config` describes, on `device`, such as cuda:0.
 
     Raises:
         InputError: weights or boxes cannot be read or downloaded, or a package is not installed.
@@ -86,14 +85,14 @@ def build_persons(config: PersonsConfig, device: torch.device | str = "cpu") -> 
 
 
 @build_persons.register
-def _(config: SsdPersons, device: torch.device | str = "cpu") -> PersonDetector:
+def _(config: SsdPersons, device: str = "cpu") -> PersonDetector:
     from actiondet.persons.ssd import SsdPersonDetector
 
     return SsdPersonDetector(threshold=config.threshold, label=config.label)
 
 
 @build_persons.register
-def _(config: TorchvisionPersons, device: torch.device | str = "cpu") -> PersonDetector:
+def _(config: TorchvisionPersons, device: str = "cpu") -> PersonDetector:
     from actiondet.persons.torchvision import TorchvisionPersonDetector, class_names, load_torchvision_model
 
     model = load_torchvision_model(config.model, config.weights)
@@ -102,14 +101,14 @@ def _(config: TorchvisionPersons, device: torch.device | str = "cpu") -> PersonD
 
 
 @build_persons.register
-def _(config: DetectronPersons, device: torch.device | str = "cpu") -> PersonDetector:
+def _(config: DetectronPersons, device: str = "cpu") -> PersonDetector:
     from actiondet.persons.detectron import load_detectron
 
     return load_detectron(config.config, config.weights, label=config.label, threshold=config.threshold, device=device)
 
 
 @build_persons.register
-def _(config: OnnxPersons, device: torch.device | str = "cpu") -> PersonDetector:
+def _(config: OnnxPersons, device: str = "cpu") -> PersonDetector:
     from actiondet.persons.own_onnx import load_own_detector
 
     return load_own_detector(
@@ -129,7 +128,7 @@ def _(config: OnnxPersons, device: torch.device | str = "cpu") -> PersonDetector
 
 
 @build_persons.register
-def _(config: StoredPersons, device: torch.device | str = "cpu") -> PersonDetector:
+def _(config: StoredPersons, device: str = "cpu") -> PersonDetector:
     from actiondet.persons.stored import StoredPersonDetector
     from evaluation.formats.person_boxes import read_proposals
 

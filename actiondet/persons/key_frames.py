@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from actiondet.datasets.key_frames import SECOND_US, TOLERANCE_US, start_of
+from actiondet.datasets.key_frames import SECOND_US, start_of
 from actiondet.persons.videos import SearchedVideo
 from actiondet.video import VideoIndex, nearest_frames
+from actiondet.video.clip_stream import TOLERANCE_US
 from actiondet.video.names import without_suffix
 from evaluation.errors import InputError, some
 from evaluation.formats.ava import read_ava_csv

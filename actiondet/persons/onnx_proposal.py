@@ -70,8 +70,10 @@ def _coco_id(label: str, count: int | None) -> str:
     """The id of a class of COCO in a network of `count` classes, which nobody has named; "ID" if it has no other."""
     if count == 1:
         return "0"
-    from torchvision.models.detection import FasterRCNN_ResNet50_FPN_V2_Weights as Weights
-
+    try:
+        from torchvision.models.detection import FasterRCNN_ResNet50_FPN_V2_Weights as Weights
+    except ImportError:  # where exported networks alone are used
+        return "ID"
     with_gaps: list[str] = Weights.DEFAULT.meta["categories"]
     names = [name for name in with_gaps[1:] if name != "N/A"] if count == _COCO else with_gaps
     known = count in (_COCO, _COCO_WITH_GAPS, None)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 
 from actiondet.persons.base import Frame, found_persons
 from actiondet.persons.labels import find_label
@@ -104,7 +103,7 @@ def load_own_detector(
     std: Triple | None,
     max_overlap: float = 0.45,
     threshold: float = 0.5,
-    device: torch.device | str = "cpu",
+    device: str = "cpu",
 ) -> OwnPersonDetector:
     """Load an exported detector; the settings are those of `persons: {name: onnx}`.
 
@@ -112,7 +111,7 @@ def load_own_detector(
         InputError: ONNX Runtime or the file is missing, the file is another kind of network, or a setting is missing;
             what the file looks like is then proposed.
     """
-    run = _open(model, gpu=torch.device(device).type == "cuda")
+    run = _open(model, gpu=device.startswith(("cuda", "tensorrt")))
     picture, names = _picture(model, run.inputs), class_names(run.metadata)
     proposed = propose(picture, run.outputs, chosen=outputs, fit=fit, label=label)
     if not proposed:

@@ -9,11 +9,11 @@ from itertools import islice
 
 import numpy as np
 
-from actiondet.datasets.key_frames import TOLERANCE_US
 from actiondet.persons.base import Frame, PersonDetector
 from actiondet.persons.key_frames import SearchedMoments
 from actiondet.persons.videos import SearchedVideo
 from actiondet.video import VideoIndex, index_video
+from actiondet.video.clip_stream import TOLERANCE_US
 from actiondet.video.streaming import stream_unconverted
 from evaluation.errors import InputError
 from evaluation.records import FrameKey, IntArray, PersonBoxes

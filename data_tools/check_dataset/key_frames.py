@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from actiondet.datasets.key_frames import TOLERANCE_US
+from actiondet.video.clip_stream import TOLERANCE_US
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.videos import VideoFacts, same_content
 from evaluation.errors import InputError, some

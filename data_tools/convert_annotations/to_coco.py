@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from actiondet.datasets.key_frames import TOLERANCE_US
 from actiondet.video import VideoIndex, index_video, nearest_frames
+from actiondet.video.clip_stream import TOLERANCE_US
 from data_tools.convert_annotations.clips import file_of_video
 from evaluation.errors import InputError
 from evaluation.files import write_text

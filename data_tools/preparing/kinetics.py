@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from actiondet.datasets.key_frames import SECOND_US, TOLERANCE_US
+from actiondet.datasets.key_frames import SECOND_US
+from actiondet.video.clip_stream import TOLERANCE_US
 from data_tools.preparing.coding import USUAL, Coding
 from data_tools.preparing.cut import Cut
 from data_tools.preparing.sources import find_by_stem

@@ -25,6 +25,7 @@ from actiondet.config import dump_config
 from actiondet.config.networks import DetectorConfig, RoIHeadConfig, SlowOnlyConfig
 from actiondet.config.schema import AvaConfig, ClipConfig, DetectionConfig, SplitConfig, TransformConfig
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
+from actiondet.engine.scorer import TorchScorer
 from actiondet.models.build import build_detector
 from actiondet.persons.base import Frame
 from actiondet.tubes.events import EventRules
@@ -63,7 +64,7 @@ class Walker:
 def build(settings: DetectionConfig | None = None, **options: Any) -> VideoPipeline:
     torch.manual_seed(0)
     settings = settings or config()
-    return VideoPipeline(settings, build_detector(settings.model), Walker(), actions=ACTIONS, **options)
+    return VideoPipeline(TorchScorer(settings, build_detector(settings.model), ACTIONS), Walker(), **options)
 
 
 @pytest.fixture(scope="module")
@@ -319,7 +320,7 @@ def test_looks_between_key_frames_keep_identities(video: Path, tmp_path: Path) -
     torch.manual_seed(0)
     settings = config()
     runner = Runner()
-    pipeline = VideoPipeline(settings, build_detector(settings.model), runner, actions=ACTIONS)
+    pipeline = VideoPipeline(TorchScorer(settings, build_detector(settings.model), ACTIONS), runner)
     assert pipeline(video).to_frame()["person"].unique().tolist() == [0, 1]
     assert runner.looked == [0, 1, 2, 3, 4]
     runner.looked.clear()

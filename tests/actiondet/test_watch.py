@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from actiondet.engine.scorer import TorchScorer
 from actiondet.models.build import build_detector
 from actiondet.persons.base import Frame
 from actiondet.pipeline import VideoPipeline
@@ -41,7 +42,7 @@ class OnePerson:
 def pipeline(persons: OnePerson, every: float = 1.0) -> VideoPipeline:
     torch.manual_seed(0)
     settings = config()
-    return VideoPipeline(settings, build_detector(settings.model), persons, actions=ACTIONS, every=every)
+    return VideoPipeline(TorchScorer(settings, build_detector(settings.model), ACTIONS), persons, every=every)
 
 
 def camera(seconds: int, *, after: threading.Event | None = None, size: tuple[int, int] = (72, 96)) -> Iterator:  # type: ignore[type-arg]

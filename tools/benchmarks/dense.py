@@ -147,9 +147,13 @@ def read_plainly(index: VideoIndex, windows: list[IntArray], short_side: int) ->
 
 def stream(index: VideoIndex, windows: list[IntArray], short_side: int) -> Iterator[torch.Tensor]:
     """Read as dense tests do."""
-    from actiondet.data.clip_stream import stream_windows
+    from functools import partial
 
-    return (clip for _, (clip,) in stream_windows(index, windows, short_sides=(short_side,)))
+    from actiondet.data.resized_frames import joined_frames, resized_frame
+    from actiondet.video.clip_stream import stream_windows
+
+    resize = partial(resized_frame, short_sides=(short_side,))
+    return (joined_frames(frames)[0] for _, frames in stream_windows(index, windows, resize=resize))
 
 
 @contextmanager

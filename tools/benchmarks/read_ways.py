@@ -234,8 +234,8 @@ def _with_opencv(images: list[Any], seed: int) -> torch.Tensor:
     import numpy as np
     import torch
 
-    from actiondet.data.transforms import scaled_size
     from actiondet.data.video_transforms import random_resized_window
+    from actiondet.video.scaling import scaled_size
 
     random = np.random.default_rng(seed)
     height, width = scaled_size(images[0].shape[0], images[0].shape[1], SHORT_SIDE)
@@ -251,7 +251,7 @@ def _in_float(images: torch.Tensor, seed: int) -> torch.Tensor:
     import numpy as np
     import torch
 
-    from actiondet.data.transforms import scaled_size
+    from actiondet.video.scaling import scaled_size
 
     random = np.random.default_rng(seed)
     clip = (images.float() / 255 - 0.45) / 0.225

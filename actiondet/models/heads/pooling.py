@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 TemporalPool = Literal["avg", "max"]
+
+
+def joined_maps(features: Sequence[Tensor], mode: TemporalPool) -> Tensor:
+    """One map (B, C_i, T_i, H, W) per pathway, of any lengths, to one without time: (B, sum of C_i, H, W)."""
+    return torch.cat([pool_time(feature, mode) for feature in features], dim=1)
 
 
 def pool_time(feature: Tensor, mode: TemporalPool) -> Tensor:

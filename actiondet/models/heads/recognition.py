@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from actiondet.models.heads.pooling import pool_time
+from actiondet.models.heads.pooling import joined_maps
 
 
 class RecognitionHead(nn.Module):
@@ -47,7 +47,7 @@ class RecognitionHead(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """One map (B, C_i, T_i, H', W') per pathway to (B, num_classes) logits."""
-        x = torch.cat([pool_time(feature, "avg") for feature in features], dim=1)  # (B, C, H', W')
+        x = joined_maps(features, "avg")  # (B, C, H', W')
         x = x.mean(dim=(2, 3), keepdim=True) if self.window is None else F.avg_pool2d(x, self.window, stride=1)
         x = x.flatten(2).transpose(1, 2)  # (B, positions, C)
         logits: Tensor = self.fc(F.dropout(x, self.dropout, self.training))  # (B, positions, num_classes)

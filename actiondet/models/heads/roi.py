@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from actiondet.models.heads.person import PersonHead
-from actiondet.models.heads.pooling import TemporalPool, average_cells, pool_time
+from actiondet.models.heads.pooling import TemporalPool, average_cells, joined_maps
 
 
 class RoIHead(PersonHead):
@@ -76,7 +76,7 @@ class RoIHead(PersonHead):
         if boxes.ndim != 2:
             raise ValueError(f"boxes of shape {tuple(boxes.shape)}; expected (P, 4), this head follows no tracks")
         # Time goes first: pathways then agree in size, and RoIAlign works on one map instead of T.
-        maps = torch.cat([pool_time(feature, self.temporal_pool) for feature in features], dim=1)  # (B, C, H', W')
+        maps = joined_maps(features, self.temporal_pool)  # (B, C, H', W')
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half-precision boxes would miss by pixels
         rois = torch.cat([clip_index[:, None].to(maps), boxes.to(maps)], dim=1)  # (P, 5)
         people = roi_align(maps, rois, self.roi_size, 1 / self.stride, self.sampling_ratio, self.aligned)

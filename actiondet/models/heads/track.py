@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-from actiondet.models.heads.pooling import average_cells, pool_over, pool_time
+from actiondet.models.heads.pooling import average_cells, joined_maps, pool_over
 from actiondet.models.heads.roi import RoIHead, classifier_layers
 
 
@@ -75,7 +75,7 @@ class TrackHead(RoIHead):
             sequences = [each.amax(dim=(3, 4)).transpose(1, 2) for each in pathways]  # (P, C_i, T_i)
             people = torch.cat([each[:, :, self._frames(frames, each.shape[2])] for each in sequences], dim=1)
         if self.context:
-            maps = torch.cat([pool_time(feature, self.temporal_pool) for feature in features], dim=1)
+            maps = joined_maps(features, self.temporal_pool)
             surroundings = average_cells(maps.to(people.dtype), self.roi_size)[clip_index]  # (P, C, S, S)
             if self.convolutions is not None:
                 surroundings = surroundings.amax(dim=(2, 3))[:, :, None].expand(-1, -1, people.shape[2])

@@ -148,8 +148,15 @@ def differences(theirs: Settings, ours: Settings) -> dict[str, str]:
         for key in theirs
         if key in ours and not _equal(theirs[key], ours[key])
     }
-    # Networks of two kinds differ in everything else as well.
-    return {key: text for key, text in differing.items() if key == "backbone.name" or "backbone.name" not in differing}
+    # Networks, and heads, of two kinds differ in everything else as well.
+    if "backbone.name" in differing:
+        return {"backbone.name": differing["backbone.name"]}
+    other_head = "head.name" in differing
+    return {
+        key: text
+        for key, text in differing.items()
+        if key == "head.name" or not (other_head and key.startswith("head."))
+    }
 
 
 def _equal(a: object, b: object) -> bool:

@@ -49,7 +49,7 @@ def settings_for(file: CheckpointFile, source: Origin, conversion: Conversion) -
     if conversion.background and "num_actions" not in conversion.settings:
         doubts.append("model.num_actions: one less if class 0 of the file has no meaning, as in AVA")
     if kind == "detection":
-        found["head.name"] = "roi"
+        found.setdefault("head.name", "roi")
         if "multi_label" not in conversion.settings:
             doubts.append("model.multi_label: false where a person does one thing at a time, as in MultiSports")
     found |= conversion.settings
@@ -78,7 +78,7 @@ def settings_for(file: CheckpointFile, source: Origin, conversion: Conversion) -
         doubts.append("model.backbone.nonlocal_blocks: attention softmax or dot_product, and its pool")
     if kind == "recognition" and "window" not in found:
         doubts.append("model.window: 7, or null after a multigrid training")
-    if kind == "detection" and "head.temporal_pool" not in found:
+    if kind == "detection" and found["head.name"] != "acar" and "head.temporal_pool" not in found:
         doubts.append("model.head.temporal_pool: avg or max")
     return _nest({key: value for key, value in found.items() if _needed(key, value, found)}), doubts
 

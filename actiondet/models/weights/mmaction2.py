@@ -26,6 +26,7 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
     if any(name.startswith("roi_head.") for name in file.tensors):
         conversion.kind = "detection"
         conversion.background = True
+        _flatten_acrn(conversion)
     elif any(name.startswith("cls_head.") for name in file.tensors):
         conversion.kind = "recognition"
         _reorder_head(conversion)
@@ -60,6 +61,11 @@ def rename(name: str) -> str | None:
         return inner and f"backbone.{_PATHWAY[path]}res{int(layer) + 1}.{block}.{inner}"
     if match := re.fullmatch(r"(?:cls_head|roi_head\.bbox_head)\.fc_cls\.(.+)", name):
         return f"head.fc.{match[1]}"
+    if match := re.fullmatch(r"roi_head\.shared_head\.(conv1|conv2|convs\.(\d+))\.(conv|bn)\.(.+)", name):
+        layer, number, unit, leaf = match.groups()
+        if layer == "conv1":
+            return f"head.join.{leaf}" if unit == "conv" else f"head.join_norm.{leaf}"
+        return f"head.convs.{0 if number is None else int(number) + 1}.{_UNIT[unit]}.{leaf}"
     if not name.startswith("backbone."):
         return None
     inner = name.removeprefix("backbone.")
@@ -92,6 +98,13 @@ def _skip_in(file: CheckpointFile) -> Callable[[str], str | None]:
         return "a moving average beside the weights" if name in averages else None
 
     return skip
+
+
+def _flatten_acrn(conversion: Conversion) -> None:
+    """Their ACRN head convolves maps of one frame in 3D, ours maps without time in 2D."""
+    for name, weight in list(conversion.weights.items()):
+        if name.startswith(("head.join.", "head.convs.")) and weight.ndim == 5:
+            change(conversion, name, weight[:, :, 0], "without its axis of time, which is 1 long")
 
 
 def _reorder_head(conversion: Conversion) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from actiondet.models.weights.acar import ACAR
 from actiondet.models.weights.caffe2 import CAFFE2
 from actiondet.models.weights.conversion import Origin
 from actiondet.models.weights.files import CheckpointFile, read_entries
@@ -38,6 +39,7 @@ OriginName = Literal[
     "paddle",
     "torchvision",
     "videomae",
+    "acar",
     "imagenet",
 ]
 ORIGINS: tuple[Origin, ...] = (
@@ -49,6 +51,7 @@ ORIGINS: tuple[Origin, ...] = (
     PADDLE,
     TORCHVISION,
     VIDEOMAE,
+    ACAR,
     IMAGENET,
 )
 

@@ -5,6 +5,7 @@ Keys are those of the configuration below `model.`, for instance "backbone.width
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ from actiondet.models.backbones.mvit import MViT
 from actiondet.models.backbones.vit import Vit
 from actiondet.models.blocks import DESIGNS, Bottleneck, Pathway
 from actiondet.models.detector import ActionDetector
+from actiondet.models.heads.acar import AcarHead
+from actiondet.models.heads.acrn import AcrnHead
 from actiondet.models.heads.recognition import RecognitionHead
 from actiondet.models.heads.roi import RoIHead
 from actiondet.models.nonlocal_block import NonLocalSpec
@@ -41,6 +44,9 @@ BEHAVIOUR = (
     "head.temporal_pool",
     "head.sampling_ratio",
     "head.box_margin",
+    "head.conv_stride",
+    "head.halved",
+    "head.exclusive_actions",
     "multi_label",
     "window",
     "average_positions",
@@ -115,25 +121,47 @@ def _is_temporal(block: Mapping[str, Tensor]) -> bool:
 
 
 def _settings_of_head(weights: Mapping[str, Tensor], backbone: Settings, kind: Kind | None) -> Settings:
-    last = weights.get("head.fc.2.bias", weights.get("head.fc.bias"))
+    last = weights.get("head.fc.2.weight", weights.get("head.fc.weight"))
     first = weights.get("head.fc.0.weight", weights.get("head.fc.weight"))
     if last is None or first is None:
         return {}
     if kind == "recognition":
         return {"num_classes": len(last)}
+    found: Settings = {"num_actions": len(last)}
+    if "head.reduce.weight" in weights:
+        layers = sum(bool(re.fullmatch(r"head\.relations\.\d+\.out\.weight", name)) for name in weights)
+        return found | {
+            "head.name": "acar",
+            "head.layers": layers,
+            "head.output_kernel": weights["head.relations.0.out.weight"].shape[-1] if layers else 3,
+            "head.reduced_channels": len(weights["head.reduce.weight"]),
+            "head.relation_channels": len(weights["head.conv.weight"]),
+            "head.bias": "head.fc.bias" in weights,
+        }
+    channels = _map_channels(weights, backbone)
+    if "head.join_norm.weight" in weights:
+        width = len(weights["head.join_norm.weight"])
+        return found | {
+            "head.name": "acrn",
+            "head.relation_channels": None if width == channels else width,
+            "head.num_convs": sum(bool(re.fullmatch(r"head\.convs\.\d+\.conv\.weight", name)) for name in weights),
+        }
     first = weights.get("head.convolutions.project.weight", first)
-    if backbone["backbone.name"] == "vit":
-        channels = backbone["backbone.width"]
-    elif backbone["backbone.name"] == "mvit":
-        channels = len(weights["backbone.norm.weight"])
-    else:
-        pathways = ("slow.", "fast.") if backbone["backbone.name"] == "slowfast" else ("",)
-        channels = sum(_out_channels(weights, f"backbone.{pathway}res5.0.") for pathway in pathways)
-    return {
-        "num_actions": len(last),
+    return found | {
+        "head.name": "roi",
         "head.classifier": "mlp" if "head.fc.2.bias" in weights else "linear",
         "head.context": first.shape[1] == 2 * channels,
     }
+
+
+def _map_channels(weights: Mapping[str, Tensor], backbone: Settings) -> int:
+    """Channels of the backbone's maps, all of them together."""
+    if backbone["backbone.name"] == "vit":
+        return int(backbone["backbone.width"])
+    if backbone["backbone.name"] == "mvit":
+        return len(weights["backbone.norm.weight"])
+    pathways = ("slow.", "fast.") if backbone["backbone.name"] == "slowfast" else ("",)
+    return sum(_out_channels(weights, f"backbone.{pathway}res5.0.") for pathway in pathways)
 
 
 def _out_channels(weights: Mapping[str, Tensor], block: str) -> int:
@@ -165,6 +193,11 @@ def settings_of_network(network: ActionDetector | ActionRecognizer) -> Settings:
         found |= {f"backbone.{name}": getattr(backbone, name) for name in VIT_BEHAVIOUR}
     if isinstance(head, RoIHead):
         names = ("roi_size", "aligned", "temporal_pool", "sampling_ratio", "box_margin")
+        found |= {f"head.{name}": getattr(head, name) for name in names}
+    if isinstance(head, AcrnHead):
+        found["head.conv_stride"] = head.conv_stride
+    if isinstance(head, AcarHead):
+        names = ("roi_size", "aligned", "sampling_ratio", "halved", "exclusive_actions")
         found |= {f"head.{name}": getattr(head, name) for name in names}
     if isinstance(head, RecognitionHead):
         found["window"] = head.window

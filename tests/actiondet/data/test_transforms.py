@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from actiondet.data.colors import rgb_to_hsv, shifted_colors
-from actiondet.data.transforms import BoxedClip, TrainTransform, WholeFrameTransform, scaled_size
+from actiondet.data.transforms import BoxedClip, TrainTransform, WholeFrameTransform
+from actiondet.video.scaling import scaled_size
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "data" / "mmaction2.json").read_text())
 

@@ -202,17 +202,17 @@ def test_dense_testing_follows_persons_as_clips_read_one_by_one_do(
 def test_every_frame_is_decoded_and_resized_once(
     data: dict[str, Any], test_in: Test, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from actiondet.data import clip_stream
+    from actiondet.data import resized_frames
 
     resized = 0
 
-    class Counting(clip_stream.WholeFrameTransform):
+    class Counting(resized_frames.WholeFrameTransform):
         def __call__(self, clip: Any) -> Any:
             nonlocal resized
             resized += len(clip.video)
             return super().__call__(clip)
 
-    monkeypatch.setattr(clip_stream, "WholeFrameTransform", Counting)
+    monkeypatch.setattr(resized_frames, "WholeFrameTransform", Counting)
     test_in(config_of(data), "dense")
     assert resized == sum(COUNTS.values())
 

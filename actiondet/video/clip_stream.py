@@ -5,23 +5,26 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from actiondet.data.transforms import BoxedClip, Frames, WholeFrameTransform
-from actiondet.datasets.key_frames import TOLERANCE_US
-from actiondet.video import VideoIndex, clip_frames
-from actiondet.video.sampling import nearest_frames
+from actiondet.video.index import VideoIndex
+from actiondet.video.sampling import clip_frames, nearest_frames
 from actiondet.video.streaming import stream_unconverted
 from evaluation.errors import InputError
 from evaluation.records import IntArray
 
+TOLERANCE_US = 1_000_000
+"""How far before or beyond its video a key frame may lie: annotations are rounded, and real files end early."""
 Frame = npt.NDArray[np.uint8]
-"""(H, W, 3) RGB, as decoded."""
-_NO_BOXES = np.zeros((0, 4), dtype=np.float32)
+"""(H, W, 3) RGB."""
+Clip = npt.NDArray[np.uint8]
+"""(T, h, w, 3) RGB."""
+Resize = Callable[[Frame], tuple[Frame, ...]]
+"""A frame as decoded to the same at each of the network's sizes."""
+Small = TypeVar("Small")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +33,14 @@ class MomentClip:
 
     Attributes:
         time: microseconds from the video's first frame.
-        clips: (3, T, h, w) uint8, one at each of the network's sizes.
+        clips: (T, h, w, 3) uint8 RGB, one at each of the network's sizes.
         key_frame: (H, W, 3) uint8 RGB, as decoded.
         times: (T,) when its frames are shown, on the clock of `time`.
         between: times and frames, as decoded, at which the person detector looks since the key moment before.
     """
 
     time: int
-    clips: tuple[Tensor, ...]
+    clips: tuple[Clip, ...]
     key_frame: Frame
     times: IntArray
     between: tuple[tuple[int, Frame], ...] = ()
@@ -60,7 +63,7 @@ def stream_clips(
     frames: int,
     stride: int,
     clip_fps: float | None,
-    short_sides: Sequence[int],
+    resize: Resize,
     looks: int = 1,
 ) -> Iterator[MomentClip]:
     """Yield the clip around each moment, in order, as soon as its last frame is decoded.
@@ -72,7 +75,7 @@ def stream_clips(
         index: the video.
         times: (M,) rising, microseconds from the first frame.
         frames, stride, clip_fps: as in `clip_frames`.
-        short_sides: of the clips of each moment, in pixels.
+        resize: brings a frame to the network's sizes.
         looks: how often the person detector looks from one moment to the next, the moment itself counted.
 
     Raises:
@@ -87,10 +90,12 @@ def stream_clips(
     between = _looks(index, times.tolist(), keys, looks)
     wanted = {*keys, *(number for each in between for _, number in each)}
     every_frame = _noting(_every_frame(index), wanted, key_frames)
-    for place, clips in _windows(every_frame, windows, short_sides=short_sides):
+    for place, small in _windows(every_frame, windows, resize=resize):
         key = keys[place]
         seen = tuple((time, key_frames[number]) for time, number in between[place])
-        yield MomentClip(int(times[place]), clips, key_frames[key], index.frame_times[windows[place]], seen)
+        yield MomentClip(
+            int(times[place]), joined_frames(small), key_frames[key], index.frame_times[windows[place]], seen
+        )
         for older in [number for number in key_frames if number < key]:
             del key_frames[older]
 
@@ -109,9 +114,9 @@ def _looks(index: VideoIndex, times: Sequence[int], keys: Sequence[int], looks: 
 
 
 def stream_windows(
-    index: VideoIndex, windows: Sequence[IntArray], *, short_sides: Sequence[int]
-) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
-    """Yield number and clips of each window as soon as its last frame is decoded; every frame is resized once a size.
+    index: VideoIndex, windows: Sequence[IntArray], *, resize: Callable[[Frame], Small]
+) -> Iterator[tuple[int, list[Small]]]:
+    """Yield number and frames of each window as soon as its last frame is decoded; every frame is resized once.
 
     Decoding ends with the last window. Held at any time: the frames, at the network's sizes, from the start of the
     oldest unfinished window on.
@@ -119,30 +124,29 @@ def stream_windows(
     Args:
         index: the video.
         windows: the (T,) frames of each clip, rising; neither first nor last frames may fall from clip to clip.
-        short_sides: of the clips of each window, in pixels.
+        resize: what is kept of a frame.
 
     Raises:
         InputError: as in `stream_clips`.
     """
-    return _windows(_every_frame(index), windows, short_sides=short_sides)
+    return _windows(_every_frame(index), windows, resize=resize)
 
 
 def _windows(
-    every_frame: Iterator[tuple[int, Callable[[], Frame]]], windows: Sequence[IntArray], *, short_sides: Sequence[int]
-) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
-    """Cut `windows` out of `every_frame`, converting only what they need.
-
-    Yields:
-        Number, and (3, T, h, w) uint8 for each of `short_sides`.
-    """
+    every_frame: Iterator[tuple[int, Callable[[], Frame]]],
+    windows: Sequence[IntArray],
+    *,
+    resize: Callable[[Frame], Small],
+) -> Iterator[tuple[int, list[Small]]]:
+    """Cut `windows` out of `every_frame`, converting only what they need."""
     wanted = set(np.concatenate(windows).tolist()) if windows else set()
-    small: dict[int, tuple[Tensor, ...]] = {}
+    small: dict[int, Small] = {}
     done = 0
     for number, frame in every_frame:
         if number in wanted:
-            small[number] = resized_frame(frame(), short_sides)
+            small[number] = resize(frame())
         while done < len(windows) and windows[done][-1] <= number:
-            yield done, joined_frames([small[n] for n in windows[done].tolist()])
+            yield done, [small[n] for n in windows[done].tolist()]
             done += 1
             if done < len(windows):
                 for older in [n for n in small if n < windows[done][0]]:
@@ -151,21 +155,9 @@ def _windows(
             break
 
 
-def resized_frame(frame: Frame, short_sides: Sequence[int]) -> tuple[Tensor, ...]:
-    """(3, 1, h, w) uint8 at each of these short sides."""
-    return resized_frames(frame[np.newaxis], short_sides)[0]
-
-
-def resized_frames(frames: Frames, short_sides: Sequence[int]) -> list[tuple[Tensor, ...]]:
-    """Of each of (T, H, W, 3) frames what `resized_frame` gives."""
-    whole = BoxedClip.of(frames, _NO_BOXES)
-    clips = [WholeFrameTransform(short_side=side)(whole).tensors()[0] for side in short_sides]
-    return list(zip(*(torch.split(clip, 1, dim=1) for clip in clips), strict=True))
-
-
-def joined_frames(frames: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-    """T frames, each at some sizes, as clips (3, T, h, w) of these sizes."""
-    return tuple(torch.cat(of_size, 1) for of_size in zip(*frames, strict=True))
+def joined_frames(frames: Sequence[tuple[Frame, ...]]) -> tuple[Clip, ...]:
+    """T frames, each at some sizes, as clips (T, h, w, 3) of these sizes."""
+    return tuple(np.stack(of_size) for of_size in zip(*frames, strict=True))
 
 
 def _noting(

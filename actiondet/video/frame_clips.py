@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import count
 
 import numpy as np
-from torch import Tensor
 
-from actiondet.data.clip_stream import Frame, MomentClip, joined_frames, looks_between, resized_frame
-from actiondet.video import clip_frames
-from actiondet.video.sampling import nearest_frames
+from actiondet.video.clip_stream import Frame, MomentClip, Resize, joined_frames, looks_between
+from actiondet.video.sampling import clip_frames, nearest_frames
 from evaluation.records import IntArray
 
 
@@ -22,7 +20,7 @@ def clips_of_frames(
     frames: int,
     stride: int,
     clip_fps: float | None,
-    short_sides: Sequence[int],
+    resize: Resize,
     causal: bool = False,
     looks: int = 1,
 ) -> Iterator[MomentClip]:
@@ -34,7 +32,7 @@ def clips_of_frames(
         arriving: microseconds, rising, and the frame (H, W, 3), of one size.
         every: microseconds from one moment to the next; the first is that of the first frame.
         frames, stride, clip_fps: as in `clip_frames`.
-        short_sides: of the clips of each moment, in pixels.
+        resize: brings a frame to the network's sizes.
         causal: clips end at their moment, and wait for no later frame but the next one.
         looks: as in `clip_stream.stream_clips`.
     """
@@ -43,7 +41,7 @@ def clips_of_frames(
         frames=frames,
         stride=stride,
         clip_fps=clip_fps,
-        short_sides=short_sides,
+        resize=resize,
         causal=causal,
         looks=looks,
     )
@@ -63,16 +61,16 @@ class _Cutter:
         frames: int,
         stride: int,
         clip_fps: float | None,
-        short_sides: Sequence[int],
+        resize: Resize,
         causal: bool,
         looks: int,
     ) -> None:
         self._every, self._frames, self._stride, self._clip_fps = every, frames, stride, clip_fps
         self._key_place = frames - 1 if causal else frames // 2
         self._shift = np.full(frames, (frames // 2 - self._key_place) * stride, dtype=np.int64)
-        self._short_sides = short_sides
+        self._resize = resize
         self._times: list[int] = []
-        self._small: list[tuple[Tensor, ...]] = []
+        self._small: list[tuple[Frame, ...]] = []
         self._key_frames: dict[int, Frame] = {}  # by time
         self._moment: int | None = None  # the next one
         self._looks, self._looks_a_step = _Looks(iter(())), looks
@@ -85,7 +83,7 @@ class _Cutter:
             self._looks = _Looks(_instants(time, self._every, self._looks_a_step))
         self._looks.add(time, frame)
         self._times.append(time)
-        self._small.append(resized_frame(frame, self._short_sides))
+        self._small.append(self._resize(frame))
         self._key_frames[time] = frame
 
     def ready(self, *, ended: bool) -> Iterator[MomentClip]:

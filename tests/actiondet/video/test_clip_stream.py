@@ -7,13 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actiondet.data import clip_stream
-from actiondet.data.clip_stream import moment_times, stream_clips
+from actiondet.data.resized_frames import resized_images
 from actiondet.data.transforms import BoxedClip, WholeFrameTransform
-from actiondet.video import VideoIndex, clip_frames, index_video, open_video
+from actiondet.video import VideoIndex, clip_frames, clip_stream, index_video, open_video
+from actiondet.video.clip_stream import moment_times, stream_clips
+from actiondet.video.scaling import scaled_image
 from evaluation.errors import InputError
 
 SECOND = 1_000_000
+
+
+def resize(frame: np.ndarray) -> tuple[np.ndarray, ...]:
+    return (scaled_image(frame, 12),)
 
 
 def fake_index(count: int, fps: float) -> VideoIndex:
@@ -75,16 +80,16 @@ def test_clips_show_the_frames_that_training_takes(monkeypatch: pytest.MonkeyPat
     index = fake_index(200, 20)
     monkeypatch.setattr(clip_stream, "stream_unconverted", Frames(200))
     times = moment_times(index, 1.0)
-    clips = list(stream_clips(index, times, frames=8, stride=4, clip_fps=30.0, short_sides=[12]))
+    clips = list(stream_clips(index, times, frames=8, stride=4, clip_fps=30.0, resize=resize))
     assert [clip.time for clip in clips] == times.tolist()
     for clip in clips:
         wanted = clip_frames(index.frame_times, center_us=clip.time, frames=8, stride=4, clip_fps=30.0)
-        assert clip.clips[0].shape == (3, 8, 12, 16)
-        assert clip.clips[0][0, :, 0, 0].tolist() == wanted.tolist()
+        assert clip.clips[0].shape == (8, 12, 16, 3)
+        assert clip.clips[0][:, 0, 0, 0].tolist() == wanted.tolist()
         assert clip.key_frame.shape == (24, 32, 3)
         assert clip.key_frame[0, 0, 0] == wanted[4]
     # At second 4 of a 20 fps file: 30 fps strides of 4 are 2.67 of its frames.
-    assert clips[4].clips[0][0, :, 0, 0].tolist() == [69, 72, 75, 77, 80, 83, 85, 88]
+    assert clips[4].clips[0][:, 0, 0, 0].tolist() == [69, 72, 75, 77, 80, 83, 85, 88]
 
 
 @pytest.mark.parametrize("every", [0.05, 1.0, 20.0])
@@ -94,7 +99,7 @@ def test_memory_does_not_grow_with_the_video(monkeypatch: pytest.MonkeyPatch, ev
         stream = Frames(seconds * 10)
         monkeypatch.setattr(clip_stream, "stream_unconverted", stream)
         index = fake_index(seconds * 10, 10)
-        clips = stream_clips(index, moment_times(index, every), frames=8, stride=8, clip_fps=30.0, short_sides=[12])
+        clips = stream_clips(index, moment_times(index, every), frames=8, stride=8, clip_fps=30.0, resize=resize)
         assert sum(1 for _ in clips) == len(moment_times(index, every))
         most.append(stream.most_alive)
     # Of a clip, 0.8 seconds lie after its moment: so long do key frames, whole or not, wait for it.
@@ -104,17 +109,17 @@ def test_memory_does_not_grow_with_the_video(monkeypatch: pytest.MonkeyPatch, ev
 def test_good_frames_stand_in_for_damaged_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     index = fake_index(40, 10)
     monkeypatch.setattr(clip_stream, "stream_unconverted", Frames(36, damaged=(0, 19, 20)))
-    clips = list(stream_clips(index, moment_times(index, 1.0), frames=4, stride=3, clip_fps=30.0, short_sides=[12]))
-    assert clips[0].clips[0][0, :, 0, 0].tolist() == [1, 1, 1, 1]
-    assert clips[2].clips[0][0, :, 0, 0].tolist() == [18, 21, 21, 21]
+    clips = list(stream_clips(index, moment_times(index, 1.0), frames=4, stride=3, clip_fps=30.0, resize=resize))
+    assert clips[0].clips[0][:, 0, 0, 0].tolist() == [1, 1, 1, 1]
+    assert clips[2].clips[0][:, 0, 0, 0].tolist() == [18, 21, 21, 21]
     assert clips[2].key_frame[0, 0, 0] == 21
     assert stream_last_frames(index) == [34, 35, 35, 35]
 
 
 def stream_last_frames(index: VideoIndex) -> list[int]:
     times = np.array([3_600_000], dtype=np.int64)
-    (clip,) = stream_clips(index, times, frames=4, stride=3, clip_fps=30.0, short_sides=[12])
-    shown: list[int] = clip.clips[0][0, :, 0, 0].tolist()
+    (clip,) = stream_clips(index, times, frames=4, stride=3, clip_fps=30.0, resize=resize)
+    shown: list[int] = clip.clips[0][:, 0, 0, 0].tolist()
     return shown
 
 
@@ -122,17 +127,26 @@ def test_a_video_that_ends_before_its_promise_is_refused(monkeypatch: pytest.Mon
     monkeypatch.setattr(clip_stream, "stream_unconverted", Frames(50))
     index = fake_index(100, 10)
     with pytest.raises(InputError, match=r"fake\.mp4: decoding ends after 50 of 100 frames"):
-        list(stream_clips(index, moment_times(index, 1.0), frames=4, stride=4, clip_fps=30.0, short_sides=[12]))
+        list(stream_clips(index, moment_times(index, 1.0), frames=4, stride=4, clip_fps=30.0, resize=resize))
 
 
 def test_clips_of_a_real_file_equal_random_access(tmp_path: Path, shared: Path) -> None:
     path = shared / "videos" / "mm_test.mp4"
     index = index_video(path)
-    clips = list(stream_clips(index, moment_times(index, 3.0), frames=8, stride=8, clip_fps=30.0, short_sides=[64]))
+    clips = list(
+        stream_clips(
+            index,
+            moment_times(index, 3.0),
+            frames=8,
+            stride=8,
+            clip_fps=30.0,
+            resize=lambda frame: resized_images(frame, (64,)),
+        )
+    )
     assert len(clips) == 4
     with open_video(path, index=index) as reader:
         for clip in clips:
             wanted = clip_frames(index.frame_times, center_us=clip.time, frames=8, stride=8, clip_fps=30.0)
             boxed = BoxedClip.of(reader.read(wanted.tolist()), np.zeros((0, 4), dtype=np.float32))
             expected, _ = WholeFrameTransform(short_side=64)(boxed).tensors()
-            assert np.array_equal(clip.clips[0].numpy(), expected.numpy())
+            assert np.array_equal(clip.clips[0].transpose(3, 0, 1, 2), expected.numpy())

@@ -1,0 +1,104 @@
+"""An exported detector finds what the network in torch finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from actiondet import VideoPipeline, export_network
+from actiondet.config import DetectionConfig, load_config
+from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
+from actiondet.exported import OnnxNetwork
+from actiondet.exported_detector import OnnxScorer
+from actiondet.models.build import build_detector
+from actiondet.persons.base import Frame
+from actiondet.video import VideoWriter
+from evaluation.errors import InputError
+from evaluation.formats.action_list import ActionList
+from evaluation.records import FrameKey, PersonBoxes
+
+pytest.importorskip("onnxscript")
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = [
+    "model.backbone={name: slowonly, depth: 18, width: 4}",
+    "transform={train_short_side: [48, 48], train_crop: 48, test_short_side: 48}",
+    "clip.frames=4",
+]
+
+
+def trained(folder: Path, *settings: str) -> tuple[DetectionConfig, Path]:
+    """A narrow network with random weights, saved as if it were trained."""
+    config = load_config(ROOT / "configs/toy/slowonly_r18.yaml", [*SMALL, *settings])
+    torch.manual_seed(0)
+    detector = build_detector(config.model)
+    actions = ActionList.numbered([f"action {number}" for number in range(1, 15)], first=1)
+    save_checkpoint(Checkpoint(config, detector.state_dict(), actions), folder / "best.pt")
+    return config, folder / "best.pt"
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds of blocks that move, 100 x 74."""
+    path = tmp_path_factory.mktemp("exported") / "blocks.mp4"
+    coarse = np.random.default_rng(0).integers(0, 256, (10, 13, 3), dtype=np.uint8)
+    blocks = coarse.repeat(8, axis=0).repeat(8, axis=1)
+    with VideoWriter(path, 10, 100, 74) as writer:
+        for number in range(30):
+            writer.write(np.roll(blocks, 3 * number, axis=1)[:74, :100])
+    return path
+
+
+class Crowd:
+    """As many persons as half seconds have passed."""
+
+    def detect(self, frames: Sequence[Frame], keys: Sequence[FrameKey]) -> list[PersonBoxes]:
+        return [self.persons(key) for key in keys]
+
+    def persons(self, key: FrameKey) -> PersonBoxes:
+        count = key.moment // 500_000
+        boxes = np.array([[0.1 * n, 0.2, 0.1 * n + 0.4, 0.9] for n in range(count)], dtype=np.float32)
+        return PersonBoxes(key, boxes.reshape(-1, 4), np.linspace(0.9, 0.5, count, dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    "settings", [[], ["model.head.roi=track", "test.flip=true", "test.person_score=multiply"]], ids=["static", "track"]
+)
+def test_detections_are_those_of_torch(settings: list[str], video: Path, tmp_path: Path) -> None:
+    config, weights = trained(tmp_path, *settings)
+    export_network(config, weights, tmp_path / "det.onnx", format="onnx")
+    looked = VideoPipeline.from_checkpoint(weights, persons=Crowd(), every=0.5)(video)
+    exported = VideoPipeline.from_exported(tmp_path / "det.onnx", persons=Crowd(), every=0.5)
+    assert exported.actions.names == looked.actions.names
+    found = exported(video)
+    assert sum(map(len, found)) == 0 + 1 + 2 + 3 + 4 + 5
+    for each, other in zip(found, looked, strict=True):
+        assert each.key == other.key
+        assert np.array_equal(each.boxes, other.boxes)
+        assert each.action_scores == pytest.approx(other.action_scores, abs=1e-4)
+    assert np.ptp(np.concatenate([each.action_scores for each in found])) > 0.01
+    assert found.to_frame()["person"].tolist() == looked.to_frame()["person"].tolist()
+    assert [(e.person, e.start, e.end, e.action) for e in found.events()] == [
+        (e.person, e.start, e.end, e.action) for e in looked.events()
+    ]
+
+
+def test_what_a_file_cannot_do_is_said(tmp_path: Path) -> None:
+    import onnx
+
+    config, weights = trained(tmp_path, "test.short_sides=[40, 48]")
+    export_network(config, weights, tmp_path / "det.onnx", format="onnx")
+    with pytest.raises(InputError, match=r"det\.onnx: .* short sides \[40, 48\], but .* sees 48 pixels alone"):
+        OnnxScorer(OnnxNetwork(tmp_path / "det.onnx"))
+    with pytest.raises(InputError, match=r"no provider 'NpuExecutionProvider'; expected cpu, cuda, .*CPUExecution"):
+        OnnxNetwork(tmp_path / "det.onnx", device="NpuExecutionProvider")
+    model = onnx.load(tmp_path / "det.onnx")
+    kept = [entry for entry in model.metadata_props if entry.key not in ("names", "config")]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    onnx.save(model, tmp_path / "bare.onnx")
+    with pytest.raises(InputError, match=r"bare\.onnx: its metadata lacks config, names; expected what `actiondet exp"):
+        OnnxNetwork(tmp_path / "bare.onnx")
