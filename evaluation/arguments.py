@@ -13,6 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO
 
 from evaluation.command_line import program_name
+from evaluation.errors import InputError
+from evaluation.files import check_writable
 from evaluation.messages import LEVELS, set_level
 
 if TYPE_CHECKING:
@@ -106,6 +108,32 @@ def add_outputs(parser: argparse._ActionsContainer, *, picture: str, what: str =
     add_json(parser, what)
     parser.add_argument("--csv", metavar="C.csv", help="write the table of classes")
     parser.add_argument("--plot", metavar="P.png", help=f"draw {picture}")
+
+
+def add_page(parser: argparse._ActionsContainer) -> None:
+    """Add `--html`, a page of results, with `--against` and `--videos`."""
+    page = parser.add_argument_group("page")
+    page.add_argument(
+        "--html", metavar="R.html", help="write a page that shows why the AP is what it is; a browser opens it"
+    )
+    page.add_argument("--against", metavar="D2", help="other detections, which the page sets beside these")
+    page.add_argument(
+        "--videos", metavar="FOLDER", help="videos, from which the page takes pictures of the worst mistakes"
+    )
+
+
+def check_page(arguments: argparse.Namespace) -> None:
+    """Refuse options of `add_page` that go with `--html` alone, and a page that cannot be written.
+
+    Raises:
+        InputError: which option it is.
+    """
+    if arguments.html is None:
+        for name in ("against", "videos"):
+            if getattr(arguments, name) is not None:
+                raise InputError(f"--{name} is for the page; add --html FILE")
+    else:
+        check_writable(Path(arguments.html))
 
 
 def write_outputs(arguments: argparse.Namespace, result: Result, **more: Any) -> None:

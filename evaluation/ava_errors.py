@@ -150,7 +150,10 @@ def action_errors(
 
     _, seen_iou = best_truths(persons.boxes, persons.code, boxes[distinct], code[distinct])
     kind = np.where((seen_iou >= threshold)[persons.of_truth], 0, 1)
-    return break_down(result, Outcomes(ACTION_REASONS, which, target, MISSING, claims.truth_label, kind))
+    outcomes = Outcomes(
+        ACTION_REASONS, which, target, MISSING, claims.truth_label, kind, row=claims.row, truth_row=claims.truth_row
+    )
+    return break_down(result, outcomes)
 
 
 class _Persons:

@@ -67,3 +67,16 @@ def average_precision(precision: FloatArray, recall: FloatArray) -> float:
     precision = np.maximum.accumulate(precision[::-1])[::-1]
     steps = np.flatnonzero(recall[1:] != recall[:-1]) + 1
     return float(np.sum((recall[steps] - recall[steps - 1]) * precision[steps]))
+
+
+def interpolated_precision(precision: FloatArray, recall: FloatArray, at: FloatArray) -> FloatArray:
+    """(G,) the curve whose area is the AP: at every recall the best precision from there on, 0 where none is reached.
+
+    Args:
+        precision: (N,).
+        recall: (N,) rising.
+        at: (G,) recalls.
+    """
+    best: FloatArray = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    values: FloatArray = best[np.searchsorted(recall, at)]
+    return values

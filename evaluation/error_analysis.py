@@ -10,11 +10,13 @@ import math
 
 import numpy as np
 
+from evaluation.ap_result import Claims
 from evaluation.boxes import BoolArray, paired_iou
 from evaluation.error_breakdown import ErrorBreakdown, Outcomes, break_down
 from evaluation.matching import best_of_pairs, group_pairs
 from evaluation.protocols import Ties
 from evaluation.records import IntArray
+from evaluation.tube_ap import ThresholdMapResult
 from evaluation.tube_dataset import FrameDetections, TubeTruth
 from evaluation.tube_iou import paired_tube_iou
 from evaluation.tube_scoring import frame_groups, tube_frame_claims, video_claims
@@ -83,7 +85,7 @@ def video_errors(
     target[other_iou >= threshold] = other[other_iou >= threshold]
     target[~(any_iou > 0)] = -1
     target[own_iou >= threshold] = own[own_iou >= threshold]
-    return break_down(result, _outcomes(VIDEO_REASONS, which, target, claimed.truth_label))
+    return break_down(result, _outcomes(VIDEO_REASONS, which, target, claimed))
 
 
 def frame_errors(
@@ -138,7 +140,7 @@ def frame_errors(
     target[rest[other_iou >= threshold]] = other[other_iou >= threshold]
     target[np.isin(which, [place["extra"], place["time"]])] = -1
     target[own_iou >= threshold] = own[own_iou >= threshold]
-    return break_down(result, _outcomes(FRAME_REASONS, which, target, truth_labels))
+    return break_down(result, _outcomes(FRAME_REASONS, which, target, claimed))
 
 
 def _near_an_end(tubes: TubeSet, detections: FrameDetections, places: IntArray, threshold: float) -> BoolArray:
@@ -156,6 +158,10 @@ def _near_an_end(tubes: TubeSet, detections: FrameDetections, places: IntArray, 
     return near
 
 
-def _outcomes(reasons: tuple[str, ...], which: IntArray, target: IntArray, truth_label: IntArray) -> Outcomes:
+def _outcomes(
+    reasons: tuple[str, ...], which: IntArray, target: IntArray, claims: Claims[ThresholdMapResult]
+) -> Outcomes:
     """Outcomes where truth that nothing finds is of one kind."""
-    return Outcomes(reasons, which, target, ("missed",), truth_label, np.zeros(len(truth_label), dtype=np.int64))
+    truth = np.arange(len(claims.truth_label))
+    kind = np.zeros(len(truth), dtype=np.int64)
+    return Outcomes(reasons, which, target, ("missed",), claims.truth_label, kind, row=claims.row, truth_row=truth)

@@ -47,6 +47,7 @@ class ErrorBreakdown(DerivedResult):
         missing_counts: (L, M) how many there are of each.
         alone: (L, R + M) AP if that kind of error alone were fixed.
         in_order: (L, R + M) AP if that kind of error and all before it were fixed.
+        outcomes: what became of every detection and every truth.
 
     Example:
         >>> from evaluation import find_errors, read_action_list, read_ava_csv, read_ava_results
@@ -70,6 +71,7 @@ class ErrorBreakdown(DerivedResult):
     missing_counts: IntArray
     alone: FloatArray
     in_order: FloatArray
+    outcomes: Outcomes
 
     def __str__(self) -> str:
         """Where the AP is lost, action by action and on the mean, and the notes."""
@@ -160,6 +162,9 @@ class Outcomes:
         missing: (K) names of the kinds of truth that nothing finds.
         truth_label: (M,) label of every truth.
         truth_kind: (M,) its kind, if nothing finds it.
+        row: (N,) index of every ranked detection into those that were given.
+        truth_row: (M,) index of every truth into the rows that were given; of a data set of tubes, those of its test
+            videos, video by video.
     """
 
     reasons: tuple[str, ...]
@@ -168,6 +173,8 @@ class Outcomes:
     missing: tuple[str, ...]
     truth_label: IntArray
     truth_kind: IntArray
+    row: IntArray
+    truth_row: IntArray
 
     @property
     def missed(self) -> BoolArray:
@@ -206,6 +213,7 @@ def break_down(result: ApResult, outcomes: Outcomes) -> ErrorBreakdown:
         shares=shares[:, :-1],
         missed=missed,
         counts=counts,
+        outcomes=outcomes,
         missing=outcomes.missing,
         missing_counts=missing_counts.reshape(len(result.ids), -1)[labels],
         alone=np.stack([_fixed_ap(result, outcomes, {kind}) for kind in kinds], axis=1),

@@ -141,11 +141,13 @@ class FrameClaims(Claims[FrameMapResult]):
     """Claims of boxes.
 
     Attributes:
+        truth_row: (M,) index of every truth into those that were given.
         truth_code: (M,) number of every truth's moment.
         truth_boxes: (M, 4).
         codes: numbers of moments.
     """
 
+    truth_row: IntArray
     truth_code: IntArray
     truth_boxes: FloatArray
     codes: MomentCodes
@@ -183,6 +185,7 @@ def frame_claims(
         iou=iou[order],
         truth_label=known.column.astype(np.int64),
         truth_video=codes.video_of(known.code),
+        truth_row=known.row,
         truth_code=known.code,
         truth_boxes=known.boxes,
         codes=codes,

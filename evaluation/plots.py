@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evaluation.average_precision import interpolated_precision
 from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.records import FloatArray, IntArray
@@ -129,10 +130,9 @@ def draw_curves(axes: Axes, curves: Sequence[Curve], *, title: str = "") -> None
     color_of = _colors([curve.kind for curve in curves])
     axes.set_title(title)
     for curve in curves:
-        # The curve whose area is the AP: at every recall the best precision from there on, 0 where it is not reached.
-        best = np.append(np.maximum.accumulate(curve.precision[::-1])[::-1], 0.0)
+        best = interpolated_precision(curve.precision, curve.recall, _GRID)
         color = color_of.get(str(curve.kind), _COLORS[0])
-        axes.plot(_GRID, best[np.searchsorted(curve.recall, _GRID)], color=color, lw=0.9, alpha=0.55)
+        axes.plot(_GRID, best, color=color, lw=0.9, alpha=0.55)
     if color_of and len(color_of) == len(curves):
         axes.legend(axes.lines, list(color_of), loc="lower left", frameon=False)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision, interpolated")

@@ -46,6 +46,7 @@ class ListedTruth:
     """The truth of listed actions at moments that count, in the order in which equal overlaps are resolved.
 
     Attributes:
+        row: (M,) index into the rows that were given.
         code: (M,) moment codes.
         column: (M,) position of the action in the list.
         boxes: (M, 4).
@@ -54,6 +55,7 @@ class ListedTruth:
         excluded: codes of the moments that do not count.
     """
 
+    row: IntArray
     code: IntArray
     column: ColumnArray
     boxes: FloatArray
@@ -168,6 +170,7 @@ def listed_truth(
     known = {"named": np.concatenate([code, codes.of_keys(truth.empty_moments)]), "listed": code[listed], "any": None}
     counted = listed if protocol.excluded_truth == "counted" else counting
     return ListedTruth(
+        row=rows,
         code=code[rows],
         column=column[rows],
         boxes=truth.boxes[rows],

@@ -6,10 +6,15 @@ import argparse
 import dataclasses
 import sys
 import warnings
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from evaluation.arguments import Parser, add_outputs, write_outputs
+from evaluation.arguments import Parser, add_outputs, add_page, check_page, write_outputs
 from evaluation.command_line import run_tool
+
+if TYPE_CHECKING:
+    from actiondet.datasets.thumbnails import Thumbnails
+    from evaluation import DetectionRows, TruthRows
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -19,6 +24,7 @@ def parse_arguments() -> argparse.Namespace:
             "actiondet eval-ava --truth ava_val_v2.2.csv --detections detections.csv --labels actions.pbtxt",
             "actiondet eval-ava --truth t.csv --detections d.csv --labels l.pbtxt --explain --plot per_class.png",
             "actiondet eval-ava --truth t.csv --detections d.csv --labels l.pbtxt --errors --by size",
+            "actiondet eval-ava --truth t.csv --detections d.csv --labels l.pbtxt --html page.html --videos films",
         ],
     )
     parser.add_argument("--truth", required=True, metavar="T.csv", help="annotated boxes, AVA format")
@@ -59,11 +65,20 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--explain", action="store_true", help="show how the mAP moves from protocol to protocol")
     add_outputs(parser, picture="AP per action and precision-recall curves")
+    add_page(parser)
+    parser.add_argument(
+        "--video-start",
+        type=float,
+        default=900.0,
+        metavar="SECONDS",
+        help="the time in the annotations at which the files of --videos begin (default: 900, as AVA is cut)",
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse_arguments()
+    check_page(arguments)
     # What follows loads pandas; --help does not wait for it.
     from evaluation import frame_map, read_action_list, read_ava_csv, read_ava_results, read_excluded
     from evaluation.ap_result import parse_thresholds
@@ -114,6 +129,40 @@ def main() -> None:
         more["confusion"] = confusion.summary()
         print(f"\n{confusion}")
     write_outputs(arguments, result, **more)
+    if arguments.html:
+        write_html(arguments, truth, detections, scoring, thresholds)
+
+
+def write_html(
+    arguments: argparse.Namespace,
+    truth: TruthRows,
+    detections: DetectionRows,
+    scoring: dict[str, Any],
+    thresholds: tuple[float, ...],
+) -> None:
+    """Write the page of --html."""
+    from evaluation import frame_map, read_ava_results
+    from evaluation.page import write_page
+    from evaluation.result_page import analyze, result_page
+
+    found = [(arguments.detections, detections)]
+    if arguments.against:
+        found.append((arguments.against, read_ava_results(arguments.against)))
+    runs = []
+    for name, rows in found:
+        result = frame_map(truth, rows, **scoring, protocol=arguments.protocol, thresholds=thresholds)
+        runs.append(analyze(name, truth, rows, result, **scoring))
+    thumbnail: Thumbnails | None = None
+    if arguments.videos:
+        from actiondet.datasets.thumbnails import Thumbnails, frame_at_time
+
+        films = [str(name) for name in truth.video.categories]
+        thumbnail = Thumbnails(arguments.videos, films, frame_at_time(round(arguments.video_start * 1e6)))
+    subtitle = f"truth {Path(arguments.truth).name}, protocol {arguments.protocol}, IoU {runs[0].result.threshold:g}"
+    page = result_page(runs, subtitle=subtitle, moment=lambda us: f"{us / 1e6:g} s", thumbnail=thumbnail)
+    write_page(arguments.html, page)
+    if thumbnail is not None and not thumbnail.taken:
+        print("warning: no video shows the moments of the mistakes; is --video-start right?", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.arguments import Parser, add_outputs, write_outputs
+from evaluation.arguments import Parser, add_outputs, add_page, check_page, write_outputs
 from evaluation.command_line import run_tool
 
 if TYPE_CHECKING:
     from evaluation.error_breakdown import ErrorBreakdown
     from evaluation.tube_ap import ThresholdMapResult
+    from evaluation.tube_dataset import TubeTruth
 
 TASKS = {
     "frame": "frame-mAP of frame detections",
@@ -35,6 +37,7 @@ def parse_arguments() -> argparse.Namespace:
         examples=[
             "actiondet eval-multisports frame --truth multisports_GT.pkl --detections frame_detections.pkl",
             "actiondet eval-multisports video-all --truth multisports_GT.pkl --detections tubes.pkl",
+            "actiondet eval-multisports video --truth multisports_GT.pkl --detections tubes.pkl --html page.html",
         ],
     )
     parser.add_argument("task", choices=TASKS, help="what to find out, see below")
@@ -69,11 +72,13 @@ def parse_arguments() -> argparse.Namespace:
         "(default: %(default)s)",
     )
     add_outputs(parser, picture="the result")
+    add_page(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse_arguments()
+    check_page(arguments)
     # What follows loads numpy and pandas; --help does not wait for it.
     from evaluation.ap_result import IOU_RANGES, parse_thresholds
     from evaluation.errors import InputError
@@ -101,6 +106,8 @@ def main() -> None:
         truth = read_multisports(arguments.truth, split=arguments.split)
     truth.check(arguments.truth)
 
+    if task.endswith("errors") and arguments.html:
+        raise InputError(f"{task} --html: the page of frame or video shows errors, too; use one of these tasks")
     moments = PROTOCOLS[arguments.moments] if task.startswith("frame") else TUBES
     more: dict[str, Any] = {"moments": moments}
     by_length = ""
@@ -129,7 +136,36 @@ def main() -> None:
             more["strata"] = strata.summary()
             by_length = f"\n\nvideo-mAP@{result.threshold:g} by length\n\n{strata}"
     write_outputs(arguments, result, **more)
+    if arguments.html:
+        write_html(arguments, truth, thresholds)
     print(f"moments: {moments}\n{result}{by_length}")
+
+
+def write_html(arguments: argparse.Namespace, truth: TubeTruth, thresholds: tuple[float, ...]) -> None:
+    """Write the page of --html."""
+    from evaluation import read_frame_detections, read_video_detections, tube_frame_map, video_map
+    from evaluation.page import write_page
+    from evaluation.result_page import Run, Thumbnail, analyze, result_page
+
+    runs: list[Run] = []
+    for name in filter(None, (arguments.detections, arguments.against)):
+        if arguments.task == "frame":
+            boxes = read_frame_detections(name, truth)
+            boxes = boxes.on_annotated_frames(truth) if arguments.moments == "annotated" else boxes
+            result = tube_frame_map(truth, boxes, thresholds, ties=arguments.ties)
+            runs.append(analyze(name, truth, boxes, result, ties=arguments.ties))
+        else:
+            tubes = read_video_detections(name)
+            result = video_map(truth, tubes, thresholds, ties=arguments.ties)
+            runs.append(analyze(name, truth, tubes, result, ties=arguments.ties))
+    thumbnail: Thumbnail | None = None
+    if arguments.videos:
+        from actiondet.datasets.thumbnails import Thumbnails, frame_of_number
+
+        thumbnail = Thumbnails(arguments.videos, truth.test_videos, frame_of_number)
+    subtitle = f"truth {Path(arguments.truth).name}, {runs[0].result.metric}, IoU {runs[0].result.threshold:g}"
+    page = result_page(runs, subtitle=subtitle, moment=lambda frame: f"frame {frame}", thumbnail=thumbnail)
+    write_page(arguments.html, page)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ def main() -> int:
         "Exit code 1 if training would fail or the mAP would be wrong.",
         examples=[
             "actiondet check-dataset own.yaml --sheet sheet.png",
+            "actiondet check-dataset own.yaml --html page.html",
             "actiondet check-dataset own.yaml data.videos=videos --look 500 --json -",
         ],
     )
@@ -32,7 +33,10 @@ def main() -> int:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as for training")
     add_json(parser, "the findings")
     parser.add_argument("--sheet", type=Path, metavar="PNG", help="draw boxes and labels to this file")
-    parser.add_argument("--tiles", type=int, default=24, metavar="N", help="pictures on it (default 24)")
+    parser.add_argument(
+        "--html", type=Path, metavar="R.html", help="write a page of the findings, with pictures; a browser opens it"
+    )
+    parser.add_argument("--tiles", type=int, default=24, metavar="N", help="pictures on sheet and page (default 24)")
     parser.add_argument("--font", metavar="TTF", help="font of its names, where they are not in Latin letters")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="default: one a core")
     parser.add_argument(
@@ -46,6 +50,8 @@ def main() -> int:
         if arguments.sheet.suffix.lower() not in (".png", ".jpg", ".jpeg"):
             raise InputError(f"--sheet {arguments.sheet}: expected a name that ends in .png or .jpg")
         check_writable(arguments.sheet)
+    if arguments.html is not None:
+        check_writable(arguments.html)
     report = _check(arguments)
     _print(report)
     write_json_to(arguments.json, _as_json(report))
@@ -64,11 +70,15 @@ def _check(arguments: argparse.Namespace) -> Report:
         from data_tools.check_dataset.check import check_detection
 
         report, tables, videos = check_detection(config, processes=arguments.processes, look=arguments.look)
+    tiles = max(2, arguments.tiles)
     if arguments.sheet is not None:
         from data_tools.check_dataset.sheets import write_sheet
 
-        tiles = max(2, arguments.tiles)
         write_sheet(arguments.sheet, config, tables, videos, report, tiles=tiles, font=arguments.font)
+    if arguments.html is not None:
+        from data_tools.check_dataset.page import write_dataset_page
+
+        write_dataset_page(arguments.html, config, tables, videos, report, tiles=tiles, font=arguments.font)
     return report
 
 

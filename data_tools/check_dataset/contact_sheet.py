@@ -27,6 +27,9 @@ _COLORS = ((80, 200, 255), (120, 255, 120), (255, 160, 80), (220, 120, 255), (80
 ChooseFrame = Callable[[IntArray], int]
 """Which frame of a video is shown, given when each is (microseconds)."""
 
+MarkedBox = tuple[tuple[float, ...], tuple[str, ...]]
+"""A unit box and the names of its labels."""
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -43,8 +46,13 @@ class Tile:
     video: Path
     frame: ChooseFrame
     caption: str
-    boxes: tuple[tuple[tuple[float, ...], tuple[str, ...]], ...] = ()
+    boxes: tuple[MarkedBox, ...] = ()
     title: str = ""
+
+
+def middle_frame(times: IntArray) -> int:
+    """The frame in the middle of a video."""
+    return len(times) // 2
 
 
 def nearest_to(instant_us: int) -> ChooseFrame:
@@ -104,7 +112,7 @@ def video_tiles(
             label = int(row["label"])
             title = names[label] if label < len(names) else str(label)
             caption = f"{split} {row['video']}"
-            chosen.append(Tile(videos[row["video"]], lambda times: len(times) // 2, caption, title=title))
+            chosen.append(Tile(videos[row["video"]], middle_frame, caption, title=title))
     return chosen
 
 
@@ -118,11 +126,10 @@ def write_contact_sheet(
     path: Path, tiles: Sequence[Tile], pictures: FrameFolderConfig | None, *, font: str | None = None
 ) -> int:
     """Draw the tiles that can be read, with the letters of `font` if there is one; return how many were drawn."""
-    lettering = Lettering(_LETTER_HEIGHT, font)
     drawn = []
     for tile in tiles:
         with suppress(InputError):  # the checks have reported it, if it matters
-            drawn.append(_draw(tile, pictures, lettering))
+            drawn.append(draw_tile(tile, pictures, font))
     if not drawn:
         return 0
     height = max(picture.shape[0] for picture in drawn)
@@ -135,7 +142,13 @@ def write_contact_sheet(
     return len(drawn)
 
 
-def _draw(tile: Tile, layout: FrameFolderConfig | None, lettering: Lettering) -> npt.NDArray[np.uint8]:
+def draw_tile(tile: Tile, layout: FrameFolderConfig | None, font: str | None) -> npt.NDArray[np.uint8]:
+    """The frame of a tile with its boxes, names and caption, in RGB.
+
+    Raises:
+        InputError: the video cannot be read.
+    """
+    lettering = Lettering(_LETTER_HEIGHT, font)
     with open_video(tile.video, reader="pyav", pictures=layout) as reader:
         frame = reader.read([tile.frame(reader.index.frame_times)])[0]
     scale = _WIDTH / frame.shape[1]

@@ -32,7 +32,7 @@ draw.Bars = (part) => {
       track.append(mean);
     }
     return el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, track),
-      part.series.map((series) => el("td", { class: "number" }, number(series.values[row], part.digits))),
+      part.series.map((series, place) => el("td", { class: `number${part.stacked && place ? " visually-hidden" : ""}` }, number(series.values[row], part.digits))),
       part.notes.length ? el("td", { class: "number" }, part.notes[row]) : null);
   });
   const body = el("tbody", {}, rows);
