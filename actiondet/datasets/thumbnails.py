@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from actiondet.datasets.key_frames import TOLERANCE_US
 from actiondet.datasets.sources import ReaderPool, find_videos
 from actiondet.video import nearest_frames, open_video
+from actiondet.video.clip_stream import TOLERANCE_US
 from actiondet.video.pixels import Image
 from evaluation.errors import InputError
 from evaluation.page.outlines import FOUND, TRUE

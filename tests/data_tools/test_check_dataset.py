@@ -264,15 +264,19 @@ def test_a_sheet_that_cannot_be_written_is_refused_before_the_checks(
         main()
 
 
-def test_the_program_prints_json_draws_the_sheet_and_ends_with_1(planted: Path, tmp_path: Path) -> None:
+def test_the_program_prints_json_draws_sheet_and_page_and_ends_with_1(planted: Path, tmp_path: Path) -> None:
     one(6, "77")(planted)
     command = [sys.executable, "-m", "data_tools.check_dataset", str(CONFIG), "--json", "-", "--sheet", "sheet.png"]
+    command += ["--html", "page.html"]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(root)}, capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
     said = json.loads(done.stdout)
     assert [finding["code"] for finding in said["findings"]][:1] == ["id-not-in-list"]
     assert (tmp_path / "sheet.png").stat().st_size > 1000
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "error: id-not-in-list" in page
+    assert "Examples of each action" in page
 
 
 def test_the_examples_that_repeat_factor_sampling_shows_are_counted(toy: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "eval_ava.py"
@@ -136,3 +137,38 @@ def test_a_threshold_that_is_none_is_refused(files: list[str], threshold: str) -
     done = run(*files, "--thresholds", threshold)
     assert done.returncode == 2
     assert "threshold" in done.stderr
+
+
+def test_a_page_has_pictures_of_the_videos_and_the_other_run(tmp_path: Path, files: list[str]) -> None:
+    from actiondet.video import VideoWriter
+
+    with VideoWriter(tmp_path / "v.mp4", 10, 160, 120) as writer:
+        for number in range(30):
+            writer.write(np.full((120, 160, 3), 8 * number, np.uint8))
+    (tmp_path / "other.csv").write_text("v,902,0.1,0.1,0.3,0.5,80,0.9\n")
+    page = ["--html", str(tmp_path / "page.html"), "--against", str(tmp_path / "other.csv")]
+    done = run(*files, *page, "--videos", str(tmp_path), "--video-start", "900")
+    assert (done.returncode, done.stderr) == (0, "")
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Is the difference real?" in html
+    assert "data:image/jpeg" in html
+    done = run(*files, *page, "--videos", str(tmp_path), "--video-start", "0")
+    assert "is --video-start right?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--videos", "films"), "--videos is for the page; add --html FILE"),
+        (("--against", "b.csv"), "--against is for the page; add --html FILE"),
+        (("--html", "truth.csv/page.html"), "not a writable folder"),
+    ],
+)
+def test_options_of_a_page_that_cannot_be_meant_are_refused(
+    arguments: tuple[str, str], message: str, files: list[str], tmp_path: Path
+) -> None:
+    if arguments[0] == "--html":
+        arguments = ("--html", str(tmp_path / arguments[1]))
+    done = run(*files, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
