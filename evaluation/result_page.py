@@ -245,19 +245,13 @@ def _bars(runs: Sequence[Run]) -> Part:
     )
 
 
-def _curves(run: Run, name: str) -> Part:
-    curves = [
-        Line(
-            run.result.names[label],
-            _RECALLS,
-            interpolated_precision(curve.precision, curve.recall, _RECALLS),
-        )
-        for label, curve in zip(run.result.labels.tolist(), run.result.curves, strict=True)
-    ]
+def _curves(run: Run, run_name: str) -> Part:
+    values = [interpolated_precision(curve.precision, curve.recall, _RECALLS) for curve in run.result.curves]
+    names = [run.result.names[label] for label in run.result.labels.tolist()]
+    curves = [Line(name, _RECALLS, each) for name, each in zip(names, values, strict=True)]
     if len(curves) > 1:
-        mean = np.mean([line.y for line in curves], axis=0)
-        curves.insert(0, Line("mean of all actions", _RECALLS, mean))
-    title = f"Precision and recall{f': {name}' if name else ''}"
+        curves.insert(0, Line("mean of all actions", _RECALLS, np.mean(values, axis=0)))
+    title = f"Precision and recall{f': {run_name}' if run_name else ''}"
     return Lines(curves, "recall", "precision, interpolated", (0, 1), (0, 1), title=title)
 
 
@@ -380,7 +374,7 @@ def _table(run: Run, *, named: bool) -> Part:
         shown["best threshold"], shown["F1 there"] = found["best_threshold"].tolist(), found["f1"].tolist()
     headings = [{"name": "action", "ap": "AP"}.get(name, name) for name in shown]
     rows = [list(row) for row in zip(*shown.values(), strict=True)]
-    return Table(headings, rows, title=run.name if named else "")  # type: ignore[arg-type]
+    return Table(headings, rows, title=run.name if named else "")
 
 
 def _spoken(kind: str) -> str:
