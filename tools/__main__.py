@@ -17,6 +17,7 @@ PROGRAMS = {
         "demo": ("actiondet.cli.demo", "find the persons of a video, name their actions, draw both"),
         "predict": ("actiondet.cli.predict", "name what whole videos show"),
         "detect-persons": ("actiondet.cli.detect_persons", "find the persons of many videos and write their boxes"),
+        "explain": ("actiondet.cli.explain", "show where and when a detector looks for an action of a person"),
         "link-tubes": ("actiondet.cli.link_tubes", "link frame detections into tubes"),
         "suggest-videos": ("actiondet.cli.suggest_videos", "rank unlabeled videos by what annotating them would teach"),
     },
@@ -25,6 +26,7 @@ PROGRAMS = {
         "test-det": ("actiondet.cli.test_det", "test an action detector"),
         "train-rec": ("actiondet.cli.train_rec", "train a recognizer of whole videos"),
         "test-rec": ("actiondet.cli.test_rec", "test a recognizer of whole videos"),
+        "compare-runs": ("actiondet.cli.compare_runs", "hold training runs against each other"),
         "export": ("actiondet.cli.export", "write a trained network as ONNX or torch.export file"),
         "convert-checkpoint": (
             "actiondet.cli.convert_checkpoint",

@@ -1,7 +1,7 @@
 """Configuration: a typed schema, YAML files with `base:`, `key=value` arguments."""
 
 from actiondet.config.choice import Choice, Settings
-from actiondet.config.compare import differing_settings
+from actiondet.config.compare import differing_settings, setting_table
 from actiondet.config.load import (
     dump_config,
     import_modules,
@@ -41,4 +41,5 @@ __all__ = [
     "load_recognition_config",
     "parse_config",
     "parse_config_of",
+    "setting_table",
 ]

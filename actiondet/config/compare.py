@@ -1,8 +1,8 @@
-"""In which settings two configurations differ."""
+"""In which settings configurations differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from actiondet.config.choice import Settings
 
@@ -15,6 +15,17 @@ def differing_settings(before: Settings, now: Settings, *, ignored: tuple[str, .
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key) and not key.startswith(ignored)
     ]
+
+
+def setting_table(configs: Sequence[Settings]) -> tuple[tuple[str, tuple[object, ...]], ...]:
+    """Each setting that is not the same in all configurations: its dotted key, and its value in each of them.
+
+    A setting that a configuration lacks, as one of another optimizer, is None there.
+    """
+    leaves = [dict(_leaves(config.model_dump())) for config in configs]
+    keys = sorted(set().union(*leaves))
+    rows = ((key, tuple(each.get(key) for each in leaves)) for key in keys)
+    return tuple((key, values) for key, values in rows if any(value != values[0] for value in values))
 
 
 def _leaves(tree: object, key: str = "") -> Iterator[tuple[str, object]]:

@@ -19,9 +19,10 @@ from actiondet.datasets import ava as _ava
 from actiondet.datasets import multisports as _multisports
 from actiondet.datasets.labelled_videos import find_labelled_videos
 from actiondet.datasets.sources import reader_pool
-from actiondet.datasets.splits import Moments, SplitName, read_split
+from actiondet.datasets.splits import Moments, PersonSplit, SplitName, read_split
 from actiondet.datasets.windows import ClipWindow
 from actiondet.video.views import ViewSampling
+from evaluation.errors import InputError
 
 del _ava, _multisports  # importing them has registered what reads their files
 
@@ -48,7 +49,7 @@ def build_training_set(
     Raises:
         InputError: files that are missing, faulty or do not fit together.
     """
-    split = read_split(data, "train", num_actions=num_actions)
+    split = _read(data, "train", num_actions)
     people = split.people_to_train()
     paths, missing = split.locate(people.keys)
     people = people.take(people.keys.of_videos(paths))
@@ -98,7 +99,7 @@ def build_test_set(
     Raises:
         InputError: files that are missing, faulty or do not fit together.
     """
-    files = read_split(data, split, num_actions=num_actions)
+    files = _read(data, split, num_actions)
     keys, truth = files.to_test(moments)
     persons = files.persons(keys)
     occupied = persons.counts > 0
@@ -120,6 +121,18 @@ def build_test_set(
         notes=files.notes,
         tracks=files.tracks() if tracks else None,
     )
+
+
+def _read(data: DetectionDataConfig, split: SplitName, num_actions: int) -> PersonSplit:
+    """`read_split`, held to what the settings ask of every data set."""
+    files = read_split(data, split, num_actions=num_actions)
+    chooses = files.data.classes is not None or bool(files.data.merge_classes)
+    if chooses and files.actions.places is None:
+        raise InputError(
+            f"data.classes: what reads the data set '{data.name}' takes all actions; leave data.classes and "
+            "data.merge_classes out, or apply actiondet.datasets.classes.choose_actions in it"
+        )
+    return files
 
 
 def build_train_transform(config: TransformConfig) -> TrainTransform:

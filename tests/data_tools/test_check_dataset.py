@@ -295,6 +295,20 @@ def test_the_examples_that_repeat_factor_sampling_shows_are_counted(toy: Path) -
     assert (classes["train, repeated"] > classes["train"]).any()
 
 
+def test_a_choice_of_actions_is_checked_as_it_is_trained(toy: Path) -> None:
+    chosen = ["data.classes=[wave, turn]", "data.merge_classes={turn: [walk left, walk right]}"]
+    report = check(toy, [*chosen, "model.num_actions=2"])
+    assert "num-actions" not in {finding.code for finding in report.findings}
+    whole = check(toy, []).classes.set_index("id")
+    classes = report.classes.set_index("name")
+    assert list(classes.index) == ["turn", "wave"]
+    assert classes.loc["turn", "train"] == whole.loc[3, "train"] + whole.loc[4, "train"]
+    wrong = {finding.code: str(finding) for finding in check(toy, chosen).findings}
+    assert "data.classes and data.merge_classes leave 2 actions" in wrong["num-actions"]
+    faulty = {finding.code: str(finding) for finding in check(toy, ["data.classes=[wav]"]).findings}
+    assert "did you mean 'wave'" in faulty["classes"]
+
+
 def test_the_best_box_of_every_person_is_that_of_its_own_moment() -> None:
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 0.5, (60, 2))

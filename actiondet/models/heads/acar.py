@@ -12,6 +12,7 @@ from torchvision.ops import roi_align
 
 from actiondet.models.heads.person import PersonHead
 from actiondet.models.heads.pooling import joined_maps
+from actiondet.models.heads.roi import ActionLogits
 from evaluation.errors import InputError
 
 
@@ -76,7 +77,7 @@ class AcarHead(PersonHead):
             PersonAttention(relation_channels, output_kernel=output_kernel, dropout=dropout) for _ in range(layers)
         )
         self.person = nn.Linear(reduced_channels, relation_channels, bias=False)
-        self.fc = nn.Linear(2 * relation_channels, num_actions, bias=bias)
+        self.fc = ActionLogits(2 * relation_channels, num_actions, bias=bias)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

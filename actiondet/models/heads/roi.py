@@ -123,7 +123,8 @@ class ActionLogits(nn.Linear):
         """(P, width) to (P, num_actions)."""
         if input.device.type == "mps" or torch.compiler.is_exporting():
             return super().forward(input)
-        return F.linear(input.double(), self.weight.double(), self.bias.double()).to(self.weight.dtype)
+        bias = None if self.bias is None else self.bias.double()
+        return F.linear(input.double(), self.weight.double(), bias).to(self.weight.dtype)
 
 
 def classifier_layers(width: int, num_actions: int, kind: Literal["linear", "mlp"]) -> nn.Module:

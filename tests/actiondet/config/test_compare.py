@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from actiondet.config import differing_settings
+from actiondet.config import differing_settings, setting_table
 from actiondet.config.schema import AdamWConfig, ScheduleConfig, SGDConfig, TrainConfig
 
 
@@ -22,3 +22,15 @@ def test_another_member_of_a_family_differs_in_its_name_and_its_own_settings() -
         "optimizer.name: sgd -> adamw",
         "optimizer.nesterov: False -> None",
     ]
+
+
+def test_settings_of_many_configurations_become_rows_where_they_differ() -> None:
+    configs = [TrainConfig(), TrainConfig(epochs=4), TrainConfig(optimizer=AdamWConfig())]
+    assert setting_table(configs) == (
+        ("epochs", (20, 4, 20)),
+        ("optimizer.betas", (None, None, (0.9, 0.999))),
+        ("optimizer.momentum", (0.9, 0.9, None)),
+        ("optimizer.name", ("sgd", "sgd", "adamw")),
+        ("optimizer.nesterov", (False, False, None)),
+    )
+    assert setting_table(configs[:1] * 2) == ()

@@ -11,11 +11,12 @@ import pytest
 from actiondet.config.schema import ClipConfig, MultiSportsConfig, TransformConfig
 from actiondet.data import Draw, EvaluationSet, TrainingSet, Unreadable, build_test_set, build_training_set
 from actiondet.datasets.windows import frame_time
+from actiondet.engine.detection.testing import evaluate
 from actiondet.records import ClipSample
 from evaluation.errors import InputError
 from evaluation.formats.multisports import write_multisports
 from evaluation.formats.person_boxes import write_proposals
-from evaluation.records import FrameKey, PersonBoxes
+from evaluation.records import ActionDetections, FrameKey, PersonBoxes
 from evaluation.tube_dataset import TubeTruth
 from evaluation.tube_set import TubeSet
 from tests.stamped_videos import HEIGHT, WIDTH, read_stamp, write_stamped
@@ -196,6 +197,41 @@ def test_without_proposals_the_annotated_persons_are_scored(files: dict[str, Any
 def test_the_network_must_have_the_labels_of_the_truth(files: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"num_actions is 4, but .*GT.pkl has 3 labels; set model.num_actions=3"):
         training_part(files, num_actions=4)
+
+
+@pytest.mark.parametrize("csv", [False, True])
+def test_chosen_and_merged_labels_train_and_are_scored_by_their_own_numbers(
+    files: dict[str, Any], tmp_path: Path, csv: bool
+) -> None:
+    names: dict[str, Any] = {"classes": ["fall", "grip"], "merge_classes": {"grip": ["throw", "hold"]}}
+    if csv:
+        names = {"classes": [2, "grip"], "merge_classes": {"grip": [0, 1]}}
+        rows = [f"{ONE}.mp4,51,0,0,0.5,1,{label},0" for label in (0, 2)] + [f"{ONE}.mp4,51,0.5,0,1,1,1,0"]
+        (tmp_path / "train.csv").write_text("\n".join(rows) + "\n")
+        files["train"]["truth"] = str(tmp_path / "train.csv")
+    chosen = files | names
+    dataset = training_part(chosen, num_actions=2)
+    assert dataset.actions.ids == (0, 2)
+    assert dataset.actions.names[0] == "grip"
+    index = list(dataset.keys).index(FrameKey(ONE, 51))
+    labels = sample(dataset, index).labels
+    assert labels is not None
+    assert labels[:2].tolist() == [[1, 1], [1, 0]]
+    if csv:
+        return
+    data = MultiSportsConfig(**{**chosen, "classes": ["fall", "throw"], "merge_classes": None})
+    scored = build_test_set(data, clip=CLIP, transform=AS_IS, num_actions=2)
+    box, score = np.array([LEFT], dtype=np.float32), np.ones(1, dtype=np.float32)
+    found = [
+        ActionDetections(FrameKey(THREE, frame), box, score, np.array([[0.9, 0.1]], dtype=np.float32))
+        for frame in range(30, 34)
+    ]
+    result = evaluate(found, scored)
+    assert result.mean_ap == 1
+    assert isinstance(scored.truth, TubeTruth)
+    assert scored.truth.unscored == {1}
+    with pytest.raises(InputError, match=r"num_actions is 3, but data.classes and .* leave 2 labels .*num_actions=2"):
+        training_part(chosen, num_actions=3)
 
 
 def test_the_csv_form_trains_the_same(files: dict[str, Any], tmp_path: Path) -> None:

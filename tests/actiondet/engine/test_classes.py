@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ import pytest
 import torch
 
 from actiondet.config import DetectionConfig
+from actiondet.config.schema import AvaConfig
+from actiondet.datasets.ava import AvaSplit, read_ava_split
+from actiondet.datasets.splits import SplitName
 from actiondet.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from actiondet.engine.detection.testing import run_test
 from actiondet.engine.devices import launch
@@ -45,16 +49,18 @@ def logits(network: torch.nn.Module) -> torch.Tensor:
         return network.eval()(clips, boxes)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("classifier", ["linear", "mlp"])
+@pytest.mark.parametrize(
+    "head", ["model.head.classifier=linear", "model.head.classifier=mlp", "model.head={name: acar}"]
+)
 def test_training_on_3_actions_starts_at_the_scores_of_the_checkpoint_bit_for_bit(
-    tiny_config: Config, tmp_path: Path, classifier: str
+    tiny_config: Config, tmp_path: Path, head: str
 ) -> None:
-    config = tiny_config(f"model.head.classifier={classifier}")
+    config = tiny_config(head)
     torch.manual_seed(3)
     network = build_detector(config.model)
     listed = read_action_list(config.data.actions)  # type: ignore[attr-defined]
     save_checkpoint(Checkpoint(config, network.state_dict(), listed), tmp_path / "whole.pt")
-    three = tiny_config(*THREE, f"train.weights={tmp_path / 'whole.pt'}", f"model.head.classifier={classifier}")
+    three = tiny_config(*THREE, f"train.weights={tmp_path / 'whole.pt'}", head)
     run = start(three, folder=tmp_path / "run", fabric=launch(), resume=False, overwrite=False)
     assert len(run.task.actions) == 3
     columns = [listed.ids.index(label) for label in run.task.actions.ids]
@@ -125,3 +131,16 @@ def test_the_number_of_columns_is_that_of_the_choice(tiny_config: Config, tmp_pa
         InputError, match=r"model.num_actions is 14, but .* leave 2 actions .*; set model.num_actions=2"
     ):
         start(config, folder=tmp_path, fabric=launch(), resume=False, overwrite=False)
+
+
+def test_a_choice_that_a_data_set_of_ones_own_does_not_make_is_refused(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def takes_all(data: AvaConfig, split: SplitName, *, num_actions: int) -> AvaSplit:
+        whole = read_ava_split(data.model_copy(update={"classes": None}), split, num_actions=14)
+        assert num_actions == 3
+        return replace(whole, data=data)
+
+    monkeypatch.setattr("actiondet.data.build.read_split", takes_all)
+    with pytest.raises(InputError, match=r"data.classes: what reads the data set 'ava' takes all actions"):
+        start(tiny_config(*THREE), folder=tmp_path, fabric=launch(), resume=False, overwrite=False)
