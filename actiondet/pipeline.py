@@ -310,8 +310,9 @@ class VideoPipeline:
         """Look at cameras and streams while they run; see `actiondet.watch.Watch`.
 
         Args:
-            sources: addresses (rtsp://, http(s)://, udp://, tcp://, camera:0, /dev/video0), a `LiveStream`, or
-                (seconds, frame) pairs that arrive one by one; one source or a list, which share the network.
+            sources: addresses (rtsp://, http(s)://, udp://, tcp://, camera:0, /dev/video0), a `LiveStream`, video
+                files, which wait for their reader, or (seconds, frame) pairs that arrive one by one; one source or a
+                list, which share the network.
             persons_every: seconds from look to look of the person detector, as in calling the pipeline.
             latency: seconds that a key frame may wait, beyond the look-ahead of its clip; older ones are left out.
             reconnect: seconds without a frame after which a source ends.

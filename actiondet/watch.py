@@ -19,14 +19,16 @@ from actiondet.drawing import DrawingStyle
 from actiondet.live_drawing import LiveDrawing
 from actiondet.tubes.events import Event, EventFinder, EventRules
 from actiondet.tubes.following import Follower, FoundMoment, Look
+from actiondet.video import index_video, stream_frames
 from actiondet.video.clip_stream import Frame, MomentClip
-from actiondet.video.live import LiveFrame, LiveStream
+from actiondet.video.live import LiveFrame, LiveStream, is_live
 from evaluation.errors import InputError, StoppedBySignal
 from evaluation.formats.action_list import ActionList
 from evaluation.records import ActionDetections, IntArray
+from evaluation.video_names import composed
 
-LiveSource = str | LiveStream | Iterable[tuple[float, Frame]]
-"""An address, an opened stream, or seconds, rising, and frames (H, W, 3) uint8 RGB as they arrive."""
+LiveSource = str | os.PathLike[str] | LiveStream | Iterable[tuple[float, Frame]]
+"""An address, a video file, an opened stream, or seconds, rising, and frames (H, W, 3) uint8 RGB as they arrive."""
 
 _KEPT_DELAYS = 1000
 
@@ -244,18 +246,27 @@ def closed_by_signals(watch: Watch) -> Iterator[None]:
 
 
 class NamedFrames:
-    """Frames that arrive from the caller's own code.
+    """Frames of a file, or that arrive from the caller's own code.
 
     Attributes:
         name: of the source.
-        is_recorded: False: what comes too fast is left out.
+        is_recorded: whether they wait for their reader; otherwise, what comes too fast is left out.
     """
 
-    is_recorded = False
-
-    def __init__(self, frames: Iterable[tuple[float, Frame]], name: str) -> None:
+    def __init__(self, frames: Iterable[tuple[float, Frame]], name: str, *, is_recorded: bool = False) -> None:
         """Take seconds and frames."""
-        self.name, self._frames = name, frames
+        self.name, self.is_recorded, self._frames = name, is_recorded, frames
+
+    @classmethod
+    def of_file(cls, path: str | os.PathLike[str]) -> NamedFrames:
+        """The frames of a video file.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        index = index_video(path)
+        frames = ((time / 1e6, frame) for time, frame in stream_frames(index.path, index))
+        return cls(frames, composed(Path(path).stem), is_recorded=True)
 
     def stop(self) -> None:
         """Nothing: the caller's frames end by themselves."""
@@ -270,12 +281,14 @@ def open_streams(
     """The streams of one source or a list of them.
 
     Raises:
-        InputError: an address that is not a stream's, or two sources of one name.
+        InputError: an address that is not a stream's, a file that cannot be read, or two sources of one name.
     """
     several = list(sources) if _are_several(sources) else [cast(LiveSource, sources)]
     streams: list[LiveStream | NamedFrames] = []
     for place, source in enumerate(several):
-        if isinstance(source, str):
+        if isinstance(source, os.PathLike) or (isinstance(source, str) and not _is_address(source)):
+            streams.append(NamedFrames.of_file(source))
+        elif isinstance(source, str):
             streams.append(LiveStream(source, reconnect=reconnect, any_host=any_host))
         elif isinstance(source, LiveStream):
             streams.append(source)
@@ -286,6 +299,10 @@ def open_streams(
     if duplicate is not None or not streams:
         raise InputError("expected one source or more" if not streams else f"duplicate source {duplicate}")
     return streams
+
+
+def _is_address(source: str) -> bool:
+    return is_live(source) or "://" in source  # of an unknown protocol, which LiveStream refuses
 
 
 def _are_several(sources: object) -> TypeGuard[Sequence[LiveSource]]:
@@ -366,7 +383,7 @@ class _Feed:
             if self.ended:
                 return False
             self.waiting.append((self._clock(), clip))
-            while clip.time - self.waiting[0][1].time > self._latency:
+            while not self._stream.is_recorded and clip.time - self.waiting[0][1].time > self._latency:
                 self.waiting.popleft()
                 self.left_out += 1
             self._changed.notify_all()

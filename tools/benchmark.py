@@ -10,7 +10,7 @@ import importlib
 from evaluation.arguments import Parser
 from evaluation.command_line import run_tool
 
-KINDS = ("dense", "identities", "imbalance", "model", "multigrid", "read", "tracks", "train")
+KINDS = ("dense", "events", "identities", "imbalance", "model", "multigrid", "read", "tracks", "train")
 
 
 def main() -> None:

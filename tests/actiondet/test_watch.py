@@ -17,7 +17,7 @@ from actiondet.models.build import build_detector
 from actiondet.persons.base import Frame
 from actiondet.pipeline import VideoPipeline
 from actiondet.tubes.events import EventRules
-from actiondet.video import index_video
+from actiondet.video import VideoWriter, index_video
 from actiondet.watch import LiveMoment, closed_by_signals
 from evaluation.errors import InputError, StoppedBySignal
 from evaluation.records import FrameKey, PersonBoxes
@@ -142,8 +142,25 @@ def test_faults_of_a_source_are_raised_where_it_is_read() -> None:
         pipeline(persons).watch(camera(1), latency=-1)
     with pytest.raises(InputError, match=r"duplicate source camera:0"):
         pipeline(persons).watch(["camera:0", "camera:0"])
-    with pytest.raises(InputError, match=r"street\.mp4: not a stream; expected rtsp://"):
+    with pytest.raises(InputError, match=r"ftp://host/street\.mp4: not a stream; expected rtsp://"):
+        pipeline(persons).watch("ftp://host/street.mp4")
+    with pytest.raises(InputError, match=r"street\.mp4: no such file"):
         pipeline(persons).watch("street.mp4")
+
+
+def test_a_file_waits_for_its_reader_and_gives_what_the_pipeline_finds_in_it(tmp_path: Path) -> None:
+    persons = OnePerson()
+    persons.may_go_on.set()
+    with VideoWriter(tmp_path / "street.mp4", RATE, 96, 72) as writer:
+        for _, frame in camera(6):
+            writer.write(frame)
+    looked = pipeline(persons)
+    watch = looked.watch(tmp_path / "street.mp4", latency=0)
+    found = list(watch)
+    assert watch.left_out == 0
+    for live, filed in zip(found, looked(tmp_path / "street.mp4"), strict=True):
+        assert live.detections.key == filed.key
+        np.testing.assert_allclose(live.detections.action_scores, filed.action_scores, atol=1e-6)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

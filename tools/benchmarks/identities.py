@@ -31,8 +31,10 @@ FARTHEST = 0.5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py identities`."""
-    parser.add_argument("--films", type=int, default=16, metavar="N", help="of each kind to choose on, and to report")
-    parser.add_argument("--seconds", type=int, default=20, metavar="S", help="of each film (20)")
+    parser.add_argument(
+        "--films", type=int, default=20, metavar="N", help="of each kind to choose on, and to report (20)"
+    )
+    parser.add_argument("--seconds", type=int, default=11, metavar="S", help="of each film (11)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of films and noise")
 
 
