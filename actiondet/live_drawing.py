@@ -19,7 +19,7 @@ from actiondet.tubes.following import Look
 from actiondet.video import VideoWriter
 from evaluation.errors import StoppedBySignal
 from evaluation.formats.action_list import ActionList
-from evaluation.records import ActionDetections, FrameKey
+from evaluation.records import ActionDetections, FrameKey, IntArray
 
 _RATE = Fraction(25)  # for keyframes alone: every frame is shown at its own time
 _MOST_BYTES = 512_000_000
@@ -30,6 +30,35 @@ _NOBODY = (
     ActionDetections(FrameKey("", 0), _NONE.reshape(0, 4), _NONE, _NONE.reshape(0, 1)),
     np.zeros(0, dtype=np.int64),
 )
+
+
+class RecentPersons:
+    """Who does what in the last frames of a source, as it becomes known.
+
+    Attributes:
+        latest: the last key frame, in microseconds; -1 before the first one.
+    """
+
+    def __init__(self) -> None:
+        """Start without key frames."""
+        self.latest = -1
+        self._known: deque[tuple[ActionDetections, Sequence[Look]]] = deque()
+        self._persons: CarriedPersons | None = None
+
+    def know(self, detections: ActionDetections, looks: Sequence[Look], *, oldest: int) -> None:
+        """Take in what is found at the next key frame, and forget what no frame from `oldest` on shows."""
+        self._known.append((detections, looks))
+        while len(self._known) > 2 and self._known[1][0].key.moment <= oldest:
+            self._known.popleft()
+        self.latest = detections.key.moment
+        self._persons = CarriedPersons(
+            [each for each, _ in self._known], [look for _, looks in self._known for look in looks]
+        )
+
+    def at(self, time: int) -> tuple[ActionDetections, IntArray]:
+        """The persons at `time` (microseconds), and their (P,) identities; nobody before the first key frame."""
+        persons = self._persons
+        return _NOBODY if persons is None else persons.at(time)
 
 
 class LiveDrawing:
@@ -54,8 +83,7 @@ class LiveDrawing:
         self._changed = threading.Condition()
         self._waiting: deque[tuple[int, Frame]] = deque()
         self._bytes = 0
-        self._known: deque[tuple[ActionDetections, Sequence[Look]]] = deque()
-        self._persons: CarriedPersons | None = None
+        self._persons = RecentPersons()
         self._ended = self._aborted = False
         self._fault: Exception | None = None
         self._thread: threading.Thread | None = None
@@ -92,13 +120,8 @@ class LiveDrawing:
         if self._fault is not None:
             raise self._fault
         with self._changed:
-            self._known.append((detections, looks))
             oldest = self._waiting[0][0] if self._waiting else detections.key.moment
-            while len(self._known) > 2 and self._known[1][0].key.moment <= oldest:
-                self._known.popleft()
-            self._persons = CarriedPersons(
-                [each for each, _ in self._known], [look for _, looks in self._known for look in looks]
-            )
+            self._persons.know(detections, looks, oldest=oldest)
             self._changed.notify_all()
 
     def __enter__(self) -> LiveDrawing:
@@ -170,8 +193,8 @@ class LiveDrawing:
                 first = time
                 writer = opened.enter_context(VideoWriter(self._path, _RATE, drawer.width, drawer.height))
                 shape = drawer.height, drawer.width
-            shown = _NOBODY if self._persons is None else self._persons.at(time)
-            writer.write(_fitted(drawer.draw(frame, *shown), *shape), time_us=time - first)
+            picture = drawer.draw(frame, *self._persons.at(time))
+            writer.write(_fitted(picture, *shape), time_us=time - first)
 
     def _next(self) -> tuple[int, Frame] | None:
         """The next frame of which it is known who does what in it; None at the end."""
@@ -188,8 +211,7 @@ class LiveDrawing:
             return time, frame
 
     def _is_known(self, time: int) -> bool:
-        latest = self._known[-1][0].key.moment if self._known else -1
-        return time <= latest or self._bytes >= _MOST_BYTES / 2
+        return time <= self._persons.latest or self._bytes >= _MOST_BYTES / 2
 
 
 class _AbortedError(Exception):

@@ -239,7 +239,7 @@ class VideoResult:
                 actions=self.actions,
                 start=self._start,
                 threshold=style.threshold,
-                lowest_event=min([rules.enter, *rules.of.values()]),
+                lowest_event=rules.lowest,
                 top=style.top,
                 about=self._about,
                 caption=style.caption,

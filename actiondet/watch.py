@@ -17,6 +17,7 @@ from typing import Protocol, TypeGuard, cast
 
 from actiondet.drawing import DrawingStyle
 from actiondet.live_drawing import LiveDrawing
+from actiondet.live_page import LiveShowing
 from actiondet.tubes.events import Event, EventFinder, EventRules
 from actiondet.tubes.following import Follower, FoundMoment, Look
 from actiondet.video import index_video, stream_frames
@@ -24,6 +25,7 @@ from actiondet.video.clip_stream import Frame, MomentClip
 from actiondet.video.live import LiveFrame, LiveStream, is_live
 from evaluation.errors import InputError, StoppedBySignal
 from evaluation.formats.action_list import ActionList
+from evaluation.page.serving import PageServer
 from evaluation.records import ActionDetections, IntArray
 from evaluation.video_names import composed
 
@@ -150,6 +152,19 @@ class Watch:
             feed.drawing = LiveDrawing(each, actions=self.actions, style=style)
         return paths
 
+    def show(self, server: PageServer, *, style: DrawingStyle | None = None) -> LiveShowing:
+        """Let iterating serve drawn pictures of the first source, too, while anyone looks at them.
+
+        Args:
+            server: of the page.
+            style: what is drawn.
+        """
+        style = style or DrawingStyle()
+        style = replace(style, caption=style.caption or self._caption, numbered=True)
+        showing = LiveShowing(server, actions=self.actions, style=style, clock=self._clock)
+        self._feeds[0].showing = showing
+        return showing
+
     def __iter__(self) -> Iterator[LiveMoment]:
         """The key frames, as they are done.
 
@@ -161,6 +176,8 @@ class Watch:
         turn = 0
         with ExitStack() as ending:
             for feed in self._feeds:
+                if feed.showing is not None:
+                    ending.enter_context(feed.showing)
                 if feed.drawing is not None:
                     ending.enter_context(feed.drawing)
             ending.enter_context(closing(self))
@@ -180,16 +197,29 @@ class Watch:
                 looks = followers[feed].update(moment)
                 if feed.drawing is not None:
                     feed.drawing.know(moment.detections, looks)
+                if feed.showing is not None:
+                    feed.showing.know(moment.detections, looks)
                 yield LiveMoment(moment.detections, looks, self.delays[-1])
 
-    def events(self, rules: EventRules | None = None, *, begins: bool = False) -> Iterator[Event]:
-        """Yield who does what, from when to when; see `VideoResult.events`. Times are seconds of the source."""
+    def events(
+        self,
+        rules: EventRules | None = None,
+        *,
+        begins: bool = False,
+        on_moment: Callable[[LiveMoment], None] | None = None,
+    ) -> Iterator[Event]:
+        """Yield who does what, from when to when; see `VideoResult.events`. Times are seconds of the source.
+
+        `on_moment` is called with each key frame, before its events.
+        """
         finders = {
             feed.name: EventFinder(self.actions, rules or EventRules(), step=self._every, begins=begins)
             for feed in self._feeds
         }
         try:
             for each in self:
+                if on_moment is not None:
+                    on_moment(each)
                 yield from finders[each.detections.key.video].update(each.detections, each.identities)
         finally:
             self.close()
@@ -328,6 +358,7 @@ class _Feed:
         self.ended = False
         self.fault: Exception | None = None
         self.drawing: LiveDrawing | None = None
+        self.showing: LiveShowing | None = None
         self.taken = 0.0  # when the clip that was taken last had arrived
         self.waiting: deque[tuple[float, MomentClip]] = deque()
         self._stream, self._cut, self._latency = stream, cut, round(latency * 1e6)
@@ -373,6 +404,8 @@ class _Feed:
             time = round(frame.seconds * 1e6)
             if self.drawing is not None:
                 self.drawing.add(time, frame.image, may_wait=bool(self._stream.is_recorded))
+            if self.showing is not None:
+                self.showing.add(time, frame.image)
             yield time, frame.image
 
     def _put(self, clip: MomentClip) -> bool:

@@ -8,7 +8,7 @@ length. With --tubes FILE it draws what tools/link_tubes.py made, and needs no n
 from __future__ import annotations
 
 import argparse
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from actiondet.drawing import DrawingStyle
     from actiondet.pipeline import VideoPipeline
     from actiondet.tubes.events import Event, EventRules
+    from actiondet.watch import Watch
 
 LOOK_EVERY = 0.2
 TOY_RUN = Path("runs/demo/best.pt")
+HERE = "127.0.0.1"
 OF_NETWORK = {
     "--weights": "weights",
     "--config": "config",
@@ -137,6 +139,12 @@ def parse_arguments() -> argparse.Namespace:
     live.add_argument(
         "--reconnect", type=float, default=10.0, metavar="S", help="end after S seconds without a frame (10); inf"
     )
+    live.add_argument(
+        "--serve", type=int, metavar="PORT", help="a page with the pictures and events as they come; 0: any free port"
+    )
+    live.add_argument(
+        "--host", default=HERE, help=f"where the page is served ({HERE}: to this machine alone; else with a token)"
+    )
     live.add_argument("--any-host", action="store_true", help="a playlist may lead to other hosts than its own")
     live.add_argument("--causal", action="store_true", help="clips end at their key frame: less delay, less to see")
     tubes = parser.add_argument_group("tubes, instead of a network's detections")
@@ -170,6 +178,10 @@ def check_live_options(arguments: argparse.Namespace) -> None:
     """
     given = ("json", "csv", "html", "tubes", "truth", "boxes")
     needless = [f"--{name}" for name in given if getattr(arguments, name)]
+    if arguments.serve is None and arguments.host != HERE:
+        raise InputError(f"--host {arguments.host} says where --serve PORT serves its page; give --serve, too")
+    if arguments.serve is not None and len(arguments.sources) > 1:
+        raise InputError(f"--serve {arguments.serve}: the page shows one source, found {len(arguments.sources)}")
     if needless:
         raise InputError(
             f"{arguments.video}: is watched while it runs, leave out {', '.join(needless)}; --events FILE writes what "
@@ -223,6 +235,10 @@ def main() -> None:
         check_live_options(arguments)
         watch(arguments)
         return
+    if arguments.serve is not None:
+        raise InputError(
+            f"--serve {arguments.serve} is for cameras and streams; --html PAGE makes a page of {arguments.video}"
+        )
     if not Path(arguments.video).exists():  # before the libraries are loaded, which takes seconds
         raise InputError(f"{arguments.video}: no such file")
     if not (arguments.out or arguments.json or arguments.csv or arguments.html or arguments.events):
@@ -353,8 +369,12 @@ def watch(arguments: argparse.Namespace) -> None:
     )
     drawn = watched.draw(arguments.out, style=drawing_style(arguments)) if arguments.out else []
     log_line(f"key frames every {arguments.every:g} s, {pipeline.look_ahead(causal=arguments.causal):.1f} s look-ahead")
-    with closed_by_signals(watched):
-        for event in logged(watched.events(rules, begins=arguments.events_begin), arguments.events):
+    with closed_by_signals(watched), ExitStack() as opened:
+        if arguments.serve is None:
+            events = watched.events(rules, begins=arguments.events_begin)
+        else:
+            events = opened.enter_context(served(arguments, watched, rules))
+        for event in logged(events, arguments.events):
             source = f"{event.video}: " if len(arguments.sources) > 1 else ""
             log_line(source + event_line(event))
         for path in drawn:
@@ -367,6 +387,35 @@ def watch(arguments: argparse.Namespace) -> None:
             f"{watched.key_frames} key frames, {watched.left_out} left out; delay beyond the look-ahead: median "
             f"{delays[0]:.2f} s, 95 % below {delays[1]:.2f} s"
         )
+
+
+@contextmanager
+def served(arguments: argparse.Namespace, watched: Watch, rules: EventRules) -> Iterator[Iterator[Event]]:
+    """Serve the page of a source; its events, which the page gets as well."""
+    from actiondet.engine.log import log_line
+    from actiondet.live_page import live_event, live_page, live_state
+    from evaluation.page.serving import PageServer
+
+    page = live_page(arguments.video, watched.actions, lowest=rules.lowest)
+    with PageServer(page, arguments.serve, host=arguments.host) as server:
+        log_line(f"page: {server.address}")
+        showing = watched.show(server, style=drawing_style(arguments))
+
+        def events() -> Iterator[Event]:
+            found = watched.events(
+                rules,
+                begins=True,
+                on_moment=lambda moment: server.tell(
+                    "now", live_state(moment.detections, moment.delay, watched.left_out, showing.size), kept=False
+                ),
+            )
+            for event in found:
+                server.tell("event", live_event(event, watched.actions))
+                if event.end is not None or arguments.events_begin:
+                    yield event
+            server.tell("end", {})
+
+        yield events()
 
 
 def event_rules(arguments: argparse.Namespace) -> EventRules:

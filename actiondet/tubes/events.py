@@ -49,6 +49,11 @@ class EventRules:
                 f"min_seconds={self.min_seconds:g} and max_gap={self.max_gap:g}: expected 0 or more seconds"
             )
 
+    @property
+    def lowest(self) -> float:
+        """The lowest score at which an event of any action begins."""
+        return min(self.enter, *self.of.values()) if self.of else self.enter
+
     def thresholds(self, actions: ActionList) -> FloatArray:
         """(C,) the score at which each action of a list begins.
 

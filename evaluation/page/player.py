@@ -75,3 +75,56 @@ class Player(Part):
     drawn: bool = False
     left_out: str = ""
     scripts: ClassVar[tuple[str, ...]] = ("events.js", "timeline.js", "player.js")
+
+
+@dataclass(frozen=True)
+class Live(Part):
+    """A live source: its pictures, a row of bars for each person, and the table of events, as they come.
+
+    `evaluation.page.serving` serves both; messages are `LiveEvent` ("event"), `LiveState` ("now") and "end".
+
+    Attributes:
+        name: of the source.
+        actions: names.
+        lowest: lowest score at which events begin.
+        pictures, messages: addresses.
+    """
+
+    name: str
+    actions: Sequence[str]
+    lowest: float
+    pictures: str = "pictures"
+    messages: str = "messages"
+    scripts: ClassVar[tuple[str, ...]] = ("events.js", "timeline.js", "live.js")
+
+
+@dataclass(frozen=True)
+class LiveEvent:
+    """An event that begins (`end` is None) or has ended; an action is its place among the names."""
+
+    person: int
+    action: int
+    start: float
+    end: float | None
+    peak: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class LiveState:
+    """How it stands at a key frame.
+
+    Attributes:
+        time: seconds of the source.
+        persons: how many are there.
+        delay: seconds from the end of the key frame's clip until it was known what it shows.
+        left_out: key frames that were left out so far.
+        width, height: of the source's frames; 0 before the first one.
+    """
+
+    time: float
+    persons: int
+    delay: float
+    left_out: int
+    width: int
+    height: int

@@ -5,6 +5,7 @@ const BAR = 9;
 const LANES = 4;
 const AXIS = 24;
 
+// Without `jumpTo` the rows are those of a live source: of persons who are in sight, the latest first.
 function timeline(view, seconds, jumpTo, jump) {
   let [from, to] = [0, Math.max(seconds(), 1)];
   let all = true;
@@ -22,10 +23,11 @@ function timeline(view, seconds, jumpTo, jump) {
 
   function layout() {
     const of = new Map();
-    for (const event of view.shown()) of.has(event.person) ? of.get(event.person).push(event) : of.set(event.person, [event]);
+    for (const event of view.shown()) if (jumpTo || (event.end ?? Infinity) >= from) of.has(event.person) ? of.get(event.person).push(event) : of.set(event.person, [event]);
     let top = AXIS + 4;
     rows = [...of.entries()].map(([person, events]) => ({ person, events: events.sort((a, b) => a.start - b.start) }));
-    rows.sort((a, b) => a.events[0].start - b.events[0].start || a.person - b.person);
+    if (jumpTo) rows.sort((a, b) => a.events[0].start - b.events[0].start || a.person - b.person);
+    else rows.sort((a, b) => b.person - a.person);
     for (const row of rows) {
       const ends = [];
       row.lanes = row.events.map((event) => {
@@ -120,7 +122,7 @@ function timeline(view, seconds, jumpTo, jump) {
     from = Math.min(Math.max(0, first), whole - length);
     to = from + length;
     all = length >= whole - 1e-6;
-    draw();
+    jumpTo ? draw() : layout();
   }
   const zoom = (factor, center = now >= from && now <= to ? now : (from + to) / 2) => look(center - (center - from) * factor, center + (to - center) * factor);
 
@@ -157,10 +159,10 @@ function timeline(view, seconds, jumpTo, jump) {
   view.changed.add(layout);
   themeChanged.add(draw);
   layout();
-  const tools = el("div", { class: "row" },
+  const tools = el("div", { class: "row" }, jumpTo ? [
     el("button", { type: "button", onclick: () => zoom(2), "aria-label": "Zoom out" }, "−"),
     el("button", { type: "button", onclick: () => zoom(0.5), "aria-label": "Zoom in" }, "+"),
-    el("button", { type: "button", onclick: () => look(0, seconds()) }, "Whole time"), said);
+    el("button", { type: "button", onclick: () => look(0, seconds()) }, "Whole time")] : null, said);
   return {
     node: el("div", {}, tools, place),
     zoom,

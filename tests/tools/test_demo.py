@@ -21,6 +21,7 @@ from actiondet.video import VideoWriter, index_video, open_video
 from evaluation.command_line import run_tool
 from evaluation.formats.ava import ActionList, read_ava_results
 from evaluation.formats.person_boxes import write_proposals
+from evaluation.page.serving import PageServer
 from evaluation.records import FrameKey, PersonBoxes
 from tests.actiondet.video.test_live import mpegts
 
@@ -201,6 +202,30 @@ def test_streams_are_watched_until_they_end(
     assert "--persons stored" in capsys.readouterr().err
     assert run(demo, monkeypatch, "street.mp4", addresses[0], *network) == 2
     assert "2 sources: expected streams and cameras, or a single file" in capsys.readouterr().err
+
+
+def test_a_stream_is_served_while_it_runs(
+    demo: ModuleType, at_work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = served(mpegts(60))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        network = ("--config", "net.yaml", "--every", "0.5", "--reconnect", "0", "--latency", "60")
+        assert run(demo, monkeypatch, source, *network, "--serve", port) == 2
+        assert f"port {port}: cannot be listened at" in capsys.readouterr().err
+    told: list[tuple[str, object]] = []
+    monkeypatch.setattr(PageServer, "tell", lambda _, kind, content, **__: told.append((kind, content)))
+    assert run(demo, monkeypatch, source, *network, "--serve", "0", "--events", "e.jsonl") == 0
+    assert "page: http://127.0.0.1:" in capsys.readouterr().out
+    states = [content.time for kind, content in told if kind == "now"]
+    assert states == [0, 0.5, 1, 1.5, 2]
+    assert told[-1][0] == "end"
+    assert run(demo, monkeypatch, source, source, *network, "--serve", "0") == 2
+    assert "--serve 0: the page shows one source, found 2" in capsys.readouterr().err
+    assert run(demo, monkeypatch, source, *network, "--host", "0.0.0.0") == 2
+    assert "give --serve, too" in capsys.readouterr().err
+    assert run(demo, monkeypatch, "street.mp4", "--config", "net.yaml", "--serve", "0") == 2
+    assert "--html PAGE makes a page of street.mp4" in capsys.readouterr().err
 
 
 def test_random_weights_are_said_plainly(
