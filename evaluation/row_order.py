@@ -15,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from evaluation.boxes import BoolArray
 from evaluation.ragged import offsets
@@ -114,18 +115,23 @@ def best_rows(limit: int, rows: MomentRows) -> BoolArray:
 def _least_scores(limit: int, rows: MomentRows, sizes: IntArray) -> FloatArray:
     """Return the score of the `limit`-th best row of every moment, -inf where there are not more rows.
 
-    Moments of similar size are laid side by side in a matrix, so that one call finds the scores of all.
+    Moments of nearly the same size are laid side by side in a matrix, so that one call finds the scores of all.
     """
     least = np.full(len(sizes), -np.inf)
-    scores = rows.scores[stable_group_order(rows.image)]
+    crowded = sizes > limit
+    if not crowded.any():
+        return least
+    # Up to a sixteenth wider than need be, so that there are few matrices.
+    step = 2 ** np.maximum(np.log2(np.maximum(sizes, 1)).astype(np.int64) - 4, 0)
+    widths = np.where(crowded, -(-sizes // step) * step, 0)
+    scores = np.append(rows.scores[stable_group_order(rows.image)], np.full(int(widths.max()), -np.inf))
     starts = np.cumsum(sizes) - sizes
-    widths = np.where(sizes > limit, 2 ** np.ceil(np.log2(np.maximum(sizes, 1))), 0).astype(np.int64)
-    for width in np.unique(widths[widths > 0]):
+    for width in np.unique(widths[crowded]).tolist():
         images = np.flatnonzero(widths == width)
-        place = np.arange(width)
-        index = np.minimum(starts[images, None] + place, len(scores) - 1)
-        matrix = np.where(place < sizes[images, None], scores[index], -np.inf)
-        least[images] = np.partition(matrix, width - limit, axis=1)[:, width - limit]
+        matrix = sliding_window_view(scores, width)[starts[images]]
+        matrix[np.arange(width) >= sizes[images, None]] = -np.inf
+        matrix.partition(width - limit, axis=1)
+        least[images] = matrix[:, width - limit]
     return least
 
 
