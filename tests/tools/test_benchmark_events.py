@@ -50,6 +50,21 @@ def test_events_are_right_where_they_agree_with_a_true_one(events: Any, found: l
     assert events.count(found, true) == events.Count(len(found), 2, right)
 
 
+@pytest.mark.parametrize(
+    ("goes_on", "stretches"),
+    [
+        ("000", []),
+        ("11", []),
+        ("111", [(0, 3)]),
+        ("0111101110011100011", [(1, 14)]),  # gaps of one and two are closed, a gap of three is not
+        ("111000111", [(0, 3), (6, 9)]),
+        ("1010101", [(0, 7)]),
+    ],
+)
+def test_glimpses_neither_end_nor_make_true_events(events: Any, goes_on: str, stretches: list[tuple[int, int]]) -> None:
+    assert events.stretches(np.array([each == "1" for each in goes_on]), 3) == stretches
+
+
 def test_figures_of_counts(events: Any) -> None:
     count = events.Count(found=4, true=6, right=3) + events.Count(found=0, true=2, right=0)
     assert (count.precision, count.recall) == (0.75, 0.375)

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from evaluation.boxes import paired_iou
 
@@ -31,6 +32,8 @@ SCORES = tuple(round(0.1 * step, 1) for step in range(1, 10))
 GAPS, SHORTEST = (0.0, 0.5, 1.0), (0.0, 0.75, 1.0)
 """Seconds, to choose from."""
 LEAST_IOU = 0.5
+GLIMPSE = 0.5
+"""Seconds for which a person must be hidden to end a true event, and for which one must last."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -151,7 +154,7 @@ def look(
 
 
 def true_events(film: Film) -> list[TrueEvent]:
-    """Every stretch in which a person who is seen enough does one of the evaluated actions."""
+    """Every stretch in which a person who is seen enough does one of the evaluated actions; glimpses do not count."""
     from data_tools.toy.actions import EVALUATED, TRAINED
     from data_tools.toy.render import SEEN
     from data_tools.toy.scenes import RATE
@@ -160,12 +163,20 @@ def true_events(film: Film) -> list[TrueEvent]:
     for person, label in np.ndindex(len(film.persons), len(EVALUATED.ids)):
         column = TRAINED.ids.index(EVALUATED.ids[label])
         goes_on = film.does[person, :, column] & (film.seen[person] >= SEEN)
-        edges = np.flatnonzero(np.diff(goes_on.astype(int), prepend=0, append=0)).reshape(-1, 2)
         events += [
             TrueEvent(film.order.name, EVALUATED.names[label], start / RATE, end / RATE, film.boxes[person])
-            for start, end in edges.tolist()
+            for start, end in stretches(goes_on, round(GLIMPSE * RATE))
         ]
     return events
+
+
+def stretches(goes_on: npt.NDArray[np.bool_], glimpse: int) -> list[tuple[int, int]]:
+    """First frame of each stretch, and one past its last; gaps, and then stretches, shorter than a glimpse are not."""
+    edges = np.flatnonzero(np.diff(goes_on.astype(int), prepend=0, append=0))
+    inner = edges[1:-1].reshape(-1, 2)
+    kept = np.repeat(inner[:, 1] - inner[:, 0] >= glimpse, 2)
+    closed = np.concatenate([edges[:1], edges[1:-1][kept], edges[-1:]]).reshape(-1, 2)
+    return [(start, end) for start, end in closed.tolist() if end - start >= glimpse]
 
 
 def found_with(results: Sequence[VideoResult], rules: EventRules) -> list[Event]:
