@@ -14,7 +14,8 @@ def class_activation(detector: ActionDetector, clip: Tensor, boxes: Tensor, *, p
 
     The maps of the backbone, each channel weighted by the mean of the logit's gradient over it, summed over channels
     and pathways; what is below zero speaks for other actions and becomes 0. Only the head is differentiated, so any
-    backbone will do.
+    backbone will do. Places outside of the person's box have values, too: they show what the network takes for the
+    action there, whether or not it takes part in this person's score.
 
     Args:
         detector: in evaluation mode.
