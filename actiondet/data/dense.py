@@ -20,6 +20,7 @@ from actiondet.datasets.windows import ClipWindow, frame_time
 from actiondet.records import ClipBatch
 from actiondet.video import index_video
 from actiondet.video.clip_stream import TOLERANCE_US, stream_windows
+from actiondet.video.kept_index import KeptIndices
 from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError
 from evaluation.records import FloatArray, FrameKey
@@ -80,6 +81,7 @@ class DenseClips(IterableDataset["tuple[ClipBatch, ...] | VideoEnd"]):
         window: ClipWindow,
         short_sides: Sequence[int],
         batch: int,
+        kept: KeptIndices | None = None,
         tracks: Tracks | None = None,
     ) -> None:
         """Keep the parts.
@@ -89,9 +91,10 @@ class DenseClips(IterableDataset["tuple[ClipBatch, ...] | VideoEnd"]):
             window: which frames make a clip.
             short_sides: of the clips of each moment, in pixels.
             batch: moments side by side.
+            kept: indices of the videos that earlier runs have made.
             tracks: who is where, to give every person a box for each frame; None gives one.
         """
-        self._videos, self._tracks = list(videos), tracks
+        self._videos, self._kept, self._tracks = list(videos), kept, tracks
         self._window, self._batch = window, batch
         self._resize = partial(resized_frame, short_sides=tuple(short_sides))
 
@@ -104,7 +107,8 @@ class DenseClips(IterableDataset["tuple[ClipBatch, ...] | VideoEnd"]):
     def _clips(self, video: VideoMoments) -> Iterator[tuple[ClipBatch, ...] | VideoEnd]:
         late = beyond = 0
         try:
-            index = index_video(video.path)
+            known = None if self._kept is None else self._kept.find(video.path)
+            index = known or index_video(video.path)
             numbers = video.persons.keys_in_order.moment.tolist()
             centers = [frame_time(index.frame_times, number) for number in numbers]
             end = int(index.frame_times[-1])

@@ -87,7 +87,9 @@ class AvaSplit(PersonSplit):
 
     def _included(self, keys: KeyTable) -> BoolArray:
         """(K,) bool: which key frames are not excluded; at least one must be left."""
-        included = np.fromiter((key not in self.excluded for key in keys), dtype=bool, count=len(keys))
+        included = np.ones(len(keys), dtype=bool)
+        if self.excluded:
+            included[:] = [key not in self.excluded for key in keys]
         if not included.any():
             without = f" without those of {self.files.excluded}" if len(keys) else ""
             raise InputError(f"{self.files.truth}: no key frame is left{without}; expected at least one with a person")
@@ -177,12 +179,12 @@ def _read_found(path: str) -> dict[FrameKey, PersonBoxes]:
     proposals = read_proposals(path)
     if not proposals:
         raise InputError(f"{path}: holds no person boxes; expected some for the key frames of its data set")
-    for persons in proposals.values():
-        if leaves_frame(persons.boxes).any():
-            raise InputError(
-                f"{path}: a box of '{persons.key.video}' at {persons.key.moment / 1e6:g} s leaves the frame; "
-                "expected unit boxes, 0 to 1"
-            )
+    # All boxes at once: half a million calls take longer than reading the file.
+    if leaves_frame(np.concatenate([persons.boxes for persons in proposals.values()])).any():
+        key = next(key for key, persons in proposals.items() if leaves_frame(persons.boxes).any())
+        raise InputError(
+            f"{path}: a box of '{key.video}' at {key.moment / 1e6:g} s leaves the frame; expected unit boxes, 0 to 1"
+        )
     return proposals
 
 

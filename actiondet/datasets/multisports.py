@@ -16,6 +16,7 @@ from actiondet.datasets.splits import Moments, PersonSplit, SplitName, read_spli
 from actiondet.datasets.tables import KeyTable, PersonTable, TruePersons, gather_persons, select_persons
 from actiondet.datasets.tracks import FollowLimits
 from actiondet.video import index_video
+from actiondet.video.kept_index import KeptIndices
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
 from evaluation.formats.frame_tables import FramePersons, read_frame_persons, read_tube_csv
@@ -87,9 +88,10 @@ def with_sizes_of_files(split: TubeSplit) -> TubeSplit:
     if any(size != (1, 1) for size in truth.sizes.values()):
         return split
     sizes, counts = dict(truth.sizes), dict(truth.frame_counts)
+    kept = KeptIndices(split.data.videos)
     for video, path in split.paths.items():
         with suppress(InputError, OSError):  # reading its frames will say so
-            index = index_video(path)
+            index = kept.find(path) or index_video(path)
             sizes[video], counts[video] = (index.height, index.width), len(index)
     tubes = truth.tubes
     scales = np.array([sizes[name] for name in tubes.videos], dtype=np.float64)[tubes.video]

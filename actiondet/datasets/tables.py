@@ -54,6 +54,11 @@ class KeyTable(Sequence[FrameKey]):
             return KeyTable(self.names, self.video[index], self.moment[index])
         return FrameKey(self.names[self.video[index]], int(self.moment[index]))
 
+    def __iter__(self) -> Iterator[FrameKey]:
+        # As lists: number by number out of the arrays takes three times as long.
+        for video, moment in zip(self.video.tolist(), self.moment.tolist(), strict=True):
+            yield FrameKey(self.names[video], moment)
+
     def __repr__(self) -> str:
         return f"KeyTable({len(self)} key frames, {len(self.names)} videos)"
 

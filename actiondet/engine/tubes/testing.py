@@ -16,8 +16,10 @@ from actiondet.config.schema import MultiSportsConfig
 from actiondet.data.dense import DenseClips, VideoEnd, VideoMoments, build_dense_loader, video_moments
 from actiondet.data.loading import worker_deaths_explained
 from actiondet.datasets.multisports import TubeSplit, read_tube_split, with_sizes_of_files
+from actiondet.datasets.sources import reader_pool
 from actiondet.datasets.splits import Moments
 from actiondet.datasets.windows import ClipWindow
+from actiondet.engine.indexing import index_videos
 from actiondet.engine.log import log_line
 from actiondet.engine.predict import Control, Scoring, averaged, detect_batch, settings_of_scores
 from actiondet.engine.tubes.multisports_rows import RowChoice, Rows, as_detections
@@ -25,6 +27,7 @@ from actiondet.models.detector import ActionDetector
 from actiondet.parts import Arrays, PartStore
 from actiondet.tubes.carrying import CarriedPersons
 from actiondet.tubes.score_smoothing import smooth_scores
+from actiondet.video.kept_index import KeptIndices
 from evaluation.errors import InputError
 from evaluation.formats.multisports import write_frame_detections
 from evaluation.progress import ProgressBar
@@ -103,7 +106,9 @@ def run_tube_test(
     share = videos[fabric.global_rank :: fabric.world_size]
     parts.forget_faults(video.video for video in share)
     fabric.barrier()
-    _detect(detector, share, split, parts, config, fabric, test)
+    sources = reader_pool({video.video: video.path for video in videos}, split.data)
+    index_videos([sources], fabric)
+    _detect(detector, share, split, parts, config, fabric, test, kept=sources.kept)
     if not fabric.is_global_zero:
         return None
     parts.wait_for(video.video for video in videos)
@@ -153,6 +158,8 @@ def _detect(
     config: DetectionConfig,
     fabric: Fabric,
     test: FrameTest,
+    *,
+    kept: KeptIndices | None,
 ) -> None:
     """Test the videos of this process that are not done yet."""
     todo = [video for video in share if not parts.has(video.video)]
@@ -167,6 +174,7 @@ def _detect(
         window=ClipWindow(**dict(config.clip)),
         short_sides=config.test_short_sides,
         batch=config.test.batch,
+        kept=kept,
         tracks=split.tracks() if detector.head.follows_tracks else None,
     )
     found: dict[str, list[ActionDetections]] = {}

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from actiondet.config import DetectionConfig, parse_config_of
-from actiondet.data import build_test_set
+from actiondet.data import build_test_set, dense
 from actiondet.engine.detection.testing import build_test_loader, detect_all
 from actiondet.engine.devices import launch
 from actiondet.engine.tubes import testing as tube_testing
@@ -215,6 +215,19 @@ def test_every_frame_is_decoded_and_resized_once(
     monkeypatch.setattr(resized_frames, "WholeFrameTransform", Counting)
     test_in(config_of(data), "dense")
     assert resized == sum(COUNTS.values())
+
+
+def test_the_indices_of_an_earlier_run_are_used(
+    data: dict[str, Any], test_in: Test, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test_in(config_of(data), "first")
+
+    def indexed(path: object) -> None:
+        raise AssertionError(f"{path} is indexed again")
+
+    monkeypatch.setattr(dense, "index_video", indexed)
+    test_in(config_of(data), "second")
+    np.testing.assert_array_equal(rows(tmp_path, "first"), rows(tmp_path, "second"))
 
 
 def test_annotated_frames_alone_are_tested_on_demand(data: dict[str, Any], test_in: Test, tmp_path: Path) -> None:
