@@ -37,8 +37,9 @@ class OnnxNetwork:
 
     A recognizer is called with frames (B, T, H, W, 3) uint8 RGB and returns (B, C) scores. A detector takes boxes
     (P, 4) float32, unit boxes, and the clip (P,) int64 of each box as well, and returns (P, C) scores; one whose
-    head follows tracks takes boxes (P, T, 4), one for each frame. A recognizer exported with `--inputs pathways` takes
-    slow and fast frames apart: (B, T / alpha, H, W, 3), (B, T, H, W, 3).
+    head follows tracks takes boxes (P, T, 4), one for each frame. A detector with a feature bank also takes what it
+    remembers of each clip: (B, L, C) float32, and which of the L slots are filled, (B, L) bool. A recognizer exported
+    with `--inputs pathways` takes slow and fast frames apart: (B, T / alpha, H, W, 3), (B, T, H, W, 3).
 
     Args:
         path: the file.

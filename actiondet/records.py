@@ -4,10 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from evaluation.records import FrameKey
+
+
+class Memory(NamedTuple):
+    """What a feature bank holds around each of B clips: L slots, some of which may be empty.
+
+    A tuple, because a network takes it, and what spreads networks over processes looks into tuples.
+
+    Attributes:
+        features: (B, L, C) float16 or float32; zeros where a slot is empty.
+        filled: (B, L) bool.
+        clip_index: (P,) int64, the clip that each person belongs to.
+    """
+
+    features: Tensor
+    filled: Tensor
+    clip_index: Tensor
+
+    @classmethod
+    def of(cls, clips: Sequence[ClipMemory], counts: Sequence[int], device: torch.device | str) -> Memory:
+        """Those of several clips, with so many persons each."""
+        return cls(
+            torch.stack([each.features for each in clips]).to(device),
+            torch.stack([each.filled for each in clips]).to(device),
+            torch.repeat_interleave(torch.arange(len(clips)), torch.tensor(list(counts))).to(device),
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ClipMemory:
+    """What a feature bank holds around one clip.
+
+    Attributes:
+        features: (L, C) float16; zeros where a slot is empty.
+        filled: (L,) bool.
+    """
+
+    features: Tensor
+    filled: Tensor
+
+    def __post_init__(self) -> None:
+        if self.features.ndim != 2 or self.filled.shape != self.features.shape[:1]:
+            raise ValueError(
+                f"features of shape {tuple(self.features.shape)}, filled of {tuple(self.filled.shape)}; "
+                "expected (L, C) and (L,)"
+            )
+
+    def __repr__(self) -> str:
+        return f"ClipMemory({int(self.filled.sum())} of {len(self.filled)} slots)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -19,12 +69,14 @@ class ClipSample:
         boxes: (P, 4) float32 pixel boxes of this clip; (P, T, 4) where a head follows tracks.
         labels: (P, C) float32, 1 where the person does the action; None when testing.
         key: video and moment.
+        memory: what a feature bank holds around it; None for a network without.
     """
 
     frames: Tensor
     boxes: Tensor
     labels: Tensor | None
     key: FrameKey
+    memory: ClipMemory | None = None
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 4 or self.frames.shape[0] != 3:
@@ -47,12 +99,14 @@ class ClipBatch:
         boxes: B tensors (P_i, 4) of pixel boxes; (P_i, T, 4) where a head follows tracks.
         labels: B tensors (P_i, C), or None when testing.
         keys: B keys.
+        memories: what a feature bank holds around each; None for a network without.
     """
 
     clips: Tensor
     boxes: Sequence[Tensor]
     labels: Sequence[Tensor] | None
     keys: Sequence[FrameKey]
+    memories: Sequence[ClipMemory] | None = None
 
     def __post_init__(self) -> None:
         if self.clips.ndim != 5:
@@ -62,6 +116,10 @@ class ClipBatch:
 
     def __len__(self) -> int:
         return len(self.clips)
+
+    def memory(self, device: torch.device | str) -> Memory | None:
+        """What the network is given to remember, on its device."""
+        return None if self.memories is None else Memory.of(self.memories, [len(each) for each in self.boxes], device)
 
     def __repr__(self) -> str:
         return f"ClipBatch({tuple(self.clips.shape)}, {sum(map(len, self.boxes))} boxes)"

@@ -135,7 +135,7 @@ HOMES = {
     "onnxruntime": ["actiondet/exported", "actiondet/persons"],
     "pycocotools": ["evaluation"],
     "pydantic": ["actiondet/config", "actiondet/persons/build"],
-    "safetensors": ["actiondet/models/weights"],
+    "safetensors": ["actiondet/models/weights", "actiondet/datasets/feature_bank"],
     "supervision": ["actiondet/drawing"],
     "tensorboard": ["actiondet/engine"],
 }

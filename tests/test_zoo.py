@@ -42,9 +42,10 @@ def header(path: Path) -> dict[str, str]:
 def test_the_zoo_is_complete() -> None:
     counts = Counter(path.parent.name for path in ZOO)
     assert counts == {
-        "ava21": 9, "ava22": 17, "ava_kinetics": 11, "multisports": 2, "kinetics400": 16, "kinetics700": 2, "ucf101": 4,
+        "ava21": 11, "ava22": 17, "ava_kinetics": 11, "multisports": 2,
+        "kinetics400": 16, "kinetics700": 2, "ucf101": 4,
     }  # fmt: skip
-    assert len(DETECTION) == 39
+    assert len(DETECTION) == 41
 
 
 @pytest.mark.parametrize("path", ALL, ids=shown)
@@ -93,6 +94,8 @@ def test_a_name_says_what_the_network_is(path: Path) -> None:
     assert (head.classifier == "mlp") == ("mlp" in words or tricks)
     assert (config.train.loss.focal_gamma > 0) == ("focal" in words or tricks)
     assert (backbone.nonlocal_blocks is not None) == ("nl" in words)
+    operator = None if config.model.bank is None else config.model.bank.operator
+    assert operator == (words[words.index("lfb") + 1] if "lfb" in words else None)
     assert (head.roi_size, head.aligned, backbone.res5_dilation) == (
         (7, False, 2) if "pyslowfast" in words else (8, True, 1)
     )

@@ -28,6 +28,7 @@ PROGRAMS = {
         "test-rec": ("actiondet.cli.test_rec", "test a recognizer of whole videos"),
         "compare-runs": ("actiondet.cli.compare_runs", "hold training runs against each other"),
         "export": ("actiondet.cli.export", "write a trained network as ONNX or torch.export file"),
+        "build-bank": ("actiondet.cli.build_bank", "keep what a network sees of persons, for networks that remember"),
         "convert-checkpoint": (
             "actiondet.cli.convert_checkpoint",
             "convert weights of another toolkit, or describe them",

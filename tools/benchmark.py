@@ -1,4 +1,4 @@
-"""How fast is it, here and now? python tools/benchmark.py dense|imbalance|model|multigrid|tracks|train ...
+"""How fast is it, here and now? python tools/benchmark.py dense|imbalance|memory|model|multigrid|tracks|train ...
 
 Every kind of measurement is a module of tools/benchmarks/, with `add_arguments(parser)` and `run(arguments)`.
 """
@@ -10,7 +10,7 @@ import importlib
 from evaluation.arguments import Parser
 from evaluation.command_line import run_tool
 
-KINDS = ("dense", "events", "identities", "imbalance", "model", "multigrid", "read", "tracks", "train")
+KINDS = ("dense", "events", "identities", "imbalance", "memory", "model", "multigrid", "read", "tracks", "train")
 
 
 def main() -> None:

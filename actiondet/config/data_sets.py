@@ -34,6 +34,8 @@ class SplitConfig(Settings):
     """Person boxes (dense-proposal pkl, or PySlowFast's CSV); null uses the boxes of the truth."""
     excluded: str | None = None
     """CSV of (video, timestamp) that take no part."""
+    bank: str | None = None
+    """What `actiondet build-bank` wrote for this part, for a network with `model.head.bank`."""
 
 
 class FrameFolderConfig(Settings):
@@ -117,6 +119,8 @@ class TubeSplitConfig(Settings):
     this split alone: video, frame from 1, unit box, label from 0, tube."""
     proposals: str | None = None
     """Person boxes: a pickle with keys "video,frame" or "video.mp4,0001"; null uses the boxes of the truth."""
+    bank: str | None = None
+    """What `actiondet build-bank` wrote for this part, for a network with `model.head.bank`."""
 
 
 class MultiSportsConfig(PersonDataConfig):

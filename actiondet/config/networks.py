@@ -238,6 +238,35 @@ class HeadConfig(Choice):
         """
 
 
+class BankConfig(Settings):
+    """What a network remembers of the time around a clip: persons whose features `actiondet build-bank` has kept."""
+
+    channels: PositiveInt
+    """Numbers that the bank keeps of a person: 2048 of a SlowOnly R50, 2304 of a SlowFast R50."""
+    window: PositiveInt = 60
+    """Seconds."""
+    reach: Literal["both", "past"] = "both"
+    """both: the key frame is in the middle of the window; past: the window ends with the key frame, so that nothing
+    has to be waited for in a live video."""
+    persons: PositiveInt = 5
+    """Of each second: at most so many, in testing those with the best scores, in training random ones."""
+    operator: Literal["nonlocal", "max", "avg"] = "nonlocal"
+    """nonlocal: each person attends to all that is remembered; max, avg: the largest or the mean value of each
+    channel."""
+    layers: Annotated[int, Field(ge=1, le=3)] = 2
+    """nonlocal: of attention."""
+    latent: PositiveInt = 512
+    """nonlocal: channels of these layers."""
+    dropout: Share = 0.2
+    """nonlocal: share of the values that these layers drop in training."""
+    pre_activate: bool = True
+    """nonlocal: normalize and rectify before a layer's last projection, as published; false: behind it."""
+    mask_empty: bool = True
+    """Leave empty slots out. false: they count as zeros, as in the published networks, which need it."""
+    zero_init: bool = True
+    """nonlocal: layers begin by adding nothing, as the authors' do; false: at random, as MMAction2's."""
+
+
 class RoIHeadConfig(HeadConfig):
     """RoIAlign on the temporally pooled maps, spatial max, classifier."""
 
@@ -264,7 +293,17 @@ class RoIHeadConfig(HeadConfig):
     classifier: Literal["linear", "mlp"] = "linear"
     dropout: Share = 0.5
     dropout_at: Literal["cells", "vector"] = "cells"
-    """cells: before the spatial max (MMAction2, PaddleVideo); vector: after it (PySlowFast)."""
+    """cells: before the spatial max (MMAction2, PaddleVideo); vector: after it (PySlowFast, and with a bank)."""
+    bank: BankConfig | None = None
+    """Long-term memory from a feature bank; null: none."""
+
+    @model_validator(mode="after")
+    def _check_bank(self) -> RoIHeadConfig:
+        if self.bank is not None and self.dropout_at == "cells" and self.dropout > 0:
+            raise ValueError(
+                "dropout_at 'cells' leaves what is remembered as it is; with a bank set dropout_at: vector"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_track_head(self) -> RoIHeadConfig:
@@ -355,6 +394,11 @@ class DetectorConfig(_NetworkConfig):
     `data.classes` or `data.merge_classes`: how many actions there are then."""
     multi_label: bool = True
     """true: a person does any number of actions (sigmoid); false: exactly one (softmax)."""
+
+    @property
+    def bank(self) -> BankConfig | None:
+        """What the head remembers; None for a head without a feature bank."""
+        return self.head.bank if isinstance(self.head, RoIHeadConfig) else None
 
     @model_validator(mode="after")
     def _check_actions(self) -> DetectorConfig:

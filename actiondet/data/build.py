@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
+from actiondet.config.networks import BankConfig
 from actiondet.config.recognition import VideoClipConfig, VideoDataConfig, VideoTransformConfig
 from actiondet.config.schema import (
     ClipConfig,
@@ -17,6 +18,7 @@ from actiondet.data.transforms import TrainTransform
 from actiondet.data.video_transforms import VideoTrainTransform
 from actiondet.datasets import ava as _ava
 from actiondet.datasets import multisports as _multisports
+from actiondet.datasets.feature_bank import BankReader, BankWindow, open_bank
 from actiondet.datasets.labelled_videos import find_labelled_videos
 from actiondet.datasets.sources import reader_pool
 from actiondet.datasets.splits import Moments, PersonSplit, SplitName, read_split
@@ -36,6 +38,7 @@ def build_training_set(
     num_actions: int,
     seed: int,
     tracks: bool = False,
+    bank: BankConfig | None = None,
 ) -> TrainingSet:
     """Build the training split of the data set that `data` describes, of which `read_split` reads the files.
 
@@ -45,6 +48,7 @@ def build_training_set(
         num_actions: columns of the network.
         seed: with epoch and index, it decides everything random about a sample.
         tracks: give every person a box for each frame of the clip.
+        bank: what the network remembers of the bank that the split names.
 
     Raises:
         InputError: files that are missing, faulty or do not fit together.
@@ -69,6 +73,7 @@ def build_training_set(
         notes=split.notes,
         neighbors_per_sample=split.neighbors_per_sample,
         tracks=split.tracks() if tracks else None,
+        bank=split_bank(split, "train", bank),
     )
 
 
@@ -83,6 +88,7 @@ def build_test_set(
     split: SplitName = "val",
     tracks: bool = False,
     short_sides: Sequence[int] | None = None,
+    bank: BankConfig | None = None,
 ) -> EvaluationSet:
     """Build the test data of the data set that `data` describes, of which `read_split` reads the files.
 
@@ -95,6 +101,7 @@ def build_test_set(
         split: of the data set.
         tracks: give every person a box for each frame of the clip.
         short_sides: of the clips of each moment, in pixels; None makes one clip, of transform.test_short_side.
+        bank: what the network remembers of the bank that the split names.
 
     Raises:
         InputError: files that are missing, faulty or do not fit together.
@@ -120,6 +127,7 @@ def build_test_set(
         missing=missing,
         notes=files.notes,
         tracks=files.tracks() if tracks else None,
+        bank=split_bank(files, split, bank),
     )
 
 
@@ -133,6 +141,22 @@ def _read(data: DetectionDataConfig, split: SplitName, num_actions: int) -> Pers
             "data.merge_classes out, or apply actiondet.datasets.classes.choose_actions in it"
         )
     return files
+
+
+def split_bank(files: PersonSplit, split: SplitName, bank: BankConfig | None) -> BankReader | None:
+    """The bank of a split; none for a network that remembers nothing.
+
+    Raises:
+        InputError: the split names no bank, or one that does not fit the network.
+    """
+    if bank is None:
+        return None
+    return open_bank(files.bank, bank_window(bank), channels=bank.channels, setting=f"data.{split}.bank")
+
+
+def bank_window(bank: BankConfig) -> BankWindow:
+    """What a network remembers around a moment."""
+    return BankWindow(window=bank.window, reach=bank.reach, persons=bank.persons)
 
 
 def build_train_transform(config: TransformConfig) -> TrainTransform:

@@ -14,10 +14,11 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from actiondet.data.loading import prepare_worker
 from actiondet.data.resized_frames import joined_frames, resized_frame
+from actiondet.datasets.feature_bank import BankReader
 from actiondet.datasets.tables import PersonTable
 from actiondet.datasets.tracks import Tracks
 from actiondet.datasets.windows import ClipWindow, frame_time
-from actiondet.records import ClipBatch
+from actiondet.records import ClipBatch, ClipMemory
 from actiondet.video import index_video
 from actiondet.video.clip_stream import TOLERANCE_US, stream_windows
 from actiondet.video.kept_index import KeptIndices
@@ -83,6 +84,7 @@ class DenseClips(IterableDataset["tuple[ClipBatch, ...] | VideoEnd"]):
         batch: int,
         kept: KeptIndices | None = None,
         tracks: Tracks | None = None,
+        bank: BankReader | None = None,
     ) -> None:
         """Keep the parts.
 
@@ -93,8 +95,9 @@ class DenseClips(IterableDataset["tuple[ClipBatch, ...] | VideoEnd"]):
             batch: moments side by side.
             kept: indices of the videos that earlier runs have made.
             tracks: who is where, to give every person a box for each frame; None gives one.
+            bank: what the network remembers; None for one that remembers nothing.
         """
-        self._videos, self._kept, self._tracks = list(videos), kept, tracks
+        self._videos, self._kept, self._tracks, self._bank = list(videos), kept, tracks, bank
         self._window, self._batch = window, batch
         self._resize = partial(resized_frame, short_sides=tuple(short_sides))
 
@@ -121,7 +124,10 @@ class DenseClips(IterableDataset["tuple[ClipBatch, ...] | VideoEnd"]):
             for number, frames in stream_windows(index, windows, resize=self._resize):
                 persons = video.persons.at(inside[number])
                 boxes = persons.boxes if tracks is None else tracks.at(persons.key.moment, windows[number] + 1)
-                waiting.append(SeenMoment(persons.key, joined_frames(frames), boxes))
+                memory = None
+                if self._bank is not None:
+                    memory = ClipMemory(*map(torch.from_numpy, self._bank.around(video.video, centers[inside[number]])))
+                waiting.append(SeenMoment(persons.key, joined_frames(frames), boxes, memory))
                 if len(waiting) == self._batch:
                     yield _batches(waiting)
                     waiting = []
@@ -134,11 +140,16 @@ class DenseClips(IterableDataset["tuple[ClipBatch, ...] | VideoEnd"]):
 
 
 class SeenMoment(NamedTuple):
-    """Clips (3, T, h, w) of a moment, one of each size, and the unit boxes (P, 4) or (P, T, 4) of its persons."""
+    """Clips (3, T, h, w) of a moment, one of each size, and the unit boxes (P, 4) or (P, T, 4) of its persons.
+
+    Attributes:
+        memory: what is remembered around it, if anything is.
+    """
 
     key: FrameKey
     clips: tuple[torch.Tensor, ...]
     boxes: FloatArray
+    memory: ClipMemory | None
 
 
 def _batches(moments: Sequence[SeenMoment]) -> tuple[ClipBatch, ...]:
@@ -149,6 +160,7 @@ def _batches(moments: Sequence[SeenMoment]) -> tuple[ClipBatch, ...]:
             boxes=[torch.from_numpy(unit_to_pixel(each.boxes, *_width_and_height(of_size[0]))) for each in moments],
             labels=None,
             keys=[each.key for each in moments],
+            memories=[each.memory for each in moments if each.memory is not None] or None,
         )
         for of_size in zip(*(each.clips for each in moments), strict=True)
     )

@@ -17,12 +17,13 @@ from actiondet.data.resized_frames import resized_frames
 from actiondet.data.scaled_frames import ScaledFrames
 from actiondet.data.transforms import BoxedClip, Frames, TrainTransform, WholeFrameTransform
 from actiondet.datasets.assign import match_proposals
+from actiondet.datasets.feature_bank import BankReader
 from actiondet.datasets.repeats import repeat_factors
 from actiondet.datasets.sources import ReaderPool
 from actiondet.datasets.tables import PersonTable, TruePersons
 from actiondet.datasets.tracks import Tracks
 from actiondet.datasets.windows import ClipWindow, frame_time
-from actiondet.records import ClipSample
+from actiondet.records import ClipMemory, ClipSample
 from actiondet.video import VideoReader
 from actiondet.video.clip_stream import TOLERANCE_US
 from evaluation.errors import InputError
@@ -52,6 +53,7 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
         actions: ActionList,
         missing: Sequence[str],
         notes: Sequence[str],
+        bank: BankReader | None = None,
     ) -> None:
         """Keep the parts.
 
@@ -61,7 +63,9 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
                 moments are frame numbers, from 1.
             window: which frames make a clip.
             actions, missing, notes, videos: see the class.
+            bank: what a network remembers; None for one that remembers nothing.
         """
+        self._bank = bank
         self.keys = keys
         self.actions = actions
         self.missing = tuple(missing)
@@ -78,6 +82,24 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
         self.videos.forget(self.keys[index].video)
         return Unreadable(self.keys[index], str(fault))
 
+    def center_us(self, index: int) -> int:
+        """When moment number `index` is, in microseconds from the first frame of its video.
+
+        Raises:
+            InputError: the video cannot be read.
+        """
+        if self._centers_us is not None:
+            return int(self._centers_us[index])
+        key = self.keys[index]
+        return frame_time(self.videos.reader(key.video).index.frame_times, key.moment)
+
+    def _memory(self, index: int, random: np.random.Generator | None = None) -> ClipMemory | None:
+        """What is remembered around moment number `index`; arguments as in `BankWindow.choose`."""
+        if self._bank is None:
+            return None
+        features, filled = self._bank.around(self.keys[index].video, self.center_us(index), random)
+        return ClipMemory(torch.from_numpy(features), torch.from_numpy(filled))
+
     def _choose(self, index: int, jitter: IntArray | None) -> tuple[VideoReader, IntArray, IntArray]:
         """The clip of moment number `index`: the video, (T,) frames, and when they are shown in the moments' unit.
 
@@ -87,10 +109,7 @@ class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
         video = self.keys[index].video
         reader = self.videos.reader(video)
         times = reader.index.frame_times
-        if self._centers_us is None:
-            center = frame_time(times, self.keys[index].moment)
-        else:
-            center = int(self._centers_us[index])
+        center = self.center_us(index)
         if not times[0] - TOLERANCE_US <= center <= times[-1] + TOLERANCE_US:
             raise InputError(
                 f"video '{video}': its key frame {self.keys[index].moment} lies {center / 1e6:.3f} s after the "
@@ -127,13 +146,14 @@ class TrainingSet(KeyMomentDataset):
         notes: Sequence[str] = (),
         neighbors_per_sample: int = 1,
         tracks: Tracks | None = None,
+        bank: BankReader | None = None,
     ) -> None:
         """Keep the parts.
 
         Args:
             people: truth of K moments.
             proposals: detected persons of the same moments; None trains on the truth alone.
-            centers_us, videos, window, actions, missing, notes: as in KeyMomentDataset.
+            centers_us, videos, window, actions, missing, notes, bank: as in KeyMomentDataset.
             transform: what happens to clips and boxes.
             num_actions: columns of the labels; `actions` says which label is which column.
             match_iou: a proposal takes the labels of a true person that it overlaps at least so much.
@@ -150,6 +170,7 @@ class TrainingSet(KeyMomentDataset):
             actions=actions,
             missing=missing,
             notes=notes,
+            bank=bank,
         )
         self._neighbors_per_sample, self._tracks = neighbors_per_sample, tracks
         self._people, self._proposals = people, proposals
@@ -199,7 +220,13 @@ class TrainingSet(KeyMomentDataset):
         if len(kept) > self._max_boxes:
             kept = np.sort(random.choice(kept, self._max_boxes, replace=False))
         clip_frames_, boxes = clip.tensors()
-        return ClipSample(frames=clip_frames_, boxes=boxes[kept], labels=labels[kept], key=self.keys[index])
+        return ClipSample(
+            frames=clip_frames_,
+            boxes=boxes[kept],
+            labels=labels[kept],
+            key=self.keys[index],
+            memory=self._memory(index, random),
+        )
 
     def _boxes_and_labels(self, index: int, times: IntArray) -> tuple[FloatArray, Tensor]:
         """Unit boxes and labels of all that may train: true persons, then proposals that show one.
@@ -247,6 +274,7 @@ class EvaluationSet(KeyMomentDataset):
         missing: Sequence[str] = (),
         notes: Sequence[str] = (),
         tracks: Tracks | None = None,
+        bank: BankReader | None = None,
     ) -> None:
         """Keep the parts; those of KeyMomentDataset as there, `persons` at least one a moment, `tracks` as above."""
         super().__init__(
@@ -257,6 +285,7 @@ class EvaluationSet(KeyMomentDataset):
             actions=actions,
             missing=missing,
             notes=notes,
+            bank=bank,
         )
         self.persons: Mapping[FrameKey, PersonBoxes] = persons
         self.truth, self.evaluated, self.excluded = truth, evaluated, excluded
@@ -292,4 +321,6 @@ class EvaluationSet(KeyMomentDataset):
         clip = torch.cat([sizes[draw.repeat] for sizes in frames], dim=1)
         resize = WholeFrameTransform(short_side=self.short_sides[draw.repeat])
         boxes = resize.boxes(unit_boxes, reader.index.height, reader.index.width)
-        return ClipSample(frames=clip, boxes=boxes, labels=None, key=self.keys[draw.index])
+        return ClipSample(
+            frames=clip, boxes=boxes, labels=None, key=self.keys[draw.index], memory=self._memory(draw.index)
+        )

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from actiondet.datasets.repeats import epoch_length, repeated_order
-from actiondet.records import ClipBatch, ClipSample, VideoBatch
+from actiondet.records import ClipBatch, ClipMemory, ClipSample, VideoBatch
 from evaluation.errors import InputError
 from evaluation.records import FloatArray, FrameKey, IntArray
 
@@ -129,7 +129,16 @@ def _batch(samples: Sequence[ClipSample]) -> ClipBatch:
         boxes=_joined([sample.boxes for sample in samples]),
         labels=_joined(labels) if labels else None,
         keys=[sample.key for sample in samples],
+        memories=_memories(samples),
     )
+
+
+def _memories(samples: Sequence[ClipSample]) -> list[ClipMemory] | None:
+    """What is remembered around each clip, if anything is."""
+    found = [sample.memory for sample in samples if sample.memory is not None]
+    if found and len(found) != len(samples):
+        raise ValueError(f"{len(found)} of {len(samples)} samples have a memory; expected all or none")
+    return found or None
 
 
 def _joined(tensors: Sequence[Tensor]) -> Sequence[Tensor]:

@@ -113,6 +113,7 @@ def read_ava_split(data: AvaConfig, split: SplitName, *, num_actions: int) -> Av
         actions=chosen.actions,
         evaluated=_read_evaluated(data, chosen),
         excluded=read_excluded(files.excluded) if files.excluded is not None else frozenset(),
+        bank=files.bank,
     )
 
 

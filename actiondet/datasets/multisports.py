@@ -143,6 +143,7 @@ def read_tube_split(
         paths=paths,
         missing=missing,
         notes=tuple(notes),
+        bank=files.bank,
     )
 
 

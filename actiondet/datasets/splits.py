@@ -36,6 +36,7 @@ class PersonSplit(ABC):
         limits: how far persons are followed from key frame to key frame.
         excluded: key frames that take no part.
         notes: what is odd in the files but tolerated, one sentence each.
+        bank: path of the feature bank; None where the settings name none.
     """
 
     data: PersonDataConfig
@@ -47,6 +48,7 @@ class PersonSplit(ABC):
     limits: FollowLimits
     excluded: frozenset[FrameKey] = frozenset()
     notes: tuple[str, ...] = ()
+    bank: str | None = None
 
     @abstractmethod
     def keys(self, moments: Moments) -> KeyTable:

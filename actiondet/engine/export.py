@@ -139,7 +139,9 @@ def _deployed_network(trained: TrainedDetector | TrainedRecognizer) -> Deployed:
     short_side = config.transform.test_short_side
     if isinstance(config, DetectionConfig):
         assert isinstance(network, ActionDetector)
-        return DeployedDetector(network, short_side=short_side, multi_label=config.model.multi_label)
+        bank = config.model.bank
+        memory = None if bank is None else (bank.window * bank.persons, bank.channels)
+        return DeployedDetector(network, short_side=short_side, multi_label=config.model.multi_label, memory=memory)
     assert isinstance(network, ActionRecognizer)
     round_up = config.clip.sampling == "pyslowfast"
     return DeployedRecognizer(network, short_side=short_side, crop=config.transform.val_crop, round_up=round_up)
@@ -160,7 +162,8 @@ def _export(deployed: Deployed, frames: int) -> ExportedProgram:
         shapes = ({**clip, 1: slow}, {**clip, 1: deployed.backbone.alpha * slow})
     if isinstance(deployed, DeployedDetector):
         boxes = {0: Dim.DYNAMIC, 1: clip[1]} if deployed.network.head.follows_tracks else {0: Dim.DYNAMIC}
-        shapes = (clip, boxes, {0: Dim.DYNAMIC})
+        memory = ({0: Dim.DYNAMIC}, {0: Dim.DYNAMIC}) if deployed.memory is not None else ()
+        shapes = (clip, boxes, {0: Dim.DYNAMIC}, *memory)
     # An example with one clip or box, or with equal sizes, would fix what happens to be one or equal.
     example = _example(deployed, (2, 90, 120, 5), frames)
     return torch.export.export(deployed, example, dynamic_shapes=shapes)
@@ -224,7 +227,7 @@ def _onnx_runner(path: Path) -> Run:
 
 
 def _example(deployed: Deployed, shape: tuple[int, int, int, int], frames: int) -> tuple[Tensor, ...]:
-    """Random pictures (and boxes) of so many clips, height, width, boxes; always the same."""
+    """Random pictures (and boxes, and a memory) of so many clips, height, width, boxes; always the same."""
     clips, height, width, boxes = shape
     random = torch.Generator().manual_seed(sum(shape))
     pictures = torch.randint(0, 256, (clips, frames, height, width, 3), generator=random, dtype=torch.uint8)
@@ -234,7 +237,11 @@ def _example(deployed: Deployed, shape: tuple[int, int, int, int], frames: int) 
         return pictures[:, spread_frames(frames, frames // deployed.backbone.alpha)], pictures
     corners = torch.rand(boxes, *((frames,) if deployed.network.head.follows_tracks else ()), 2, 2, generator=random)
     unit_boxes = torch.cat([corners.amin(dim=-2), corners.amax(dim=-2)], dim=-1)
-    return pictures, unit_boxes, torch.randint(0, clips, (boxes,), generator=random)
+    inputs = pictures, unit_boxes, torch.randint(0, clips, (boxes,), generator=random)
+    if deployed.memory is None:
+        return inputs
+    filled = torch.rand(clips, deployed.memory[0], generator=random) < 0.5
+    return *inputs, torch.rand(clips, *deployed.memory, generator=random) * filled[..., None], filled
 
 
 def _difference(run: Run, deployed: Deployed, shape: tuple[int, int, int, int], frames: int) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor
 from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.models.detector import ActionDetector
 from actiondet.models.recognizer import ActionRecognizer
-from actiondet.records import ClipBatch
+from actiondet.records import ClipBatch, Memory
 from evaluation.records import ActionDetections, FloatArray, FrameKey, PersonBoxes, check_finite
 
 Activation = Literal["sigmoid", "softmax", "logits"]
@@ -98,7 +98,12 @@ class Scoring:
         )
 
     def score(
-        self, detector: ActionDetector, clips: Tensor, boxes: Sequence[Tensor], persons: Sequence[PersonBoxes]
+        self,
+        detector: ActionDetector,
+        clips: Tensor,
+        boxes: Sequence[Tensor],
+        persons: Sequence[PersonBoxes],
+        memory: Memory | None = None,
     ) -> list[ActionDetections]:
         """Score the persons of some clips.
 
@@ -107,11 +112,12 @@ class Scoring:
             clips: (B, 3, T, H, W) uint8, on the detector's device.
             boxes: B tensors (P_i, 4) or (P_i, T, 4) of pixel boxes, on any device.
             persons: B times the same persons, as they are reported.
+            memory: of the clips, for a detector with a feature bank.
 
         Raises:
             InputError: scores that are not finite.
         """
-        per_clip = self.action_scores(detector, clips, boxes)
+        per_clip = self.action_scores(detector, clips, boxes, memory)
         return [
             ActionDetections(
                 each.key, each.boxes, each.scores, of_clip * each.scores[:, None] if self.by_person else of_clip
@@ -120,16 +126,19 @@ class Scoring:
         ]
 
     @torch.inference_mode()
-    def action_scores(self, detector: ActionDetector, clips: Tensor, boxes: Sequence[Tensor]) -> list[FloatArray]:
+    def action_scores(
+        self, detector: ActionDetector, clips: Tensor, boxes: Sequence[Tensor], memory: Memory | None = None
+    ) -> list[FloatArray]:
         """(P_i, C) scores of the boxes of each clip, whatever the score of the person; arguments as in `score`."""
         clips = detector.normalize(apply_control(clips, self.control))
         tracks = [apply_control(each, self.control, time=1) if each.ndim == 3 else each for each in boxes]
         tracks = [each.to(clips.device) for each in tracks]
         activation: Activation = "sigmoid" if self.multi_label else "softmax"
-        activated = activate(detector(clips, tracks), activation)
+        remembered = () if memory is None else (memory,)
+        activated = activate(detector(clips, tracks, *remembered), activation)
         if self.flip:
             width = clips.shape[-1]
-            mirrored = detector(clips.flip(-1), [mirrored_boxes(each, width) for each in tracks])
+            mirrored = detector(clips.flip(-1), [mirrored_boxes(each, width) for each in tracks], *remembered)
             activated = (activated + activate(mirrored, activation)) / 2
         scores = finite_scores(activated)
         return np.split(scores, np.cumsum([len(each) for each in boxes])[:-1])
@@ -166,7 +175,13 @@ def detect_batch(
         InputError: scores that are not finite.
     """
     with fabric.autocast():
-        return scoring.score(detector, batch.clips.to(fabric.device), batch.boxes, [persons[key] for key in batch.keys])
+        return scoring.score(
+            detector,
+            batch.clips.to(fabric.device),
+            batch.boxes,
+            [persons[key] for key in batch.keys],
+            batch.memory(fabric.device),
+        )
 
 
 def settings_of_scores(config: DetectionConfig | RecognitionConfig) -> list[object]:

@@ -14,6 +14,7 @@ from actiondet.models.detector import ActionDetector
 from actiondet.models.inference import optimize_for_inference
 from actiondet.video.clip_stream import Clip, Frame
 from evaluation.boxes import unit_to_pixel
+from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
 from evaluation.records import FloatArray
 
@@ -40,6 +41,11 @@ class TorchScorer:
         caption: str = "",
         about: str = "",
     ) -> None:
+        if detector.head.bank is not None:
+            raise InputError(
+                "the network has a feature bank, which no program fills for a new video yet; test it with "
+                "`actiondet test-det`, or take a network without"
+            )
         self.config, self.actions = config, actions
         self.caption, self.about = caption, about
         self.follows_tracks = detector.head.follows_tracks

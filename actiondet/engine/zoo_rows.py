@@ -13,6 +13,7 @@ from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.config.load import load_config_by_task
 from actiondet.config.zoo import zoo_entry
 from actiondet.models.build import build_detector, build_recognizer
+from actiondet.records import Memory
 
 _SIDE = 256
 _BOXES = 10
@@ -97,13 +98,22 @@ def count(config: DetectionConfig | RecognitionConfig) -> tuple[int, float]:
         if isinstance(config, DetectionConfig):
             detector = build_detector(config.model).eval()
             shape = (_BOXES, config.clip.frames, 4) if detector.head.follows_tracks else (_BOXES, 4)
-            detector(clips, [torch.zeros(shape)])
+            detector(clips, [torch.zeros(shape)], *_full_memory(config))
             network: torch.nn.Module = detector
         else:
             recognizer = build_recognizer(config.model).eval()
             recognizer(clips)
             network = recognizer
     return sum(parameter.numel() for parameter in network.parameters()), counter.get_total_flops() / 2e9
+
+
+def _full_memory(config: DetectionConfig) -> tuple[Memory, ...]:
+    """What a detector with a feature bank is given for one clip; nothing for one without."""
+    if (bank := config.model.bank) is None:
+        return ()
+    slots = bank.window * bank.persons
+    features, filled = torch.zeros(1, slots, bank.channels), torch.ones(1, slots, dtype=torch.bool)
+    return (Memory(features, filled, torch.zeros(_BOXES, dtype=torch.int64)),)
 
 
 PAGE_MARK = "<!-- below: written by `actiondet zoo --markdown configs/README.md` -->"

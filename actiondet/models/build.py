@@ -16,6 +16,7 @@ from actiondet.config.networks import (
     AcarHeadConfig,
     AcrnHeadConfig,
     BackboneConfig,
+    BankConfig,
     DetectorConfig,
     HeadConfig,
     MViTConfig,
@@ -32,6 +33,7 @@ from actiondet.models.blocks import Backbone
 from actiondet.models.detector import ActionDetector
 from actiondet.models.heads.acar import AcarHead
 from actiondet.models.heads.acrn import AcrnHead
+from actiondet.models.heads.bank import BankAttention, BankOperator, BankPool
 from actiondet.models.heads.person import PersonHead
 from actiondet.models.heads.recognition import RecognitionHead
 from actiondet.models.heads.roi import RoIHead
@@ -138,6 +140,11 @@ def _(config: VitConfig) -> Backbone:
 def _(config: RoIHeadConfig, backbone: Backbone, num_actions: int) -> PersonHead:
     settings = plain_arguments(config) | {"channels": backbone.channels, "stride": backbone.stride}
     of_tracks = {name: settings.pop(name) for name in ("track_head", "conv_channels")}
+    if config.bank is not None:
+        channels = sum(backbone.channels) * (2 if config.context else 1)
+        settings["bank"] = _bank_operator(
+            config.bank, config.conv_channels if config.track_head == "conv" else channels
+        )
     if settings.pop("roi") == "static":
         return RoIHead(num_actions=num_actions, **settings)
     return TrackHead(num_actions=num_actions, spread_frames=backbone.spread_frames, **settings, **of_tracks)
@@ -153,6 +160,22 @@ def _(config: AcrnHeadConfig, backbone: Backbone, num_actions: int) -> PersonHea
 def _(config: AcarHeadConfig, backbone: Backbone, num_actions: int) -> PersonHead:
     settings = plain_arguments(config)
     return AcarHead(channels=backbone.channels, stride=backbone.stride, num_actions=num_actions, **settings)
+
+
+def _bank_operator(config: BankConfig, channels: int) -> BankOperator:
+    """What looks into a memory, for persons of so many channels."""
+    if config.operator != "nonlocal":
+        return BankPool(channels=config.channels, operator=config.operator, mask_empty=config.mask_empty)
+    return BankAttention(
+        channels=channels,
+        bank_channels=config.channels,
+        latent=config.latent,
+        layers=config.layers,
+        dropout=config.dropout,
+        pre_activate=config.pre_activate,
+        mask_empty=config.mask_empty,
+        zero_init=config.zero_init,
+    )
 
 
 def _nonlocal_spec(config: NonLocalConfig | None) -> NonLocalSpec | None:

@@ -9,6 +9,7 @@ from actiondet.models.clip_network import ClipNetwork
 from actiondet.models.detector import ActionDetector
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.slowfast import SlowFast
+from actiondet.records import Memory
 
 
 class DeployedDetector(nn.Module):
@@ -18,21 +19,34 @@ class DeployedDetector(nn.Module):
         network: the detector.
         short_side: pixels that the short side of a frame is scaled to.
         multi_label: scores are sigmoids (any number of actions a person), else a softmax (exactly one).
+        memory: slots and channels of what a detector with a feature bank is given; None for one without.
     """
 
-    def __init__(self, network: ActionDetector, *, short_side: int, multi_label: bool) -> None:
+    def __init__(
+        self, network: ActionDetector, *, short_side: int, multi_label: bool, memory: tuple[int, int] | None = None
+    ) -> None:
         super().__init__()
+        self.memory = memory
         self.network = network
         self.short_side = short_side
         self.multi_label = multi_label
 
-    def forward(self, frames: Tensor, boxes: Tensor, clip_of_box: Tensor) -> Tensor:
+    def forward(
+        self,
+        frames: Tensor,
+        boxes: Tensor,
+        clip_of_box: Tensor,
+        remembered: Tensor | None = None,
+        filled: Tensor | None = None,
+    ) -> Tensor:
         """Score every box.
 
         Args:
             frames: (B, T, H, W, 3) uint8, RGB.
             boxes: (P, 4) float32, unit boxes; (P, T, 4) where the head follows tracks.
             clip_of_box: (P,) int64, the clip that each box belongs to.
+            remembered: (B, L, C) float32, what a detector with a feature bank remembers; zeros in empty slots.
+            filled: (B, L) bool, which slots are not empty.
 
         Returns:
             (P, C) scores.
@@ -44,7 +58,10 @@ class DeployedDetector(nn.Module):
         features = self.network.backbone(normalized(clips, self.network))
         head = self.network.head
         rows = head.pool_rows(features, head.widened(pixel_boxes, height, width), clip_of_box)
-        logits = head.classify(rows)
+        if remembered is None or filled is None:
+            logits = head.classify(rows)
+        else:
+            logits = head.classify_vectors(head.vectors(rows), Memory(remembered, filled, clip_of_box))
         return logits.sigmoid() if self.multi_label else logits.softmax(dim=1)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from actiondet.models.blocks import Backbone
 from actiondet.models.clip_network import IMAGENET_MEAN, IMAGENET_STD, ClipNetwork
 from actiondet.models.heads.person import PersonHead
+from actiondet.records import Memory
 
 
 class ActionDetector(ClipNetwork):
@@ -36,20 +37,31 @@ class ActionDetector(ClipNetwork):
         self.backbone = backbone
         self.head = head
 
-    def forward(self, clips: Tensor, boxes: Sequence[Tensor]) -> Tensor:
+    def forward(self, clips: Tensor, boxes: Sequence[Tensor], memory: Memory | None = None) -> Tensor:
         """Score every person of every clip.
 
         Args:
             clips: (B, 3, T, H, W) float, normalised.
             boxes: B tensors (P_i, 4), pixel boxes of the clip; (P_i, T, 4) for a head that follows tracks.
+            memory: of the clips, for a head with a feature bank.
 
         Returns:
             (sum of P_i, C) logits, clip by clip in order. On AVA-format sets C is the largest id, and column c is
             id c + 1, unless `data.classes` chooses among the ids.
         """
+        people = self._people(clips, boxes)
+        if memory is None:
+            return self.head.classify(people)
+        return self.head.classify_vectors(self.head.vectors(people), memory)
+
+    def vectors(self, clips: Tensor, boxes: Sequence[Tensor]) -> Tensor:
+        """(sum of P_i, C) features of every person: what a feature bank keeps, and `head.classify_vectors` takes."""
+        return self.head.vectors(self._people(clips, boxes))
+
+    def _people(self, clips: Tensor, boxes: Sequence[Tensor]) -> Tensor:
+        """What the head pools."""
         if len(boxes) != len(clips):
             raise ValueError(f"{len(boxes)} lists of boxes for {len(clips)} clips")
         features = self.backbone(clips)
         height, width = clips.shape[-2:]
-        people = self.head.pool(features, [self.head.widened(each, height, width) for each in boxes])
-        return self.head.classify(people)
+        return self.head.pool(features, [self.head.widened(each, height, width) for each in boxes])

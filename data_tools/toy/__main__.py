@@ -25,7 +25,7 @@ def main() -> None:
         "--size",
         choices=list(SIZES),
         default="small",
-        help="default small: about 100 films of each form; fast: people on skates",
+        help="default small: about 100 films of each form; fast: people on skates; recall: people with a past",
     )
     parser.add_argument(
         "--parts",
@@ -40,11 +40,9 @@ def main() -> None:
     if arguments.seed < 0 or arguments.processes < 1:
         raise InputError("--seed must be 0 or more and --processes 1 or more")
     parts = PARTS if arguments.parts == "all" else (arguments.parts,)
-    if SIZES[arguments.size].fast:
+    if SIZES[arguments.size].detection_alone:
         if arguments.parts not in ("all", "detection"):
-            raise InputError(
-                f"--parts {arguments.parts}: people on skates (--size fast) are in the detection part alone"
-            )
+            raise InputError(f"--parts {arguments.parts}: --size {arguments.size} has the detection part alone")
         parts = ("detection",)
 
     from data_tools.toy.ava_files import summary

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools.toy.actions import EVALUATED, TRAINED
 from data_tools.toy.films import Film
 from data_tools.toy.render import SEEN
 from data_tools.toy.scenes import RATE
@@ -27,8 +26,8 @@ MISSED, FALSE_BOXES, JITTER = 0.05, 0.3, 0.05
 
 def write_ava(folder: Path, films: Sequence[Film], seed: int) -> None:
     """Write the AVA files of all films."""
-    write_action_list(folder / "action_list.pbtxt", TRAINED)
-    write_action_list(folder / "action_list_eval.pbtxt", EVALUATED)
+    write_action_list(folder / "action_list.pbtxt", films[0].order.trained)
+    write_action_list(folder / "action_list_eval.pbtxt", films[0].order.evaluated)
     for split in ("train", "val"):
         ours = [film for film in films if film.order.split == split]
         write_proposals(folder / f"dense_proposals_{split}.pkl", _proposals(ours, seed))
@@ -57,10 +56,10 @@ def _rows(film: Film) -> Iterator[str]:
     """Yield the lines of the truth; coordinates have three decimals, as in AVA v2.2."""
     excluded = set(_excluded(film))
     for key, frame in moments(film):
-        for place in film.annotated(frame) if key not in excluded else ():
+        for place in film.annotated(frame) if key not in excluded and film.is_told(frame) else ():
             box = ",".join(f"{value:.3f}" for value in film.boxes[place, frame])
             for column in np.flatnonzero(film.does[place, frame]):
-                label, person = TRAINED.ids[column], film.persons[place]
+                label, person = film.order.trained.ids[column], film.persons[place]
                 yield f"{key.video},{key.moment // 1_000_000:04d},{box},{label},{person}\n"
 
 
@@ -109,19 +108,20 @@ def pretend_to_detect(rng: np.random.Generator, truth: FloatArray) -> tuple[Floa
 
 def summary(films: Sequence[Film]) -> str:
     """Describe the set in a few lines: how much there is of everything, for training and validation."""
-    counts = np.zeros((2, len(TRAINED)), np.int64)
+    trained, evaluated = films[0].order.trained, films[0].order.evaluated
+    counts = np.zeros((2, len(trained)), np.int64)
     totals = np.zeros((2, 3), np.int64)
     for film in films:
         split = int(film.order.split == "val")
         excluded = set(_excluded(film))
         totals[split, 0] += 1
-        for _, frame in (moment for moment in moments(film) if moment[0] not in excluded):
+        for _, frame in (each for each in moments(film) if each[0] not in excluded and film.is_told(each[1])):
             people = film.annotated(frame)
             totals[split, 1:] += (1, len(people))
             counts[split] += film.does[people, frame].sum(axis=0)
     train, val = ("{} videos, {} key frames, {} people".format(*row) for row in totals)
     lines = [f"train {train}; val {val}", f"{'':>4} {'action':20}{'train':>7}{'val':>6}"]
-    for label, name, row in zip(TRAINED.ids, TRAINED.names, counts.T, strict=True):
-        note = "" if label in EVALUATED.ids else "   not evaluated"
+    for label, name, row in zip(trained.ids, trained.names, counts.T, strict=True):
+        note = "" if label in evaluated.ids else "   not evaluated"
         lines.append(f"{label:>4} {name:20}{row[0]:>7}{row[1]:>6}{note}")
     return "\n".join(lines)

@@ -22,6 +22,8 @@ SHAPES = ("hills", "town", "trees")
 GROUNDS = ("grass", "tiles", "boards")
 MARGIN = 0.2
 """How much wider than the frame the layers are on either side, in frame heights."""
+TURNS = 12.0
+"""Seconds after which the wind that moves the clouds turns."""
 
 
 class Layer:
@@ -103,7 +105,9 @@ class Background:
         """Return the (H, W, 3) float32 picture behind the people, RGB 0..255."""
         drift, tempo, phase = self._wind
         picture = self._sky.copy()
-        self._clouds.over(picture, self._shift(self._clouds, seconds) + drift * seconds * self.height)
+        # The wind turns before the painted clouds end.
+        blown = abs((seconds + TURNS) % (2 * TURNS) - TURNS)
+        self._clouds.over(picture, self._shift(self._clouds, seconds) + drift * blown * self.height)
         gust = float(np.sin(2 * np.pi * tempo * seconds + phase))
         for layer in self._layers:
             layer.over(picture, self._shift(layer, seconds) + gust * layer.sway)

@@ -11,12 +11,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from data_tools.toy.actions import TRAINED, labels_of
+from data_tools.toy.actions import EVALUATED, RECALLED, RESPONSES, TRAINED, labels_of
 from data_tools.toy.people import Image
+from data_tools.toy.recall import plan_recall
 from data_tools.toy.render import SEEN, Stage, Track
 from data_tools.toy.scenes import RATE, Scene, plan_scene
 from data_tools.toy.skaters import plan_skating
 from evaluation.files import atomic_path
+from evaluation.formats.action_list import ActionList
 from evaluation.records import FloatArray, IntArray
 
 
@@ -33,6 +35,7 @@ class Order:
         slot: seconds for which people at least go on with what they do.
         meetings: whether people seek each other out.
         fast: people on skates, who cross several of their own widths in a second.
+        recall: people who respond to what was done before.
     """
 
     name: str
@@ -43,6 +46,17 @@ class Order:
     slot: int = 1
     meetings: bool = True
     fast: bool = False
+    recall: bool = False
+
+    @property
+    def trained(self) -> ActionList:
+        """Every action that is annotated."""
+        return RECALLED if self.recall else TRAINED
+
+    @property
+    def evaluated(self) -> ActionList:
+        """The actions that are scored."""
+        return RESPONSES if self.recall else EVALUATED
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,7 @@ class Film:
         persons: (P,) identities.
         boxes: (P, F, 4) unit boxes around what is seen of each person.
         seen: (P, F) share of each person that is inside the frame and not hidden.
-        does: (P, F, C) which of the C trained actions goes on; in the order of `TRAINED`.
+        does: (P, F, C) which of the C trained actions goes on; in the order of `order.trained`.
         doubtful: slots in which a person's action could be argued about; in AVA's films these are seconds.
     """
 
@@ -74,6 +88,10 @@ class Film:
         """Return the places of the persons who are visible enough at `frame` to be annotated."""
         return np.flatnonzero((self.seen[:, frame] >= SEEN) & self.does[:, frame].any(axis=1))
 
+    def is_told(self, frame: int) -> bool:
+        """Whether the truth names this frame; of people who respond, only those where somebody does something."""
+        return not self.order.recall or bool(self.does[:, frame, 1:].any())
+
 
 def plan(order: Order) -> tuple[Scene, np.random.Generator]:
     """Plan a video; return the generator that draws the rest, too."""
@@ -81,6 +99,8 @@ def plan(order: Order) -> tuple[Scene, np.random.Generator]:
     width, height = order.size
     if order.fast:
         return plan_skating(rng, order.seconds, width / height, people=4), rng
+    if order.recall:
+        return plan_recall(rng, order.seconds, width / height), rng
     people = int(rng.choice([2, 3, 4, 5], p=[0.12, 0.4, 0.38, 0.1]))
     return plan_scene(rng, order.seconds, width / height, people, slot=order.slot, meetings=order.meetings), rng
 
@@ -99,17 +119,17 @@ def make_film(order: Order, folder: Path) -> Film:
         persons=np.arange(len(tracks)),
         boxes=np.stack([track.boxes for track in tracks]),
         seen=np.stack([track.seen for track in tracks]),
-        does=np.stack([_does(track, scene) for track in tracks]),
+        does=np.stack([_does(track, scene, order.trained) for track in tracks]),
         doubtful=scene.doubtful,
     )
 
 
-def _does(track: Track, scene: Scene) -> npt.NDArray[np.bool_]:
+def _does(track: Track, scene: Scene, trained: ActionList) -> npt.NDArray[np.bool_]:
     """Return (F, C): the actions of one person, frame by frame."""
-    does = np.zeros((len(track.stretch), len(TRAINED)), np.bool_)
+    does = np.zeros((len(track.stretch), len(trained)), np.bool_)
     for number, stretch in enumerate(track.actor.stretches):
         relation = scene.relations[track.actor.first + number].get(track.actor.person)
-        columns = [TRAINED.ids.index(label) for label in labels_of(stretch, relation)]
+        columns = [trained.ids.index(label) for label in labels_of(stretch, relation)]
         does[np.ix_(track.stretch == number, columns)] = True
     return does
 

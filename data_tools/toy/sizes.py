@@ -28,6 +28,7 @@ class Size:
         groups: (train, val) groups of recognition clips per action.
         clips: recognition clips per group.
         fast: people on skates.
+        recall: people who respond to what was done before.
     """
 
     frame: tuple[int, int]
@@ -38,13 +39,27 @@ class Size:
     groups: tuple[int, int]
     clips: int
     fast: bool = False
+    recall: bool = False
+
+    @property
+    def detection_alone(self) -> bool:
+        """Whether there is nothing but the detection part."""
+        return self.fast or self.recall
 
     def orders(self, seed: int) -> list[Order]:
         """List the films to be made in AVA's form."""
         from data_tools.toy.films import Order
 
         return [
-            Order(f"toy_{split}_{number:03d}", split, (seed, place, number), self.seconds, frame, fast=self.fast)
+            Order(
+                f"toy_{split}_{number:03d}",
+                split,
+                (seed, place, number),
+                self.seconds,
+                frame,
+                fast=self.fast,
+                recall=self.recall,
+            )
             for place, split, number, frame in self._films(self.films)
         ]
 
@@ -85,5 +100,7 @@ SIZES = {
     "small": Size((160, 120), (480, 360), (66, 20), (100, 12), 11, (96, 16), 1),
     "medium": Size((320, 240), (640, 480), (200, 64), (200, 64), 11, (96, 24), 2),
     "fast": Size((320, 120), (320, 120), (40, 10), (0, 0), 11, (0, 0), 0, fast=True),
+    "recall": Size((96, 72), (96, 72), (24, 10), (0, 0), 62, (0, 0), 0, recall=True),
 }
-"""tiny is for tests; fast holds people on skates, in the detection part alone."""
+"""tiny is for tests; fast holds people on skates, recall people who respond to what was done before, both in the
+detection part alone."""

@@ -7,9 +7,6 @@ trained with other seeds, as long as the other arm. Runs that are finished are k
 from __future__ import annotations
 
 import argparse
-import json
-import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,28 +42,28 @@ def run(arguments: argparse.Namespace) -> None:
     if TUNING_SEED in arguments.seeds:
         raise InputError(f"--seeds {TUNING_SEED}: is the seed of the tuning; report others")
 
+    from actiondet.cli.benchmarks.arms import print_table
+
     from actiondet.engine.devices import launch, leave
 
     fabric = launch(precision="32-true")
     scores: dict[str, list[float]] = {}
     for arm in arguments.arms:
-        tuned = {rate: train_once(arguments, arm, fabric, rate=rate, seed=TUNING_SEED) for rate in arguments.rates}
+        tuned = {rate: train_arm(arguments, arm, fabric, rate=rate, seed=TUNING_SEED) for rate in arguments.rates}
         best = max(tuned, key=lambda rate: tuned[rate])
         print(f"{arm}: tuned", ", ".join(f"{rate:g}: {score:.4f}" for rate, score in tuned.items()), flush=True)
-        scores[arm] = [train_once(arguments, arm, fabric, rate=best, seed=seed) for seed in arguments.seeds]
+        scores[arm] = [train_arm(arguments, arm, fabric, rate=best, seed=seed) for seed in arguments.seeds]
         print(f"{arm}: rate {best:g}; reported", ", ".join(f"{score:.4f}" for score in scores[arm]), flush=True)
     leave()
     print_table(scores, arguments.seeds)
 
 
-def train_once(arguments: argparse.Namespace, arm: str, fabric: Fabric, *, rate: float, seed: int) -> float:
-    """Frame-mAP@0.5 after one training; from its folder, if it was finished before with the same settings and films."""
-    from actiondet.config import dump_config, load_config
-    from actiondet.engine.train import train
-    from evaluation.tables import write_json
+def train_arm(arguments: argparse.Namespace, arm: str, fabric: Fabric, *, rate: float, seed: int) -> float:
+    """Frame-mAP@0.5 after one training."""
+    from actiondet.cli.benchmarks.arms import film_settings, make_films, train_once
 
-    folder = arguments.out / f"{arm}_rate{rate:g}_seed{seed}_epochs{arguments.epochs}"
-    said = folder / "score.json"
+    from actiondet.config import load_config
+
     films = arguments.out / "films"
     settings = [
         *ARMS[arm],
@@ -76,13 +73,13 @@ def train_once(arguments: argparse.Namespace, arm: str, fabric: Fabric, *, rate:
         f"train.epochs={arguments.epochs}",
         f"train.validate_every={arguments.epochs}",
     ]
-    config = load_config(CONFIG, settings)
-    asked = dump_config(config) + film_recipe()
-    if said.is_file() and (earlier := json.loads(said.read_text())).get("asked") == asked:
-        return float(earlier["mean_ap"])
-    make_films(films)
-    score = train(config, folder=folder, fabric=fabric, overwrite=True)
-    write_json(said, {"mean_ap": score, "asked": asked})
+    score: float = train_once(
+        load_config(CONFIG, settings),
+        folder=arguments.out / f"{arm}_rate{rate:g}_seed{seed}_epochs{arguments.epochs}",
+        fabric=fabric,
+        recipe=film_recipe(),
+        prepare=lambda: make_films(films, size="fast", recipe=film_recipe()),
+    )
     return score
 
 
@@ -92,41 +89,3 @@ def film_recipe() -> str:
     from data_tools.toy.sizes import SIZES
 
     return f"{SIZES['fast']}, glide {skaters.GLIDE}, {ava_files.FAST_LOOKS} looks a second\n"
-
-
-def make_films(folder: Path) -> None:
-    """Make the films, if they are not there, or others are."""
-    from data_tools.toy.making import make
-    from evaluation.files import write_text
-
-    recipe = folder / "recipe.txt"
-    if recipe.is_file() and recipe.read_text() == film_recipe():
-        return
-    make(folder, seed=0, size="fast", processes=os.cpu_count() or 1, parts=("detection",))
-    write_text(recipe, film_recipe())
-
-
-def film_settings(folder: Path) -> list[str]:
-    """The settings by which a configuration of the toy set reads the one in `folder`."""
-    files = {
-        "videos": folder / "videos",
-        "actions": folder / "ava/action_list.pbtxt",
-        "evaluated_actions": folder / "ava/action_list_eval.pbtxt",
-        **{f"{split}.truth": folder / f"ava/ava_{split}.csv" for split in ("train", "val")},
-        **{f"{split}.proposals": folder / f"ava/dense_proposals_{split}.pkl" for split in ("train", "val")},
-    }
-    return [f"data.{name}={path}" for name, path in files.items()]
-
-
-def print_table(scores: dict[str, list[float]], seeds: Sequence[int]) -> None:
-    """One line for each arm, and how much better each is than the first."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("arm", *(f"seed {seed}" for seed in seeds), "mean", "points more", title="frame-mAP@0.5")
-    means = {arm: sum(each) / len(each) for arm, each in scores.items()}
-    first = next(iter(means.values()))
-    for arm, each in scores.items():
-        figures = [f"{100 * score:.2f}" for score in (*each, means[arm])]
-        table.add_row(arm, *figures, f"{100 * (means[arm] - first):+.2f}")
-    Console().print(table)

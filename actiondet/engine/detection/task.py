@@ -27,7 +27,7 @@ from actiondet.engine.task import Forward
 from actiondet.models.build import build_detector
 from actiondet.models.detector import ActionDetector
 from actiondet.models.losses import action_loss, count_elements
-from actiondet.records import ClipBatch
+from actiondet.records import ClipBatch, ClipMemory
 
 
 class DetectionTask:
@@ -46,6 +46,7 @@ class DetectionTask:
             num_actions=config.model.num_actions,
             seed=config.train.seed,
             tracks=self._network.head.follows_tracks,
+            bank=config.model.bank,
         )
         threshold = config.train.repeat_threshold
         self._sampler = TrainSampler(
@@ -64,6 +65,7 @@ class DetectionTask:
             num_actions=config.model.num_actions,
             tracks=self._network.head.follows_tracks,
             short_sides=config.test.short_sides,
+            bank=config.model.bank,
         )
         index_videos([self._train.videos, self._val.videos], fabric)
         self._val_loader = build_test_loader(self._val, config, fabric)
@@ -103,7 +105,9 @@ class DetectionTask:
         batch = loaded.batches[0] if loaded.batches else self._empty_batch()
         device = self.fabric.device
         assert batch.labels is not None
-        logits = forward(self.network.normalize(batch.clips.to(device)), [boxes.to(device) for boxes in batch.boxes])
+        inputs = self.network.normalize(batch.clips.to(device)), [boxes.to(device) for boxes in batch.boxes]
+        memory = batch.memory(device)
+        logits = forward(*inputs) if memory is None else forward(*inputs, memory)
         return action_loss(
             logits,
             torch.cat(list(batch.labels)).to(device),
@@ -121,7 +125,11 @@ class DetectionTask:
         height, width = (crop, crop) if isinstance(crop, int) else crop
         clips = torch.zeros(1, 3, self.config.clip.frames, height, width, dtype=torch.uint8)
         labels = torch.zeros(0, self.config.model.num_actions)
-        return ClipBatch(clips, [torch.zeros(0, 4)], [labels], [self._train.keys[0]])
+        memories = None
+        if (bank := self.config.model.bank) is not None:
+            slots = bank.window * bank.persons
+            memories = [ClipMemory(torch.zeros(slots, bank.channels), torch.zeros(slots, dtype=torch.bool))]
+        return ClipBatch(clips, [torch.zeros(0, 4)], [labels], [self._train.keys[0]], memories)
 
     def validate(self, network: nn.Module) -> float:
         """Frame-mAP@0.5 on the annotated validation moments, by the rules of the data set's benchmark."""

@@ -78,6 +78,7 @@ def run_test(
         moments=moments,
         tracks=detector.head.follows_tracks,
         short_sides=config.test.short_sides,
+        bank=config.model.bank,
     )
     index_videos([dataset.videos], fabric)
     loader = build_test_loader(dataset, config, fabric)

@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 
 from actiondet.config import DetectionConfig
 from actiondet.config.schema import MultiSportsConfig
+from actiondet.data.build import split_bank
 from actiondet.data.dense import DenseClips, VideoEnd, VideoMoments, build_dense_loader, video_moments
 from actiondet.data.loading import worker_deaths_explained
 from actiondet.datasets.multisports import TubeSplit, read_tube_split, with_sizes_of_files
@@ -125,7 +126,9 @@ class TestedVideo(NamedTuple):
 def _parts(target: Path, config: DetectionConfig, weights: str | Path, test: FrameTest) -> PartStore[TestedVideo]:
     """The finished videos of a test; videos that are added later belong to it, because the truth says their places."""
     assert isinstance(config.data, MultiSportsConfig)
-    files = [path for path in (weights, config.data.val.truth, config.data.val.proposals) if path]
+    val = config.data.val
+    bank = None if config.model.bank is None else val.bank
+    files = [path for path in (weights, val.truth, val.proposals, bank) if path]
     return PartStore(target, [settings_of_scores(config), repr(test)], files, pack=_packed, unpack=_unpacked)
 
 
@@ -176,6 +179,7 @@ def _detect(
         batch=config.test.batch,
         kept=kept,
         tracks=split.tracks() if detector.head.follows_tracks else None,
+        bank=split_bank(split, "val", config.model.bank),
     )
     found: dict[str, list[ActionDetections]] = {}
     scoring = Scoring.of(config, control=test.control)

@@ -7,15 +7,25 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from actiondet.models.heads.bank import BankOperator
+from actiondet.records import Memory
+from evaluation.errors import InputError
+
 
 class PersonHead(nn.Module):
     """What a detector asks of its head: features of the people first, their logits next.
 
     Attributes:
         follows_tracks: whether it takes a box of each person for every frame of the clip, instead of one for all.
+        bank: what looks into a memory; None for a head that remembers nothing.
     """
 
     follows_tracks: bool = False
+    bank: BankOperator | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bank = None  # not of the class, which would hide a module of this name
 
     def pool(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
         """Cut the people out: one feature map (B, C, T', H', W') per pathway, B tensors (P_i, 4) of pixel boxes.
@@ -37,3 +47,11 @@ class PersonHead(nn.Module):
     def classify(self, people: Tensor) -> Tensor:
         """(sum of P_i, num_actions) logits of what `pool` returned."""
         raise NotImplementedError
+
+    def vectors(self, people: Tensor) -> Tensor:
+        """(sum of P_i, C) of what `pool` returned: what a feature bank keeps of each person."""
+        raise InputError(f"a {type(self).__name__} makes no vector of a person, which a feature bank needs")
+
+    def classify_vectors(self, people: Tensor, memory: Memory | None = None) -> Tensor:
+        """(sum of P_i, num_actions) logits of what `vectors` returned; `memory` is for a head with a feature bank."""
+        raise InputError(f"a {type(self).__name__} has no feature bank")

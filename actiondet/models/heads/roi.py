@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
+from actiondet.models.heads.bank import BankOperator
 from actiondet.models.heads.person import PersonHead
 from actiondet.models.heads.pooling import TemporalPool, average_cells, joined_maps
+from actiondet.records import Memory
 
 
 class RoIHead(PersonHead):
@@ -31,6 +33,7 @@ class RoIHead(PersonHead):
         dropout: share of the features dropped in training.
         dropout_at: drop "cells" of the person's map (MMAction2, PaddleVideo) or entries of the pooled "vector"
             (PySlowFast, pytorchvideo).
+        bank: what it makes of a memory goes to the classifier beside the person's own features; None: no memory.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class RoIHead(PersonHead):
         classifier: Literal["linear", "mlp"] = "linear",
         dropout: float = 0.5,
         dropout_at: Literal["cells", "vector"] = "cells",
+        bank: BankOperator | None = None,
     ) -> None:
         super().__init__()
         self.stride = stride
@@ -59,8 +63,9 @@ class RoIHead(PersonHead):
         self.context = context
         self.dropout = dropout
         self.dropout_at = dropout_at
+        self.bank = bank
         width = sum(channels) * (2 if context else 1)
-        self.fc = classifier_layers(width, num_actions, classifier)
+        self.fc = classifier_layers(width + (0 if bank is None else bank.width), num_actions, classifier)
 
     def pool_rows(self, features: Sequence[Tensor], boxes: Tensor, clip_index: Tensor) -> Tensor:
         """Cut the people out of the maps.
@@ -101,11 +106,22 @@ class RoIHead(PersonHead):
         rows = [(y1 - high).clamp(0, height - 1), (y2 + high).clamp(0, height - 1)]
         return torch.stack([columns[0], rows[0], columns[1], rows[1]], dim=1)
 
-    def classify(self, people: Tensor) -> Tensor:
-        """(P, C, S, S) to (P, num_actions) logits."""
+    def vectors(self, people: Tensor) -> Tensor:
+        """(P, C, S, S) to (P, C)."""
         if self.dropout_at == "cells":
             people = F.dropout(people, self.dropout, self.training)
-        people = people.amax(dim=(2, 3))  # (P, C)
+        return people.amax(dim=(2, 3))
+
+    def classify(self, people: Tensor) -> Tensor:
+        """What `pool_rows` returned to (P, num_actions) logits."""
+        return self.classify_vectors(self.vectors(people))
+
+    def classify_vectors(self, people: Tensor, memory: Memory | None = None) -> Tensor:
+        """What `vectors` returned, and what is remembered where there is a bank, to (P, num_actions) logits."""
+        if (memory is None) != (self.bank is None):
+            raise ValueError("a head with a bank takes a memory, and no other head does")
+        if self.bank is not None and memory is not None:
+            people = torch.cat([people, self.bank(people, memory)], dim=1)
         if self.dropout_at == "vector":
             people = F.dropout(people, self.dropout, self.training)
         return self.fc(people)  # type: ignore[no-any-return]

@@ -53,7 +53,9 @@ class TrackHead(RoIHead):
         if track_head == "conv":
             width = sum(channels) * (2 if context else 1)
             self.convolutions = TemporalConvolutions(width, conv_channels)
-            self.fc = classifier_layers(conv_channels, num_actions, classifier)
+            self.fc = classifier_layers(
+                conv_channels + (0 if self.bank is None else self.bank.width), num_actions, classifier
+            )
 
     def pool_rows(self, features: Sequence[Tensor], boxes: Tensor, clip_index: Tensor) -> Tensor:
         """Cut the people out of the maps, frame by frame.
@@ -82,16 +84,13 @@ class TrackHead(RoIHead):
             people = torch.cat([people, surroundings], dim=1)
         return people.to(features[0].dtype)
 
-    def classify(self, people: Tensor) -> Tensor:
-        """What `pool_rows` returned to (P, num_actions) logits."""
+    def vectors(self, people: Tensor) -> Tensor:
+        """What `pool_rows` returned to (P, C); with "conv" C is `conv_channels`."""
         if self.convolutions is None:
-            return super().classify(people)
+            return super().vectors(people)
         if self.dropout_at == "cells":
             people = F.dropout(people, self.dropout, self.training)
-        people = pool_over(self.convolutions(people), 2, self.temporal_pool)  # (P, conv_channels)
-        if self.dropout_at == "vector":
-            people = F.dropout(people, self.dropout, self.training)
-        return self.fc(people)  # type: ignore[no-any-return]
+        return pool_over(self.convolutions(people), 2, self.temporal_pool)
 
     def _cut(self, feature: Tensor, boxes: Tensor, clip_index: Tensor) -> Tensor:
         """(B, C, T', H', W') and boxes (P, T, 4) to (P, T', C, S, S): each frame's map in its own box."""

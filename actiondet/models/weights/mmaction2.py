@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from actiondet.models.weights import mvit, vit
+from actiondet.models.weights import lfb, mvit, vit
 from actiondet.models.weights.conversion import Conversion, Origin, Target, change, rename_all, swap_colors
 from actiondet.models.weights.files import CheckpointFile
 from actiondet.models.weights.mmaction2_config import read_recipe
@@ -30,6 +30,7 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
     elif any(name.startswith("cls_head.") for name in file.tensors):
         conversion.kind = "recognition"
         _reorder_head(conversion)
+    lfb.flatten(conversion)
     recipe = read_recipe(file.meta, conversion.kind)
     if recipe.background is not None:
         conversion.background = recipe.background
@@ -67,7 +68,7 @@ def rename(name: str) -> str | None:
             return f"head.join.{leaf}" if unit == "conv" else f"head.join_norm.{leaf}"
         return f"head.convs.{0 if number is None else int(number) + 1}.{_UNIT[unit]}.{leaf}"
     if not name.startswith("backbone."):
-        return None
+        return lfb.rename(name)
     inner = name.removeprefix("backbone.")
     return mvit.rename(inner) or vit.rename(inner)
 
@@ -139,6 +140,8 @@ def _settings(conversion: Conversion, background: bool | None) -> Settings:
     if conversion.kind == "detection":
         found |= {"backbone.res5_stride": 1, "head.roi_size": 8, "head.aligned": True}
         weights = conversion.weights
+        if any(name.startswith("head.bank.") for name in weights):
+            found |= {"head.bank.mask_empty": False, "head.dropout_at": "vector"}
         bias = weights.get("head.fc.2.bias", weights.get("head.fc.bias"))
         if background is None:
             found |= settings_of_background(bias)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from actiondet.models.weights import lfb
 from actiondet.models.weights.settings import Kind, Settings
 
 _LONGEST = 1 << 20  # characters; theirs have some thousands
@@ -108,6 +109,9 @@ def _read_roi_head(roi_head: Mapping[str, Any], recipe: Recipe) -> None:
         for key, usual in (("roi_layer_type", "RoIAlign"), ("pool_mode", "avg"), ("featmap_stride", 16)):
             if extractor.get(key, usual) != usual:
                 recipe.foreign[f"head.{key}"] = f"its RoI extractor has {key} {extractor[key]}"
+    if bank := lfb.settings_of_recipe(_below(roi_head, "shared_head")):
+        recipe.settings |= bank
+        recipe.settings["head.context"] = bool(extractor.get("with_global", False))
     if head:
         recipe.settings["multi_label"] = bool(head.get("multilabel", True))
         recipe.background = bool(head.get("background_class", True))

@@ -17,6 +17,7 @@ from actiondet.models.blocks import DESIGNS, Bottleneck, Pathway
 from actiondet.models.detector import ActionDetector
 from actiondet.models.heads.acar import AcarHead
 from actiondet.models.heads.acrn import AcrnHead
+from actiondet.models.heads.bank import BankAttention, BankPool
 from actiondet.models.heads.recognition import RecognitionHead
 from actiondet.models.heads.roi import RoIHead
 from actiondet.models.nonlocal_block import NonLocalSpec
@@ -47,6 +48,8 @@ BEHAVIOUR = (
     "head.conv_stride",
     "head.halved",
     "head.exclusive_actions",
+    "head.bank.mask_empty",
+    "head.bank.pre_activate",
     "multi_label",
     "window",
     "average_positions",
@@ -147,10 +150,29 @@ def _settings_of_head(weights: Mapping[str, Tensor], backbone: Settings, kind: K
             "head.num_convs": sum(bool(re.fullmatch(r"head\.convs\.\d+\.conv\.weight", name)) for name in weights),
         }
     first = weights.get("head.convolutions.project.weight", first)
-    return found | {
-        "head.name": "roi",
-        "head.classifier": "mlp" if "head.fc.2.bias" in weights else "linear",
-        "head.context": first.shape[1] == 2 * channels,
+    bank = _settings_of_bank(weights)
+    return (
+        found
+        | bank
+        | {
+            "head.name": "roi",
+            "head.classifier": "mlp" if "head.fc.2.bias" in weights else "linear",
+            "head.context": first.shape[1] - bank.get("head.bank.latent", 0) == 2 * channels,
+        }
+    )
+
+
+def _settings_of_bank(weights: Mapping[str, Tensor]) -> Settings:
+    """What the weights say of a feature bank; one that is pooled has none."""
+    long = weights.get("head.bank.long.weight")
+    if long is None:
+        return {}
+    layers = {name.split(".")[3] for name in weights if name.startswith("head.bank.layers.")}
+    return {
+        "head.bank.operator": "nonlocal",
+        "head.bank.channels": long.shape[1],
+        "head.bank.latent": long.shape[0],
+        "head.bank.layers": len(layers),
     }
 
 
@@ -194,6 +216,15 @@ def settings_of_network(network: ActionDetector | ActionRecognizer) -> Settings:
     if isinstance(head, RoIHead):
         names = ("roi_size", "aligned", "temporal_pool", "sampling_ratio", "box_margin")
         found |= {f"head.{name}": getattr(head, name) for name in names}
+        found["head.bank.operator"] = None
+        if isinstance(head.bank, BankAttention | BankPool):
+            found["head.bank.operator"] = head.bank.operator
+            found["head.bank.mask_empty"] = head.bank.mask_empty
+        if isinstance(head.bank, BankAttention):
+            found["head.bank.pre_activate"] = head.bank.pre_activate
+        if isinstance(head.bank, BankPool):
+            found["head.bank.channels"] = head.bank.width
+            del found["head.context"]  # which no shape shows beside what is pooled
     if isinstance(head, AcrnHead):
         found["head.conv_stride"] = head.conv_stride
     if isinstance(head, AcarHead):

@@ -314,3 +314,27 @@ def test_a_runtime_that_falls_back_to_the_cpu_is_told(tmp_path: Path, monkeypatc
     monkeypatch.setattr("actiondet.exported._onnxruntime", lambda _device: runtime)
     with pytest.raises(InputError, match=r"cannot run on 'cuda' here; expected a GPU"):
         OnnxNetwork(tmp_path / "net.onnx", device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("operator", "format"),
+    [
+        ("nonlocal", "onnx"),
+        pytest.param("max", "onnx", marks=pytest.mark.slow),
+        pytest.param("avg", "onnx", marks=pytest.mark.slow),
+        pytest.param("nonlocal", "torch_export", marks=pytest.mark.slow),
+    ],
+)
+def test_a_detector_with_a_bank_takes_what_it_remembers(operator: str, format: Format, tmp_path: Path) -> None:
+    bank = f"{{channels: 6, window: 3, persons: 2, latent: 8, operator: {operator}, zero_init: false}}"
+    config, weights = trained_detector("slowonly", tmp_path, "model.head.dropout_at=vector", f"model.head.bank={bank}")
+    path = tmp_path / "network.onnx"
+    assert export_network(config, weights, path, format=format).largest_difference <= 1e-4
+    random = np.random.default_rng(0)
+    clips, (boxes, owners) = pictures(2, 80, 100), people(3, 2)
+    filled = random.random((2, 6)) < 0.5
+    remembered = np.where(filled[..., None], random.random((2, 6, 6)), 0).astype(np.float32)
+    scores = run_exported(path, format, [clips, boxes, owners, remembered, filled])
+    other = run_exported(path, format, [clips, boxes, owners, 2 * remembered, filled])
+    assert scores.shape == (3, 14)
+    assert not np.allclose(scores, other)

@@ -1,0 +1,225 @@
+"""Build a feature bank: one vector of each person found in the videos of a split, in one process or many."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from actiondet.config import DetectionConfig
+from actiondet.data import EvaluationSet, build_loader, build_test_set
+from actiondet.data.loading import OrderedSampler, worker_deaths_explained
+from actiondet.datasets.feature_bank import FeatureBank, VideoFeatures, half, write_feature_bank
+from actiondet.datasets.splits import SplitName
+from actiondet.engine.indexing import index_videos
+from actiondet.engine.log import log_line
+from actiondet.engine.predict import settings_of_scores
+from actiondet.models.detector import ActionDetector
+from actiondet.parts import Arrays, PartStore
+from actiondet.records import ClipBatch
+from evaluation.errors import InputError
+from evaluation.files import check_writable
+from evaluation.progress import ProgressBar
+from evaluation.records import FrameKey, IntArray, PersonBoxes
+
+
+@dataclass(frozen=True)
+class BankReport:
+    """What was built.
+
+    Attributes:
+        path: the file.
+        persons: how many it holds.
+        videos: how many it knows.
+        channels: numbers of a person.
+        faults: the sentence that says why, for each video that could not be read.
+    """
+
+    path: Path
+    persons: int
+    videos: int
+    channels: int
+    faults: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.persons} persons of {self.videos} videos, {self.channels} numbers each"
+
+
+@worker_deaths_explained()
+def build_bank(
+    config: DetectionConfig,
+    detector: ActionDetector,
+    *,
+    weights: str | Path,
+    split: SplitName,
+    out: Path,
+    fabric: Fabric,
+    every: float = 1.0,
+    overwrite: bool = False,
+) -> BankReport | None:
+    """Write the feature bank of a split: of the persons found at its key frames, annotated or not, once a second.
+
+    Every finished video is kept beside `out`; a run that was stopped goes on there, with any number of processes, and
+    ends with the same file. A video that cannot be read is left out, and its sentence is in the report.
+
+    Args:
+        config: the data, and the clips that the detector sees.
+        detector: with its weights, on its device. It has no bank itself.
+        weights: the file that they come from.
+        split: of the data set.
+        out: the file, which ends in .safetensors.
+        fabric: of the process; the processes share the videos.
+        every: seconds; of each so many, the first key frame is looked at.
+        overwrite: replace `out` where it is there.
+
+    Returns:
+        In the first process what was built; None in the others.
+
+    Raises:
+        InputError: data that cannot be used, `out` is there, or no video can be read.
+    """
+    if out.suffix != ".safetensors":
+        raise InputError(f"{out}: a feature bank is a .safetensors file; give a name that ends so")
+    if not every > 0:
+        raise InputError(f"every {every:g}: expected seconds above 0")
+    if detector.head.bank is not None:
+        raise InputError("a network with a bank cannot fill one; give the configuration and the weights of one without")
+    check_writable(out)
+    dataset = build_test_set(
+        config.data,
+        clip=config.clip,
+        transform=config.transform,
+        num_actions=config.model.num_actions,
+        moments="all",
+        split=split,
+        tracks=detector.head.follows_tracks,
+    )
+    about = {"every": f"{every:g}", "split": split, "config": json.dumps(settings_of_scores(config), sort_keys=True)}
+    parts = PartStore(out, about, [weights], pack=_packed, unpack=_unpacked)
+    if out.exists() and not overwrite and not parts.folder.exists():
+        raise InputError(f"{out} exists already; --overwrite replaces it")
+    index_videos([dataset.videos], fabric)
+    videos = _videos(dataset)
+    share = videos[fabric.global_rank :: fabric.world_size]
+    parts.forget_faults(video for video, _ in share)
+    fabric.barrier()
+    _look_at(share, dataset, detector, parts, config, fabric, every)
+    if not fabric.is_global_zero:
+        return None
+    names = [video for video, _ in videos]
+    parts.wait_for(names)
+    return _finish(names, dataset, parts, out, about | {"weights": str(weights)})
+
+
+def _videos(dataset: EvaluationSet) -> list[tuple[str, list[int]]]:
+    """The videos, and the numbers of their key frames in order of time."""
+    order = sorted(range(len(dataset.keys)), key=lambda index: dataset.keys[index])
+    return [(video, list(numbers)) for video, numbers in groupby(order, key=lambda index: dataset.keys[index].video)]
+
+
+def first_of_each(times: IntArray, every_us: int) -> IntArray:
+    """Which of the (K,) rising times, in microseconds, are the first ones of a period of this length."""
+    periods = times // every_us
+    return np.flatnonzero(np.diff(periods, prepend=periods[:1] - 1))
+
+
+def _look_at(
+    share: Sequence[tuple[str, list[int]]],
+    dataset: EvaluationSet,
+    detector: ActionDetector,
+    parts: PartStore[VideoFeatures],
+    config: DetectionConfig,
+    fabric: Fabric,
+    every: float,
+) -> None:
+    """Look at the videos of this process that are not done yet."""
+    title = "videos" if fabric.world_size == 1 else f"videos of the first of {fabric.world_size} processes"
+    todo = [(video, numbers) for video, numbers in share if not parts.has(video)]
+    bar = ProgressBar(title, len(share), done=len(share) - len(todo), shown=fabric.is_global_zero)
+    detector.eval()
+    for video, numbers in bar.over(todo):
+        try:
+            centers = np.array([dataset.center_us(number) for number in numbers], dtype=np.int64)
+            chosen = first_of_each(centers, round(every * 1_000_000))
+            times = {dataset.keys[numbers[place]]: int(centers[place]) for place in chosen.tolist()}
+            wanted = [numbers[place] for place in chosen.tolist()]
+            found = list(_vectors(wanted, dataset, detector, config, fabric))
+        except (InputError, OSError) as fault:
+            if config.data.unreadable == "stop":
+                raise
+            parts.put_fault(video, str(fault))
+        else:
+            parts.put(video, _of_video(video, found, times))
+
+
+def _vectors(
+    numbers: Sequence[int], dataset: EvaluationSet, detector: ActionDetector, config: DetectionConfig, fabric: Fabric
+) -> Iterator[tuple[PersonBoxes, torch.Tensor]]:
+    """The persons at these moments, and (P, C) features of each."""
+    wanted = set(numbers)
+    done = [number for number in range(len(dataset)) if number not in wanted]
+    sampler = OrderedSampler(len(dataset), done=done)
+    for loaded in build_loader(dataset, sampler, batch=config.test.batch, workers=config.train.workers):
+        loaded.check("stop")
+        for batch in loaded.batches:
+            vectors = _batch_vectors(detector, batch, fabric)
+            yield from zip(
+                (dataset.persons[key] for key in batch.keys),
+                torch.split(vectors, [len(boxes) for boxes in batch.boxes]),
+                strict=True,
+            )
+
+
+@torch.inference_mode()
+def _batch_vectors(detector: ActionDetector, batch: ClipBatch, fabric: Fabric) -> torch.Tensor:
+    clips = detector.normalize(batch.clips.to(fabric.device))
+    return detector.vectors(clips, [boxes.to(fabric.device) for boxes in batch.boxes]).float().cpu()
+
+
+def _of_video(
+    video: str, found: Sequence[tuple[PersonBoxes, torch.Tensor]], times: dict[FrameKey, int]
+) -> VideoFeatures:
+    found = sorted(found, key=lambda each: times[each[0].key])
+    counts = [len(persons) for persons, _ in found]
+    return VideoFeatures(
+        video,
+        times=np.repeat(np.array([times[persons.key] for persons, _ in found], dtype=np.int64), counts),
+        moments=np.repeat(np.array([persons.key.moment for persons, _ in found], dtype=np.int64), counts),
+        boxes=np.concatenate([persons.boxes for persons, _ in found]),
+        scores=np.concatenate([persons.scores for persons, _ in found]),
+        features=half(torch.cat([vectors for _, vectors in found]).numpy(), of=f"video '{video}'"),
+    )
+
+
+def _packed(video: VideoFeatures) -> Arrays:
+    return {name: np.asarray(value) for name, value in vars(video).items()}
+
+
+def _unpacked(arrays: Arrays) -> VideoFeatures:
+    names = ("times", "moments", "boxes", "scores", "features")
+    return VideoFeatures(arrays["video"].item(), *(arrays[name] for name in names))
+
+
+def _finish(
+    names: Sequence[str], dataset: EvaluationSet, parts: PartStore[VideoFeatures], out: Path, about: dict[str, str]
+) -> BankReport:
+    """Put the parts together."""
+    faults = {name: fault for name in names if (fault := parts.fault(name)) is not None}
+    whole = [name for name in names if name not in faults]
+    if not whole:
+        raise InputError(f"none of the {len(names)} videos can be read; the first: {next(iter(faults.values()))}")
+    write_feature_bank(out, [parts.get(name) for name in whole], about)
+    if not faults:
+        parts.remove()
+    for note in dataset.notes:
+        log_line(note)
+    if dataset.missing:
+        log_line(f"missing videos: {len(dataset.missing)}, such as '{dataset.missing[0]}'; the bank lacks them")
+    bank = FeatureBank(out)
+    return BankReport(out, len(bank), len(whole), bank.channels, tuple(faults.values()))

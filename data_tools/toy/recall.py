@@ -1,0 +1,74 @@
+"""People who call and answer, fetch and bring back: what an action is depends on what somebody did seconds before.
+
+A crouch answers a call if somebody has waved 5 to 20 seconds before, whoever it was; a spin brings back if somebody has
+jumped. Without, nobody has done so for longer. No clip of a second shows which it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from data_tools.toy.motions import Activity, Stretch, random_stretch
+from data_tools.toy.people import random_look
+from data_tools.toy.scenes import Actor, Scene
+
+SOONEST, LATEST = 5, 20
+"""Seconds after a cue in which it counts."""
+FORGOTTEN = 24
+"""Seconds between two responses at least, so that the cue of the one is long past at the other."""
+LASTING = 2
+"""Seconds of a cue and of a response."""
+PEOPLE = 2
+FAMILIES: tuple[tuple[Activity, bool, Activity, str], ...] = (
+    ("stand", True, "crouch", "answer"),
+    ("jump", False, "spin", "bring back"),
+)
+"""What the cue is, whether it is done with waving arms, what the response is, and what that is called after a cue."""
+
+
+def plan_recall(rng: np.random.Generator, seconds: int, aspect: float) -> Scene:
+    """Draw a scene of persons who stand about, and now and then do something for others to respond to."""
+    slots = seconds + 1
+    doings: list[list[Stretch | None]] = [[None] * slots for _ in range(PEOPLE)]
+    relations: list[dict[int, str]] = [{} for _ in range(slots)]
+    for cue, waving, response, name in FAMILIES:
+        second = int(rng.integers(LATEST // 2, LATEST + 4))
+        while second + LASTING < slots:
+            # Half of the responses have a cue. One that finds nobody free is left out.
+            if rng.random() < 0.5:
+                before = second - int(rng.integers(SOONEST + LASTING, LATEST + 1))
+                answered = before > 0 and _do(rng, doings, before, random_stretch(rng, cue, 0, waving=waving)) >= 0
+            else:
+                answered = False
+            person = _do(rng, doings, second, random_stretch(rng, response, 0))
+            if answered and person >= 0:
+                for slot in range(second, second + LASTING):
+                    relations[slot][person] = name
+            second += FORGOTTEN + int(rng.integers(0, 4))
+    actors = [_actor(rng, person, aspect, doings[person]) for person in range(PEOPLE)]
+    return Scene(seconds, aspect, actors, relations, frozenset())
+
+
+def _do(rng: np.random.Generator, doings: list[list[Stretch | None]], second: int, stretch: Stretch) -> int:
+    """Let a person who is free do something from this second on; the person, or -1 if nobody is free."""
+    free = [
+        person for person, slots in enumerate(doings) if all(slot is None for slot in slots[second : second + LASTING])
+    ]
+    if not free:
+        return -1
+    person = int(rng.choice(free))
+    doings[person][second : second + LASTING] = [stretch] * LASTING
+    return person
+
+
+def _actor(rng: np.random.Generator, person: int, aspect: float, doings: list[Stretch | None]) -> Actor:
+    """A person with a place of his own, who stands where there is nothing to do."""
+    place = aspect * (person + rng.uniform(0.35, 0.65)) / PEOPLE
+    actor = Actor(person, random_look(rng), rng.uniform(0.6, 0.72), rng.uniform(0.86, 0.95), place, first=0)
+    idle = random_stretch(rng, "stand", 0)
+    for doing in doings:
+        if rng.random() < 0.3:
+            idle = random_stretch(rng, "stand", 0)
+        actor.stretches.append(doing or idle)
+        actor.positions.append(place)
+    return actor

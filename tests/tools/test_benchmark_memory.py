@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from argparse import Namespace
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_tools.toy.recall import FAMILIES, LASTING, LATEST, SOONEST, plan_recall
+from evaluation.errors import InputError
+
+
+def test_each_arm_is_reported_at_its_own_best_rate_with_banks_of_its_own_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    memory = import_module("actiondet.cli.benchmarks.memory")
+    banks: list[tuple[str, int]] = []
+    scores = {"first": {0.004: 0.1}, "without": {0.001: 0.5, 0.002: 0.4}, "max": {0.001: 0.6, 0.002: 0.9}}
+
+    def train(config: object, *, folder: Path, **_: object) -> float:
+        (folder).mkdir(parents=True)
+        (folder / "last.pt").touch()
+        arm = folder.name.split("_")[0]
+        rate = config.train.base_lr  # type: ignore[attr-defined]
+        return scores[arm][rate] + 0.01 * config.train.seed  # type: ignore[attr-defined]
+
+    def build_banks(_: object, paths: dict[str, Path], weights: Path, seed: int) -> None:
+        if paths:
+            banks.append((weights.parent.name, seed))
+
+    monkeypatch.setattr("actiondet.engine.train.train", train)
+    monkeypatch.setattr("actiondet.cli.benchmarks.arms.make_films", lambda *_, **__: None)
+    monkeypatch.setattr(memory.Comparison, "_build_banks", build_banks)
+    memory.run(Namespace(out=tmp_path, operator="max", rates=[0.001, 0.002], seeds=[1, 2], first_epochs=4, epochs=3))
+    said = capsys.readouterr().out
+    assert "without: tuned 0.001: 0.5000, 0.002: 0.4000; rate 0.001" in said
+    assert "max: tuned 0.001: 0.6000, 0.002: 0.9000; rate 0.002" in said
+    assert "the bank adds 40.0 points (wanted: at least 15): as wanted" in said
+    assert set(banks) == {(f"first_seed{seed}_epochs4", seed) for seed in (0, 1, 2)}
+    with pytest.raises(InputError, match="--seeds 0: is the seed of the tuning"):
+        memory.run(Namespace(out=tmp_path, operator="max", rates=[0.001], seeds=[0], epochs=3))
+
+
+def test_what_is_answered_was_asked_5_to_20_seconds_before_and_else_not() -> None:
+    responses = dict.fromkeys(("answered", "not"), 0)
+    for seed in range(30):
+        scene = plan_recall(np.random.default_rng(seed), 62, 96 / 72)
+        for cue, waving, response, name in FAMILIES:
+
+            def slots(activity: str, arms: bool, scene: object = scene) -> set[int]:
+                return {
+                    slot
+                    for actor in scene.actors  # type: ignore[attr-defined]
+                    for slot, stretch in enumerate(actor.stretches)
+                    if stretch.activity == activity and (not arms or stretch.arms.startswith("wave"))
+                }
+
+            cues = slots(cue, waving)
+            for slot in sorted(slots(response, False)):
+                answered = name in scene.relations[slot].values()
+                responses["answered" if answered else "not"] += 1
+                ago = [slot - each for each in cues if 0 <= slot - each <= LATEST + LASTING]
+                assert (bool(ago), not ago or min(ago) >= SOONEST) == (answered, True)
+    assert min(responses.values()) > 0.3 * sum(responses.values())

@@ -1,0 +1,78 @@
+"""What benchmarks that compare trainings on toy films share: films, runs that are done once, a table."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from actiondet.config import DetectionConfig
+
+
+def train_once(
+    config: DetectionConfig, *, folder: Path, fabric: Fabric, recipe: str, prepare: Callable[[], None]
+) -> float:
+    """Frame-mAP@0.5 after one training; from its folder, if it was finished before with the same settings and films.
+
+    Args:
+        config: of the training.
+        folder: of the run.
+        fabric: of the process.
+        recipe: what the films, and whatever else the run depends on, follow from.
+        prepare: makes them.
+    """
+    from actiondet.config import dump_config
+    from actiondet.engine.train import train
+    from evaluation.tables import write_json
+
+    said = folder / "score.json"
+    asked = dump_config(config) + recipe
+    if said.is_file() and (earlier := json.loads(said.read_text())).get("asked") == asked:
+        return float(earlier["mean_ap"])
+    prepare()
+    score = train(config, folder=folder, fabric=fabric, overwrite=True)
+    write_json(said, {"mean_ap": score, "asked": asked})
+    return score
+
+
+def make_films(folder: Path, *, size: str, recipe: str) -> None:
+    """Make the films, if they are not there, or others are."""
+    from data_tools.toy.making import make
+    from evaluation.files import write_text
+
+    said = folder / "recipe.txt"
+    if said.is_file() and said.read_text() == recipe:
+        return
+    make(folder, seed=0, size=size, processes=os.cpu_count() or 1, parts=("detection",))
+    write_text(said, recipe)
+
+
+def film_settings(folder: Path) -> list[str]:
+    """The settings by which a configuration of the toy set reads the one in `folder`."""
+    files = {
+        "videos": folder / "videos",
+        "actions": folder / "ava/action_list.pbtxt",
+        "evaluated_actions": folder / "ava/action_list_eval.pbtxt",
+        **{f"{split}.truth": folder / f"ava/ava_{split}.csv" for split in ("train", "val")},
+        **{f"{split}.proposals": folder / f"ava/dense_proposals_{split}.pkl" for split in ("train", "val")},
+    }
+    return [f"data.{name}={path}" for name, path in files.items()]
+
+
+def print_table(scores: dict[str, list[float]], seeds: Sequence[int]) -> None:
+    """One line for each arm, and how much better each is than the first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("arm", *(f"seed {seed}" for seed in seeds), "mean", "points more", title="frame-mAP@0.5")
+    means = {arm: sum(each) / len(each) for arm, each in scores.items()}
+    first = next(iter(means.values()))
+    for arm, each in scores.items():
+        figures = [f"{100 * score:.2f}" for score in (*each, means[arm])]
+        table.add_row(arm, *figures, f"{100 * (means[arm] - first):+.2f}")
+    Console().print(table)
