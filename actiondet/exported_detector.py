@@ -31,6 +31,11 @@ class OnnxScorer:
         config = network.config
         if not isinstance(config, DetectionConfig):
             raise InputError(f"{network.path}: holds a recognizer, which finds no persons; expected a detector")
+        if config.model.bank is not None:
+            raise InputError(
+                f"{network.path}: the detector has a feature bank, which takes two networks; look at videos with "
+                "--weights and --bank, or call OnnxNetwork yourself"
+            )
         self._short_side = config.transform.test_short_side
         if config.test_short_sides != (self._short_side,):
             raise InputError(

@@ -25,6 +25,7 @@ from actiondet.exported_detector import OnnxScorer
 from actiondet.frame_sources import Source, open_source
 from actiondet.persons.base import PersonDetector
 from actiondet.persons.build import build_persons
+from actiondet.recall import Recall, RecallingScorer
 from actiondet.results import VideoResult
 from actiondet.tubes.following import FoundMoment
 from actiondet.video import VideoIndex
@@ -185,6 +186,7 @@ class VideoPipeline:
         path: str | os.PathLike[str],
         *,
         persons: str | PersonsConfig | PersonDetector | None = None,
+        bank: str | os.PathLike[str] | None = None,
         device: torch.device | str = "cpu",
         **looking: Unpack[Looking],
     ) -> VideoPipeline:
@@ -192,6 +194,7 @@ class VideoPipeline:
 
         Args:
             path: the checkpoint.
+            bank: checkpoint of the network that fills the feature bank of a network that has one.
             persons, device, looking: as in `of`.
 
         Raises:
@@ -200,7 +203,8 @@ class VideoPipeline:
         from actiondet.engine.loading import load_trained
 
         trained = load_trained(path, DetectionConfig, require_head=False)
-        return cls.of(trained, persons=persons, device=device, **looking)
+        first = None if bank is None else load_trained(bank, DetectionConfig, require_head=False)
+        return cls.of(trained, persons=persons, bank=first, device=device, **looking)
 
     @classmethod
     def from_exported(
@@ -231,6 +235,7 @@ class VideoPipeline:
         trained: TrainedDetector,
         *,
         persons: str | PersonsConfig | PersonDetector | None = None,
+        bank: TrainedDetector | None = None,
         device: torch.device | str = "cpu",
         **looking: Unpack[Looking],
     ) -> VideoPipeline:
@@ -240,16 +245,17 @@ class VideoPipeline:
             trained: the network.
             persons: a detector, its settings, or its name (ssd, torchvision, detectron2) for its default
                 settings; None takes what the network's configuration says.
+            bank: the network that fills the feature bank of a network that has one.
             device: where the network runs.
             looking: `every`, `start` and `batch`, as in the constructor.
 
         Raises:
-            InputError: the person detector cannot be built.
+            InputError: the person detector cannot be built, or the bank lacks its network.
         """
-        from actiondet.engine.scorer import TorchScorer
+        from actiondet.engine.scorer import scorer_of
 
         found = person_detector(trained.config.persons if persons is None else persons, str(device))
-        return cls(TorchScorer.of(trained, device=device), found, **looking)
+        return cls(scorer_of(trained, bank=bank, device=device), found, **looking)
 
     def count_moments(self, index: VideoIndex) -> int:
         """How many key moments the video has: what calling the pipeline yields."""
@@ -287,7 +293,7 @@ class VideoPipeline:
         opened = open_source(source, rate=rate, name=name)
         clips = opened.clips(self._clip, every=self._every, resize=self._scorer.resize, looks=looks)
         return VideoResult(
-            self._detect(clips, opened.name, batch=self._batch),
+            self._detect(clips, opened.name, batch=self._batch, waits=True),
             opened,
             actions=self.actions,
             every=self._every,
@@ -338,7 +344,7 @@ class VideoPipeline:
         return Watch(
             streams,
             cut,
-            partial(self._detect, batch=1),
+            partial(self._detect, batch=1, waits=False),
             actions=self.actions,
             every=self._every,
             looks=looks,
@@ -359,8 +365,11 @@ class VideoPipeline:
             raise InputError(f"persons_every={persons_every:g}: expected seconds above 0")
         return max(1, round(self._every / persons_every))
 
-    def _detect(self, clips: Iterator[MomentClip], name: str, *, batch: int) -> Iterator[FoundMoment]:
-        """Yield what is found at each key moment, in order."""
+    def _detect(self, clips: Iterator[MomentClip], name: str, *, batch: int, waits: bool) -> Iterator[FoundMoment]:
+        """Yield what is found at each key moment, in order; `waits` is that of `Recall`."""
+        recall: Recall[PendingClip] | None = None
+        if isinstance(self._scorer, RecallingScorer):
+            recall = Recall(self._scorer, waits=waits)
         seen: list[PersonBoxes] = []  # the last ones; a track needs those near its clip
         waiting: list[PendingClip] = []
         while moments := list(islice(clips, batch)):
@@ -375,8 +384,10 @@ class VideoPipeline:
             # Whoever is followed to the end of the clip is seen again after it.
             ready = [each for each in waiting if not self._scorer.follows_tracks or each.times.max() < keys[-1].moment]
             waiting = waiting[len(ready) :]
-            yield from self._score(ready, seen)
+            yield from self._score(ready, seen) if recall is None else self._recalled(recall, ready)
         yield from self._score(waiting, seen)
+        if recall is not None:
+            yield from (self._found(moment, scores) for moment, scores in recall.finish())
 
     def _look(self, moments: Sequence[MomentClip], name: str) -> list[list[PersonBoxes]]:
         """The persons of the looks since the key moment before each of `moments`; the last are those at the moment."""
@@ -394,27 +405,35 @@ class VideoPipeline:
         """Score the persons of some moments; `seen` are those of all moments so far."""
         peopled = [moment for moment in moments if len(moment.persons)]
         scored = iter(self._scored(peopled, seen)) if peopled else iter(())
-        nobody = np.zeros((0, self._scorer.config.model.num_actions), dtype=np.float32)
         for moment in moments:
-            persons = moment.persons
-            if len(persons):
-                detections = next(scored)
-            else:
-                detections = ActionDetections(persons.key, persons.boxes, persons.scores, nobody)
-            yield FoundMoment(detections, moment.between)
+            yield self._found(moment, next(scored) if len(moment.persons) else None)
 
-    def _scored(self, moments: Sequence[PendingClip], seen: Sequence[PersonBoxes]) -> list[ActionDetections]:
+    def _scored(self, moments: Sequence[PendingClip], seen: Sequence[PersonBoxes]) -> list[FloatArray]:
         boxes = [self._unit_boxes(moment, seen) for moment in moments]
         of_sizes = [
             self._scorer.score(np.stack(clips), boxes) for clips in zip(*(each.clips for each in moments), strict=True)
         ]
-        by_person = self._scorer.config.test.person_score == "multiply"
-        found = []
-        for moment, *of_moment in zip(moments, *of_sizes, strict=True):
-            scores = of_moment[0] if len(of_moment) == 1 else np.mean(of_moment, axis=0)
-            scores = scores * moment.persons.scores[:, None] if by_person else scores
-            found.append(ActionDetections(moment.persons.key, moment.persons.boxes, moment.persons.scores, scores))
-        return found
+        return [scores[0] if len(scores) == 1 else np.mean(scores, axis=0) for scores in zip(*of_sizes, strict=True)]
+
+    def _recalled(self, recall: Recall[PendingClip], moments: Sequence[PendingClip]) -> Iterator[FoundMoment]:
+        """Let some moments wait for what happens after them; yield those that have waited long enough."""
+        known = recall.take(
+            [moment._replace(clips=()) for moment in moments],
+            [moment.persons.key.moment - self._start for moment in moments],
+            [moment.clips for moment in moments],
+            [moment.persons.boxes for moment in moments],
+            [moment.persons.scores for moment in moments],
+        )
+        return (self._found(moment, scores) for moment, scores in known)
+
+    def _found(self, moment: PendingClip, scores: FloatArray | None) -> FoundMoment:
+        """What is found at a moment, of which these are the (P, C) scores; None of nobody."""
+        persons = moment.persons
+        if scores is None:
+            scores = np.zeros((0, self._scorer.config.model.num_actions), dtype=np.float32)
+        elif self._scorer.config.test.person_score == "multiply":
+            scores = scores * persons.scores[:, None]
+        return FoundMoment(ActionDetections(persons.key, persons.boxes, persons.scores, scores), moment.between)
 
     def _unit_boxes(self, moment: PendingClip, seen: Sequence[PersonBoxes]) -> FloatArray:
         """(P, 4) boxes; (P, T, 4), one for each frame, where the head follows tracks."""

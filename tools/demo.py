@@ -33,6 +33,7 @@ HERE = "127.0.0.1"
 OF_NETWORK = {
     "--weights": "weights",
     "--config": "config",
+    "--bank": "bank",
     "--device": "device",
     "--batch": "batch",
     "--import": "modules",
@@ -80,6 +81,9 @@ def parse_arguments() -> argparse.Namespace:
         "where there are such weights) or 'random'",
     )
     network.add_argument("--config", metavar="C", help="zoo name or YAML file of the network")
+    network.add_argument(
+        "--bank", metavar="F", help="of a network with a feature bank: checkpoint of the network that fills it"
+    )
     network.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU where there is one)")
     network.add_argument("--batch", type=int, default=4, metavar="N", help="key frames scored together (default: 4)")
     add_import(network)
@@ -293,9 +297,11 @@ def build_pipeline(arguments: argparse.Namespace) -> tuple[VideoPipeline, Person
         arguments.persons_every = LOOK_EVERY
     if arguments.start is None:
         arguments.start = trained.config.data.start if stored and isinstance(trained.config.data, AvaConfig) else 0.0
+    bank = None if arguments.bank is None else load_by_name(None, arguments.bank, modules=arguments.modules)
     pipeline = VideoPipeline.of(
         trained,
         persons=persons,
+        bank=bank,
         every=arguments.every,
         start=arguments.start,
         batch=arguments.batch,

@@ -236,6 +236,57 @@ class BankReader:
         return self.window.memory(features, chosen - start, slots)
 
 
+class VideoMemory:
+    """The bank of a video under way.
+
+    Attributes:
+        window: which slots there are.
+    """
+
+    def __init__(self, window: BankWindow, *, channels: int, every: float = 1.0) -> None:
+        """Begin with nothing.
+
+        Args:
+            window: which slots a memory has.
+            channels: of the features.
+            every: seconds; of each so many, persons of the first moment are kept, as `actiondet build-bank` does it.
+        """
+        self.window = window
+        self._every = round(every * SECOND)
+        self._times = np.zeros(0, dtype=np.int64)
+        self._scores = np.zeros(0, dtype=np.float32)
+        self._features: HalfArray = np.zeros((0, channels), dtype=np.float16)
+        self._period: int | None = None
+
+    def wants(self, time: int) -> bool:
+        """Whether this is the first moment of its period; times rise from call to call."""
+        period = time // self._every
+        first = period != self._period
+        self._period = period
+        return first
+
+    def add(self, time: int, scores: FloatArray, features: HalfArray) -> None:
+        """Keep the persons of a moment, later than those before: (P,) scores and (P, C) features."""
+        self._times = np.append(self._times, np.full(len(scores), time, dtype=np.int64))
+        self._scores = np.append(self._scores, scores.astype(np.float32))
+        self._features = np.concatenate([self._features, features])
+
+    def forget(self, center: int) -> None:
+        """Drop what neither this moment nor a later one remembers."""
+        kept = self._times >= center - (self.window.before + 1) * SECOND
+        self._times, self._scores, self._features = self._times[kept], self._scores[kept], self._features[kept]
+
+    def around(self, center: int) -> tuple[HalfArray, BoolArray]:
+        """(L, C) features and (L,) bool: what is remembered around a moment, of what is known so far."""
+        chosen, slots = self.window.choose(self._times, self._scores, center)
+        return self.window.memory(self._features, chosen, slots)
+
+    @property
+    def bytes(self) -> int:
+        """What it takes at present."""
+        return self._times.nbytes + self._scores.nbytes + self._features.nbytes
+
+
 def open_bank(path: str | None, window: BankWindow, *, channels: int, setting: str) -> BankReader:
     """Open the bank that a configuration names, for a network that looks into one.
 

@@ -133,15 +133,18 @@ class Scoring:
         clips = detector.normalize(apply_control(clips, self.control))
         tracks = [apply_control(each, self.control, time=1) if each.ndim == 3 else each for each in boxes]
         tracks = [each.to(clips.device) for each in tracks]
-        activation: Activation = "sigmoid" if self.multi_label else "softmax"
         remembered = () if memory is None else (memory,)
-        activated = activate(detector(clips, tracks, *remembered), activation)
+        activated = self.activated(detector(clips, tracks, *remembered))
         if self.flip:
             width = clips.shape[-1]
             mirrored = detector(clips.flip(-1), [mirrored_boxes(each, width) for each in tracks], *remembered)
-            activated = (activated + activate(mirrored, activation)) / 2
+            activated = (activated + self.activated(mirrored)) / 2
         scores = finite_scores(activated)
         return np.split(scores, np.cumsum([len(each) for each in boxes])[:-1])
+
+    def activated(self, logits: Tensor) -> Tensor:
+        """Scores of logits."""
+        return activate(logits, "sigmoid" if self.multi_label else "softmax")
 
 
 def mirrored_boxes(boxes: Tensor, width: int) -> Tensor:
