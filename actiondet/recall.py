@@ -108,6 +108,11 @@ class Recall(Generic[Moment]):
             done += self._known(before=None)
         return done
 
+    @property
+    def bytes(self) -> int:
+        """What the memory takes at present."""
+        return self._memory.bytes
+
     def finish(self) -> list[tuple[Moment, FloatArray | None]]:
         """Those that still wait when the video has ended."""
         return self._known(before=None)
