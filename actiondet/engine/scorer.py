@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -154,7 +155,7 @@ class RecallingTorchScorer(TorchScorer):
 
 def _borders(boxes: Sequence[FloatArray]) -> list[int]:
     """Where the persons of each clip but the first begin."""
-    return np.cumsum([len(each) for each in boxes])[:-1].tolist()
+    return list(accumulate(len(each) for each in boxes[:-1]))
 
 
 def scorer_of(
