@@ -318,6 +318,9 @@ def _confusions(runs: Sequence[Run]) -> list[Section]:
             values = confusion.shares[np.ix_(shown, shown)]
             parts.append(Matrix(names, names, values, "done", "said", largest=1, title=title))
         columns = confusion.columns
+        if not columns["times"]:
+            parts.append(Text(["Nobody who is found is said to do what they do not do."], title=title))
+            continue
         rows = zip(*(columns[name][:100] for name in ("name", "called", "times", "of", "share")), strict=True)
         parts.append(Table(["action", "taken for", "times", "of", "share"], [list(row) for row in rows], title=title))
     note = (

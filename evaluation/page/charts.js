@@ -6,7 +6,10 @@ const tint = (series, place) => (series.tint >= 0 ? color(series.tint) : color(p
 // A table: a row for each name, a bar for each series. The table is its own text alternative.
 draw.Bars = (part) => {
   const several = part.series.length > 1;
-  const largest = part.largest || Math.max(1e-9, ...part.series.flatMap((each) => each.values.filter((value) => value !== null)));
+  const lengths = part.stacked
+    ? part.names.map((_, row) => part.series.reduce((sum, each) => sum + Math.max(0, each.values[row] ?? 0), 0))
+    : part.series.flatMap((each) => each.values.filter((value) => value !== null));
+  const largest = part.largest || Math.max(1e-9, ...lengths);
   const share = (value) => `${(100 * Math.min(1, Math.max(0, value / largest))).toFixed(2)}%`;
   const bar = (series, place, row) => {
     const value = series.values[row];

@@ -89,7 +89,7 @@ class Bars(Part):
         notes: (A,) words at the end of each row, such as n=12; empty for none.
         groups: names of the colors of `tints`, for the legend.
         tints: (A,) number of the color of each row, of one series; empty for one color.
-        largest: value of a bar of full width; None takes the largest.
+        largest: value of a bar of full width; None takes the largest, of stacked bars the largest sum.
         mean: where a dashed line goes; None for none.
         digits: decimals.
     """
