@@ -237,6 +237,13 @@ class HeadConfig(Choice):
             ValueError: such actions.
         """
 
+    def check_choice(self) -> None:
+        """Refuse to score a choice of the actions (data.classes, data.merge_classes); here every choice is fine.
+
+        Raises:
+            ValueError: what the head knows of its columns does not hold for a choice.
+        """
+
 
 class BankConfig(Settings):
     """What a network remembers of the time around a clip: persons whose features `actiondet build-bank` has kept."""
@@ -374,6 +381,14 @@ class AcarHeadConfig(HeadConfig):
             raise ValueError(
                 f"head.exclusive_actions {count}, but multi_label: false already makes all actions exclusive; set it "
                 "to 0"
+            )
+
+    def check_choice(self) -> None:
+        """The first of chosen actions are others."""
+        if self.exclusive_actions:
+            raise ValueError(
+                f"model.head.exclusive_actions {self.exclusive_actions} counts the first actions of the whole list, "
+                "and data.classes or data.merge_classes choose others; set it to 0"
             )
 
 

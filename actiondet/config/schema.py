@@ -375,4 +375,7 @@ class DetectionConfig(Settings):
     @model_validator(mode="after")
     def _check_frames(self) -> DetectionConfig:
         self.model.backbone.check_clip(self.clip.frames)
+        data = self.data
+        if isinstance(data, PersonDataConfig) and (data.classes is not None or data.merge_classes):
+            self.model.head.check_choice()
         return self

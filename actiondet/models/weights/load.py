@@ -48,8 +48,8 @@ def load_weights(
     Args:
         model: the network, built from the configuration that is to be used.
         path: a checkpoint of ours, MMAction2 (.pth), PySlowFast (.pyth, Caffe2 .pkl), pytorchvideo (.pyth),
-            PaddleVideo (.pdparams), torchvision (MViT, and ResNets for ImageNet), VideoMAE or UMT, in the wrapping of
-            whichever trainer, or their weights as .safetensors.
+            PaddleVideo (.pdparams), torchvision (MViT, and ResNets for ImageNet), VideoMAE, UMT or ACAR-Net, in the
+            wrapping of whichever trainer, or their weights as .safetensors.
         origin: who wrote it; "auto" recognizes it by the names of the weights.
         strict: anything that is not accounted for is an error.
         allow: exceptions from `strict`, by name: weights ("head", "backbone.res5.*") and settings

@@ -128,6 +128,28 @@ def test_an_exported_detector_scores_as_the_network_does(name: str, format: Form
     assert run_exported(tmp_path / "det.file", format, longer).shape == (2, 14)
 
 
+RELATIONS = {
+    "acrn": "model.head={name: acrn, relation_channels: 8}",
+}
+
+
+@pytest.mark.parametrize("head", RELATIONS)
+def test_exported_persons_are_related_within_their_clip(head: str, tmp_path: Path) -> None:
+    config, weights = trained_detector("slowonly", tmp_path, RELATIONS[head])
+    assert export_network(config, weights, tmp_path / "det.onnx", format="onnx").largest_difference < 1e-4
+    network = build_detector(config.model)
+    network.load_state_dict(torch.load(weights, weights_only=True)["weights"])
+    deployed = DeployedDetector(network.eval(), short_side=64, multi_label=True)
+    for clips in (1, 3):
+        for count in (0, 1, 37):
+            inputs = [pictures(clips, 72, 96), *people(count, clips)]
+            found = run_exported(tmp_path / "det.onnx", "onnx", inputs)
+            with torch.inference_mode():
+                expected = deployed(*map(torch.from_numpy, inputs)).numpy()
+            assert found.shape == (count, 14)
+            np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("name", "format", "track_head"),
     [

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from actiondet.config import ConfigError, load_config
 from actiondet.config.networks import AcarHeadConfig, DetectorConfig, SlowFastConfig, SlowOnlyConfig
 from actiondet.models.build import build_detector
 from actiondet.models.heads.acar import AcarHead, exclusive_logits
@@ -223,6 +224,12 @@ def test_maps_that_are_too_small_are_refused() -> None:
 def test_exclusive_actions_that_make_no_sense_are_refused(count: int, multi_label: bool) -> None:
     with pytest.raises(ValueError, match=rf"exclusive_actions {count}"):
         DetectorConfig(backbone=SlowOnlyConfig(), head=AcarHeadConfig(exclusive_actions=count), multi_label=multi_label)
+
+
+def test_exclusive_actions_refuse_a_choice_of_actions() -> None:
+    settings = ["model.head={name: acar, exclusive_actions: 3}", "data.classes=[1, 2, 5]"]
+    with pytest.raises(ConfigError, match="exclusive_actions 3 counts the first actions of the whole list"):
+        load_config("toy/slowonly_r18", settings)
 
 
 @pytest.mark.parametrize("counts", [(0, 0), (1, 0), (3, 5)])
