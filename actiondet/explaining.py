@@ -139,9 +139,14 @@ def explain(
 
     Raises:
         InputError: the video cannot be read or ends before the moment, nobody or several are found there, or the
-            network knows no such action.
+            network knows no such action or has a feature bank.
     """
     actions, config = trained.actions, trained.config
+    if trained.network.head.bank is not None:
+        raise InputError(
+            "the network has a feature bank and scores persons beside what it saw before and after the clip, which one "
+            "clip does not show; explain a network without model.head.bank"
+        )
     label = None if action is None else find_action(actions, action, key="action", source="the network")
     name = Path(video).stem
     with open_video(video) as reader:

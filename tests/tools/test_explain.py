@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from actiondet.config import load_config
+from actiondet.config import DetectionConfig, load_config
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
+from actiondet.engine.loading import load_trained
+from actiondet.explaining import explain
 from actiondet.models.build import build_detector
+from actiondet.persons.stored import StoredPersonDetector
 from actiondet.video import VideoWriter, index_video, open_video
+from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.formats.person_boxes import write_proposals
 from evaluation.records import FrameKey, PersonBoxes
@@ -91,6 +95,15 @@ def test_a_strip_and_a_video_show_the_clip(run_tool: Run, capsys: pytest.Capture
 def test_the_only_person_and_its_best_action_are_taken(run_tool: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_tool("explain.py", "street.mp4", "--at", "0", "--weights", "best.pt", "--device", "cpu") == 0
     assert "wrote street_explained.png and street_explained.mp4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("at_work", ["static"], indirect=True)
+@pytest.mark.usefixtures("at_work")
+def test_a_network_with_a_feature_bank_is_refused() -> None:
+    trained = load_trained("best.pt", DetectionConfig)
+    trained.network.head.bank = torch.nn.Identity()  # type: ignore[assignment]
+    with pytest.raises(InputError, match=r"has a feature bank .*; explain a network without model.head.bank"):
+        explain(trained, "street.mp4", at=1, persons=StoredPersonDetector([]))
 
 
 @pytest.mark.parametrize("at_work", ["static"], indirect=True)
