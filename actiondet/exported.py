@@ -19,6 +19,7 @@ from actiondet.video.sampling import spread_frames
 from actiondet.video.views import ViewSampling
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
+from evaluation.messages import LOG
 from evaluation.records import FloatArray
 
 FORMAT = "actiondet export 1"
@@ -30,6 +31,10 @@ PROVIDERS: dict[str, tuple[str, ...]] = {
 }
 """onnxruntime's names of what a device is run by; each leaves to the next one what it cannot do."""
 _PACKAGES = {"cpu": "onnxruntime", "openvino": "onnxruntime-openvino"}
+
+
+class DeviceError(InputError):
+    """onnxruntime has the device's provider, but cannot start it on this machine."""
 
 
 class OnnxNetwork:
@@ -44,7 +49,7 @@ class OnnxNetwork:
     Args:
         path: the file.
         device: where onnxruntime runs it: cpu, cuda, tensorrt, openvino, or the name of any other provider that this
-            onnxruntime has, such as CoreMLExecutionProvider.
+            onnxruntime has, such as CoreMLExecutionProvider; auto is a GPU where CUDA can use one, else the CPU.
 
     Attributes:
         path: the file.
@@ -66,26 +71,14 @@ class OnnxNetwork:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, device: str = "cpu") -> None:
-        providers = PROVIDERS.get(device, (device, "CPUExecutionProvider"))
-        runtime = _onnxruntime(device, providers[0])
-        if not Path(path).is_file():
-            raise InputError(f"{os.fspath(path)}: no such file")
-        try:
-            self._session = runtime.InferenceSession(os.fspath(path), providers=list(providers))
-        except Exception as fault:  # its own classes, derived from nothing in particular
-            raise InputError(f"{os.fspath(path)}: onnxruntime cannot read it ({str(fault).splitlines()[0]})") from None
-        if providers[0] not in self._session.get_providers():  # it falls back without failing
-            raise InputError(
-                f"onnxruntime cannot run on '{device}' here; expected a GPU with its driver and the libraries that "
-                f"onnxruntime's {providers[0]} needs"
-            )
         self.path = os.fspath(path)
+        self._session = _open_anywhere(self.path) if device == "auto" else _open(self.path, device)
         said = _metadata(self._session, self.path)
         inputs = self._session.get_inputs()
         self.inputs: tuple[str, ...] = tuple(each.name for each in inputs)
         self.follows_tracks = any(each.name == "boxes" and len(each.shape) == 3 for each in inputs)
         self.providers = tuple(each.removesuffix("ExecutionProvider") for each in self._session.get_providers())
-        self.config = parse_config(said["config"], source=f"{os.fspath(path)} (config)")
+        self.config = parse_config(said["config"], source=f"{self.path} (config)")
         self.ids: tuple[int, ...] = tuple(json.loads(said["ids"]))
         self.names: tuple[str, ...] = tuple(json.loads(said["names"]))
         actions = ActionList(self.ids, self.names, (None,) * len(self.ids))
@@ -162,6 +155,36 @@ def _metadata(session: Any, path: str) -> dict[str, str]:
             "scores). Export the network again, or put these entries into the file's metadata_props"
         )
     return said
+
+
+def _open_anywhere(path: str) -> Any:
+    """The file's session on a GPU that CUDA can use, else on the CPU; where the GPU fails, why is said."""
+    if importlib.util.find_spec("onnxruntime") is not None:
+        available = importlib.import_module("onnxruntime").get_available_providers()
+        if PROVIDERS["cuda"][0] in available:
+            try:
+                return _open(path, "cuda")
+            except DeviceError as fault:
+                LOG.warning(f"{fault}; the network runs on the CPU instead")
+    return _open(path, "cpu")
+
+
+def _open(path: str, device: str) -> Any:
+    """The file's session on `device`, and nowhere else."""
+    provider, *others = PROVIDERS.get(device, (device, "CPUExecutionProvider"))
+    runtime = _onnxruntime(device, provider)
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        session = runtime.InferenceSession(path, providers=list(dict.fromkeys([provider, *others])))
+    except Exception as fault:  # its own classes, derived from nothing in particular
+        raise InputError(f"{path}: onnxruntime cannot read it ({str(fault).splitlines()[0]})") from None
+    if provider not in session.get_providers():  # it falls back without failing
+        raise DeviceError(
+            f"onnxruntime cannot run on '{device}' here; expected a device with its driver and the libraries that "
+            f"onnxruntime's {provider} needs"
+        )
+    return session
 
 
 def _onnxruntime(device: str, provider: str) -> Any:

@@ -191,7 +191,9 @@ class LiveDrawing:
                 drawer = ActionDrawer(width=width, height=height, actions=self._actions, style=self._style)
             if writer is None:
                 first = time
-                writer = opened.enter_context(VideoWriter(self._path, _RATE, drawer.width, drawer.height))
+                writer = opened.enter_context(
+                    VideoWriter(self._path, _RATE, drawer.width, drawer.height, crf=self._style.quality)
+                )
                 shape = drawer.height, drawer.width
             picture = drawer.draw(frame, *self._persons.at(time))
             writer.write(_fitted(picture, *shape), time_us=time - first)

@@ -21,9 +21,9 @@ from evaluation.files import check_font, check_targets
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from actiondet.config import PersonsConfig
+    from actiondet.config import DetectionConfig, PersonsConfig
     from actiondet.drawing import DrawingStyle
-    from actiondet.pipeline import VideoPipeline
+    from actiondet.pipeline import Scorer, VideoPipeline
     from actiondet.tubes.events import Event, EventRules
     from actiondet.watch import Watch
 
@@ -32,6 +32,7 @@ TOY_RUN = Path("runs/demo/best.pt")
 HERE = "127.0.0.1"
 OF_NETWORK = {
     "--weights": "weights",
+    "--model": "model",
     "--config": "config",
     "--bank": "bank",
     "--device": "device",
@@ -64,6 +65,7 @@ def parse_arguments() -> argparse.Namespace:
         examples=[
             "actiondet demo street.mp4 --config ava22/slowfast_r50_8x8_tmax_focal_k400",
             "actiondet demo street.mp4 --weights runs/own/best.pt --persons torchvision --json - --quiet",
+            "actiondet demo street.mp4 --model detector.onnx --device openvino --out drawn.mp4 --quality 28",
             "actiondet demo match.mp4 --tubes tubes.pkl --truth multisports_GT.pkl",
             "actiondet demo rtsp://10.0.0.7/door camera:0 --weights runs/own/best.pt --events events.jsonl",
         ],
@@ -84,7 +86,14 @@ def parse_arguments() -> argparse.Namespace:
     network.add_argument(
         "--bank", metavar="F", help="of a network with a feature bank: checkpoint of the network that fills it"
     )
-    network.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU where there is one)")
+    network.add_argument(
+        "--model", metavar="ONNX", help="detector of `actiondet export` in place of weights; needs no torch"
+    )
+    network.add_argument(
+        "--device",
+        help="cpu, cuda, mps, ...; with --model cpu, cuda, tensorrt, openvino or the name of an onnxruntime provider "
+        "(default: a GPU where there is one)",
+    )
     network.add_argument("--batch", type=int, default=4, metavar="N", help="key frames scored together (default: 4)")
     add_import(network)
     persons = parser.add_argument_group("persons")
@@ -130,6 +139,13 @@ def parse_arguments() -> argparse.Namespace:
     shown.add_argument("--threshold", type=float, default=0.5, help="lowest score of an action that is named (0.5)")
     shown.add_argument("--top", type=int, default=3, metavar="N", help="most actions named for a person (3)")
     shown.add_argument("--color", choices=["action", "person"], default="person", help="what colors mean (person)")
+    shown.add_argument(
+        "--quality",
+        type=int,
+        default=20,
+        metavar="N",
+        help="of the drawn video, 0 to 51 (CRF of H.264): 18 looks like the source, 28 is small (20)",
+    )
     shown.add_argument("--font", metavar="TTF", help="font for action names that are not written in latin letters")
     events = parser.add_argument_group("events: who does what, from when to when")
     events.add_argument("--events", metavar="FILE", help=".jsonl or .csv, a line as each ends; - for standard output")
@@ -216,7 +232,9 @@ def drawing_style(arguments: argparse.Namespace) -> DrawingStyle:
     """What is drawn."""
     from actiondet.drawing import DrawingStyle
 
-    return DrawingStyle(arguments.threshold, arguments.top, arguments.color, font=arguments.font)
+    return DrawingStyle(
+        arguments.threshold, arguments.top, arguments.color, font=arguments.font, quality=arguments.quality
+    )
 
 
 def check_page_video(arguments: argparse.Namespace) -> None:
@@ -273,45 +291,75 @@ def draw_tube_set(arguments: argparse.Namespace, style: DrawingStyle) -> None:
 def build_pipeline(arguments: argparse.Namespace) -> tuple[VideoPipeline, PersonsConfig]:
     """Load the network and the person detector that the command line names, and say what they are."""
     from actiondet.config.schema import AvaConfig, StoredPersons
-    from actiondet.engine.devices import choose_device
-    from actiondet.engine.loading import load_by_name
     from actiondet.engine.log import log_line
-    from actiondet.persons.build import change_persons
+    from actiondet.persons.build import build_persons
     from actiondet.pipeline import VideoPipeline
 
-    if not (arguments.config or arguments.weights or TOY_RUN.is_file()):
-        raise InputError(
-            f"{TOY_RUN}, which the network would come from, does not exist: train it with `make demo`, give --weights, "
-            "or give --config alone for a random network"
-        )
-    weights = arguments.weights or (None if arguments.config else TOY_RUN)
-    trained = load_by_name(arguments.config, weights, modules=arguments.modules)
-    settings = dict(setting.partition("=")[::2] for setting in arguments.person_setting)
-    settings |= {"boxes": arguments.boxes} if arguments.boxes else {}
-    wanted = arguments.persons or ("stored" if arguments.boxes else trained.config.persons.name)
-    if wanted == "stored" and "boxes" not in settings and not isinstance(trained.config.persons, StoredPersons):
-        raise InputError("--persons stored: give the file of boxes with --boxes FILE")
-    persons = change_persons(trained.config.persons, wanted, settings)
+    scorer, device = exported_scorer(arguments) if arguments.model else torch_scorer(arguments)
+    persons = chosen_persons(arguments, scorer.config)
     stored = isinstance(persons, StoredPersons)
     if arguments.persons_every is None and not stored:
         arguments.persons_every = LOOK_EVERY
     if arguments.start is None:
-        arguments.start = trained.config.data.start if stored and isinstance(trained.config.data, AvaConfig) else 0.0
-    bank = None if arguments.bank is None else load_by_name(None, arguments.bank, modules=arguments.modules)
-    pipeline = VideoPipeline.of(
-        trained,
-        persons=persons,
-        bank=bank,
+        arguments.start = scorer.config.data.start if stored and isinstance(scorer.config.data, AvaConfig) else 0.0
+    pipeline = VideoPipeline(
+        scorer,
+        build_persons(persons, device),
         every=arguments.every,
         start=arguments.start,
         batch=arguments.batch,
-        device=choose_device(arguments.device or "auto"),
     )
-    if trained.report is not None and trained.report.origin != "actiondet":
-        log_line(str(trained.report))
-    log_line(f"network: {trained}")
+    log_line(f"network: {scorer.about}")
     log_line(f"persons: {persons.name}" + HINTS.get(persons.name, ""))
     return pipeline, persons
+
+
+def torch_scorer(arguments: argparse.Namespace) -> tuple[Scorer, str]:
+    """The network that --weights and --config name, and the device it is on."""
+    from actiondet.engine.devices import choose_device
+    from actiondet.engine.loading import load_by_name
+    from actiondet.engine.log import log_line
+    from actiondet.engine.scorer import scorer_of
+
+    if not (arguments.config or arguments.weights or TOY_RUN.is_file()):
+        raise InputError(
+            f"{TOY_RUN}, which the network would come from, does not exist: train it with `make demo`, give --weights, "
+            "give --model, or give --config alone for a random network"
+        )
+    weights = arguments.weights or (None if arguments.config else TOY_RUN)
+    trained = load_by_name(arguments.config, weights, modules=arguments.modules)
+    if trained.report is not None and trained.report.origin != "actiondet":
+        log_line(str(trained.report))
+    device = choose_device(arguments.device or "auto")
+    bank = None if arguments.bank is None else load_by_name(None, arguments.bank, modules=arguments.modules)
+    return scorer_of(trained, bank=bank, device=device), str(device)
+
+
+def exported_scorer(arguments: argparse.Namespace) -> tuple[Scorer, str]:
+    """The network of --model, and the device it is on."""
+    from actiondet.config import import_modules
+    from actiondet.exported import OnnxNetwork
+    from actiondet.exported_detector import OnnxScorer
+
+    needless = [f"--{name}" for name in ("weights", "config", "bank") if getattr(arguments, name)]
+    if needless:
+        raise InputError(f"--model {arguments.model} is a whole network; leave out {', '.join(needless)}")
+    import_modules(arguments.modules)
+    network = OnnxNetwork(arguments.model, device=arguments.device or "auto")
+    return OnnxScorer(network), "cuda" if "CUDA" in network.providers else "cpu"
+
+
+def chosen_persons(arguments: argparse.Namespace, config: DetectionConfig) -> PersonsConfig:
+    """The person detector's settings: those of the network's configuration, changed by the command line."""
+    from actiondet.config.schema import StoredPersons
+    from actiondet.persons.build import change_persons
+
+    settings = dict(setting.partition("=")[::2] for setting in arguments.person_setting)
+    settings |= {"boxes": arguments.boxes} if arguments.boxes else {}
+    wanted = arguments.persons or ("stored" if arguments.boxes else config.persons.name)
+    if wanted == "stored" and "boxes" not in settings and not isinstance(config.persons, StoredPersons):
+        raise InputError("--persons stored: give the file of boxes with --boxes FILE")
+    return change_persons(config.persons, wanted, settings)
 
 
 def look(arguments: argparse.Namespace, style: DrawingStyle) -> None:

@@ -62,8 +62,9 @@ def by_onnx(arguments: argparse.Namespace, clips: int) -> tuple[Recognize, tuple
     """The same without torch."""
     from actiondet.exported import OnnxNetwork, OnnxRecognizer
 
-    device: Literal["cpu", "cuda", "tensorrt"] = "cpu" if arguments.device == "auto" else arguments.device
-    recognizer = OnnxRecognizer(OnnxNetwork(arguments.model, device=device), clips=clips, reader=arguments.reader)
+    recognizer = OnnxRecognizer(
+        OnnxNetwork(arguments.model, device=arguments.device), clips=clips, reader=arguments.reader
+    )
     return recognizer, recognizer.classes
 
 
@@ -92,8 +93,8 @@ def main() -> int:
     parser.add_argument(
         "--device",
         default="auto",
-        choices=["auto", "cpu", "cuda", "mps", "tensorrt"],
-        help="tensorrt is for --model (default: auto, a GPU where torch has one; with --model the CPU)",
+        choices=["auto", "cpu", "cuda", "mps", "tensorrt", "openvino"],
+        help="tensorrt and openvino are for --model (default: auto, a GPU where there is one)",
     )
     parser.add_argument(
         "--reader",
@@ -118,8 +119,8 @@ def main() -> int:
         parser.error("--model holds its precision; expected no --precision")
     if arguments.model and arguments.device == "mps":
         parser.error("--device mps runs networks of torch; give --weights")
-    if arguments.weights and arguments.device == "tensorrt":
-        parser.error("--device tensorrt runs exported networks; give --model")
+    if arguments.weights and arguments.device in ("tensorrt", "openvino"):
+        parser.error(f"--device {arguments.device} runs exported networks; give --model")
 
     from actiondet.config import import_modules
 

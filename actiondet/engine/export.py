@@ -107,6 +107,11 @@ def export_network(
         "names": json.dumps(trained.actions.names),
         "columns": json.dumps(trained.actions.columns.tolist()),
         "config": dump_config(config),
+        # In the configuration, too; these are for readers that do not have its defaults.
+        "clip": config.clip.model_dump_json(),
+        "mean": json.dumps(config.model.mean),
+        "std": json.dumps(config.model.std),
+        "short_side": json.dumps(config.transform.test_short_side),
     }
     with torch.no_grad(), atomic_path(path) as temporary:
         program = _export(deployed, frames)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -102,3 +106,58 @@ def test_what_a_file_cannot_do_is_said(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "bare.onnx")
     with pytest.raises(InputError, match=r"bare\.onnx: its metadata lacks config, names; expected what `actiondet exp"):
         OnnxNetwork(tmp_path / "bare.onnx")
+
+
+# What tools/README.md does not list for a machine that runs exported detectors.
+ABSENT = ("torch", "torchvision", "lightning_fabric", "tensorboard", "safetensors", "decord", "onnx", "onnxscript")
+WITHOUT = """
+import sys, runpy
+for name in {absent!r}:
+    sys.modules[name] = None  # any import of it fails
+sys.path.insert(0, {root!r})
+sys.argv = ["demo.py", *{arguments!r}]
+runpy.run_path({tool!r}, run_name="__main__")
+"""
+
+
+def run_demo(folder: Path, *arguments: str, absent: Sequence[str] = ABSENT) -> subprocess.CompletedProcess[str]:
+    code = WITHOUT.format(absent=absent, root=str(ROOT), tool=str(ROOT / "tools/demo.py"), arguments=arguments)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
+
+
+def test_the_demo_needs_no_torch(video: Path, tmp_path: Path) -> None:
+    config, weights = trained(tmp_path)
+    export_network(config, weights, tmp_path / "det.onnx", format="onnx")
+    boxes = ("--person-setting", "threshold=0.01", "--every", "0.5", "--event-threshold", "0.3", "--quality", "30")
+    for name, network, absent in (
+        ("exported", ("--model", "det.onnx", "--device", "cpu"), ABSENT),
+        ("torch", ("--weights", "best.pt", "--device", "cpu"), ()),
+    ):
+        files = ("--out", f"{name}.mp4", "--json", f"{name}.json", "--events", f"{name}.jsonl")
+        done = run_demo(tmp_path, str(video), *network, *boxes, *files, absent=absent)
+        assert done.returncode == 0, done.stderr
+        assert ("by CPU" in done.stdout) == (name == "exported")
+    found, expected = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("exported", "torch"))
+    persons, others = (
+        [person for moment in each["moments"] for person in moment["persons"]] for each in (found, expected)
+    )
+    assert len(persons) == len(others) > 0
+    events, of_torch = ((tmp_path / f"{name}.jsonl").read_text() for name in ("exported", "torch"))
+    assert events.count("\n") == of_torch.count("\n") > 0
+    assert (tmp_path / "exported.mp4").stat().st_size == pytest.approx((tmp_path / "torch.mp4").stat().st_size, rel=0.1)
+    done = run_demo(tmp_path, str(video), "--model", "det.onnx", "--weights", "best.pt")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--model det.onnx is a whole network; leave out --weights" in done.stderr
+
+
+def test_the_example_for_other_programs_runs_with_numpy_and_onnxruntime_alone(tmp_path: Path) -> None:
+    config, weights = trained(tmp_path)
+    export_network(config, weights, tmp_path / "det.onnx", format="onnx")
+    page = (ROOT / "tools/README.md").read_text()
+    (example,) = re.findall(r"^```python\n(import json.*?^import onnxruntime.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(example.splitlines()) <= 35
+    blocked = (*ABSENT, "actiondet", "evaluation", "cv2", "pandas", "scipy", "pydantic", "av")
+    code = "import sys\n" + "".join(f"sys.modules[{name!r}] = None\n" for name in blocked) + example
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"(action \d+ 0\.\d+\n){2}", done.stdout)
