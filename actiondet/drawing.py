@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import supervision as sv
 
+from actiondet.ahead import ahead, closed
 from actiondet.video import VideoIndex, VideoWriter, stream_frames
 from actiondet.video.label_places import place_labels
 from actiondet.video.lettering import Lettering, usual_font
@@ -26,6 +27,7 @@ Frame = npt.NDArray[np.uint8]
 
 # Smaller frames are drawn enlarged: a line of a label is 15 pixels high and must not hide the people.
 READABLE_SHORT_SIDE = 480
+_PICTURES_AHEAD = 2
 
 # Strong, dark colours, on which white text can be read; the last is for persons without an action.
 _COLOURS = (
@@ -311,11 +313,18 @@ def draw_frames(
     drawer = ActionDrawer(width=size[0], height=size[1], actions=actions, style=style)
     first: int | None = None
     size = drawer.width, drawer.height
+
+    def drawn() -> Iterator[tuple[int, Frame]]:
+        with closed(frames):
+            for time, frame in frames:
+                true = truth.at(start + time)[0] if truth is not None else None
+                yield time, drawer.draw(frame, *persons.at(start + time), true)
+
     with VideoWriter(out, rate, *size, sound_of=sound_of, crf=style.quality, pixel_aspect=pixel_aspect) as writer:
-        for time, frame in frames:
+        # Frames are drawn while those before are encoded.
+        for time, picture in ahead(drawn(), _PICTURES_AHEAD):
             first = time if first is None else first
-            true = truth.at(start + time)[0] if truth is not None else None
-            writer.write(drawer.draw(frame, *persons.at(start + time), true), time_us=time - first)
+            writer.write(picture, time_us=time - first)
             if on_frame is not None:
                 on_frame()
     return writer.sound_fault

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from actiondet.ahead import ahead
 from actiondet.config.schema import ClipConfig
 from actiondet.video import VideoIndex, index_video, stream_frames
 from actiondet.video.clip_stream import Frame, MomentClip, Resize, moment_times, stream_clips
@@ -22,6 +23,9 @@ TimedFrames = Iterable[tuple[float, Frame]]
 """Seconds, rising, and a frame (H, W, 3) uint8 RGB; all frames have one size."""
 Source = str | os.PathLike[str] | VideoIndex | npt.NDArray[np.uint8] | TimedFrames
 _UNKNOWN_RATE = Fraction(25)
+_CLIPS_AHEAD = 2
+_FRAMES_AHEAD = 4
+"""Decoded while those before are looked at or drawn: as many as let no part wait for another, and no more memory."""
 
 
 class FrameSource(Protocol):
@@ -80,7 +84,7 @@ class FileSource:
 
     def clips(self, clip: ClipConfig, *, every: float, resize: Resize, looks: int) -> Iterator[MomentClip]:
         """The clip around each key moment; see FrameSource."""
-        return stream_clips(
+        clips = stream_clips(
             self._index,
             moment_times(self._index, every),
             frames=clip.frames,
@@ -89,10 +93,11 @@ class FileSource:
             resize=resize,
             looks=looks,
         )
+        return ahead(clips, _CLIPS_AHEAD)
 
     def frames(self) -> Iterator[tuple[int, Frame]]:
         """Every frame and its time; see FrameSource."""
-        return stream_frames(self._index.path, self._index)
+        return ahead(stream_frames(self._index.path, self._index), _FRAMES_AHEAD)
 
 
 class ArrivingSource:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypedDict, cast
 
 import numpy as np
 
+from actiondet.ahead import ahead, closed
 from actiondet.config import DetectionConfig, PersonsConfig, load_config
 from actiondet.config.choice import members
 from actiondet.datasets.ava import LIMITS
@@ -22,7 +23,7 @@ from actiondet.datasets.tracks import follow_near
 from actiondet.downloads import download
 from actiondet.exported import OnnxNetwork
 from actiondet.exported_detector import OnnxScorer
-from actiondet.frame_sources import Source, open_source
+from actiondet.frame_sources import FileSource, Source, open_source
 from actiondet.persons.base import PersonDetector
 from actiondet.persons.build import build_persons
 from actiondet.recall import Recall, RecallingScorer
@@ -293,7 +294,9 @@ class VideoPipeline:
         opened = open_source(source, rate=rate, name=name)
         clips = opened.clips(self._clip, every=self._every, resize=self._scorer.resize, looks=looks)
         return VideoResult(
-            self._detect(clips, opened.name, batch=self._batch, waits=True),
+            self._detect(
+                clips, opened.name, batch=self._batch, waits=True, at_once=isinstance(opened, FileSource)
+            ),
             opened,
             actions=self.actions,
             every=self._every,
@@ -365,29 +368,45 @@ class VideoPipeline:
             raise InputError(f"persons_every={persons_every:g}: expected seconds above 0")
         return max(1, round(self._every / persons_every))
 
-    def _detect(self, clips: Iterator[MomentClip], name: str, *, batch: int, waits: bool) -> Iterator[FoundMoment]:
-        """Yield what is found at each key moment, in order; `waits` is that of `Recall`."""
+    def _detect(
+        self, clips: Iterator[MomentClip], name: str, *, batch: int, waits: bool, at_once: bool = False
+    ) -> Iterator[FoundMoment]:
+        """Yield what is found at each key moment, in order.
+
+        Args:
+            clips: of the key moments.
+            name: of the source.
+            batch: key moments that are scored together.
+            waits: that of `Recall`.
+            at_once: find persons while those before are scored.
+        """
         recall: Recall[PendingClip] | None = None
         if isinstance(self._scorer, RecallingScorer):
             recall = Recall(self._scorer, waits=waits)
         seen: list[PersonBoxes] = []  # the last ones; a track needs those near its clip
         waiting: list[PendingClip] = []
-        while moments := list(islice(clips, batch)):
+        looked = self._looked(clips, name, batch)
+        for pending in ahead(looked, 1) if at_once else looked:
             del seen[:-_REMEMBERED]
-            keys = [FrameKey(name, self._start + moment.time) for moment in moments]
-            looked = self._look(moments, name)
-            seen += [persons for looks in looked for persons in looks]
-            waiting += [
-                PendingClip(moment.clips, persons, tuple(between), self._start + moment.times)
-                for moment, (*between, persons) in zip(moments, looked, strict=True)
-            ]
+            seen += [persons for each in pending for persons in (*each.between, each.persons)]
+            waiting += pending
             # Whoever is followed to the end of the clip is seen again after it.
-            ready = [each for each in waiting if not self._scorer.follows_tracks or each.times.max() < keys[-1].moment]
+            last = pending[-1].persons.key.moment
+            ready = [each for each in waiting if not self._scorer.follows_tracks or each.times.max() < last]
             waiting = waiting[len(ready) :]
             yield from self._score(ready, seen) if recall is None else self._recalled(recall, ready)
         yield from self._score(waiting, seen)
         if recall is not None:
             yield from (self._found(moment, scores) for moment, scores in recall.finish())
+
+    def _looked(self, clips: Iterator[MomentClip], name: str, batch: int) -> Iterator[list[PendingClip]]:
+        """The clips of `batch` key moments at a time, and their persons; whole frames are let go."""
+        with closed(clips):
+            while moments := list(islice(clips, batch)):
+                yield [
+                    PendingClip(moment.clips, persons, tuple(between), self._start + moment.times)
+                    for moment, (*between, persons) in zip(moments, self._look(moments, name), strict=True)
+                ]
 
     def _look(self, moments: Sequence[MomentClip], name: str) -> list[list[PersonBoxes]]:
         """The persons of the looks since the key moment before each of `moments`; the last are those at the moment."""

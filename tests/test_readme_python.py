@@ -30,9 +30,7 @@ BLOCKS = [
 ]
 EVALUATION = [block for block in BLOCKS if block.startswith("import evaluation\n")]
 DETECTRON2 = [block for block in BLOCKS if "detectron2" in block]
-EXPORTED = [
-    block for block in BLOCKS if "import onnxruntime" in block
-]  # tests/actiondet/test_exported_detector
+EXPORTED = [block for block in BLOCKS if "import onnxruntime" in block]  # tests/actiondet/test_exported_detector
 LIBRARY = [block for block in BLOCKS if block not in EVALUATION + DETECTRON2 + EXPORTED]
 
 
