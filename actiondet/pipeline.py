@@ -294,9 +294,7 @@ class VideoPipeline:
         opened = open_source(source, rate=rate, name=name)
         clips = opened.clips(self._clip, every=self._every, resize=self._scorer.resize, looks=looks)
         return VideoResult(
-            self._detect(
-                clips, opened.name, batch=self._batch, waits=True, at_once=isinstance(opened, FileSource)
-            ),
+            self._detect(clips, opened.name, batch=self._batch, waits=True, at_once=isinstance(opened, FileSource)),
             opened,
             actions=self.actions,
             every=self._every,

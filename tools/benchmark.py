@@ -10,7 +10,19 @@ import importlib
 from evaluation.arguments import Parser
 from evaluation.command_line import run_tool
 
-KINDS = ("dense", "events", "identities", "imbalance", "memory", "model", "multigrid", "read", "tracks", "train")
+KINDS = (
+    "demo",
+    "dense",
+    "events",
+    "identities",
+    "imbalance",
+    "memory",
+    "model",
+    "multigrid",
+    "read",
+    "tracks",
+    "train",
+)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from actiondet.datasets.feature_bank import BoolArray, HalfArray, half
 from actiondet.engine.loading import TrainedDetector
 from actiondet.engine.predict import Scoring, finite_scores, mirrored_boxes
 from actiondet.models.detector import ActionDetector
-from actiondet.models.inference import optimize_for_inference
+from actiondet.models.inference import Precision, optimize_for_inference
 from actiondet.recall import Vectors
 from actiondet.records import ClipMemory, Memory
 from actiondet.video.clip_stream import Clip, Frame
@@ -33,6 +33,7 @@ class TorchScorer:
         detector: a faster copy of it does the work, it stays as it is.
         actions: ids and names of the actions.
         device: where the network runs.
+        precision, compile: as of `optimize_for_inference`.
         caption: of drawn frames, such as that labels mean nothing; empty for none.
         about: what the network is, for those who read results.
     """
@@ -44,13 +45,15 @@ class TorchScorer:
         actions: ActionList,
         *,
         device: torch.device | str = "cpu",
+        precision: Precision = "float32",
+        compile: bool = False,
         caption: str = "",
         about: str = "",
     ) -> None:
         self.config, self.actions = config, actions
         self.caption, self.about = caption, about
         self.follows_tracks = detector.head.follows_tracks
-        self._detector = optimize_for_inference(detector).to(device)
+        self._detector = optimize_for_inference(detector, precision=precision, compile=compile).to(device)
         self._scoring = Scoring.of(config)
         self._device = device
 
