@@ -30,12 +30,10 @@ EVALUATED = _only(tuple(label for label in TRAINED.ids if label not in _UNSCORED
 """The actions that only their movement shows."""
 
 RECALLED = ActionList(
-    ids=(1, 6, 7, 9, 10, 11, 15, 16),
-    names=(
-        "stand", "jump", "crouch and rise", "spin", "hold an arm up", "wave", "answer a call", "bring back",
-    ),
-    types=(None,) * 8,
-)  # fmt: skip
+    ids=(1, 5, 10, 13, 15, 16),
+    names=("stand", "stay low", "hold an arm up", "hold the arms out unasked", "answer a call", "bring back"),
+    types=(None,) * 6,
+)
 """Every annotated action of people who respond to what was done before."""
 
 RESPONSES = ActionList(ids=(15, 16), names=("answer a call", "bring back"), types=(None,) * 2)
@@ -47,7 +45,7 @@ SPORTS = _only(tuple(label for label in EVALUATED.ids if _KINDS[label] == _MOVES
 
 _OF_ACTIVITY = {"stand": 1, "stay_low": 5, "jump": 6, "crouch": 7, "spin": 9}
 _OF_ARMS = {"up": 10, "both_up": 10, "wave": 11, "wave_both": 11}
-_OF_RELATION = {"approach": 12, "follow": 14, "answer": 15, "bring back": 16}
+_OF_RELATION = {"approach": 12, "follow": 14, "unasked": 13, "answer": 15, "bring back": 16}
 
 
 def labels_of(stretch: Stretch, relation: str | None) -> list[int]:

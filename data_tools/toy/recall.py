@@ -1,16 +1,21 @@
 """People who call and answer, fetch and bring back: what an action is depends on what somebody did seconds before.
 
-A crouch answers a call if somebody has waved 5 to 20 seconds before, whoever it was; a spin brings back if somebody has
-jumped. Without, nobody has done so for longer. No clip of a second shows which it is.
+Who holds both arms up calls; who holds the arms out answers, if somebody has called 5 to 20 seconds before, whoever it
+was. Who stays low fetches; who stays low with the arms out brings back, if somebody has fetched. Unasked, nobody has
+done so for longer. Each pose shows in a single picture, and none shows which it is.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from data_tools.toy.motions import Activity, Stretch, random_stretch
+from data_tools.toy.motions import Activity, ArmStyle, Stretch, random_stretch
 from data_tools.toy.people import random_look
 from data_tools.toy.scenes import Actor, Scene
+
+Pose = tuple[Activity, ArmStyle]
 
 SOONEST, LATEST = 5, 20
 """Seconds after a cue in which it counts."""
@@ -19,11 +24,11 @@ FORGOTTEN = 24
 LASTING = 2
 """Seconds of a cue and of a response."""
 PEOPLE = 2
-FAMILIES: tuple[tuple[Activity, bool, Activity, str], ...] = (
-    ("stand", True, "crouch", "answer"),
-    ("jump", False, "spin", "bring back"),
+FAMILIES: tuple[tuple[Pose, Pose, str], ...] = (
+    (("stand", "both_up"), ("stand", "out"), "answer"),
+    (("stay_low", "down"), ("stay_low", "out"), "bring back"),
 )
-"""What the cue is, whether it is done with waving arms, what the response is, and what that is called after a cue."""
+"""The cue, the response, and what the response is called after a cue."""
 
 
 def plan_recall(rng: np.random.Generator, seconds: int, aspect: float) -> Scene:
@@ -31,22 +36,27 @@ def plan_recall(rng: np.random.Generator, seconds: int, aspect: float) -> Scene:
     slots = seconds + 1
     doings: list[list[Stretch | None]] = [[None] * slots for _ in range(PEOPLE)]
     relations: list[dict[int, str]] = [{} for _ in range(slots)]
-    for cue, waving, response, name in FAMILIES:
+    for cue, response, name in FAMILIES:
         second = int(rng.integers(LATEST // 2, LATEST + 4))
         while second + LASTING < slots:
             # Half of the responses have a cue. One that finds nobody free is left out.
             if rng.random() < 0.5:
                 before = second - int(rng.integers(SOONEST + LASTING, LATEST + 1))
-                answered = before > 0 and _do(rng, doings, before, random_stretch(rng, cue, 0, waving=waving)) >= 0
+                answered = before > 0 and _do(rng, doings, before, _pose(rng, cue)) >= 0
             else:
                 answered = False
-            person = _do(rng, doings, second, random_stretch(rng, response, 0))
-            if answered and person >= 0:
-                for slot in range(second, second + LASTING):
-                    relations[slot][person] = name
+            person = _do(rng, doings, second, _pose(rng, response))
+            for slot in range(second, second + LASTING) if person >= 0 else ():
+                relations[slot][person] = name if answered else "unasked"
             second += FORGOTTEN + int(rng.integers(0, 4))
     actors = [_actor(rng, person, aspect, doings[person]) for person in range(PEOPLE)]
     return Scene(seconds, aspect, actors, relations, frozenset())
+
+
+def _pose(rng: np.random.Generator, pose: Pose) -> Stretch:
+    """Somebody who holds a pose, seen from the front."""
+    activity, arms = pose
+    return replace(random_stretch(rng, activity, 0), arms=arms, turn=float(rng.uniform(-0.5, 0.5)))
 
 
 def _do(rng: np.random.Generator, doings: list[list[Stretch | None]], second: int, stretch: Stretch) -> int:
@@ -65,10 +75,10 @@ def _actor(rng: np.random.Generator, person: int, aspect: float, doings: list[St
     """A person with a place of his own, who stands where there is nothing to do."""
     place = aspect * (person + rng.uniform(0.35, 0.65)) / PEOPLE
     actor = Actor(person, random_look(rng), rng.uniform(0.6, 0.72), rng.uniform(0.86, 0.95), place, first=0)
-    idle = random_stretch(rng, "stand", 0)
+    idle = _pose(rng, ("stand", "down"))
     for doing in doings:
         if rng.random() < 0.3:
-            idle = random_stretch(rng, "stand", 0)
+            idle = _pose(rng, ("stand", "down"))
         actor.stretches.append(doing or idle)
         actor.positions.append(place)
     return actor

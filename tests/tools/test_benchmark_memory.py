@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_tools.toy.recall import FAMILIES, LASTING, LATEST, SOONEST, plan_recall
+from data_tools.toy.recall import FAMILIES, LASTING, LATEST, SOONEST, Pose, plan_recall
+from data_tools.toy.scenes import Scene
 from evaluation.errors import InputError
 
 
@@ -46,18 +47,18 @@ def test_what_is_answered_was_asked_5_to_20_seconds_before_and_else_not() -> Non
     responses = dict.fromkeys(("answered", "not"), 0)
     for seed in range(30):
         scene = plan_recall(np.random.default_rng(seed), 62, 96 / 72)
-        for cue, waving, response, name in FAMILIES:
+        for cue, response, name in FAMILIES:
 
-            def slots(activity: str, arms: bool, scene: object = scene) -> set[int]:
+            def slots(pose: Pose, scene: Scene = scene) -> set[int]:
                 return {
                     slot
-                    for actor in scene.actors  # type: ignore[attr-defined]
+                    for actor in scene.actors
                     for slot, stretch in enumerate(actor.stretches)
-                    if stretch.activity == activity and (not arms or stretch.arms.startswith("wave"))
+                    if (stretch.activity, stretch.arms) == pose
                 }
 
-            cues = slots(cue, waving)
-            for slot in sorted(slots(response, False)):
+            cues = slots(cue)
+            for slot in sorted(slots(response)):
                 answered = name in scene.relations[slot].values()
                 responses["answered" if answered else "not"] += 1
                 ago = [slot - each for each in cues if 0 <= slot - each <= LATEST + LASTING]
