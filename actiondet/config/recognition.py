@@ -58,6 +58,9 @@ class VideoTransformConfig(Settings):
     """Probability of a mirror image; set 0 where actions know left and right."""
     per_frame: bool = False
     """Scale, crop and mirror every frame of a training clip on its own, instead of all alike."""
+    on_device: bool = False
+    """In training, resize, crop and mirror frames on the device of the network instead of in the loading workers, where
+    these have too little time; with the same arithmetic. Frames then travel whole, as decoded."""
     repeats: PositiveInt = 1
     """Clips that each video of a training batch gives (repeated augmentation, Hoffer et al. 2020): the same frames,
     resized, cropped and mirrored for each. A batch then has so many times the clips; its videos are read once."""
@@ -71,6 +74,8 @@ class VideoTransformConfig(Settings):
             low, high = getattr(self, name)
             if low > high:
                 raise ValueError(f"{name} {low}..{high} is empty; expected the smaller number first")
+        if self.on_device and self.per_frame:
+            raise ValueError("frames that change each on its own (per_frame) cannot change on_device; set one to false")
         if self.crop == "random" and self.train_crop > self.train_short_side[0]:
             raise ValueError(
                 f"a crop of {self.train_crop} pixels does not fit into a short side of {self.train_short_side[0]}"

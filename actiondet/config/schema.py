@@ -95,6 +95,9 @@ class TransformConfig(Settings):
     torchvision): shifts, turns, shears, in which boxes follow, and colors."""
     min_visible: UnitFloat = 0.3
     """Boxes of which less than this share of the area stays in view after the crop are dropped."""
+    on_device: bool = False
+    """In training, resize, crop, mirror and recolor frames on the device of the network instead of in the loading
+    workers, where these have too little time; with the same arithmetic. Frames then travel whole, as decoded."""
     test_short_side: PositiveInt = 256
 
     @model_validator(mode="after")
@@ -103,6 +106,8 @@ class TransformConfig(Settings):
         if low > high:
             raise ValueError(f"train_short_side {low}..{high} is empty; expected the smaller number first")
         side = self.train_crop if isinstance(self.train_crop, int) else min(self.train_crop)
+        if self.on_device and self.rand_augment is not None:
+            raise ValueError("rand_augment works in the loading workers; set on_device=false")
         if side > low:
             raise ValueError(f"a crop of {side} pixels does not fit into a short side of {low}; make it at most {low}")
         return self

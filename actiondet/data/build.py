@@ -170,6 +170,7 @@ def build_train_transform(config: TransformConfig) -> TrainTransform:
         box_jitter=config.box_jitter,
         color_jitter=config.color_jitter,
         rand_augment=config.rand_augment,
+        on_device=config.on_device,
     )
 
 
@@ -189,6 +190,7 @@ def build_train_videos(
             scale=transform.scale,
             flip=transform.flip,
             per_frame=transform.per_frame,
+            on_device=transform.on_device,
         ),
         seed=seed,
         strides=clip.train_strides,

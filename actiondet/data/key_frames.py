@@ -23,7 +23,7 @@ from actiondet.datasets.sources import ReaderPool
 from actiondet.datasets.tables import PersonTable, TruePersons
 from actiondet.datasets.tracks import Tracks
 from actiondet.datasets.windows import ClipWindow, frame_time
-from actiondet.records import ClipMemory, ClipSample
+from actiondet.records import ClipMemory, ClipSample, PlannedClip
 from actiondet.video import VideoReader
 from actiondet.video.clip_stream import TOLERANCE_US
 from evaluation.errors import InputError
@@ -215,14 +215,15 @@ class TrainingSet(KeyMomentDataset):
     def _sample(self, index: int, frames: Frames, times: IntArray, random: np.random.Generator) -> ClipSample:
         """The sample of moment number `index`, whose clip has these frames, shown at `times` as moments count."""
         unit_boxes, labels = self._boxes_and_labels(index, times)
-        clip, in_view = self._transform(BoxedClip.of(frames, unit_boxes), random)
+        planned = self._transform.on_device
+        clip, in_view = self._transform(BoxedClip.of(frames, unit_boxes, planned=planned), random)
         kept = np.flatnonzero(in_view.numpy())
         if len(kept) > self._max_boxes:
             kept = np.sort(random.choice(kept, self._max_boxes, replace=False))
-        clip_frames_, boxes = clip.tensors()
+        video = clip.video if isinstance(clip.video, PlannedClip) else clip.tensors()[0]
         return ClipSample(
-            frames=clip_frames_,
-            boxes=boxes[kept],
+            frames=video,
+            boxes=clip.plain_boxes()[kept],
             labels=labels[kept],
             key=self.keys[index],
             memory=self._memory(index, random),

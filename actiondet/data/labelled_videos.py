@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from actiondet.data.loading import Draw, Loaded, Unreadable
+from actiondet.data.loading import Draw, Loaded, Unreadable, side_by_side
 from actiondet.data.scaled_frames import ScaledFrames
 from actiondet.data.video_transforms import VideoTestTransform, VideoTrainTransform, scaled
 from actiondet.datasets.labelled_videos import LabelledVideos
-from actiondet.records import VideoBatch, VideoSample
+from actiondet.records import PlannedClips, VideoBatch, VideoSample
 from actiondet.video import VideoReader
 from actiondet.video.pixels import Image
 from actiondet.video.sampling import IntArray
@@ -111,7 +111,7 @@ class TrainVideos(VideoDataset):
         rate = float(reader.index.rate)
         windows = [sampling.draw(count, rate=rate, random=random) for _ in range(self._clips_per_video)]
         read = np.split(reader.read(np.concatenate(windows)), len(windows))
-        clips = torch.stack([transform(frames, random) for frames in read for _ in range(self._repeats)])
+        clips = side_by_side([transform(frames, random) for frames in read for _ in range(self._repeats)])
         return VideoSample(clips, int(self.videos.labels[draw.index]), video=draw.index, first_view=0)
 
 
@@ -158,6 +158,11 @@ class VideoViews(VideoDataset):
         return VideoSample(views, int(self.videos.labels[video]), video=video, first_view=clip * len(views))
 
 
+def _joined(views: Sequence[Tensor | PlannedClips]) -> Tensor | PlannedClips:
+    planned = [each for each in views if isinstance(each, PlannedClips)]
+    return PlannedClips.joined(planned) if planned else torch.cat([each for each in views if isinstance(each, Tensor)])
+
+
 def _scaled_frames(frames: Image, short_side: int) -> tuple[Tensor, ...]:
     return torch.split(scaled(frames, short_side), 1)
 
@@ -170,7 +175,7 @@ def collate_videos(samples: Sequence[VideoSample | Unreadable]) -> Loaded[VideoB
         return Loaded((), unreadable)
     counts = torch.tensor([len(sample.clips) for sample in good])
     batch = VideoBatch(
-        clips=torch.cat([sample.clips for sample in good]),
+        clips=_joined([sample.clips for sample in good]),
         labels=torch.tensor([sample.label for sample in good]).repeat_interleave(counts),
         videos=torch.tensor([sample.video for sample in good]).repeat_interleave(counts),
         views=torch.cat([sample.first_view + torch.arange(len(sample.clips)) for sample in good]),

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from actiondet.datasets.repeats import epoch_length, repeated_order
-from actiondet.records import ClipBatch, ClipMemory, ClipSample, VideoBatch
+from actiondet.records import ClipBatch, ClipMemory, ClipSample, PlannedClip, PlannedClips, VideoBatch
 from evaluation.errors import InputError
 from evaluation.records import FloatArray, FrameKey, IntArray
 
@@ -125,7 +125,7 @@ def _batch(samples: Sequence[ClipSample]) -> ClipBatch:
     if labels and len(labels) != len(samples):
         raise ValueError(f"{len(labels)} of {len(samples)} samples have labels; expected all or none")
     return ClipBatch(
-        clips=torch.stack([sample.frames for sample in samples]),
+        clips=side_by_side([sample.frames for sample in samples]),
         boxes=_joined([sample.boxes for sample in samples]),
         labels=_joined(labels) if labels else None,
         keys=[sample.key for sample in samples],
@@ -139,6 +139,14 @@ def _memories(samples: Sequence[ClipSample]) -> list[ClipMemory] | None:
     if found and len(found) != len(samples):
         raise ValueError(f"{len(found)} of {len(samples)} samples have a memory; expected all or none")
     return found or None
+
+
+def side_by_side(clips: Sequence[Tensor | PlannedClip]) -> Tensor | PlannedClips:
+    """(3, T, H, W) clips, all planned or none, as (B, 3, T, H, W)."""
+    planned = [clip for clip in clips if isinstance(clip, PlannedClip)]
+    if planned:
+        return PlannedClips.of(planned)
+    return torch.stack([clip for clip in clips if isinstance(clip, Tensor)])
 
 
 def _joined(tensors: Sequence[Tensor]) -> Sequence[Tensor]:

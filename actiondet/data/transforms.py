@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ from torchvision.tv_tensors import BoundingBoxes, Video  # type: ignore[attr-def
 
 from actiondet.data.colors import shifted_colors
 from actiondet.data.rand_augment import augmented
+from actiondet.data.resizing import resized_anywhere
+from actiondet.records import PlannedClip
 from actiondet.video.pixels import planar
 from actiondet.video.scaling import scaled_size
 from evaluation.boxes import unit_to_pixel
@@ -27,22 +30,32 @@ class BoxedClip:
     """A clip and boxes that move together.
 
     Attributes:
-        video: (T, 3, H, W) uint8, a tv_tensors.Video.
+        video: (T, 3, H, W) uint8, a tv_tensors.Video; or planned to become that.
         boxes: (P, 4) float32 pixel boxes, a tv_tensors.BoundingBoxes; of people who are followed all (P T) in turn.
         followed: whether every person has a box for each frame.
     """
 
-    video: Tensor
+    video: Tensor | PlannedClip
     boxes: Tensor
     followed: bool = False
 
     @classmethod
-    def of(cls, frames: Frames, unit_boxes: FloatArray) -> BoxedClip:
-        """Wrap (T, H, W, 3) frames and (P, 4) unit boxes, or (P, T, 4) of people who are followed."""
+    def of(cls, frames: Frames, unit_boxes: FloatArray, *, planned: bool = False) -> BoxedClip:
+        """Wrap (T, H, W, 3) frames and (P, 4) unit boxes, or (P, T, 4) of people who are followed.
+
+        `planned`: what follows happens to the boxes now, and to the frames on the device of the network.
+        """
         height, width = frames.shape[1:3]
+        boxes = _pixel_boxes(unit_boxes, height, width)
         # Permuted, not copied: torch resizes uint8 five times faster when the channels lie last.
-        video = Video(torch.from_numpy(frames).permute(0, 3, 1, 2))
-        return cls(video, _pixel_boxes(unit_boxes, height, width), followed=unit_boxes.ndim == 3)
+        tensor = torch.from_numpy(frames)
+        video = PlannedClip(tensor, (height, width)) if planned else Video(tensor.permute(0, 3, 1, 2))
+        return cls(video, boxes, followed=unit_boxes.ndim == 3)
+
+    @property
+    def length(self) -> int:
+        """How many frames the clip has."""
+        return len(self.video.frames if isinstance(self.video, PlannedClip) else self.video)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -51,13 +64,12 @@ class BoxedClip:
 
     def resized(self, height: int, width: int) -> BoxedClip:
         """Bilinear without antialias, which is what the published weights were trained on."""
-        video = resize(self.video, [height, width], antialias=False)
-        return BoxedClip(video, resize(self.boxes, [height, width]), self.followed)
+        return BoxedClip(resized(self.video, height, width), resize(self.boxes, [height, width]), self.followed)
 
     def cropped(self, top: int, left: int, height: int, width: int) -> BoxedClip:
         """Cut a window out; boxes end at its border."""
         window = (top, left, height, width)
-        return BoxedClip(crop(self.video, *window), crop(self.boxes, *window), self.followed)
+        return BoxedClip(cropped(self.video, *window), crop(self.boxes, *window), self.followed)
 
     def jittered(self, shares: tuple[float, float], random: np.random.Generator) -> BoxedClip:
         """Move each edge of a box on its own, the same way in all frames of who is followed.
@@ -67,10 +79,10 @@ class BoxedClip:
         """
         height, width = self.size
         boxes = self.boxes.as_subclass(Tensor).clone()
-        persons = len(boxes) // (len(self.video) if self.followed else 1)
+        persons = len(boxes) // (self.length if self.followed else 1)
         moves = torch.from_numpy(random.uniform(-0.5, 1.0, (persons, 4))).to(boxes)
         if self.followed:
-            moves = moves.repeat_interleave(len(self.video), dim=0)
+            moves = moves.repeat_interleave(self.length, dim=0)
         sides = (boxes[:, 2:] - boxes[:, :2]) * torch.tensor(shares).to(boxes)
         boxes[:, :2] -= sides * moves[:, :2]
         boxes[:, 2:] += sides * moves[:, 2:]
@@ -79,21 +91,52 @@ class BoxedClip:
 
     def mirrored(self) -> BoxedClip:
         """Swap left and right."""
-        return BoxedClip(horizontal_flip(self.video), horizontal_flip(self.boxes), self.followed)
+        return BoxedClip(mirrored(self.video), horizontal_flip(self.boxes), self.followed)
+
+    def recolored(self, *, hue: float, saturation: float, value: float) -> BoxedClip:
+        """Shift the colors; see `shifted_colors`."""
+        if isinstance(self.video, PlannedClip):
+            step = partial(shifted_colors, hue=hue, saturation=saturation, value=value)
+            return replace(self, video=self.video.then(step))
+        colors = shifted_colors(self.video.as_subclass(Tensor), hue=hue, saturation=saturation, value=value)
+        return replace(self, video=colors)
 
     def tensors(self) -> tuple[Tensor, Tensor]:
         """The clip as (3, T, H, W) uint8 and the boxes as (P, 4) or (P, T, 4) float32, both contiguous and plain."""
-        frames = as_clip(self.video.as_subclass(Tensor))
+        assert isinstance(self.video, Tensor)
+        return as_clip(self.video.as_subclass(Tensor)), self.plain_boxes()
+
+    def plain_boxes(self) -> Tensor:
+        """The boxes as (P, 4) or (P, T, 4) float32, contiguous and plain."""
         boxes = self.boxes.as_subclass(Tensor).contiguous()
-        return frames, boxes.view(-1, len(self.video), 4) if self.followed else boxes
+        return boxes.view(-1, self.length, 4) if self.followed else boxes
 
     def areas(self) -> Tensor:
         """(P,) area of each person's box in pixels, that of the middle frame; an inverted box has none."""
         boxes = self.boxes.as_subclass(Tensor)
         if self.followed:
-            boxes = boxes.view(-1, len(self.video), 4)[:, len(self.video) // 2]
+            boxes = boxes.view(-1, self.length, 4)[:, self.length // 2]
         sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
         return sides[:, 0] * sides[:, 1]
+
+
+def resized(video: Tensor | PlannedClip, height: int, width: int) -> Tensor | PlannedClip:
+    """Bilinear without antialias, now or as planned."""
+    if isinstance(video, PlannedClip):
+        return video.then(partial(resized_anywhere, size=(height, width)), (height, width))
+    return resize(video, [height, width], antialias=False)
+
+
+def cropped(video: Tensor | PlannedClip, top: int, left: int, height: int, width: int) -> Tensor | PlannedClip:
+    """Cut a window out, now or as planned."""
+    if isinstance(video, PlannedClip):
+        return video.then(partial(crop, top=top, left=left, height=height, width=width), (height, width))
+    return crop(video, top, left, height, width)
+
+
+def mirrored(video: Tensor | PlannedClip) -> Tensor | PlannedClip:
+    """Swap left and right, now or as planned."""
+    return video.then(horizontal_flip) if isinstance(video, PlannedClip) else horizontal_flip(video)
 
 
 def as_clip(video: Tensor, *, mirrored: bool = False) -> Tensor:
@@ -122,6 +165,7 @@ class TrainTransform:
         color_jitter: largest shifts of hue (degrees), saturation and value (0 to 1), the same for all frames of a
             clip; None for none.
         rand_augment: operations of RandAugment a clip, and their magnitude (see `augmented`); None for none.
+        on_device: frames change on the device of the network; not with `rand_augment`.
     """
 
     short_side: tuple[int, int]
@@ -131,6 +175,7 @@ class TrainTransform:
     box_jitter: tuple[float, float] | None = None
     color_jitter: tuple[float, float, float] | None = None
     rand_augment: tuple[int, int] | None = None
+    on_device: bool = False
 
     def __call__(self, clip: BoxedClip, random: np.random.Generator) -> tuple[BoxedClip, Tensor]:
         """Transform `clip`.
@@ -151,10 +196,10 @@ class TrainTransform:
         clip = clip.mirrored() if random.random() < self.flip else clip
         if self.color_jitter is not None:
             hue, saturation, value = (float(random.uniform(-most, most)) for most in self.color_jitter)
-            colors = shifted_colors(clip.video.as_subclass(Tensor), hue=hue, saturation=saturation, value=value)
-            clip = replace(clip, video=colors)
+            clip = clip.recolored(hue=hue, saturation=saturation, value=value)
         if self.rand_augment is not None:
             operations, magnitude = self.rand_augment
+            assert isinstance(clip.video, Tensor)
             video, boxes = augmented(clip.video, clip.boxes, operations, magnitude, random)
             clip = replace(clip, video=video, boxes=boxes)
         in_view = clip.areas()

@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2.functional import resize  # type: ignore[attr-defined]
+from torchvision.transforms.v2.functional import horizontal_flip, resize  # type: ignore[attr-defined]
 
-from actiondet.data.transforms import Frames, as_clip
+from actiondet.data.transforms import Frames, as_clip, cropped, resized
+from actiondet.records import PlannedClip
 from actiondet.video.scaling import scaled_size
 
 Window = tuple[int, int, int, int]
@@ -113,6 +114,7 @@ class VideoTrainTransform:
         scale: of a "corner" window.
         flip: probability of a mirror image.
         per_frame: every frame is scaled, cropped and mirrored on its own.
+        on_device: frames change on the device of the network; not with `per_frame`.
     """
 
     short_side: tuple[int, int]
@@ -123,21 +125,31 @@ class VideoTrainTransform:
     scale: tuple[float, float]
     flip: float
     per_frame: bool = False
+    on_device: bool = False
 
-    def __call__(self, frames: Frames, random: np.random.Generator) -> Tensor:
+    def __call__(self, frames: Frames, random: np.random.Generator) -> Tensor | PlannedClip:
         """(T, H, W, 3) frames to a clip (3, T, side, side)."""
         if not self.per_frame:
             return self._clip(frames, random)
-        return torch.cat([self._clip(frame[None], random) for frame in frames], dim=1)
+        clips = [self._clip(frame[None], random) for frame in frames]
+        return torch.cat([clip for clip in clips if isinstance(clip, Tensor)], dim=1)
 
-    def _clip(self, frames: Frames, random: np.random.Generator) -> Tensor:
+    def _clip(self, frames: Frames, random: np.random.Generator) -> Tensor | PlannedClip:
+        rows, columns = frames.shape[1:3]
+        tensor = torch.from_numpy(frames)
+        video = PlannedClip(tensor, (rows, columns)) if self.on_device else tensor.permute(0, 3, 1, 2)
         short_side = int(random.integers(*self.short_side, endpoint=True))
-        video = scaled(frames, short_side, at_least=self.side if self.crop == "random" else 1)
-        height, width = video.shape[-2:]
-        video = cut(video, self._window(height, width, random))
-        if video.shape[-2:] != (self.side, self.side):
-            video = resize(video, [self.side, self.side], antialias=False)
-        return as_clip(video, mirrored=random.random() < self.flip)
+        least = self.side if self.crop == "random" else 1
+        height, width = scaled_size(rows, columns, short_side, at_least=(least, least))
+        video = resized(video, height, width)
+        window = self._window(height, width, random)
+        video = cropped(video, *window)
+        if window[2:] != (self.side, self.side):
+            video = resized(video, self.side, self.side)
+        flip = random.random() < self.flip
+        if isinstance(video, PlannedClip):
+            return video.then(horizontal_flip) if flip else video
+        return as_clip(video, mirrored=flip)
 
     def _window(self, height: int, width: int, random: np.random.Generator) -> Window:
         if self.crop == "random_resized":

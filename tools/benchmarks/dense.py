@@ -171,7 +171,7 @@ def counted() -> Iterator[dict[str, int]]:
         return frames
 
     def counting_resize(clip: BoxedClip, *size: int) -> BoxedClip:
-        count["resized"] += len(clip.video)
+        count["resized"] += clip.length
         return resized(clip, *size)
 
     homes = (pyav_reader, streaming)

@@ -218,7 +218,7 @@ def _steps_of(reader: Any, clock: Clock) -> Iterator[None]:
 def _transform() -> Callable[..., torch.Tensor]:
     from actiondet.data.video_transforms import VideoTrainTransform
 
-    return VideoTrainTransform(
+    transform: Callable[..., Any] = VideoTrainTransform(  # Any: a tensor, for nothing is planned for a device
         short_side=(SHORT_SIDE, SHORT_SIDE),
         crop="random_resized",
         side=SIDE,
@@ -227,6 +227,7 @@ def _transform() -> Callable[..., torch.Tensor]:
         scale=(1.0, 1.0),
         flip=0.5,
     )
+    return transform
 
 
 def _with_opencv(images: list[Any], seed: int) -> torch.Tensor:

@@ -35,7 +35,7 @@ from actiondet.models.build import build_recognizer
 from actiondet.models.losses import action_loss
 from actiondet.models.norm import measure_norm, set_splits
 from actiondet.models.recognizer import ActionRecognizer
-from actiondet.records import VideoBatch
+from actiondet.records import PlannedClips, VideoBatch
 from evaluation.formats.ava import ActionList
 from evaluation.recognition import recognition_accuracy
 
@@ -108,18 +108,18 @@ class RecognitionTask:
         if not loaded.batches:
             # A clip without label: its loss is zero, and the other processes need not wait for a gradient.
             side = self.config.transform.train_crop
-            clips = torch.zeros(1, 3, self.config.clip.frames, side, side, dtype=torch.uint8)
+            clips: Tensor | PlannedClips = torch.zeros(1, 3, self.config.clip.frames, side, side, dtype=torch.uint8)
             labels = torch.zeros(1, classes)
         else:
             clips = loaded.batches[0].clips
             labels = F.one_hot(loaded.batches[0].labels, classes).float()
-        clips, labels = self.network.normalize(clips.to(device)), labels.to(device)
+        inputs, labels = self.network.normalize(clips.to(device)), labels.to(device)
         if self.config.mixing is not None and loaded.batches:
             # What is random follows from the place in the run, so that a resumed one mixes alike.
             place = (self.config.train.seed, self._epoch, self._batch, self.fabric.global_rank)
-            clips, labels = mix_clips(clips, labels, random=np.random.default_rng(place), **dict(self.config.mixing))
+            inputs, labels = mix_clips(inputs, labels, random=np.random.default_rng(place), **dict(self.config.mixing))
         return action_loss(
-            forward(clips),
+            forward(inputs),
             labels,
             multi_label=False,
             focal_gamma=self.config.train.loss.focal_gamma,

@@ -245,7 +245,7 @@ def _score_views(
         loaded.check(config.data.unreadable)
         for batch in loaded.batches:
             with fabric.autocast():
-                scores = score_clips(network, batch.clips, fabric.device, activation)
+                scores = score_clips(network, batch.clips.to(fabric.device), fabric.device, activation)
             yield ViewScores(scores, batch.videos.numpy(), batch.views.numpy())
 
 
