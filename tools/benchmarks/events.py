@@ -15,12 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from evaluation.boxes import paired_iou
-
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from actiondet.persons.base import Frame
     from actiondet.pipeline import VideoPipeline
     from actiondet.results import VideoResult
@@ -121,6 +119,8 @@ class NoisyTruth:
         return [self._persons(key) for key in keys]
 
     def _persons(self, key: FrameKey) -> PersonBoxes:
+        import numpy as np
+
         from data_tools.toy.ava_files import pretend_to_detect
         from data_tools.toy.scenes import RATE
         from evaluation.records import PersonBoxes
@@ -155,6 +155,8 @@ def look(
 
 def true_events(film: Film) -> list[TrueEvent]:
     """Every stretch in which a person who is seen enough does one of the evaluated actions; glimpses do not count."""
+    import numpy as np
+
     from data_tools.toy.actions import EVALUATED, TRAINED
     from data_tools.toy.render import SEEN
     from data_tools.toy.scenes import RATE
@@ -172,6 +174,8 @@ def true_events(film: Film) -> list[TrueEvent]:
 
 def stretches(goes_on: npt.NDArray[np.bool_], glimpse: int) -> list[tuple[int, int]]:
     """First frame of each stretch, and one past its last; gaps, and then stretches, shorter than a glimpse are not."""
+    import numpy as np
+
     edges = np.flatnonzero(np.diff(goes_on.astype(int), prepend=0, append=0))
     inner = edges[1:-1].reshape(-1, 2)
     kept = np.repeat(inner[:, 1] - inner[:, 0] >= glimpse, 2)
@@ -228,7 +232,10 @@ def count(found: Sequence[Event], true: Sequence[TrueEvent]) -> Count:
 
 def agrees(event: Event, true: TrueEvent) -> bool:
     """Whether an event is this true one, in time and in space."""
+    import numpy as np
+
     from data_tools.toy.scenes import RATE
+    from evaluation.boxes import paired_iou
 
     if event.video != true.film or temporal_iou(event, true) < LEAST_IOU:
         return False

@@ -15,12 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from evaluation.arguments import add_json, write_json_to
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from lightning_fabric import Fabric
 
     from evaluation.formats.action_list import ActionList
@@ -124,6 +123,8 @@ def make_set(folder: Path, *, size: str, ratio: float) -> tuple[list[str], dict[
     Returns:
         The settings that name its files; the training examples of each evaluated action, most frequent first.
     """
+    import numpy as np
+
     from data_tools.toy.actions import EVALUATED
     from data_tools.toy.making import make
     from evaluation.formats.ava import read_ava_csv, write_ava_csv
@@ -152,6 +153,8 @@ def thinned(truth: TruthRows, actions: ActionList, *, ratio: float, random: np.r
 
     Actions keep the order of their numbers. A person stays, with all labels, if none of these is full.
     """
+    import numpy as np
+
     labels = np.asarray(actions.ids)
     numbers = np.array([(truth.labels == label).sum() for label in labels])
     order = np.argsort(-numbers, kind="stable")
@@ -176,6 +179,8 @@ def thinned(truth: TruthRows, actions: ActionList, *, ratio: float, random: np.r
 
 def _filled(truth: TruthRows, persons: Sequence[IntArray], quota: dict[int, float]) -> npt.NDArray[np.bool_]:
     """(N,) bool: the rows of the persons who are kept, in this order, until the `quota` of each label is full."""
+    import numpy as np
+
     kept = np.zeros(len(truth), dtype=bool)
     for rows in persons:
         counted = [label for label in truth.labels[rows].tolist() if label in quota]
@@ -211,6 +216,8 @@ def _trained(folder: Path, way: str, seed: int, settings: Sequence[str], fabric:
 
 def summarize(runs: Sequence[Run], counts: Mapping[str, int]) -> list[Row]:
     """One row for each way, in the order of the runs; `counts` are the examples of each action, falling."""
+    import numpy as np
+
     names = list(counts)
     third = len(names) // 3
     parts = names[:third], names[third : len(names) - third], names[len(names) - third :]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from actiondet.models.blocks import Backbone
 from actiondet.models.convolution import Conv3d
+from actiondet.models.precision import has_float64
 
 Grid = tuple[int, int, int]
 """How many tokens there are along (time, height, width)."""
@@ -413,10 +414,6 @@ class JointPositions(nn.Module):
         return torch.cat([self.table[:, :1], rows], dim=1) if self.class_token else rows
 
 
-WITHOUT_FLOAT64 = ("mps",)
-"""Kinds of devices that compute in single precision at most."""
-
-
 def relative_rows(table: Tensor, queries: int, keys: int) -> Tensor:
     """The row of a table of relative positions (L, D) for every pair along an axis: (queries, keys, D).
 
@@ -425,7 +422,7 @@ def relative_rows(table: Tensor, queries: int, keys: int) -> Tensor:
     and 10 keys of MViTv2-L are among them) exact numbers would round to the neighboring row.
     """
     table = resized(table, 0, 2 * torch.sym_max(queries, keys) - 1)  # type: ignore[arg-type]  # numbers, or symbols
-    device = "cpu" if table.device.type in WITHOUT_FLOAT64 else table.device
+    device = table.device if has_float64(table.device) else "cpu"
     query, key = (torch.arange(size, device=device) for size in (queries, keys))
     # Sizes as tensors: in an exported network they are numbers of double precision as well.
     q_size, k_size = (query[-1:] + 1).double(), (key[-1:] + 1).double()

@@ -13,6 +13,7 @@ from torchvision.ops import roi_align
 from actiondet.models.heads.bank import BankOperator
 from actiondet.models.heads.person import PersonHead
 from actiondet.models.heads.pooling import TemporalPool, average_cells, joined_maps
+from actiondet.models.precision import has_float64
 from actiondet.records import Memory
 
 
@@ -137,7 +138,7 @@ class ActionLogits(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """(P, width) to (P, num_actions)."""
-        if input.device.type == "mps" or torch.compiler.is_exporting():
+        if torch.compiler.is_exporting() or not has_float64(input.device):
             return super().forward(input)
         bias = None if self.bias is None else self.bias.double()
         return F.linear(input.double(), self.weight.double(), bias).to(self.weight.dtype)

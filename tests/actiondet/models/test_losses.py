@@ -16,7 +16,7 @@ CASES = torch.load(GOLDEN / "losses.pt", weights_only=True)["cases"]
 def test_losses_and_gradients_are_mmaction2s(case: dict, dtype: torch.dtype) -> None:
     """Authority: losses.pt, by MMAction2 1.2.0."""
     head, truth = case["head"], case["fp32" if dtype == torch.float32 else "fp64"]
-    logits = case["logits"].to(dtype).requires_grad_()
+    logits = case["logits"].to(dtype, copy=True).requires_grad_()
     labels = case["labels_all"].to(dtype)
     first = 1 if head["background_class"] else 0  # its class 0 takes no part then
     loss = action_loss(

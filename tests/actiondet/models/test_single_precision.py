@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from actiondet.config import load_config, load_recognition_config
-from actiondet.models.backbones import mvit
+from actiondet.models import precision
 from actiondet.models.build import build_detector, build_recognizer
 from actiondet.models.inference import optimize_for_inference
 from actiondet.models.losses import action_loss
@@ -49,7 +49,7 @@ class DoublesOnDevice(TorchDispatchMode):
 @pytest.fixture(autouse=True)
 def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The meta device, without float64."""
-    monkeypatch.setattr(mvit, "WITHOUT_FLOAT64", (*mvit.WITHOUT_FLOAT64, "meta"))
+    monkeypatch.setattr(precision, "WITHOUT_FLOAT64", (*precision.WITHOUT_FLOAT64, "meta"))
     with DoublesOnDevice():
         yield
 
