@@ -11,8 +11,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from evaluation.errors import InputError
 from evaluation.files import atomic_path, local_file
@@ -89,6 +87,8 @@ def write_feature_bank(path: str | os.PathLike[str], videos: Sequence[VideoFeatu
             for name in ("times", "moments", "boxes", "scores", "features")
         },
     }
+    from safetensors.numpy import save_file
+
     names = json.dumps([video.video for video in videos])
     with atomic_path(path) as temporary:
         save_file(arrays, temporary, metadata={"format": FORMAT, "videos": names, **about})
@@ -117,6 +117,9 @@ class FeatureBank:
         Raises:
             InputError: not a bank. OSError: no such file.
         """
+        # Here, because a machine that runs exported networks has no use for it.
+        from safetensors import SafetensorError, safe_open
+
         self.path = local_file(path)
         try:
             with safe_open(self.path, framework="np") as file:
@@ -151,6 +154,8 @@ class FeatureBank:
 
     def features(self, start: int, stop: int) -> HalfArray:
         """(stop - start, C) of these rows of the file, which is mapped into memory for it."""
+        from safetensors import safe_open
+
         with safe_open(self.path, framework="np") as file:
             found: HalfArray = file.get_slice("features")[start:stop]
         return found

@@ -128,7 +128,7 @@ def run_demo(folder: Path, *arguments: str, absent: Sequence[str] = ABSENT) -> s
 def test_the_demo_needs_no_torch(video: Path, tmp_path: Path) -> None:
     config, weights = trained(tmp_path)
     export_network(config, weights, tmp_path / "det.onnx", format="onnx")
-    boxes = ("--person-setting", "threshold=0.01", "--every", "0.5", "--event-threshold", "0.3", "--quality", "30")
+    boxes = ("--person-setting", "threshold=0.06", "--every", "0.5", "--event-threshold", "0.3", "--quality", "30")
     for name, network, absent in (
         ("exported", ("--model", "det.onnx", "--device", "cpu"), ABSENT),
         ("torch", ("--weights", "best.pt", "--device", "cpu"), ()),
