@@ -6,7 +6,6 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
 from pydantic import ValidationError
 
 from actiondet.config.recognition import VideoClipConfig, VideoListConfig, VideoTransformConfig
@@ -56,13 +55,13 @@ def test_a_stage_of_multigrid_draws_strides_and_short_sides_from_its_own_ranges(
 ) -> None:
     transform = VideoTransformConfig(train_short_side=(64, 64), train_crop=64, crop="random")
     videos, steps = watched(VideoClipConfig(frames=4, stride=9), transform)
-    scaled, sides = video_transforms.scaled, set()
+    scaled_size, sides = video_transforms.scaled_size, set()
 
-    def measured(frames: np.ndarray, short_side: int, at_least: int = 1) -> torch.Tensor:
+    def measured(rows: int, columns: int, short_side: int, at_least: tuple[int, int]) -> tuple[int, int]:
         sides.add(short_side)
-        return scaled(frames, short_side, at_least)
+        return scaled_size(rows, columns, short_side, at_least=at_least)
 
-    monkeypatch.setattr(video_transforms, "scaled", measured)
+    monkeypatch.setattr(video_transforms, "scaled_size", measured)
     for epoch in range(60):
         sample = videos[Draw(epoch, 0, ClipShape(frames=2, strides=(2, 8), side=32, short_side=(36, 40)))]
         assert not isinstance(sample, Unreadable)
