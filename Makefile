@@ -1,6 +1,8 @@
 # Two commands do all the set-up: `make demo` and `make test`. Both install into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# Where an environment forbids it, each of the many programs that the tests start would compile torch again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo demo-multisports test check docs clean
 .DELETE_ON_ERROR:
