@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from actiondet.engine.zoo_rows import measure_row
-
 ROOT = Path(__file__).resolve().parents[1]
+ZOO = ROOT / "configs/README.md"
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "configs/COMING_FROM.md")),
     *sorted(ROOT.glob("*/README.md")),
@@ -42,11 +41,10 @@ def test_the_readme_is_short_and_leads_with_a_small_picture() -> None:
 
 
 def test_the_readmes_rows_of_the_zoo_are_those_of_the_configurations() -> None:
-    rows = re.findall(r"^\| `(\w+/\w+)` \| (.+) \| ([\d.]+) M \| ([\d.]+) \|$", (ROOT / "README.md").read_text(), re.M)
+    rows = re.findall(r"^\| `(\w+/\w+)` \| (.+) \| ([\d.]+ M) \| ([\d.]+) \|$", (ROOT / "README.md").read_text(), re.M)
     assert len(rows) >= 6
-    for name, figure, parameters, gmac in rows:
-        row = measure_row(name)
-        assert (figure, parameters, gmac) == (row.figure, f"{row.parameters / 1e6:.1f}", f"{row.gmac:.1f}"), name
+    page = re.findall(r"^\| \[(.+)\]\(.+\) \|.*\| (.+) \| (.+) \| (.+) \|.*\|.*\|$", ZOO.read_text(), re.M)
+    assert set(rows) <= set(page)  # tests/tools/test_command.py measures the page's
 
 
 def test_the_badges_say_what_the_packaging_says() -> None:
