@@ -8,10 +8,9 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import roi_align
 
 from actiondet.models.heads.person import PersonHead
-from actiondet.models.heads.pooling import joined_maps
+from actiondet.models.heads.pooling import cut_boxes, joined_maps
 from actiondet.models.heads.roi import ActionLogits
 from evaluation.errors import InputError
 
@@ -106,17 +105,13 @@ class AcarHead(PersonHead):
         Raises:
             InputError: maps of fewer than three cells a side, which is what a convolution without padding looks over.
         """
-        if boxes.ndim != 2:
-            raise ValueError(f"boxes of shape {tuple(boxes.shape)}; expected (P, 4), this head follows no tracks")
         maps = self.reduce(joined_maps(features, "avg"))  # (B, reduced_channels, H', W')
         people = self.cut(maps, boxes, clip_index)
         return torch.cat([F.relu(self.person(people)), self.relate(people, maps, clip_index)], dim=1)
 
     def cut(self, maps: Tensor, boxes: Tensor, clip_index: Tensor) -> Tensor:
         """The largest of each channel in every box: (P, reduced_channels)."""
-        exact = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half-precision boxes would miss by pixels
-        rois = torch.cat([clip_index[:, None].to(exact), boxes.to(exact)], dim=1)  # (P, 5)
-        people = roi_align(exact, rois, self.roi_size, 1 / self.stride, self.sampling_ratio, self.aligned)
+        people = cut_boxes(maps, boxes, clip_index, self.roi_size, self.stride, self.sampling_ratio, self.aligned)
         return people.amax(dim=(2, 3)).to(maps.dtype)
 
     def relate(self, people: Tensor, maps: Tensor, clip_index: Tensor) -> Tensor:

@@ -58,8 +58,9 @@ class AcrnHead(RoIHead):
         Returns:
             (P, relation_channels, H'', W''), the maps' size divided by `conv_stride`.
         """
-        people = super().pool_rows(features, boxes, clip_index).amax(dim=(2, 3))  # (P, C)
-        return self.relate(people, joined_maps(features, self.temporal_pool), clip_index)
+        maps = joined_maps(features, self.temporal_pool)  # (B, C, H', W')
+        people = self.cut(maps, boxes, clip_index).amax(dim=(2, 3)).to(maps.dtype)  # (P, C)
+        return self.relate(people, maps, clip_index)
 
     def relate(self, people: Tensor, maps: Tensor, clip_index: Tensor) -> Tensor:
         """(P, C) people of the clips `clip_index` (P,) and (B, C, H', W') maps to (P, relation_channels, H'', W'')."""

@@ -8,11 +8,10 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import roi_align
 
 from actiondet.models.heads.bank import BankOperator
 from actiondet.models.heads.person import PersonHead
-from actiondet.models.heads.pooling import TemporalPool, average_cells, joined_maps
+from actiondet.models.heads.pooling import TemporalPool, average_cells, cut_boxes, joined_maps
 from actiondet.models.precision import has_float64
 from actiondet.records import Memory
 
@@ -79,17 +78,17 @@ class RoIHead(PersonHead):
         Returns:
             (P, C, roi_size, roi_size). A box without area gives zeros where `aligned` (as in the references).
         """
-        if boxes.ndim != 2:
-            raise ValueError(f"boxes of shape {tuple(boxes.shape)}; expected (P, 4), this head follows no tracks")
         # Time goes first: pathways then agree in size, and RoIAlign works on one map instead of T.
         maps = joined_maps(features, self.temporal_pool)  # (B, C, H', W')
-        maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half-precision boxes would miss by pixels
-        rois = torch.cat([clip_index[:, None].to(maps), boxes.to(maps)], dim=1)  # (P, 5)
-        people = roi_align(maps, rois, self.roi_size, 1 / self.stride, self.sampling_ratio, self.aligned)
+        people = self.cut(maps, boxes, clip_index)
         if self.context:
-            surroundings = average_cells(maps, self.roi_size)  # (B, C, S, S)
+            surroundings = average_cells(maps.to(people.dtype), self.roi_size)  # (B, C, S, S)
             people = torch.cat([people, surroundings[clip_index]], dim=1)  # (P, 2 C, S, S)
         return people.to(features[0].dtype)
+
+    def cut(self, maps: Tensor, boxes: Tensor, map_index: Tensor) -> Tensor:
+        """(B, C, H', W') maps and (P, 4) boxes to (P, C, roi_size, roi_size): `cut_boxes`."""
+        return cut_boxes(maps, boxes, map_index, self.roi_size, self.stride, self.sampling_ratio, self.aligned)
 
     def widened(self, boxes: Tensor, height: int, width: int) -> Tensor:
         """Boxes grown by `box_margin` at test, within the picture.

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import roi_align
 
 from actiondet.models.heads.pooling import average_cells, joined_maps, pool_over
 from actiondet.models.heads.roi import RoIHead, classifier_layers
@@ -96,14 +95,12 @@ class TrackHead(RoIHead):
         """(B, C, T', H', W') and boxes (P, T, 4) to (P, T', C, S, S): each frame's map in its own box."""
         frames = feature.shape[2]
         maps = feature.transpose(1, 2).flatten(0, 1)  # (B T', C, H', W')
-        maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half-precision boxes would miss by pixels
         # Rows are looked up rather than reshaped: torch.export would assume at least one person.
         row = torch.arange(boxes.shape[0] * frames, device=boxes.device)  # (P T')
         person = row // frames
         frame = row - person * frames  # ONNX has no % of a size that is known at run time only
-        own = boxes[person, self._frames(frames, boxes.shape[1], device=boxes.device)[frame]].to(maps)
-        rois = torch.cat([(clip_index[person] * frames + frame)[:, None].to(maps), own], dim=1)  # (P T', 5)
-        people = roi_align(maps, rois, self.roi_size, 1 / self.stride, self.sampling_ratio, self.aligned)
+        own = boxes[person, self._frames(frames, boxes.shape[1], device=boxes.device)[frame]]
+        people = self.cut(maps, own, clip_index[person] * frames + frame)  # (P T', C, S, S)
         first = torch.arange(boxes.shape[0], device=boxes.device)[:, None] * frames
         return people[first + torch.arange(frames, device=boxes.device)]
 
