@@ -4,39 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from actiondet.video.described import DescribedVideo
 from evaluation.files import write_text
 from evaluation.formats.ava import ActionList
 from evaluation.records import ActionDetections, FloatArray, IntArray
-
-
-class DescribedVideo(Protocol):
-    """Facts about a video; a VideoIndex has them, too."""
-
-    @property
-    def path(self) -> str:
-        """File, or another name."""
-
-    @property
-    def width(self) -> int:
-        """In pixels."""
-
-    @property
-    def height(self) -> int:
-        """In pixels."""
-
-    @property
-    def rate(self) -> Fraction:
-        """Frames a second."""
-
-    @property
-    def duration_us(self) -> int:
-        """How long it is shown, in microseconds."""
 
 
 def write_detections_json(

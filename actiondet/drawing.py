@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Literal, cast
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import supervision as sv
 
 from actiondet.ahead import ahead, closed
+from actiondet.tubes.carrying import PersonsOverTime
 from actiondet.video import VideoIndex, VideoWriter, stream_frames
 from actiondet.video.label_places import place_labels
 from actiondet.video.lettering import Lettering, usual_font
@@ -223,13 +224,6 @@ def short_names(names: Sequence[str]) -> list[str]:
     """Leave out what is in brackets, "listen to (a person)", if the rest is still unique."""
     bare = [re.sub(r"\s*\([^)]*\)", "", name) or name for name in names]
     return [short if bare.count(short) == 1 else name for short, name in zip(bare, names, strict=True)]
-
-
-class PersonsOverTime(Protocol):
-    """The persons of a video at any time."""
-
-    def at(self, time: int) -> tuple[ActionDetections, IntArray]:
-        """The persons at `time` (microseconds), and their (P,) identities."""
 
 
 def draw_video(

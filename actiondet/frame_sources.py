@@ -15,6 +15,7 @@ from actiondet.ahead import ahead
 from actiondet.config.schema import ClipConfig
 from actiondet.video import VideoIndex, index_video, stream_frames
 from actiondet.video.clip_stream import Frame, MomentClip, Resize, moment_times, stream_clips
+from actiondet.video.described import PlayedVideo
 from actiondet.video.frame_clips import clips_of_frames
 from evaluation.errors import InputError, shown
 from evaluation.video_names import composed
@@ -28,46 +29,18 @@ _FRAMES_AHEAD = 4
 """Decoded while those before are looked at or drawn: as many as let no part wait for another, and no more memory."""
 
 
-class FrameSource(Protocol):
+class FrameSource(PlayedVideo, Protocol):
     """Frames, what is known of them, and the clips around their key moments.
 
-    Attributes:
-        name: of the video, in the keys of detections.
-        path: what the video is called in results.
-        width, height: in pixels.
-        rate: frames a second, on average.
-        duration_us: how long it is shown, in microseconds.
-        pixel_aspect: width of a pixel over its height.
-        sound: whose sound a drawn video takes over; None has none.
-        first_shown: seconds on the file's own clock at which its first frame is shown.
+    `path` is what the video is called in results.
     """
 
     @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def path(self) -> str: ...  # noqa: D102
-    @property
-    def width(self) -> int: ...  # noqa: D102
-    @property
-    def height(self) -> int: ...  # noqa: D102
-    @property
-    def rate(self) -> Fraction: ...  # noqa: D102
-    @property
-    def duration_us(self) -> int: ...  # noqa: D102
-    @property
-    def pixel_aspect(self) -> Fraction: ...  # noqa: D102
-    @property
-    def sound(self) -> str | None: ...  # noqa: D102
-    @property
-    def first_shown(self) -> float: ...  # noqa: D102
+    def name(self) -> str:
+        """Of the video, in the keys of detections."""
 
     def clips(self, clip: ClipConfig, *, every: float, resize: Resize, looks: int) -> Iterator[MomentClip]:
         """The clip around each key moment, `every` seconds apart, and the frames of `looks` looks a key moment."""
-        ...
-
-    def frames(self) -> Iterator[tuple[int, Frame]]:
-        """Every frame and its time in microseconds, once more."""
-        ...
 
 
 class FileSource:

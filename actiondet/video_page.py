@@ -9,33 +9,25 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import quote
 
 import numpy as np
 
+from actiondet.tubes.carrying import PersonsOverTime
 from actiondet.tubes.events import Event
 from actiondet.video.browsers import plays_in_browsers, write_for_browsers
-from actiondet.video.pixels import Image
+from actiondet.video.described import PlayedVideo
 from evaluation.formats.action_list import ActionList
 from evaluation.page import Page, Section, write_page
 from evaluation.page.player import EventColumns, PersonTrack, Player
-from evaluation.records import ActionDetections, FloatArray, IntArray
+from evaluation.records import FloatArray, IntArray
 
 MOST_INSIDE = 6_000_000
 """Bytes up to which a video is put inside the page."""
 _MOST_BYTES = 3_200_000  # of the tracks
 _MOST_EVENTS = 25_000  # which take some 50 bytes each
 _UNIT = 10_000  # parts of the picture's sides in which boxes are written
-
-
-class PersonsOverTime(Protocol):
-    """The persons of a video at any time."""
-
-    def at(self, time: int) -> tuple[ActionDetections, IntArray]:
-        """The persons at `time` (microseconds), and their (P,) identities."""
 
 
 @dataclass(frozen=True)
@@ -60,48 +52,9 @@ class PageVideo:
     drawn: bool = False
 
 
-class PlayedSource(Protocol):
-    """What is known of a video, and its frames; a FrameSource has these."""
-
-    @property
-    def path(self) -> str:
-        """File, or another name."""
-
-    @property
-    def width(self) -> int:
-        """In pixels."""
-
-    @property
-    def height(self) -> int:
-        """In pixels."""
-
-    @property
-    def rate(self) -> Fraction:
-        """Frames a second."""
-
-    @property
-    def duration_us(self) -> int:
-        """How long it is shown, in microseconds."""
-
-    @property
-    def pixel_aspect(self) -> Fraction:
-        """Width of a pixel over its height."""
-
-    @property
-    def sound(self) -> str | None:
-        """The video file; None where there is none."""
-
-    @property
-    def first_shown(self) -> float:
-        """Seconds on the file's own clock at which its first frame is shown."""
-
-    def frames(self) -> Iterator[tuple[int, Image]]:
-        """Every frame and its time in microseconds."""
-
-
 @contextmanager
 def video_for_page(
-    source: PlayedSource,
+    source: PlayedVideo,
     page: str | os.PathLike[str],
     drawn: str | os.PathLike[str] | None,
     *,

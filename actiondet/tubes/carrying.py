@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from actiondet.tubes.following import Look
 from actiondet.tubes.tracking import MIN_IOU, track_persons
 from evaluation.records import ActionDetections, FloatArray, IntArray, PersonBoxes
+
+
+class PersonsOverTime(Protocol):
+    """The persons of a video at any time."""
+
+    def at(self, time: int) -> tuple[ActionDetections, IntArray]:
+        """The persons at `time` (microseconds), and their (P,) identities."""
 
 
 class CarriedPersons:
