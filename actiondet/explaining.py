@@ -14,6 +14,7 @@ import torch
 from actiondet.data.transforms import BoxedClip, Frames, WholeFrameTransform
 from actiondet.datasets.ava import LIMITS
 from actiondet.datasets.classes import find_action
+from actiondet.datasets.key_frames import SECOND_US
 from actiondet.datasets.tracks import follow_near
 from actiondet.datasets.windows import ClipWindow
 from actiondet.engine.loading import TrainedDetector
@@ -24,12 +25,11 @@ from actiondet.tubes.following import MAX_GAP
 from actiondet.tubes.tracking import PersonTracker
 from actiondet.video import VideoReader, VideoWriter, nearest_frames, open_video
 from actiondet.video.lettering import Lettering
+from actiondet.video.picture_sheet import write_picture_sheet
 from actiondet.video.pixels import Image
 from evaluation.errors import InputError, some
-from evaluation.files import atomic_path
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
 
-_SECOND = 1_000_000
 _STRIP_WIDTH = 320
 """Pixels of a picture in a strip."""
 _COLUMNS = 4
@@ -73,12 +73,7 @@ class Explanation:
         """
         scale = _STRIP_WIDTH / self.frames.shape[2]
         pictures = [self._drawn(place, scale, font) for place in range(len(self.frames))]
-        pictures += [np.zeros_like(pictures[0])] * (-len(pictures) % min(_COLUMNS, len(pictures)))
-        columns = min(_COLUMNS, len(pictures))
-        rows = [np.concatenate(pictures[i : i + columns], axis=1) for i in range(0, len(pictures), columns)]
-        with atomic_path(Path(path)) as temporary:
-            if not cv2.imwrite(str(temporary), np.concatenate(rows)[..., ::-1]):
-                raise OSError(f"{os.fspath(path)}: the picture cannot be written")
+        write_picture_sheet(path, pictures, _COLUMNS)
 
     def save_video(self, path: str | os.PathLike[str], *, font: str | None = None) -> None:
         """Write the frames of the clip as an mp4, at half their speed.
@@ -151,10 +146,10 @@ def explain(
     name = Path(video).stem
     with open_video(video) as reader:
         times = reader.index.frame_times
-        moment = round(at * _SECOND)
+        moment = round(at * SECOND_US)
         if not 0 <= moment <= times[-1]:
             raise InputError(f"{os.fspath(video)}: lasts {times[-1] / 1e6:.2f} s and has no moment {at:g} s")
-        step = max(round(persons_every * _SECOND), 1)
+        step = max(round(persons_every * SECOND_US), 1)
         seen, identities = _look(reader, name, [*range(0, moment, step), moment], persons, step=step, on_look=on_look)
         place = _choose(identities, person, f"{os.fspath(video)} at {at:g} s")
         chosen = ClipWindow(**dict(config.clip)).choose(times, moment, None)
@@ -198,7 +193,7 @@ def _look(
     on_look: Callable[[], None] | None,
 ) -> tuple[list[PersonBoxes], IntArray]:
     """The persons at some moments, and the numbers of those at the last one."""
-    tracker = PersonTracker(max_gap=round(MAX_GAP * _SECOND / step))
+    tracker = PersonTracker(max_gap=round(MAX_GAP * SECOND_US / step))
     seen: list[PersonBoxes] = []
     identities = np.zeros(0, dtype=np.int64)
     for moment in moments:

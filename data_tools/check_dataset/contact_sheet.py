@@ -9,15 +9,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from actiondet.config.schema import FrameFolderConfig
+from actiondet.datasets.thumbnails import narrowed
 from actiondet.video import nearest_frames, open_video
 from actiondet.video.lettering import Lettering
+from actiondet.video.picture_sheet import write_picture_sheet
+from actiondet.video.pixels import Image
 from data_tools.check_dataset.rows import BOX
 from evaluation.errors import InputError
-from evaluation.files import atomic_path
 from evaluation.records import IntArray
 
 _WIDTH, _COLUMNS = 400, 3
@@ -132,17 +133,11 @@ def write_contact_sheet(
             drawn.append(draw_tile(tile, pictures, font))
     if not drawn:
         return 0
-    height = max(picture.shape[0] for picture in drawn)
-    padded = [np.pad(picture, ((0, height - len(picture)), (0, 0), (0, 0))) for picture in drawn]
-    padded += [np.zeros_like(padded[0])] * (-len(padded) % _COLUMNS)
-    lines = [np.concatenate(padded[i : i + _COLUMNS], axis=1) for i in range(0, len(padded), _COLUMNS)]
-    with atomic_path(path) as temporary:
-        if not cv2.imwrite(str(temporary), np.concatenate(lines)[..., ::-1]):
-            raise OSError(f"{path}: the picture cannot be written")
+    write_picture_sheet(path, drawn, _COLUMNS)
     return len(drawn)
 
 
-def draw_tile(tile: Tile, layout: FrameFolderConfig | None, font: str | None) -> npt.NDArray[np.uint8]:
+def draw_tile(tile: Tile, layout: FrameFolderConfig | None, font: str | None) -> Image:
     """The frame of a tile with its boxes, names and caption, in RGB.
 
     Raises:
@@ -151,9 +146,7 @@ def draw_tile(tile: Tile, layout: FrameFolderConfig | None, font: str | None) ->
     lettering = Lettering(_LETTER_HEIGHT, font)
     with open_video(tile.video, reader="pyav", pictures=layout) as reader:
         frame = reader.read([tile.frame(reader.index.frame_times)])[0]
-    scale = _WIDTH / frame.shape[1]
-    size_drawn = (_WIDTH, max(1, round(frame.shape[0] * scale)))
-    picture: npt.NDArray[np.uint8] = np.array(cv2.resize(frame, size_drawn), dtype=np.uint8)
+    picture = narrowed(frame, _WIDTH)
     size = np.array([picture.shape[1], picture.shape[0]] * 2)
     written: list[tuple[int, int, int]] = []
     for number, (box, names) in enumerate(tile.boxes):
