@@ -70,15 +70,19 @@ def _check(arguments: argparse.Namespace) -> Report:
         from data_tools.check_dataset.check import check_detection
 
         report, tables, videos = check_detection(config, processes=arguments.processes, look=arguments.look)
-    tiles = max(2, arguments.tiles)
-    if arguments.sheet is not None:
-        from data_tools.check_dataset.sheets import write_sheet
+    from data_tools.check_dataset.sheets import Pictures
 
-        write_sheet(arguments.sheet, config, tables, videos, report, tiles=tiles, font=arguments.font)
+    pictures, count = Pictures(config, tables, videos, report), max(2, arguments.tiles)
+    if arguments.sheet is not None:
+        from data_tools.check_dataset.contact_sheet import write_contact_sheet
+
+        tiles = pictures.spread(count)
+        drawn = write_contact_sheet(arguments.sheet, tiles, pictures.layout, font=arguments.font)
+        report.facts.append(("sheet", str(arguments.sheet), f"{drawn} of {len(tiles)} pictures"))
     if arguments.html is not None:
         from data_tools.check_dataset.page import write_dataset_page
 
-        write_dataset_page(arguments.html, config, tables, videos, report, tiles=tiles, font=arguments.font)
+        write_dataset_page(arguments.html, pictures, report, tiles=count, font=arguments.font)
     return report
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.datasets.thumbnails import jpeg_of
 from data_tools.check_dataset.contact_sheet import Tile, draw_tile
 from data_tools.check_dataset.findings import Finding, Report
@@ -45,9 +44,7 @@ _BINS = 20
 
 def write_dataset_page(
     path: Path,
-    config: DetectionConfig | RecognitionConfig,
-    tables: Mapping[str, pd.DataFrame],
-    videos: Mapping[str, Path],
+    pictures: Pictures,
     report: Report,
     *,
     tiles: int,
@@ -57,14 +54,11 @@ def write_dataset_page(
 
     Args:
         path: the HTML file.
-        config: the run that would read the set.
-        tables: boxes or labeled videos of each split, as the checks return them.
-        videos: files or folders of the videos that can be read.
+        pictures: of the set.
         report: of the checks.
         tiles: at most so many pictures of the set.
         font: TrueType file for names that are not written in Latin letters.
     """
-    pictures = Pictures(config, tables, videos, report)
     draw = _Drawn(pictures, font)
     errors = sum(finding.severity == "error" for finding in report.findings)
     counts = [
@@ -75,12 +69,12 @@ def write_dataset_page(
         Section("", [Figures(counts)]),
         Section("Findings", _findings(report, draw)),
         *_actions(report),
-        *_boxes(tables),
-        *_films(tables),
+        *_boxes(pictures.tables),
+        *_films(pictures.tables),
         Section("What was read", [Table(["split", "what", "value"], report.facts)] if report.facts else []),
         Section("A look at the set", [Gallery(draw.of_set(tiles))], "Key frames spread evenly over the splits."),
     ]
-    write_page(path, Page(f"Data set {config.data.name}", [each for each in sections if each.parts], "check-dataset"))
+    write_page(path, Page(f"Data set {pictures.name}", [each for each in sections if each.parts], "check-dataset"))
 
 
 class _Drawn:

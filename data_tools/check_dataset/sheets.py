@@ -1,4 +1,4 @@
-"""What the contact sheet of each kind of data set shows."""
+"""What the pictures of each kind of data set show."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from data_tools.check_dataset.contact_sheet import (
     moment_tiles,
     nearest_to,
     video_tiles,
-    write_contact_sheet,
 )
 from data_tools.check_dataset.findings import Report
 
@@ -33,7 +32,8 @@ class Pictures:
         report: of the checks; it has the names of the labels.
 
     Attributes:
-        videos: as given.
+        tables, videos: as given.
+        name: of the data set's configuration.
         layout: how the pictures of a folder are named; None for video files.
     """
 
@@ -44,8 +44,9 @@ class Pictures:
         videos: Mapping[str, Path],
         report: Report,
     ) -> None:
-        self.videos = videos
-        self._tables, self._data = tables, config.data
+        self.tables, self.videos = tables, videos
+        self.name: str = config.data.name
+        self._data = config.data
         self._names = dict(zip(report.classes.get("id", ()), report.classes.get("name", ()), strict=True))
         self._labeled = isinstance(config, RecognitionConfig)
         self.layout: FrameFolderConfig | None = getattr(config.data, "pictures", None)
@@ -53,9 +54,9 @@ class Pictures:
     def spread(self, tiles: int) -> list[Tile]:
         """Up to `tiles` of them, spread evenly over the splits."""
         if self._labeled:
-            return video_tiles(self._tables, self.videos, list(self._names.values()), tiles=tiles)
+            return video_tiles(self.tables, self.videos, list(self._names.values()), tiles=tiles)
         return moment_tiles(
-            self._tables, self.videos, self._names, tiles=tiles, frame_of=self._frame_of, spoken=self._spoken
+            self.tables, self.videos, self._names, tiles=tiles, frame_of=self._frame_of, spoken=self._spoken
         )
 
     def at(self, video: str, seconds: float, boxes: Sequence[MarkedBox]) -> Tile:
@@ -75,30 +76,3 @@ class Pictures:
 
     def _spoken(self, moment: int) -> str:
         return f"{moment / SECOND_US:g} s" if isinstance(self._data, AvaConfig) else f"frame {moment}"
-
-
-def write_sheet(
-    path: Path,
-    config: DetectionConfig | RecognitionConfig,
-    tables: Mapping[str, pd.DataFrame],
-    videos: Mapping[str, Path],
-    report: Report,
-    *,
-    tiles: int,
-    font: str | None = None,
-) -> None:
-    """Draw what a checked data set holds, and note it in the report.
-
-    Args:
-        path: the PNG file.
-        config: the run that would read the set.
-        tables: boxes or labeled videos of each split, as the checks return them.
-        videos: files or folders of the videos that can be read.
-        report: of the checks; it has the names of the labels.
-        tiles: at most so many pictures.
-        font: TrueType file for names that are not written in Latin letters.
-    """
-    pictures = Pictures(config, tables, videos, report)
-    chosen = pictures.spread(tiles)
-    drawn = write_contact_sheet(path, chosen, pictures.layout, font=font)
-    report.facts.append(("sheet", str(path), f"{drawn} of {len(chosen)} pictures"))
