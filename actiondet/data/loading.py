@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -280,7 +280,7 @@ def build_loader(
 
 def make_loader(
     dataset: Dataset[Any],
-    batches: Sampler[list[Draw]],
+    batches: Iterable[list[Draw]],
     *,
     workers: int,
     collate: Callable[[Sequence[Any]], Loaded[Batch]],

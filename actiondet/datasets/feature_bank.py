@@ -12,13 +12,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from actiondet.datasets.key_frames import SECOND_US
 from evaluation.errors import InputError
 from evaluation.files import atomic_path, local_file
 from evaluation.records import FloatArray, IntArray, expect_shape
 
 HalfArray = npt.NDArray[np.float16]
 BoolArray = npt.NDArray[np.bool_]
-SECOND = 1_000_000
 FORMAT = "actiondet feature bank 1"
 
 
@@ -184,7 +184,7 @@ class BankWindow:
     @property
     def look_ahead(self) -> int:
         """Microseconds after a moment up to which persons belong to its window."""
-        return (self.window - self.before) * SECOND - SECOND // 2 - 1
+        return (self.window - self.before) * SECOND_US - SECOND_US // 2 - 1
 
     def choose(
         self, times: IntArray, scores: FloatArray, center: int, random: np.random.Generator | None = None
@@ -203,7 +203,7 @@ class BankWindow:
         Returns:
             (M,) which of the N persons, and (M,) their slots.
         """
-        second = (times - center + SECOND // 2) // SECOND + self.before
+        second = (times - center + SECOND_US // 2) // SECOND_US + self.before
         first, last = (int(np.searchsorted(second, bound)) for bound in (0, self.window))
         rank = random.random(last - first) if random is not None else -np.asarray(scores[first:last], dtype=np.float64)
         order = np.lexsort((rank, second[first:last]))
@@ -257,7 +257,7 @@ class VideoMemory:
             every: seconds; of each so many, persons of the first moment are kept, as `actiondet build-bank` does it.
         """
         self.window = window
-        self._every = round(every * SECOND)
+        self._every = round(every * SECOND_US)
         self._times = np.zeros(0, dtype=np.int64)
         self._scores = np.zeros(0, dtype=np.float32)
         self._features: HalfArray = np.zeros((0, channels), dtype=np.float16)
@@ -278,7 +278,7 @@ class VideoMemory:
 
     def forget(self, center: int) -> None:
         """Drop what neither this moment nor a later one remembers."""
-        kept = self._times >= center - (self.window.before + 1) * SECOND
+        kept = self._times >= center - (self.window.before + 1) * SECOND_US
         self._times, self._scores, self._features = self._times[kept], self._scores[kept], self._features[kept]
 
     def around(self, center: int) -> tuple[HalfArray, BoolArray]:

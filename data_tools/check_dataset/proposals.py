@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from actiondet.datasets.key_frames import SECOND_US
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.recall import check_recall
 from data_tools.check_dataset.rows import BOX
@@ -18,8 +19,6 @@ from evaluation.errors import InputError, some
 from evaluation.files import load_pickle
 from evaluation.formats.person_boxes import read_proposals
 from evaluation.records import FrameKey, PersonBoxes
-
-_PER_SECOND = 1_000_000
 
 
 def read_persons(path: str, report: Report) -> dict[FrameKey, PersonBoxes] | None:
@@ -71,7 +70,7 @@ def _spoken(key: FrameKey, per_unit: int) -> str:
 
 
 def check_persons(
-    path: str, found: dict[FrameKey, PersonBoxes], threshold: float, report: Report, *, per_unit: int = _PER_SECOND
+    path: str, found: dict[FrameKey, PersonBoxes], threshold: float, report: Report, *, per_unit: int = SECOND_US
 ) -> None:
     """Check coordinates and scores; messages divide moments by `per_unit`."""
     every = [persons for persons in found.values() if len(persons)]
@@ -143,7 +142,7 @@ def check_against_truth(
     report: Report,
     *,
     match_iou: float,
-    per_unit: int = _PER_SECOND,
+    per_unit: int = SECOND_US,
     tracks: bool = False,
 ) -> None:
     """Check that boxes and truth speak of the same moments, and how many true persons are found.

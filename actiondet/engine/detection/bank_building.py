@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,10 @@ import torch
 from lightning_fabric import Fabric
 
 from actiondet.config import DetectionConfig
-from actiondet.data import EvaluationSet, build_loader, build_test_set
-from actiondet.data.loading import OrderedSampler, worker_deaths_explained
+from actiondet.data import EvaluationSet, build_test_set
+from actiondet.data.loading import Draw, Loaded, collate, make_loader, worker_deaths_explained
 from actiondet.datasets.feature_bank import FeatureBank, VideoFeatures, half, write_feature_bank
+from actiondet.datasets.key_frames import SECOND_US
 from actiondet.datasets.splits import SplitName
 from actiondet.engine.indexing import index_videos
 from actiondet.engine.log import log_line
@@ -142,38 +143,55 @@ def _look_at(
     title = "videos" if fabric.world_size == 1 else f"videos of the first of {fabric.world_size} processes"
     todo = [(video, numbers) for video, numbers in share if not parts.has(video)]
     bar = ProgressBar(title, len(share), done=len(share) - len(todo), shown=fabric.is_global_zero)
-    detector.eval()
-    for video, numbers in bar.over(todo):
+    # A batch is of one video, or its persons would depend on what else is still to be done.
+    batches: list[tuple[str, list[Draw]]] = []
+    times: dict[FrameKey, int] = {}
+    for video, numbers in todo:
         try:
             centers = np.array([dataset.center_us(number) for number in numbers], dtype=np.int64)
-            chosen = first_of_each(centers, round(every * 1_000_000))
-            times = {dataset.keys[numbers[place]]: int(centers[place]) for place in chosen.tolist()}
-            wanted = [numbers[place] for place in chosen.tolist()]
-            found = list(_vectors(wanted, dataset, detector, config, fabric))
         except (InputError, OSError) as fault:
-            if config.data.unreadable == "stop":
-                raise
-            parts.put_fault(video, str(fault))
+            _leave_out(video, fault, parts, config)
+            continue
+        chosen = first_of_each(centers, round(every * SECOND_US)).tolist()
+        times.update((dataset.keys[numbers[place]], int(centers[place])) for place in chosen)
+        draws = iter(Draw(0, numbers[place]) for place in chosen)
+        while batch := list(islice(draws, config.test.batch)):
+            batches.append((video, batch))
+    loader = make_loader(dataset, [draws for _, draws in batches], workers=config.train.workers, collate=collate)
+    detector.eval()
+    of_videos = groupby(zip((video for video, _ in batches), loader, strict=True), key=lambda each: each[0])
+    for video, loads in bar.over(of_videos):
+        try:
+            found = [each for _, loaded in loads for each in _vectors(loaded, dataset, detector, fabric)]
+        except InputError as fault:
+            _leave_out(video, fault, parts, config)
         else:
             parts.put(video, _of_video(video, found, times))
 
 
+def _leave_out(video: str, fault: Exception, parts: PartStore[VideoFeatures], config: DetectionConfig) -> None:
+    """Note why a video has no part, or stop there, as the configuration says."""
+    if config.data.unreadable == "stop":
+        raise fault
+    parts.put_fault(video, str(fault))
+
+
 def _vectors(
-    numbers: Sequence[int], dataset: EvaluationSet, detector: ActionDetector, config: DetectionConfig, fabric: Fabric
+    loaded: Loaded[ClipBatch], dataset: EvaluationSet, detector: ActionDetector, fabric: Fabric
 ) -> Iterator[tuple[PersonBoxes, torch.Tensor]]:
-    """The persons at these moments, and (P, C) features of each."""
-    wanted = set(numbers)
-    done = [number for number in range(len(dataset)) if number not in wanted]
-    sampler = OrderedSampler(len(dataset), done=done)
-    for loaded in build_loader(dataset, sampler, batch=config.test.batch, workers=config.train.workers):
-        loaded.check("stop")
-        for batch in loaded.batches:
-            vectors = _batch_vectors(detector, batch, fabric)
-            yield from zip(
-                (dataset.persons[key] for key in batch.keys),
-                torch.split(vectors, [len(boxes) for boxes in batch.boxes]),
-                strict=True,
-            )
+    """The persons of each moment, and (P, C) features of them.
+
+    Raises:
+        InputError: the video cannot be read.
+    """
+    loaded.check("stop")
+    for batch in loaded.batches:
+        vectors = _batch_vectors(detector, batch, fabric)
+        yield from zip(
+            (dataset.persons[key] for key in batch.keys),
+            torch.split(vectors, [len(boxes) for boxes in batch.boxes]),
+            strict=True,
+        )
 
 
 @torch.inference_mode()
