@@ -123,6 +123,23 @@ def frontier_file(request: pytest.FixtureRequest) -> Callable[[str], Path]:
     return find
 
 
+@pytest.fixture
+def frontier_truth(frontier_file: Callable[[str], Path]) -> Callable[[str], dict[str, Any]]:
+    """What the toolkit's own code computed, by the name of its reference file."""
+
+    def load(name: str) -> dict[str, Any]:
+        found: dict[str, Any] = torch.load(frontier_file(f"{name}.pt"), weights_only=True)
+        return found
+
+    return load
+
+
+@pytest.fixture
+def truth(request: pytest.FixtureRequest, frontier_truth: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    """The reference file that the test is parametrized with (indirectly), by name."""
+    return frontier_truth(request.param)
+
+
 def open_reference(name: str, request: pytest.FixtureRequest) -> Reference:
     path = find_file(f"{name}.pt", request)
     truth = torch.load(path, weights_only=True)

@@ -33,8 +33,8 @@ CASES = pytest.mark.parametrize("number", range(3))
 
 
 @pytest.fixture
-def case(number: int, frontier_file: Callable[[str], Path]) -> dict[str, Any]:
-    found: dict[str, Any] = torch.load(frontier_file("acar_head.pt"), weights_only=True)["cases"][number]
+def case(number: int, frontier_truth: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = frontier_truth("acar_head")["cases"][number]
     return found
 
 

@@ -28,15 +28,14 @@ from evaluation.errors import InputError
 
 
 @pytest.fixture(params=range(4))
-def case(request: pytest.FixtureRequest, frontier_file: Callable[[str], Path]) -> dict[str, Any]:
-    found: dict[str, Any] = torch.load(frontier_file("mma_acrn_head.pt"), weights_only=True)["cases"][request.param]
+def case(request: pytest.FixtureRequest, frontier_truth: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = frontier_truth("mma_acrn_head")["cases"][request.param]
     return found
 
 
 @pytest.fixture
-def truth(frontier_file: Callable[[str], Path]) -> dict[str, Any]:
-    found: dict[str, Any] = torch.load(frontier_file("mma_acrn_slowfast_r50_8x8.pt"), weights_only=True)
-    return found
+def truth(frontier_truth: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    return frontier_truth("mma_acrn_slowfast_r50_8x8")
 
 
 @pytest.fixture

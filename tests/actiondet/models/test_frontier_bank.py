@@ -32,15 +32,8 @@ EVERY = pytest.mark.parametrize("truth", WHOLE, indirect=True)
 
 
 @pytest.fixture
-def head_truth(frontier_file: Callable[[str], Path]) -> dict[str, Any]:
-    found: dict[str, Any] = torch.load(frontier_file("mma_lfb_head.pt"), weights_only=True)
-    return found
-
-
-@pytest.fixture
-def truth(request: pytest.FixtureRequest, frontier_file: Callable[[str], Path]) -> dict[str, Any]:
-    found: dict[str, Any] = torch.load(frontier_file(f"{request.param}.pt"), weights_only=True)
-    return found
+def head_truth(frontier_truth: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    return frontier_truth("mma_lfb_head")
 
 
 @pytest.fixture

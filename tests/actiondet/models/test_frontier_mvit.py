@@ -8,7 +8,6 @@ and shapes of the published networks, made by the toolkits' own code.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +42,6 @@ PYSLOWFAST = [
     "psf_mvitv2_rec",
 ]
 Network = ActionDetector | ActionRecognizer
-
-
-@pytest.fixture
-def truth(request: pytest.FixtureRequest, frontier_file: Callable[[str], Path]) -> dict[str, Any]:
-    found: dict[str, Any] = torch.load(frontier_file(f"{request.param}.pt"), weights_only=True)
-    return found
 
 
 @pytest.fixture

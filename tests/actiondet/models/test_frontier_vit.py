@@ -37,12 +37,6 @@ EVERY = pytest.mark.parametrize("truth", MMACTION2 + VIDEOMAE, indirect=True)
 
 
 @pytest.fixture
-def truth(request: pytest.FixtureRequest, frontier_file: Callable[[str], Path]) -> dict[str, Any]:
-    found: dict[str, Any] = torch.load(frontier_file(f"{request.param}.pt"), weights_only=True)
-    return found
-
-
-@pytest.fixture
 def checkpoint(truth: dict[str, Any], tmp_path: Path) -> Path:
     """A file as the toolkit writes it."""
     state = {name: weight.float() for name, weight in truth["state_dict"].items()}
