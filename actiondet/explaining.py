@@ -217,8 +217,8 @@ def _choose(identities: IntArray, person: int | None, where: str) -> int:
         raise InputError(f"{where}: nobody is found there; choose another moment or another person detector")
     if person is None:
         if len(numbers) > 1:
-            raise InputError(f"{where}: there are the persons {some(sorted(numbers), 20)}; choose one of them")
+            raise InputError(f"{where}: several persons are there; choose one of {some(sorted(numbers), 20)}")
         return 0
     if person not in numbers:
-        raise InputError(f"{where}: there is no person {person}; there are {some(sorted(numbers), 20)}")
+        raise InputError(f"{where}: person {person} is not there; expected one of {some(sorted(numbers), 20)}")
     return numbers.index(person)

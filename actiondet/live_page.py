@@ -42,7 +42,7 @@ def live_page(source: str, actions: ActionList, *, lowest: float) -> Page:
 
 
 def live_state(detections: ActionDetections, delay: float, left_out: int, size: tuple[int, int]) -> LiveState:
-    """How it stands at a key frame; `size` is the frames' width and height."""
+    """What is known at a key frame; `size` is the frames' width and height."""
     return LiveState(
         time=round(detections.key.moment / 1e6, 3),
         persons=len(detections),

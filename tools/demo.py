@@ -214,8 +214,8 @@ def check_output(arguments: argparse.Namespace) -> None:
     """Refuse files that cannot be written.
 
     Raises:
-        InputError: no such folder, the source itself, a drawn video that is no mp4, a page that is no html, or a font
-            that cannot be read.
+        InputError: no such folder, the source itself, a drawn video that does not end in .mp4, a page that does not
+            end in .html, or a font that cannot be read.
     """
     if arguments.out and Path(arguments.out).suffix.lower() != ".mp4":
         raise InputError(f"--out {arguments.out}: the drawn video is an mp4; give a name that ends in .mp4")

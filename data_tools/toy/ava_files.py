@@ -56,7 +56,7 @@ def _rows(film: Film) -> Iterator[str]:
     """Yield the lines of the truth; coordinates have three decimals, as in AVA v2.2."""
     excluded = set(_excluded(film))
     for key, frame in moments(film):
-        for place in film.annotated(frame) if key not in excluded and film.is_told(frame) else ():
+        for place in film.annotated(frame) if key not in excluded and film.is_annotated(frame) else ():
             box = ",".join(f"{value:.3f}" for value in film.boxes[place, frame])
             for column in np.flatnonzero(film.does[place, frame]):
                 label, person = film.order.trained.ids[column], film.persons[place]
@@ -115,7 +115,7 @@ def summary(films: Sequence[Film]) -> str:
         split = int(film.order.split == "val")
         excluded = set(_excluded(film))
         totals[split, 0] += 1
-        for _, frame in (each for each in moments(film) if each[0] not in excluded and film.is_told(each[1])):
+        for _, frame in (each for each in moments(film) if each[0] not in excluded and film.is_annotated(each[1])):
             people = film.annotated(frame)
             totals[split, 1:] += (1, len(people))
             counts[split] += film.does[people, frame].sum(axis=0)

@@ -88,8 +88,8 @@ class Film:
         """Return the places of the persons who are visible enough at `frame` to be annotated."""
         return np.flatnonzero((self.seen[:, frame] >= SEEN) & self.does[:, frame].any(axis=1))
 
-    def is_told(self, frame: int) -> bool:
-        """Whether the truth names this frame; of people who respond, only those where somebody does something."""
+    def is_annotated(self, frame: int) -> bool:
+        """Whether the truth has this frame; of people who respond, it has the frames in which a person acts."""
         return not self.order.recall or bool(self.does[:, frame, 1:].any())
 
 

@@ -1,8 +1,8 @@
-"""People who call and answer, fetch and bring back: what an action is depends on what somebody did seconds before.
+"""People who call and answer, fetch and bring back: the name of an action depends on what happened seconds before.
 
-Who holds both arms up calls; who holds the arms out answers, if somebody has called 5 to 20 seconds before, whoever it
-was. Who stays low fetches; who stays low with the arms out brings back, if somebody has fetched. Unasked, nobody has
-done so for longer. Each pose shows in a single picture, and none shows which it is.
+Both arms up is a call. Arms out is an answer if any person called 5 to 20 seconds before; if no call came for longer,
+it is "unasked". In the same way a person who stays low fetches, and one who stays low with the arms out brings back.
+One frame shows the pose; only the seconds before show whether it is a response.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ FAMILIES: tuple[tuple[Pose, Pose, str], ...] = (
 
 
 def plan_recall(rng: np.random.Generator, seconds: int, aspect: float) -> Scene:
-    """Draw a scene of persons who stand about, and now and then do something for others to respond to."""
+    """Draw a scene of persons who wait, and at times give a cue or respond to one."""
     slots = seconds + 1
     doings: list[list[Stretch | None]] = [[None] * slots for _ in range(PEOPLE)]
     relations: list[dict[int, str]] = [{} for _ in range(slots)]
     for cue, response, name in FAMILIES:
         second = int(rng.integers(LATEST // 2, LATEST + 4))
         while second + LASTING < slots:
-            # Half of the responses have a cue. One that finds nobody free is left out.
+            # Half of the responses have a cue. A response is left out if all persons are busy.
             if rng.random() < 0.5:
                 before = second - int(rng.integers(SOONEST + LASTING, LATEST + 1))
                 answered = before > 0 and _do(rng, doings, before, _pose(rng, cue)) >= 0
@@ -54,13 +54,13 @@ def plan_recall(rng: np.random.Generator, seconds: int, aspect: float) -> Scene:
 
 
 def _pose(rng: np.random.Generator, pose: Pose) -> Stretch:
-    """Somebody who holds a pose, seen from the front."""
+    """A person who holds a pose, seen from the front."""
     activity, arms = pose
     return replace(random_stretch(rng, activity, 0), arms=arms, turn=float(rng.uniform(-0.5, 0.5)))
 
 
 def _do(rng: np.random.Generator, doings: list[list[Stretch | None]], second: int, stretch: Stretch) -> int:
-    """Let a person who is free do something from this second on; the person, or -1 if nobody is free."""
+    """Give a free person something to do from this second on; return the person, or -1 if all are busy."""
     free = [
         person for person, slots in enumerate(doings) if all(slot is None for slot in slots[second : second + LASTING])
     ]
@@ -72,7 +72,7 @@ def _do(rng: np.random.Generator, doings: list[list[Stretch | None]], second: in
 
 
 def _actor(rng: np.random.Generator, person: int, aspect: float, doings: list[Stretch | None]) -> Actor:
-    """A person with a place of his own, who stands where there is nothing to do."""
+    """A person who stays at one place, and stands there between cues and responses."""
     place = aspect * (person + rng.uniform(0.35, 0.65)) / PEOPLE
     actor = Actor(person, random_look(rng), rng.uniform(0.6, 0.72), rng.uniform(0.86, 0.95), place, first=0)
     idle = _pose(rng, ("stand", "down"))

@@ -112,7 +112,7 @@ class LiveEvent:
 
 @dataclass(frozen=True)
 class LiveState:
-    """How it stands at a key frame.
+    """What is known at a key frame.
 
     Attributes:
         time: seconds of the source.

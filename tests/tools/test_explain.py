@@ -110,8 +110,8 @@ def test_a_network_with_a_feature_bank_is_refused() -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--at", "1.4"], "street.mp4 at 1.4 s: there are the persons 0, 1; choose one"),
-        (["--at", "1.4", "--person", "7"], "street.mp4 at 1.4 s: there is no person 7; there are 0, 1"),
+        (["--at", "1.4"], "street.mp4 at 1.4 s: several persons are there; choose one of 0, 1"),
+        (["--at", "1.4", "--person", "7"], "street.mp4 at 1.4 s: person 7 is not there; expected one of 0, 1"),
         (["--at", "9"], "street.mp4: lasts 2.90 s and has no moment 9 s"),
         (["--at", "nan"], "--at nan: expected seconds from the beginning"),
         (["--at", "1", "--persons-every", "0"], "--persons-every 0: expected seconds above 0"),

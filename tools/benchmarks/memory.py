@@ -1,9 +1,9 @@
-"""What a feature bank is worth: one network with and without it, on actions that only memory shows.
+"""What a feature bank adds: one network with and without it, on actions that depend on the seconds before.
 
-Makes films of people whose actions depend on what somebody did 5 to 20 seconds before. For each seed a network is
-trained first, whose features fill the bank; both arms start from its weights and are trained as long as each other.
-Each finds its learning rate with one seed, and is reported with others. Runs that are finished are kept in the folder,
-and not done again.
+Makes films of people whose actions are named by what happened 5 to 20 seconds before. For each seed, a first network is
+trained, and its features fill the bank. Both arms start from its weights and are trained for the same number of epochs.
+The learning rate of each arm is tuned with one seed; the reported trainings have other seeds. Finished runs stay in the
+folder and are not repeated.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 CONFIG = "toy/slowonly_r18_recall"
 CHANNELS = 64
-"""Of the network."""
+"""Of the network's features."""
 WINDOW = 22
-"""Seconds, which reach back to the earliest cue."""
+"""Seconds that the bank looks back: as far as the earliest cue."""
 TUNING_SEED = 0
 WANTED = 0.15
 """Frame-mAP that the bank should add."""
