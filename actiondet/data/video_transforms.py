@@ -87,10 +87,10 @@ def square_windows(
     return [(top, 0, side, side), (top, last, side, side), middle]
 
 
-def scaled(frames: Frames, short_side: int, at_least: int = 1) -> Tensor:
-    """(T, H, W, 3) frames as (T, 3, H', W') uint8, the short side `short_side`, nothing smaller than `at_least`."""
+def scaled(frames: Frames, short_side: int) -> Tensor:
+    """(T, H, W, 3) frames as (T, 3, H', W') uint8, the short side `short_side`."""
     rows, columns = frames.shape[1:3]
-    height, width = scaled_size(rows, columns, short_side, at_least=(at_least, at_least))
+    height, width = scaled_size(rows, columns, short_side)
     # Permuted, not copied: torch resizes uint8 five times faster when the channels lie last.
     video: Tensor = resize(torch.from_numpy(frames).permute(0, 3, 1, 2), [height, width], antialias=False)
     return video

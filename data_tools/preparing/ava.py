@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -124,33 +125,17 @@ def plan_films(
     """
     found = find_by_stem(videos, names, without=out)
     start, end = seconds
-    jobs: list[Job] = []
-    for name in names:
-        source = str(found[name]) if name in found else None
-        start_us, end_us, shortest_us = start * SECOND_US, end * SECOND_US, (end - start - 1) * SECOND_US
-        if pictures:
-            jobs.append(
-                Pictures(
-                    source=source,
-                    name=f"frames/{name}",
-                    fps=FPS,
-                    start_us=start_us,
-                    end_us=end_us,
-                    shortest_us=shortest_us,
-                    short_side=short_side,
-                )
-            )
-        else:
-            jobs.append(
-                Cut(
-                    source=source,
-                    name=f"videos/{name}.mp4",
-                    fps=None if own_rate else FPS,
-                    start_us=start_us,
-                    end_us=end_us,
-                    shortest_us=shortest_us,
-                    short_side=short_side,
-                    coding=coding,
-                )
-            )
-    return jobs
+    piece: Callable[..., Job] = partial(Pictures, fps=FPS)
+    if not pictures:
+        piece = partial(Cut, fps=None if own_rate else FPS, coding=coding)
+    return [
+        piece(
+            source=str(found[name]) if name in found else None,
+            name=f"frames/{name}" if pictures else f"videos/{name}.mp4",
+            start_us=start * SECOND_US,
+            end_us=end * SECOND_US,
+            shortest_us=(end - start - 1) * SECOND_US,
+            short_side=short_side,
+        )
+        for name in names
+    ]

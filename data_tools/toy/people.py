@@ -186,8 +186,8 @@ class Canvas:
 
 
 @cache
-def _dark(colour: Colour, share: float = 0.55) -> Colour:
-    red, green, blue = (int(share * value) for value in colour)
+def _dark(colour: Colour) -> Colour:
+    red, green, blue = (int(0.55 * value) for value in colour)
     return red, green, blue
 
 
