@@ -102,12 +102,10 @@ class MViT(Backbone):
             kv_stride = max(kv_stride // q_stride, 1)
             heads *= 2 if i in widen_at else 1
             out_channels = channels * (2 if (i if widen_in == "attention" else i + 1) in widen_at else 1)
-            block = MViTBlock(
+            attention = PoolingAttention(
                 in_channels=channels,
-                out_channels=out_channels,
-                widen_in=widen_in,
+                width=out_channels if widen_in == "attention" else channels,
                 heads=heads,
-                mlp_ratio=mlp_ratio,
                 grid=(self.grid[0], side, side),
                 q_stride=q_stride,
                 kv_stride=kv_stride,
@@ -118,9 +116,9 @@ class MViT(Backbone):
                 residual_pooling=residual_pooling,
                 relative_positions=relative_positions,
                 class_token=class_token,
-                drop_path=drop_path * i / max(depth - 1, 1),
             )
-            blocks.append(block)
+            skipped = drop_path * i / max(depth - 1, 1)
+            blocks.append(MViTBlock(channels, attention, out_channels, q_stride, mlp_ratio, skipped))
             channels = out_channels
             self.stride *= q_stride
             side //= q_stride  # the tables of the published networks are made so, though maps round up
@@ -172,46 +170,21 @@ class MViTBlock(nn.Module):
 
     def __init__(
         self,
-        *,
         in_channels: int,
+        attention: PoolingAttention,
         out_channels: int,
-        widen_in: Literal["attention", "mlp"],
-        heads: int,
+        stride: int,
         mlp_ratio: float,
-        grid: Grid,
-        q_stride: int,
-        kv_stride: int,
-        pool_kernel: int | None,
-        pool_query: bool,
-        pool_first: bool,
-        separate_qkv: bool,
-        residual_pooling: bool,
-        relative_positions: Literal["space_time", "space", "none"],
-        class_token: bool,
         drop_path: float,
     ) -> None:
         super().__init__()
-        self.class_token = class_token
-        self.stride = q_stride
+        self.class_token = attention.class_token
+        self.stride = stride
         self.drop_path = drop_path
-        self.widens_in_attention = widen_in == "attention"
-        width = out_channels if self.widens_in_attention else in_channels
+        width = attention.proj.out_features
+        self.widens_in_attention = width == out_channels
         self.norm1 = nn.LayerNorm(in_channels, _EPS)
-        self.attention = PoolingAttention(
-            in_channels=in_channels,
-            width=width,
-            heads=heads,
-            grid=grid,
-            q_stride=q_stride,
-            kv_stride=kv_stride,
-            pool_kernel=pool_kernel,
-            pool_query=pool_query,
-            pool_first=pool_first,
-            separate_qkv=separate_qkv,
-            residual_pooling=residual_pooling,
-            relative_positions=relative_positions,
-            class_token=class_token,
-        )
+        self.attention = attention
         self.norm2 = nn.LayerNorm(width, _EPS)
         self.mlp = MLP(width, int(width * mlp_ratio), out_channels)
         self.widen = nn.Linear(in_channels, out_channels) if in_channels != out_channels else None
