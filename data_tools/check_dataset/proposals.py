@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,22 +21,31 @@ from evaluation.files import load_pickle
 from evaluation.formats.person_boxes import read_proposals
 from evaluation.records import FrameKey, PersonBoxes
 
+Found = TypeVar("Found")
 
-def read_persons(path: str, report: Report) -> dict[FrameKey, PersonBoxes] | None:
-    """Read person boxes, or report why they cannot be read."""
+
+def read_or_report(path: str, read: Callable[[str], Found], expected: str, report: Report) -> Found | None:
+    """What `read` finds in a file of person boxes; None, and a finding, where it cannot be read."""
     if not Path(path).is_file():
         report.error("file-missing", path, "the file does not exist", "make it by tools/detect_persons.py, or set null")
         return None
     try:
-        found = read_proposals(path)
+        return read(path)
     except (InputError, OSError) as fault:
         pixels = "pixels" in str(fault)
         report.error(
             "proposals-in-pixels" if pixels else "proposals-unreadable",
             path,
             str(fault),
-            "divide x by the frame's width and y by its height" if pixels else "expected a dense-proposal pkl or CSV",
+            "divide x by the frame's width and y by its height" if pixels else f"expected {expected}",
         )
+        return None
+
+
+def read_persons(path: str, report: Report) -> dict[FrameKey, PersonBoxes] | None:
+    """Read person boxes, or report why they cannot be read."""
+    found = read_or_report(path, read_proposals, "a dense-proposal pkl or CSV", report)
+    if found is None:
         return None
     if not any(len(persons) for persons in found.values()):
         report.error("proposals-empty", path, "the file holds no box", "make it by tools/detect_persons.py")

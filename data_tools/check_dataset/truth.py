@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -55,15 +57,7 @@ def check_rows(path: str, table: pd.DataFrame, report: Report) -> None:
     if len(boxed) == 0:
         report.error("no-persons", path, "no row holds a box", "expected rows video,time,x1,y1,x2,y2,action")
         return
-    again = boxed.duplicated(["video", "moment", *BOX, "label"])
-    if again.any():
-        row = boxed[again].iloc[0]
-        report.error(
-            "duplicate-row",
-            f"{path}, line {row['line']}",
-            f"{int(again.sum())} rows occur twice (same key frame, box and action); each counts as a person to find",
-            "delete the copies",
-        )
+    check_repeats(path, boxed, report)
     named = boxed[boxed["person"] >= 0].drop_duplicates(["video", "moment", "person", *BOX])
     spread = named.groupby(["video", "moment", "person"])[BOX]
     apart = ((spread.transform("max") - spread.transform("min")) > 0.01).any(axis=1)
@@ -85,6 +79,23 @@ def check_rows(path: str, table: pd.DataFrame, report: Report) -> None:
             path,
             f"{commonest.iloc[0]} of {len(places)} boxes are the same: {commonest.index[0]}",
             "are these boxes of persons? actions of the whole picture are learned by tools/train_rec.py",
+        )
+
+
+def place_of(path: str, row: pd.Series[Any]) -> str:
+    """Where a row is: its line in AVA's form, its frame in a set of tubes."""
+    return f"{path}, line {row['line']}" if "line" in row else f"{path}, '{row['video']}', frame {row['moment']}"
+
+
+def check_repeats(path: str, boxed: pd.DataFrame, report: Report) -> None:
+    """Find rows that occur twice."""
+    again = boxed.duplicated(["video", "moment", *BOX, "label"])
+    if again.any():
+        report.error(
+            "duplicate-row",
+            place_of(path, boxed[again].iloc[0]),
+            f"{int(again.sum())} rows occur twice (same key frame, box and action); each counts as a person to find",
+            "delete the copies",
         )
 
 
@@ -143,10 +154,9 @@ def check_heads(path: str, table: pd.DataFrame, multi_label: bool, report: Repor
     boxed = table[table["label"] >= 0].drop_duplicates(["video", "moment", *BOX, "label"])
     several = boxed.duplicated(["video", "moment", *BOX])
     if not multi_label and several.any():
-        row = boxed[several].iloc[0]
         report.error(
             "head-single-label",
-            f"{path}, line {row['line']}",
+            place_of(path, boxed[several].iloc[0]),
             f"{int(several.sum())} persons do several things at once, but model.multi_label is false",
             "set model.multi_label=true",
         )

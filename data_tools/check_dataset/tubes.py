@@ -17,11 +17,11 @@ from data_tools.check_dataset.key_frames import check_leaks
 from data_tools.check_dataset.motion import Annotations, check_motion
 from data_tools.check_dataset.movement import check_movement
 from data_tools.check_dataset.names import check_names
-from data_tools.check_dataset.proposals import check_against_truth, check_persons
+from data_tools.check_dataset.proposals import check_against_truth, check_persons, read_or_report
 from data_tools.check_dataset.rows import BOX
 from data_tools.check_dataset.settings import check_settings, check_span
 from data_tools.check_dataset.sports import check_sports
-from data_tools.check_dataset.truth import check_copies
+from data_tools.check_dataset.truth import check_copies, check_heads, check_repeats, place_of
 from data_tools.check_dataset.tube_videos import check_tube_videos
 from data_tools.check_dataset.videos import check_videos, find_files, look_at_videos, report_missing, spread
 from evaluation.boxes import leaves_frame
@@ -61,7 +61,7 @@ def check_tubes(
     tables = {}
     for split, truth in truths.items():
         table = _boxes(splits[split].truth, truth, report)
-        _check_heads(splits[split].truth, table, config.model.multi_label, report)
+        check_heads(splits[split].truth, table, config.model.multi_label, report)
         tables[split] = table
         _check_proposals(split, data, truth, table, report)
         report.facts.append((split, "videos", str(len(truth.test_videos))))
@@ -167,31 +167,11 @@ def _boxes(path: str, truth: TubeTruth, report: Report) -> pd.DataFrame:
         if wrong.any():
             row = table[wrong].iloc[0]
             box = ", ".join(f"{row[name]:.3f}" for name in BOX)
-            where = f"{path}, '{row['video']}', frame {row['moment']}"
-            report.error(code, where, f"unit box ({box}) {what} ({int(wrong.sum())} boxes)", remedy)
-    again = table.duplicated(["video", "moment", "label", *BOX])
-    if again.any():
-        row = table[again].iloc[0]
-        report.error(
-            "duplicate-row",
-            f"{path}, '{row['video']}', frame {row['moment']}",
-            f"{int(again.sum())} boxes occur twice with the same label; each counts as a person to be found",
-            "delete the copies",
-        )
+            report.error(code, place_of(path, row), f"unit box ({box}) {what} ({int(wrong.sum())} boxes)", remedy)
+    check_repeats(path, table, report)
     check_copies(path, table, report)
     sound: pd.DataFrame = table[~(inverted | flat)].reset_index(drop=True)
     return sound
-
-
-def _check_heads(path: str, table: pd.DataFrame, multi_label: bool, report: Report) -> None:
-    several = table.drop_duplicates(["video", "moment", *BOX, "label"]).duplicated(["video", "moment", *BOX])
-    if not multi_label and several.any():
-        report.error(
-            "head-single-label",
-            path,
-            f"{int(several.sum())} boxes have several labels, but model.multi_label is false",
-            "set model.multi_label=true",
-        )
 
 
 def _check_proposals(
@@ -200,20 +180,13 @@ def _check_proposals(
     files = data.train if split == "train" else data.val
     if files.proposals is None:
         return
-    if not Path(files.proposals).is_file():
-        remedy = "make it by tools/detect_persons.py, or set null"
-        report.error("file-missing", files.proposals, "the file does not exist", remedy)
-        return
-    try:
-        persons = read_frame_persons(files.proposals, truth.test_videos)
-    except (InputError, OSError) as fault:
-        pixels = "pixels" in str(fault)
-        report.error(
-            "proposals-in-pixels" if pixels else "proposals-unreadable",
-            files.proposals,
-            str(fault),
-            "divide x by the frame's width and y by its height" if pixels else "expected a pickle of keys video,frame",
-        )
+    persons = read_or_report(
+        files.proposals,
+        lambda path: read_frame_persons(path, truth.test_videos),
+        "a pickle of keys video,frame",
+        report,
+    )
+    if persons is None:
         return
     if persons.unknown_videos:
         report.warn(
