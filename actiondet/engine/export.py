@@ -17,6 +17,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
+from torch.fx.experimental import _config as symbolic_config
 
 from actiondet.config import DetectionConfig, RecognitionConfig, dump_config
 from actiondet.engine.loading import TrainedDetector, TrainedRecognizer, load_trained
@@ -171,7 +172,9 @@ def _export(deployed: Deployed, frames: int) -> ExportedProgram:
         shapes = (clip, boxes, {0: Dim.DYNAMIC}, *memory)
     # An example with one clip or box, or with equal sizes, would fix what happens to be one or equal.
     example = _example(deployed, (2, 90, 120, 5), frames)
-    return torch.export.export(deployed, example, dynamic_shapes=shapes)
+    # And torch is not to make a condition of it that there is more than one.
+    with symbolic_config.patch(backed_size_oblivious=True):
+        return torch.export.export(deployed, example, dynamic_shapes=shapes)
 
 
 def _length(deployed: Deployed) -> Any:

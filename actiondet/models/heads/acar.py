@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from actiondet.models.heads.person import PersonHead
-from actiondet.models.heads.pooling import cut_boxes, joined_maps
+from actiondet.models.heads.pooling import cut_boxes, joined_maps, with_nobody
 from actiondet.models.heads.roi import ActionLogits
 from evaluation.errors import InputError
 
@@ -122,6 +122,9 @@ class AcarHead(PersonHead):
                 f"an ACAR head needs maps of at least 3x3 cells, this one has {rows}x{columns}; expected pictures of "
                 f"more than {2 * self.stride} pixels a side (transform.test_short_side, transform.train_crop)"
             )
+        exporting = torch.compiler.is_exporting()
+        if exporting:
+            people, clip_index = with_nobody(people, clip_index)
         # A convolution of 1x1 over [map, person] is the sum of one over each: the map's is computed once a clip.
         of_map, of_person = self.join.weight[:, : self.reduced_channels], self.join.weight[:, self.reduced_channels :]
         x = F.relu(F.conv2d(maps, of_map)[clip_index] + F.conv2d(people[:, :, None, None], of_person))
@@ -130,7 +133,8 @@ class AcarHead(PersonHead):
             x = F.max_pool2d(x, 3, stride=2, padding=1)
         for attention in self.relations:
             x = attention(x, clip_index)
-        return x.mean(dim=(2, 3))
+        related = x.mean(dim=(2, 3))
+        return related[:-1] if exporting else related
 
     def classify(self, people: Tensor) -> Tensor:
         """What `pool_rows` returned to (P, num_actions) logits; their sigmoids are the scores."""

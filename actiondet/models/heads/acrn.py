@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from actiondet.models.heads.pooling import joined_maps
+from actiondet.models.heads.pooling import joined_maps, with_nobody
 from actiondet.models.heads.roi import RoIHead, classifier_layers
 
 
@@ -64,13 +65,16 @@ class AcrnHead(RoIHead):
 
     def relate(self, people: Tensor, maps: Tensor, clip_index: Tensor) -> Tensor:
         """(P, C) people of the clips `clip_index` (P,) and (B, C, H', W') maps to (P, relation_channels, H'', W'')."""
+        exporting = torch.compiler.is_exporting()
+        if exporting:
+            people, clip_index = with_nobody(people, clip_index)
         # A convolution of 1x1 over [person, map] is the sum of one over each: the map's is computed once a clip.
         of_person, of_map = self.join.weight[:, : self.map_channels], self.join.weight[:, self.map_channels :]
         x = F.conv2d(maps, of_map)[clip_index] + F.conv2d(people[:, :, None, None], of_person)
         x = F.relu(self.join_norm(x))
         for conv in self.convs:
             x = conv(x)
-        return x
+        return x[:-1] if exporting else x
 
 
 class NormedConv(nn.Module):

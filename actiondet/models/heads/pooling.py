@@ -73,3 +73,19 @@ def _cell_weights(length: int, size: int, like: Tensor) -> Tensor:
     position = torch.arange(length, device=like.device)[None, :]
     begin, end = cell * length // size, ((cell + 1) * length + size - 1) // size
     return ((position >= begin) & (position < end)).to(like) / (end - begin)
+
+
+def with_nobody(people: Tensor, clip_index: Tensor) -> tuple[Tensor, Tensor]:
+    """One person more, of clip -1: no clip's number, and as an index the last one.
+
+    An exported convolution refuses to be one over nothing. With this person it is over one at least.
+
+    Args:
+        people: (P, C).
+        clip_index: (P,) int64, from 0.
+
+    Returns:
+        (P + 1, C) and (P + 1,).
+    """
+    nobody, no_clip = people.new_zeros(1, people.shape[1]), clip_index.new_full((1,), -1)
+    return torch.cat([people, nobody]), torch.cat([clip_index, no_clip])
