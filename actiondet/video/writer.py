@@ -71,6 +71,7 @@ class VideoWriter:
     ) -> None:
         if Path(path).suffix.lower() != ".mp4":
             raise InputError(f"{path}: videos are written as mp4, expected a name that ends in .mp4")
+        self._path = os.fspath(path)
         self._rate = Fraction(rate).limit_denominator(100_000)
         if self._rate <= 0 or width <= 0 or height <= 0:
             raise ValueError(f"cannot write {width}x{height} at {rate} frames a second")
@@ -109,7 +110,7 @@ class VideoWriter:
         self._written += 1
         if self._sound is not None:
             self._sound.write_until(seconds)
-        self._container.mux(self._stream.encode(self._picture(frame)))
+        self._encode(self._picture(frame))
 
     @property
     def sound_fault(self) -> str | None:
@@ -125,7 +126,7 @@ class VideoWriter:
         with self._open:
             if self._written == 0:
                 raise ValueError("no frame was written")
-            self._container.mux(self._stream.encode(None))
+            self._encode(None)
             if self._sound is not None:
                 self._sound.write_until(Fraction(self._last_tick, self._ticks_a_second) + 1 / self._rate)
         self._finished = True
@@ -140,6 +141,19 @@ class VideoWriter:
             self._open.__exit__(kind, fault, trace)  # the unfinished file goes
         elif not self._finished:
             self.close()
+
+    def _encode(self, picture: VideoFrame | None) -> None:
+        """Write what the encoder makes of a picture; None ends it."""
+        try:
+            packets = self._stream.encode(picture)
+        except av.error.FFmpegError as fault:
+            if isinstance(fault, (OSError, MemoryError)):
+                raise
+            raise InputError(
+                f"{self._path}: not written, the encoder failed at frame {self._written} ({fault.strerror}); expected "
+                "libx264 to encode it: run the command again"
+            ) from fault
+        self._container.mux(packets)
 
     def _add_video_stream(self, crf: int, reproducible: bool, pixel_aspect: Fraction, gop: int | None) -> VideoStream:
         # A keyframe every two seconds, so that players can jump.

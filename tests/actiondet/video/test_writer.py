@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import re
+import resource
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import accumulate, islice
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import av
@@ -19,6 +20,7 @@ import pytest
 
 from actiondet.video import VideoWriter, index_video, open_video, stream_frames
 from actiondet.video.sound import SoundTrack
+from evaluation.command_line import describe
 from evaluation.errors import InputError
 
 FAST = {"preset": "veryfast", "g": "12"}
@@ -125,6 +127,58 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     assert target.read_bytes() == b"older"
     writer.close()
     assert len(index_video(target)) == 1
+
+
+def noise(number: int) -> npt.NDArray[np.uint8]:
+    """A picture that takes much room."""
+    return np.random.default_rng(number).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def little_room() -> Iterator[None]:
+    """No file may become larger than 20 kB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("little_room")
+@pytest.mark.parametrize("pictures", [3, 150], ids=["noticed at the end", "noticed on the way"])
+def test_a_full_disk_is_named_and_leaves_the_older_file(pictures: int, tmp_path: Path) -> None:
+    target = tmp_path / "a.mp4"
+    target.write_bytes(b"older")
+    written = []
+
+    def write() -> None:
+        with VideoWriter(target, 25, 96, 64, crf=1) as writer:
+            for number in range(pictures):
+                writer.write(noise(number))
+                written.append(number)
+
+    with pytest.raises(OSError, match="File too large") as full:
+        write()
+    assert describe(full.value) == f"{target}: File too large"
+    assert (len(written) == pictures) == (pictures == 3)
+    assert list(tmp_path.iterdir()) == [target]
+    assert target.read_bytes() == b"older"
+
+
+@pytest.mark.parametrize("at_the_end", [False, True])
+def test_an_encoder_that_fails_is_a_sentence_and_leaves_no_file(at_the_end: bool, tmp_path: Path) -> None:
+    def fail(picture: object) -> list[av.Packet]:
+        if (picture is None) == at_the_end:
+            raise av.error.ExternalError(av.error.tag_to_code(b"EXT "), "Generic error in an external library")
+        return []
+
+    def write() -> None:
+        with VideoWriter(tmp_path / "a.mp4", 25, 96, 64) as writer:
+            writer._stream = SimpleNamespace(encode=fail)  # type: ignore[assignment]
+            writer.write(noise(0))
+
+    with pytest.raises(InputError, match=r"a\.mp4: not written, the encoder failed at frame 1 \(Generic error"):
+        write()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
