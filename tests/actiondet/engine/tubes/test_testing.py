@@ -15,6 +15,10 @@ import torch
 
 from actiondet.config import DetectionConfig, parse_config_of
 from actiondet.data import build_test_set, dense
+from actiondet.datasets.feature_bank import FeatureBank, VideoFeatures, write_feature_bank
+from actiondet.datasets.splits import SplitName
+from actiondet.engine.detection.bank_building import build_bank
+from actiondet.engine.detection.task import DetectionTask
 from actiondet.engine.detection.testing import build_test_loader, detect_all
 from actiondet.engine.devices import launch
 from actiondet.engine.tubes import testing as tube_testing
@@ -35,6 +39,8 @@ NAMES = ("judo/one", "judo/two", "judo/three")
 COUNTS = {"judo/one": 30, "judo/two": 9, "judo/three": 12}
 LABELS = ("throw", "hold", "fall", "rise")
 BOX = (0.1, 0.1, 0.6, 0.9)
+SPLITS: tuple[SplitName, ...] = ("train", "val")
+SMALL = {"backbone": {"name": "slowonly", "depth": 18, "width": 4}, "num_actions": 4, "multi_label": False}
 
 
 def write_set(folder: Path, films: Path, *, counts: dict[str, int] = COUNTS) -> dict[str, Any]:
@@ -87,12 +93,7 @@ def data(tmp_path: Path, films: Path) -> dict[str, Any]:
 def config_of(data: dict[str, Any], **more: Any) -> DetectionConfig:
     settings = {
         "task": "detection",
-        "model": {
-            "backbone": {"name": "slowonly", "depth": 18, "width": 4},
-            "head": {"name": "roi"},
-            "num_actions": 4,
-            "multi_label": False,
-        },
+        "model": {**SMALL, "head": {"name": "roi"}},
         "clip": {"frames": 4, "stride": 2, "clip_fps": None},
         "transform": {"test_short_side": 64},
         "data": data,
@@ -443,3 +444,51 @@ def test_several_short_sides_give_the_mean_of_their_scores(data: dict[str, Any],
     assert np.abs(small[:, 3] - large[:, 3]).max() > 1e-3
     np.testing.assert_allclose(both[:, 3], (small[:, 3] + large[:, 3]) / 2, atol=1e-6)
     np.testing.assert_array_equal(np.delete(both, 3, axis=1), np.delete(small, 3, axis=1))
+
+
+def test_a_network_trains_and_tests_with_a_bank_of_its_tubes(
+    data: dict[str, Any], detector: ActionDetector, tmp_path: Path
+) -> None:
+    fabric = launch()
+    weights = tmp_path / "weights.pt"
+    weights.write_bytes(b"stands for the weights")
+    for split in SPLITS:
+        path = tmp_path / f"{split}.safetensors"
+        build_bank(config_of(data), detector, weights=weights, split=split, out=path, fabric=fabric)
+        data[split] = data[split] | {"bank": str(path)}
+    bank = FeatureBank(tmp_path / "val.safetensors")
+    # The persons of frames 1 and 26: once a second.
+    assert bank.rows("judo/one").times.tolist() == [0, 0, 1_000_000]
+    assert bank.rows("judo/three").times.tolist() == [0, 0]
+    head = {
+        "name": "roi",
+        "dropout_at": "vector",
+        "bank": {"channels": bank.channels, "window": 3, "persons": 2, "operator": "max"},
+    }
+    config = config_of(
+        data,
+        model={**SMALL, "head": head},
+        transform={"train_short_side": [32, 32], "train_crop": 32, "test_short_side": 32},
+    )
+    task = DetectionTask(config, fabric)
+    clips = next(iter(task.loader(epoch=0, start=0)))
+    task.loss(task.network.train(), clips, normalizer=torch.tensor(1.0)).backward()
+    (gradient,) = (each.grad for name, each in task.network.named_parameters() if name == "head.fc.weight")
+    assert gradient is not None
+    assert gradient[:, -bank.channels :].abs().max() > 0  # of what is remembered
+    trained = task.network.eval()
+    everything = FrameTest(choice=RowChoice(min_score=0))
+    run_tube_test(config, trained, weights=weights, folder=tmp_path / "test", fabric=fabric, test=everything)
+    dataset = build_test_set(
+        config.data, clip=config.clip, transform=config.transform, num_actions=4, moments="all", bank=config.model.bank
+    )
+    plain = detect_all(trained, dataset, build_test_loader(dataset, config, fabric), config, fabric)
+    expected = np.concatenate([each.action_scores for each in plain if each.key.video == "judo/one"])
+    table = rows(tmp_path, "test")
+    np.testing.assert_allclose(table[table[:, 0] == 0, 3].reshape(-1, 4), expected, rtol=2e-4)
+    time, score = np.ones(1, dtype=np.int64), np.ones(1, dtype=np.float32)
+    features = np.ones((1, bank.channels), dtype=np.float16)
+    stranger = VideoFeatures("other", time, time, np.ones((1, 4), dtype=np.float32), score, features)
+    write_feature_bank(bank.path, [stranger], {})
+    run_tube_test(config, trained, weights=weights, folder=tmp_path / "forgotten", fabric=fabric, test=everything)
+    assert np.abs(rows(tmp_path, "forgotten")[:, 3] - table[:, 3]).max() > 1e-4
