@@ -173,7 +173,7 @@ def _export(deployed: Deployed, frames: int) -> ExportedProgram:
     # An example with one clip or box, or with equal sizes, would fix what happens to be one or equal.
     example = _example(deployed, (2, 90, 120, 5), frames)
     # And torch is not to make a condition of it that there is more than one.
-    with symbolic_config.patch(backed_size_oblivious=True):
+    with symbolic_config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]  # torch adds it to the module
         return torch.export.export(deployed, example, dynamic_shapes=shapes)
 
 
