@@ -66,13 +66,14 @@ def film_settings(folder: Path) -> list[str]:
 
 def print_table(scores: dict[str, list[float]], seeds: Sequence[int]) -> None:
     """One line for each arm, and how much better each is than the first."""
-    from rich.console import Console
-    from rich.table import Table
+    from evaluation.tables import table_text
 
-    table = Table("arm", *(f"seed {seed}" for seed in seeds), "mean", "points more", title="frame-mAP@0.5")
+    columns = ["arm", *(f"seed {seed}" for seed in seeds), "mean", "points more"]
     means = {arm: sum(each) / len(each) for arm, each in scores.items()}
     first = next(iter(means.values()))
-    for arm, each in scores.items():
-        figures = [f"{100 * score:.2f}" for score in (*each, means[arm])]
-        table.add_row(arm, *figures, f"{100 * (means[arm] - first):+.2f}")
-    Console().print(table)
+    lines = [
+        [arm, *(f"{100 * score:.2f}" for score in (*each, means[arm])), f"{100 * (means[arm] - first):+.2f}"]
+        for arm, each in scores.items()
+    ]
+    print("frame-mAP@0.5")
+    print(table_text(columns, lines, numeric=columns[1:]))

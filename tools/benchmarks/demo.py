@@ -227,18 +227,14 @@ class TimedScorer:
 
 def print_table(rows: Sequence[Row]) -> None:
     """One line for each way."""
-    from rich.console import Console
-    from rich.table import Table
+    from evaluation.tables import table_text
 
-    table = Table("way", "frames/s", "CPU s", *STAGES, "delay p50", "p95", "MiB", title="shares of the time")
-    for row in rows:
-        table.add_row(
-            row.way,
-            f"{row.frames / row.seconds:.1f}",
-            f"{row.cpu:.1f}",
-            *(f"{row.shares[stage]:.2f}" for stage in STAGES),
-            f"{row.delay_p50:.2f}",
-            f"{row.delay_p95:.2f}",
-            f"{row.mebibytes:.0f}",
-        )
-    Console(width=140).print(table)
+    columns = ["way", "frames/s", "CPU s", *STAGES, "delay p50", "p95", "MiB"]
+    lines = [
+        [row.way, f"{row.frames / row.seconds:.1f}", f"{row.cpu:.1f}"]
+        + [f"{share:.2f}" for share in (*(row.shares[stage] for stage in STAGES), row.delay_p50, row.delay_p95)]
+        + [f"{row.mebibytes:.0f}"]
+        for row in rows
+    ]
+    print("shares of the time")
+    print(table_text(columns, lines, numeric=columns[1:]))

@@ -188,17 +188,9 @@ def counted() -> Iterator[dict[str, int]]:
 
 def print_table(rows: list[Row]) -> None:
     """One line for each way."""
-    from rich.console import Console
-    from rich.table import Table
+    from evaluation.tables import table_text
 
-    table = Table("way", "decoded a frame", "resized a frame", "seconds", "CPU s", "x plain")
-    for row in rows:
-        table.add_row(
-            row.way,
-            f"{row.decoded:.2f}",
-            f"{row.resized:.2f}",
-            f"{row.seconds:.2f}",
-            f"{row.cpu_seconds:.2f}",
-            f"{row.ratio:.2f}",
-        )
-    Console().print(table)
+    columns = ["way", "decoded a frame", "resized a frame", "seconds", "CPU s", "x plain"]
+    figures = [(row.decoded, row.resized, row.seconds, row.cpu_seconds, row.ratio) for row in rows]
+    lines = [[row.way, *(f"{figure:.2f}" for figure in each)] for row, each in zip(rows, figures, strict=True)]
+    print(table_text(columns, lines, numeric=columns[1:]))

@@ -252,11 +252,12 @@ def temporal_iou(event: Event, true: TrueEvent) -> float:
 
 def print_table(total: dict[str, Count]) -> None:
     """A line for each action, and one for all."""
-    from rich.console import Console
-    from rich.table import Table
+    from evaluation.tables import table_text
 
-    table = Table("action", "true", "found", "precision", "recall", "F1", title="events at temporal IoU 0.5")
-    for action, each in [*sorted(total.items()), ("all", sum(total.values(), Count()))]:
-        figures = (f"{figure:.3f}" for figure in (each.precision, each.recall, each.f1))
-        table.add_row(action, str(each.true), str(each.found), *figures)
-    Console().print(table)
+    columns = ["action", "true", "found", "precision", "recall", "F1"]
+    lines = [
+        [action, each.true, each.found, *(f"{figure:.3f}" for figure in (each.precision, each.recall, each.f1))]
+        for action, each in [*sorted(total.items()), ("all", sum(total.values(), Count()))]
+    ]
+    print("events at temporal IoU 0.5")
+    print(table_text(columns, lines, numeric=columns[1:]))

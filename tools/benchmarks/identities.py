@@ -164,12 +164,11 @@ def mean(values: Sequence[float]) -> float:
 
 def print_table(rows: Sequence[tuple[str, float, float, Quality, Quality]]) -> None:
     """A line for each way of looking and each kind of film."""
-    from rich.console import Console
-    from rich.table import Table
+    from evaluation.tables import table_text
 
-    table = Table("films", "look every", "gap", "IDF1", "switches", "IDF1, key frames", "switches, key frames")
-    for kind, step, gap, of_looks, of_key_frames in rows:
-        figures = [f"{of_looks.idf1:.3f}", str(of_looks.switches)]
-        figures += [f"{of_key_frames.idf1:.3f}", str(of_key_frames.switches)]
-        table.add_row(kind, f"{step:g} s", f"{gap:g} s", *figures)
-    Console().print(table)
+    columns = ["films", "look every", "gap", "IDF1", "switches", "IDF1, key frames", "switches, key frames"]
+    lines = [
+        [kind, f"{step:g} s", f"{gap:g} s", f"{looks.idf1:.3f}", looks.switches, f"{keys.idf1:.3f}", keys.switches]
+        for kind, step, gap, looks, keys in rows
+    ]
+    print(table_text(columns, lines, numeric=columns[1:]))

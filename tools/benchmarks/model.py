@@ -203,13 +203,13 @@ def memory_of_process() -> int:
 
 def print_table(rows: Sequence[Row]) -> None:
     """One line for each network."""
-    from rich.console import Console
-    from rich.table import Table
+    from evaluation.tables import table_text
 
-    columns = ("network", "seconds", "CPU s", "clips/s", "MiB", "x plain", "score change")
-    table = Table(*columns, title=rows[0].config)
-    for row in rows:
-        figures = (row.seconds, row.cpu_seconds, row.clips_per_second)
-        shown = [f"{figure:.3f}" for figure in figures]
-        table.add_row(row.network, *shown, f"{row.peak_mib:.0f}", f"{row.ratio:.2f}", f"{row.largest_change:.1e}")
-    Console().print(table)
+    columns = ["network", "seconds", "CPU s", "clips/s", "MiB", "x plain", "score change"]
+    lines = [
+        [row.network, *(f"{figure:.3f}" for figure in (row.seconds, row.cpu_seconds, row.clips_per_second))]
+        + [f"{row.peak_mib:.0f}", f"{row.ratio:.2f}", f"{row.largest_change:.1e}"]
+        for row in rows
+    ]
+    print(rows[0].config)
+    print(table_text(columns, lines, numeric=columns[1:]))

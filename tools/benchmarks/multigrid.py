@@ -185,10 +185,8 @@ def judge(rows: Sequence[Row]) -> Verdict:
 
 def print_table(rows: Sequence[Row]) -> None:
     """One line for each schedule."""
-    from rich.console import Console
-    from rich.table import Table
+    from evaluation.tables import table_text
 
-    table = Table("schedule", "epochs", "runs", "top-1", "CPU s")
-    for row in rows:
-        table.add_row(row.kind, str(row.epochs), str(row.runs), f"{row.top_1:.4f}", f"{row.cpu_seconds:.0f}")
-    Console().print(table)
+    columns = ["schedule", "epochs", "runs", "top-1", "CPU s"]
+    lines = [[row.kind, row.epochs, row.runs, row.top_1, f"{row.cpu_seconds:.0f}"] for row in rows]
+    print(table_text(columns, lines, numeric=columns[1:]))

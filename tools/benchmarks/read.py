@@ -182,15 +182,14 @@ def write(path: Path, frames: Iterator[npt.NDArray[np.uint8]], options: dict[str
 def print_table(rows: list[Row]) -> None:
     """One line for each way, clip by clip."""
     from actiondet.cli.benchmarks.read_ways import STEPS
-    from rich.console import Console
-    from rich.table import Table
 
-    columns = ("clip", "files", "way", "clips/s/core", "x best peer", *STEPS)
-    table = Table(*columns, title="Training clips, and the CPU milliseconds of their steps")
-    for place, row in enumerate(rows):
-        steps = [f"{row.milliseconds[step]:.1f}" for step in STEPS]
-        after = rows[place + 1] if place + 1 < len(rows) else None
-        ends = after is not None and (after.clip, after.coding) != (row.clip, row.coding)
-        shown = [row.clip, row.coding, row.way, f"{row.clips_per_second:.1f}", f"{row.ratio:.2f}", *steps]
-        table.add_row(*shown, end_section=ends)
-    Console(width=124).print(table)
+    from evaluation.tables import table_text
+
+    columns = ["clip", "files", "way", "clips/s/core", "x best peer", *STEPS]
+    lines = [
+        [row.clip, row.coding, row.way, f"{row.clips_per_second:.1f}", f"{row.ratio:.2f}"]
+        + [f"{row.milliseconds[step]:.1f}" for step in STEPS]
+        for row in rows
+    ]
+    print("Training clips, and the CPU milliseconds of their steps")
+    print(table_text(columns, lines, numeric=columns[3:]))

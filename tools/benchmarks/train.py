@@ -222,13 +222,14 @@ def with_ratios(rows: Sequence[Row], device: str) -> list[Row]:
 
 def print_table(rows: Sequence[Row]) -> None:
     """One line for each way."""
-    from rich.console import Console
-    from rich.table import Table
+    from evaluation.tables import table_text
 
     said = f"; MMAction2 states {rows[0].published_mib} MiB" if rows[0].published_mib else ""
-    columns = ("step", "seconds", "CPU s", "clips/s", "MiB", "x plain", "loss")
-    table = Table(*columns, title=f"{rows[0].config}, {rows[0].batch} clips{said}")
-    for row in rows:
-        shown = [f"{figure:.3f}" for figure in (row.seconds, row.cpu_seconds, row.clips_per_second)]
-        table.add_row(row.way, *shown, f"{row.peak_mib:.0f}", f"{row.ratio:.2f}", f"{row.losses[-1]:.4f}")
-    Console().print(table)
+    columns = ["step", "seconds", "CPU s", "clips/s", "MiB", "x plain", "loss"]
+    lines = [
+        [row.way, *(f"{figure:.3f}" for figure in (row.seconds, row.cpu_seconds, row.clips_per_second))]
+        + [f"{row.peak_mib:.0f}", f"{row.ratio:.2f}", row.losses[-1]]
+        for row in rows
+    ]
+    print(f"{rows[0].config}, {rows[0].batch} clips{said}")
+    print(table_text(columns, lines, numeric=columns[1:]))
