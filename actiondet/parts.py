@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from zipfile import BadZipFile
@@ -84,10 +84,18 @@ class PartStore(Generic[Part]):
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as fault:
             raise InputError(f"{self._file(key)}: damaged ({fault}); delete it, and this part is made again") from None
 
-    def fault(self, key: str) -> str | None:
-        """Why the part failed; None if it did not."""
-        file = self._fault_file(key)
-        return file.read_text(encoding="utf-8") if file.is_file() else None
+    def faults(self, keys: Collection[str]) -> dict[str, str]:
+        """Why some of the finished parts, each of one video, failed.
+
+        Raises:
+            InputError: all of them did.
+        """
+        files = {key: file for key in keys if (file := self._fault_file(key)).is_file()}
+        faults = {key: file.read_text(encoding="utf-8") for key, file in files.items()}
+        if len(faults) == len(keys):
+            none = f"none of the {len(keys)} videos can be read; the first: " if len(keys) > 1 else ""
+            raise InputError(none + next(iter(faults.values())))
+        return faults
 
     def forget_faults(self, keys: Iterable[str]) -> None:
         """Let the failed ones among `keys` be tried again."""

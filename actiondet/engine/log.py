@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TypeVar
+
+from lightning_fabric import Fabric
 
 from actiondet.engine.scalar_events import ScalarEvents
 from evaluation.files import atomic_path
 from evaluation.messages import LOG
-
-Item = TypeVar("Item")
+from evaluation.progress import ProgressBar
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,12 @@ def describe_environment(seed: int) -> dict[str, str | int]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def shared_bar(what: str, total: int, fabric: Fabric, *, done: int) -> ProgressBar:
+    """The progress of this process's share of a job, which the first process alone shows; `done` were done before."""
+    title = what if fabric.world_size == 1 else f"{what} of the first of {fabric.world_size} processes"
+    return ProgressBar(title, total, done=done, shown=fabric.is_global_zero)
 
 
 def log_line(line: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from lightning_fabric import Fabric
 
 from actiondet.config import PersonsConfig
-from actiondet.engine.log import log_line
+from actiondet.engine.log import log_line, shared_bar
 from actiondet.parts import Arrays, PartStore, file_stamp
 from actiondet.persons.build import build_persons
 from actiondet.persons.finished import SearchCounts, note_finished, read_finished
@@ -22,7 +22,6 @@ from actiondet.persons.videos import SearchedVideo
 from evaluation.command_line import describe
 from evaluation.errors import InputError
 from evaluation.formats.person_boxes import write_proposals
-from evaluation.progress import ProgressBar
 from evaluation.records import FrameKey, PersonBoxes
 
 
@@ -145,8 +144,7 @@ def _search_share(
     """Search the videos of this process that are not done yet."""
     todo = [video for video in share if not parts.has(share[video])]
     detector = build_persons(persons, str(fabric.device)) if todo else None
-    title = "videos" if fabric.world_size == 1 else f"videos of the first of {fabric.world_size} processes"
-    bar = ProgressBar(title, len(share), done=len(share) - len(todo), shown=fabric.is_global_zero)
+    bar = shared_bar("videos", len(share), fabric, done=len(share) - len(todo))
     for video in bar.over(todo):
         assert detector is not None
         try:
@@ -161,10 +159,7 @@ def _finish(
     keys: Mapping[SearchedVideo, str], parts: PartStore[list[PersonBoxes]], out: Path, settings: dict[str, object]
 ) -> SearchReport:
     """Put the parts together."""
-    faults = {key: fault for key in keys.values() if (fault := parts.fault(key)) is not None}
-    if len(faults) == len(keys):
-        none = "" if len(keys) == 1 else f"none of the {len(keys)} videos could be searched; the first: "
-        raise InputError(none + next(iter(faults.values())))
+    faults = parts.faults(keys.values())
     count: Counter[str] = Counter()
 
     def counted() -> Iterator[PersonBoxes]:

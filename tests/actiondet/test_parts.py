@@ -34,7 +34,7 @@ def test_parts_come_back_whole_and_their_folder_goes_with_the_last_of_them(tmp_p
     assert not again.has("a")
     assert again.get("a/b.1") == [1, 2]
     assert again.get("c") == []
-    assert again.fault("c") is None
+    assert again.faults(["a/b.1", "c"]) == {}
     again.remove()
     assert list(tmp_path.iterdir()) == []
     again.remove()
@@ -44,10 +44,13 @@ def test_a_part_that_failed_is_finished_until_the_next_run_tries_it_again(tmp_pa
     store = store_of(tmp_path)
     store.put_fault("é", "é.mp4: cut off")
     assert store.has("é")
-    assert store.fault("é") == "é.mp4: cut off"
+    with pytest.raises(InputError, match=r"^é\.mp4: cut off$"):
+        store.faults(["é"])
+    store.put("a", [1])
+    assert store.faults(["a", "é"]) == {"é": "é.mp4: cut off"}
     store.forget_faults(["é", "another"])
     assert not store.has("é")
-    assert store.fault("é") is None
+    assert store.faults(["a", "é"]) == {}
 
 
 def test_other_settings_and_other_files_have_other_parts(tmp_path: Path) -> None:

@@ -19,14 +19,13 @@ from actiondet.datasets.feature_bank import FeatureBank, VideoFeatures, half, wr
 from actiondet.datasets.key_frames import SECOND_US
 from actiondet.datasets.splits import SplitName
 from actiondet.engine.indexing import index_videos
-from actiondet.engine.log import log_line
+from actiondet.engine.log import log_line, shared_bar
 from actiondet.engine.predict import settings_of_scores
 from actiondet.models.detector import ActionDetector
 from actiondet.parts import Arrays, PartStore
 from actiondet.records import ClipBatch
 from evaluation.errors import InputError
 from evaluation.files import check_writable
-from evaluation.progress import ProgressBar
 from evaluation.records import FrameKey, IntArray, PersonBoxes
 
 
@@ -140,9 +139,8 @@ def _look_at(
     every: float,
 ) -> None:
     """Look at the videos of this process that are not done yet."""
-    title = "videos" if fabric.world_size == 1 else f"videos of the first of {fabric.world_size} processes"
     todo = [(video, numbers) for video, numbers in share if not parts.has(video)]
-    bar = ProgressBar(title, len(share), done=len(share) - len(todo), shown=fabric.is_global_zero)
+    bar = shared_bar("videos", len(share), fabric, done=len(share) - len(todo))
     # A batch is of one video, or its persons would depend on what else is still to be done.
     batches: list[tuple[str, list[Draw]]] = []
     times: dict[FrameKey, int] = {}
@@ -228,10 +226,8 @@ def _finish(
     names: Sequence[str], dataset: EvaluationSet, parts: PartStore[VideoFeatures], out: Path, about: dict[str, str]
 ) -> BankReport:
     """Put the parts together."""
-    faults = {name: fault for name in names if (fault := parts.fault(name)) is not None}
+    faults = parts.faults(names)
     whole = [name for name in names if name not in faults]
-    if not whole:
-        raise InputError(f"none of the {len(names)} videos can be read; the first: {next(iter(faults.values()))}")
     write_feature_bank(out, [parts.get(name) for name in whole], about)
     if not faults:
         parts.remove()

@@ -21,7 +21,7 @@ from actiondet.datasets.sources import reader_pool
 from actiondet.datasets.splits import Moments
 from actiondet.datasets.windows import ClipWindow
 from actiondet.engine.indexing import index_videos
-from actiondet.engine.log import log_line
+from actiondet.engine.log import log_line, shared_bar
 from actiondet.engine.predict import Control, Scoring, averaged, detect_batch, settings_of_scores
 from actiondet.engine.tubes.multisports_rows import RowChoice, Rows, as_detections
 from actiondet.models.detector import ActionDetector
@@ -31,7 +31,6 @@ from actiondet.tubes.score_smoothing import smooth_scores
 from actiondet.video.kept_index import KeptIndices
 from evaluation.errors import InputError
 from evaluation.formats.multisports import write_frame_detections
-from evaluation.progress import ProgressBar
 from evaluation.records import ActionDetections, FrameKey, IntArray
 from evaluation.tables import write_json
 from evaluation.tube_ap import ThresholdMapResult
@@ -169,8 +168,7 @@ def _detect(
     by_name = {video.video: video for video in todo}
     count = sum(len(video.persons) for video in share)
     left = sum(len(video.persons) for video in todo)
-    title = "moments" if fabric.world_size == 1 else f"moments of the first of {fabric.world_size} processes"
-    bar = ProgressBar(title, count, done=count - left, shown=fabric.is_global_zero)
+    bar = shared_bar("moments", count, fabric, done=count - left)
     assert isinstance(config.data, MultiSportsConfig)
     clips = DenseClips(
         todo,
@@ -246,10 +244,8 @@ def _finish(
 ) -> ThresholdMapResult:
     """Put the parts together and score them."""
     names = [video.video for video in videos]
-    faults = {name: fault for name in names if (fault := parts.fault(name)) is not None}
+    faults = parts.faults(names)
     whole = [name for name in names if name not in faults]
-    if not whole:
-        raise InputError(f"none of the {len(videos)} videos can be read; the first: {next(iter(faults.values()))}")
     ends, counts = zip(*((tested.end, len(tested.rows)) for tested in map(parts.get, whole)), strict=True)
     rows = np.empty((sum(counts), 8), dtype=np.float32)  # read again: only the joined array takes memory
     for tested, stop, count in zip(map(parts.get, whole), np.cumsum(counts), counts, strict=True):

@@ -285,7 +285,7 @@ def test_a_corrupt_video_is_named_and_searched_once_it_is_corrected(
 def test_where_nothing_can_be_read_nothing_is_written(tmp_path: Path) -> None:
     for name in ("a.mp4", "b.mp4"):
         (tmp_path / name).write_text("no video")
-    with pytest.raises(InputError, match=r"none of the 2 videos could be searched; the first: .*a\.mp4"):
+    with pytest.raises(InputError, match=r"none of the 2 videos can be read; the first: .*a\.mp4"):
         search(tmp_path, tmp_path / "boxes.pkl", "1s")
     assert not (tmp_path / "boxes.pkl").exists()
 

@@ -409,7 +409,7 @@ def test_odd_boxes_are_counted_and_the_rest_is_tested(
 def test_no_readable_video_at_all_is_a_fault(tmp_path: Path, test_in: Test) -> None:
     (tmp_path / "bad/judo").mkdir(parents=True)
     (tmp_path / "bad/judo/one.mp4").write_bytes(b"no video")
-    with pytest.raises(InputError, match=r"none of the 1 videos can be read; the first: .*one.mp4"):
+    with pytest.raises(InputError, match=r"one\.mp4"):
         test_in(config_of(write_set(tmp_path, tmp_path / "bad")), "out")
 
 
