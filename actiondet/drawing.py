@@ -30,8 +30,8 @@ Frame = npt.NDArray[np.uint8]
 READABLE_SHORT_SIDE = 480
 _PICTURES_AHEAD = 2
 
-# Strong, dark colours, on which white text can be read; the last is for persons without an action.
-_COLOURS = (
+# Strong, dark colors, on which white text can be read; the last is for persons without an action.
+_COLORS = (
     "#c1121f",
     "#1d5fbf",
     "#2b7a0b",
@@ -53,7 +53,7 @@ class DrawingStyle:
     Attributes:
         threshold: actions with a lower score are not named.
         top: at most so many actions a person.
-        colour_by: one colour for each person, which stays with it, or for each best action.
+        colour_by: one color for each person, which stays with it, or for each best action.
         caption: a line at the bottom of every frame; empty for none.
         font: a TrueType file for action names that need one, such as Chinese ones. Names beyond ASCII are drawn with
             letters of a font in any case, which takes about 10 ms a frame more.
@@ -102,8 +102,8 @@ class ActionDrawer:
         shown = max(self.height, self.width * 9 / 16)
         self._side = min(shown, 2 * self.width, 2 * self.height)
         # The annotators think in OpenCV's BGR; our frames are RGB, so red and blue change places here.
-        colours = [sv.Color.from_hex(colour) for colour in (*_COLOURS, _NO_ACTION)]
-        palette = sv.ColorPalette([sv.Color(colour.b, colour.g, colour.r) for colour in colours])
+        colors = [sv.Color.from_hex(color) for color in (*_COLORS, _NO_ACTION)]
+        palette = sv.ColorPalette([sv.Color(color.b, color.g, color.r) for color in colors])
         self._boxes = sv.BoxAnnotator(color=palette, thickness=max(2, round(self._side / 300)))
         self._labels = self._label_annotator(palette)
         self._letter_height = max(8.4, self._side / 71)
@@ -158,7 +158,7 @@ class ActionDrawer:
         chosen = [self._chosen(scores) for scores in detections.action_scores]
         found = sv.Detections(
             xyxy=unit_to_pixel(detections.boxes, self.width, self.height),
-            class_id=self._colours(chosen, identities),
+            class_id=self._colors(chosen, identities),
         )
         picture = self._boxes.annotate(picture, found)
         if truth is not None:
@@ -194,8 +194,8 @@ class ActionDrawer:
         corners = unit_to_pixel(truth.boxes, self.width, self.height).round().astype(int).tolist()
         for (left, top, right, bottom), scores in zip(corners, truth.action_scores, strict=True):
             names = ", ".join(self._names[int(column)] for column in self._columns[scores[self._columns] > 0])
-            for thickness, colour in ((3, (0, 0, 0)), (1, (255, 255, 255))):
-                cv2.rectangle(picture, (left, top), (right, bottom), colour, thickness)
+            for thickness, color in ((3, (0, 0, 0)), (1, (255, 255, 255))):
+                cv2.rectangle(picture, (left, top), (right, bottom), color, thickness)
             place = (left, min(bottom + round(1.5 * self._letter_height), self.height - 4))
             self._lettering.write(picture, names, place, (255, 255, 255))
 
@@ -208,10 +208,10 @@ class ActionDrawer:
         named = "\n".join(f"{self._names[int(column)]} {scores[column]:.2f}" for column in chosen)
         return f"{identity}: {named}" if self._style.numbered and named else named
 
-    def _colours(self, chosen: list[IntArray], identities: IntArray) -> IntArray:
+    def _colors(self, chosen: list[IntArray], identities: IntArray) -> IntArray:
         if self._style.colour_by == "person":
-            return identities % len(_COLOURS)
-        places = [int(each[0]) % len(_COLOURS) if len(each) else len(_COLOURS) for each in chosen]
+            return identities % len(_COLORS)
+        places = [int(each[0]) % len(_COLORS) if len(each) else len(_COLORS) for each in chosen]
         return np.array(places, dtype=np.int64)
 
     def _write_caption(self, picture: Frame) -> None:

@@ -95,7 +95,7 @@ class OnnxRecognizer:
 
     Args:
         network: a recognizer.
-        clips: how many of each video; of each the centre crop is looked at.
+        clips: how many of each video; of each the center crop is looked at.
         reader: what decodes the videos, as in `open_video`.
 
     Raises:

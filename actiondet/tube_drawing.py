@@ -1,4 +1,4 @@
-"""Draw a set of tubes on its video: persons in colours, the truth in outline."""
+"""Draw a set of tubes on its video: persons in colors, the truth in outline."""
 
 from __future__ import annotations
 

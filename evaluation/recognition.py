@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RecognitionResult(Result):
-    """How well N videos were recognised.
+    """How well N videos were recognized.
 
     It has `hits`, `per_class`, `to_json`, `to_csv` and `plot`, the accuracy of every class; no `mean_ap` and `curves`,
     because every video gets one label.

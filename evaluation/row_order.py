@@ -22,7 +22,7 @@ from evaluation.ragged import offsets
 from evaluation.records import FloatArray, IntArray
 
 
-class LabelledBoxes(Protocol):
+class LabeledBoxes(Protocol):
     """A table that has labels (N,) and boxes (N, 4)."""
 
     @property
@@ -45,7 +45,7 @@ class MomentRows:
         scores: (N,).
     """
 
-    table: LabelledBoxes
+    table: LabeledBoxes
     row: IntArray
     image: IntArray
     scores: FloatArray

@@ -125,7 +125,7 @@ def tube_frame_claims(
     # float64 truth, as in the script; detections keep their own type, in which it takes their area.
     truth_boxes = tubes.boxes.astype(np.float64)
     found, best = np.empty(len(detections), dtype=np.int64), np.empty(len(detections))
-    # In file order: neighbours in the file look at neighbouring truths, and memory likes that.
+    # In file order: neighbors in the file look at neighboring truths, and memory likes that.
     for start in range(0, len(detections), _ROWS_AT_ONCE):
         some = detections.part(start, start + _ROWS_AT_ONCE)
         frames, truth_frames = frame_groups(tubes, some)

@@ -1,7 +1,7 @@
 """Small videos whose every frame shows its own number, as blocks that survive compression.
 
 The number stands in the upper rows of blocks and, inverted, in the lower ones, so that a picture mixed from two
-frames is noticed. A grey ramp moves through the gaps, so that encoders find motion to predict.
+frames is noticed. A gray ramp moves through the gaps, so that encoders find motion to predict.
 """
 
 from __future__ import annotations

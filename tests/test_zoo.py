@@ -152,7 +152,7 @@ def test_the_commands_of_a_configuration_name_itself(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in RECOGNITION if path in ZOO], ids=shown)
-def test_published_recognisers_are_those_of_the_named_counterpart(path: Path) -> None:
+def test_published_recognizers_are_those_of_the_named_counterpart(path: Path) -> None:
     toolkit, _, counterpart = header(path)["Published counterpart"].partition(" ")
     weights = load_recognition_config(path).published.weights
     if path.stem == "slowonly_r50_nl_8x8_in1k":  # its comments say why

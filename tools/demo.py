@@ -168,7 +168,7 @@ def parse_arguments() -> argparse.Namespace:
     live.add_argument("--any-host", action="store_true", help="a playlist may lead to other hosts than its own")
     live.add_argument("--causal", action="store_true", help="clips end at their key frame: less delay, less to see")
     tubes = parser.add_argument_group("tubes, instead of a network's detections")
-    tubes.add_argument("--tubes", metavar="V.pkl", help="draw these video detections, a colour for each person")
+    tubes.add_argument("--tubes", metavar="V.pkl", help="draw these video detections, a color for each person")
     tubes.add_argument("--truth", metavar="GT.pkl", help="true tubes, drawn in outline; also names the actions")
     arguments = parser.parse_args()
     arguments.sources, arguments.video = arguments.video, arguments.video[0]

@@ -87,7 +87,7 @@ def main() -> int:
     network.add_argument("--model", metavar="F.onnx", help="recognizer of tools/export.py")
     parser.add_argument("--config", metavar="C", help="YAML file of configs/, for weights of another toolkit")
     parser.add_argument("--top", type=int, default=5, metavar="K", help="classes to print (default: 5)")
-    parser.add_argument("--views", default="1x1", metavar="CxS", help="clips x crops (default: the centre, 1x1)")
+    parser.add_argument("--views", default="1x1", metavar="CxS", help="clips x crops (default: the center, 1x1)")
     add_json(parser, "classes and scores of every video")
     add_import(parser)
     parser.add_argument(

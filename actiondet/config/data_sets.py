@@ -130,6 +130,6 @@ class MultiSportsConfig(PersonDataConfig):
     train: TubeSplitConfig
     val: TubeSplitConfig
     train_every: PositiveInt = 1
-    """An epoch takes one of so many neighbouring annotated frames, drawn at random; 1 takes all of them."""
+    """An epoch takes one of so many neighboring annotated frames, drawn at random; 1 takes all of them."""
     val_every: PositiveInt = 1
     """Validation in training scores every n-th annotated frame; tools/test_det.py scores all."""

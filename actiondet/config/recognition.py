@@ -45,7 +45,7 @@ class VideoTransformConfig(Settings):
     """The short side is drawn from this range, both ends included, before the crop."""
     crop: Literal["random_resized", "random", "corner"] = "random_resized"
     """random_resized: a window of random area and shape, resized (MMAction2); random: a window of `train_crop`
-    anywhere (PySlowFast's jitter); corner: a square at a corner or the centre, resized."""
+    anywhere (PySlowFast's jitter); corner: a square at a corner or the center, resized."""
     train_crop: PositiveInt = 224
     """Side of a training clip."""
     area: tuple[UnitFloat, UnitFloat] = (0.08, 1.0)
@@ -66,7 +66,7 @@ class VideoTransformConfig(Settings):
     resized, cropped and mirrored for each. A batch then has so many times the clips; its videos are read once."""
     test_short_side: PositiveInt = 256
     val_crop: PositiveInt = 224
-    """Side of the centre crop when validating."""
+    """Side of the center crop when validating."""
 
     @model_validator(mode="after")
     def _check_sizes(self) -> VideoTransformConfig:
@@ -91,7 +91,7 @@ class VideoTestConfig(Settings):
     clips: PositiveInt = 10
     """Clips of each video, spread over its length; 1 takes the middle."""
     crops: Literal[1, 3] = 3
-    """1: the centre; 3: both ends and the middle of the longer side."""
+    """1: the center; 3: both ends and the middle of the longer side."""
     crop: PositiveInt = 256
     """Side of a test crop in pixels."""
     average: Literal["softmax", "sum", "logits"] = "softmax"

@@ -38,7 +38,7 @@ __all__ = [
     "DetectionDataConfig",
     "DetectronPersons",
     "FrameFolderConfig",
-    "LabelledPersons",
+    "LabeledPersons",
     "LossConfig",
     "MultiSportsConfig",
     "OnnxPersons",
@@ -288,14 +288,14 @@ class PersonsConfig(Choice):
     """Persons with a lower score are dropped."""
 
 
-class LabelledPersons(PersonsConfig):
+class LabeledPersons(PersonsConfig):
     """A detector of many kinds of objects, one of which is the subject."""
 
     label: NameOrId = "person"
     """Name or id of the class whose boxes are taken: a cow is a subject, too."""
 
 
-class SsdPersons(LabelledPersons):
+class SsdPersons(LabeledPersons):
     """The small detector that travels with the project: nothing to download, fast, no detector for AVA."""
 
     name: Literal["ssd"] = "ssd"
@@ -303,7 +303,7 @@ class SsdPersons(LabelledPersons):
     """Persons with a lower score are dropped."""
 
 
-class TorchvisionPersons(LabelledPersons):
+class TorchvisionPersons(LabeledPersons):
     """A detector of torchvision, by its name there."""
 
     name: Literal["torchvision"] = "torchvision"
@@ -312,7 +312,7 @@ class TorchvisionPersons(LabelledPersons):
     """torchvision's weights by name (downloaded once), or a file."""
 
 
-class DetectronPersons(LabelledPersons):
+class DetectronPersons(LabeledPersons):
     """A detector of detectron2."""
 
     name: Literal["detectron2"] = "detectron2"
@@ -322,7 +322,7 @@ class DetectronPersons(LabelledPersons):
     """File or URL; null takes the model zoo's weights for `config`."""
 
 
-class OnnxPersons(LabelledPersons):
+class OnnxPersons(LabeledPersons):
     """A detector of one's own, exported as ONNX; it runs in ONNX Runtime.
 
     What is null must be given: a run without it ends with a proposal of what the file looks like.

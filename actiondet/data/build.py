@@ -13,13 +13,13 @@ from actiondet.config.schema import (
     TransformConfig,
 )
 from actiondet.data.key_frames import EvaluationSet, TrainingSet
-from actiondet.data.labelled_videos import TrainVideos
+from actiondet.data.labeled_videos import TrainVideos
 from actiondet.data.transforms import TrainTransform
 from actiondet.data.video_transforms import VideoTrainTransform
 from actiondet.datasets import ava as _ava
 from actiondet.datasets import multisports as _multisports
 from actiondet.datasets.feature_bank import BankReader, BankWindow, open_bank
-from actiondet.datasets.labelled_videos import find_labelled_videos
+from actiondet.datasets.labeled_videos import find_labeled_videos
 from actiondet.datasets.sources import reader_pool
 from actiondet.datasets.splits import Moments, PersonSplit, SplitName, read_split
 from actiondet.datasets.windows import ClipWindow
@@ -177,9 +177,9 @@ def build_train_transform(config: TransformConfig) -> TrainTransform:
 def build_train_videos(
     data: VideoDataConfig, *, clip: VideoClipConfig, transform: VideoTransformConfig, num_classes: int, seed: int
 ) -> TrainVideos:
-    """Build the training split of a data set of videos; faults as in `find_labelled_videos`."""
+    """Build the training split of a data set of videos; faults as in `find_labeled_videos`."""
     return TrainVideos(
-        find_labelled_videos(data, "train", num_classes=num_classes),
+        find_labeled_videos(data, "train", num_classes=num_classes),
         sampling=view_sampling(clip),
         transform=VideoTrainTransform(
             short_side=transform.train_short_side,

@@ -210,7 +210,7 @@ def shared_order(length: int, *, seed: int, epoch: int, rank: int, world_size: i
 
 
 class OrderedSampler(Sampler[Draw]):
-    """Every sample once over all processes; each takes one run of neighbours, which share videos."""
+    """Every sample once over all processes; each takes one run of neighbors, which share videos."""
 
     def __init__(
         self,

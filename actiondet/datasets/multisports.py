@@ -210,7 +210,7 @@ def _people(truth: TubeTruth, path: str) -> tuple[TruePersons, int]:
         moment=rows.moment[order],
         boxes=inside[order],
         labels=rows.labels[order],
-        # Tubes of two labels on one person have the same boxes; that is how labels of one person are recognised.
+        # Tubes of two labels on one person have the same boxes; that is how labels of one person are recognized.
         persons=np.full(len(rows), -1, dtype=np.int64),
     )
     return gather_persons(rows), beyond

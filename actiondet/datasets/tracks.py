@@ -138,8 +138,8 @@ class Tracks:
 
     def through(self, video: str) -> VideoTracks:
         """Follow everybody who was found in a video from its beginning to its end, once for all its moments."""
-        neighbours = self.true if self.found is None else self.found
-        seen = {} if neighbours is None else neighbours.all_of(video)
+        neighbors = self.true if self.found is None else self.found
+        seen = {} if neighbors is None else neighbors.all_of(video)
         return VideoTracks([found.as_boxes(FrameKey(video, moment)) for moment, found in seen.items()], self.limits)
 
     def of_true(self, key: FrameKey, boxes: FloatArray, identities: IntArray, times: IntArray) -> FloatArray:
@@ -150,11 +150,11 @@ class Tracks:
         return self._follow(key, PersonsAt(boxes, identities), times, [self.true, self.found])
 
     def _follow(
-        self, key: FrameKey, persons: PersonsAt, times: IntArray, neighbours: Sequence[PersonIndex | None]
+        self, key: FrameKey, persons: PersonsAt, times: IntArray, neighbors: Sequence[PersonIndex | None]
     ) -> FloatArray:
         begin, end = min(int(times.min()), key.moment), max(int(times.max()), key.moment)
         seen: dict[int, PersonsAt] = {}
-        for each in neighbours:
+        for each in neighbors:
             around = {} if each is None else each.around(key.video, begin, end, beyond=self.limits.beyond)
             for moment, found in around.items():
                 seen[moment] = seen[moment].with_others(found) if moment in seen else found

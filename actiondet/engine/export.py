@@ -1,6 +1,6 @@
 """Write a trained network as one file that runs without this library: ONNX, or torch.export's format.
 
-The file takes frames as uint8, and resizing, normalisation and what turns logits into scores are in it. It is read
+The file takes frames as uint8, and resizing, normalization and what turns logits into scores are in it. It is read
 back and compared with the network on several shapes before it takes the place of an older file.
 """
 

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.data import build_test_set, build_training_set
 from actiondet.data.loading import prepare_worker, worker_deaths_explained
-from actiondet.datasets.labelled_videos import find_labelled_videos
+from actiondet.datasets.labeled_videos import find_labeled_videos
 from actiondet.datasets.sources import ReaderPool
 from actiondet.datasets.splits import SplitName
 from actiondet.engine.devices import gather_objects
@@ -63,7 +63,7 @@ def index_data_set(config: DetectionConfig | RecognitionConfig, fabric: Fabric) 
     """
     if isinstance(config, RecognitionConfig):
         classes = config.model.num_classes
-        splits = [find_labelled_videos(config.data, split, num_classes=classes) for split in _SPLITS]
+        splits = [find_labeled_videos(config.data, split, num_classes=classes) for split in _SPLITS]
         return index_videos([split.sources for split in splits], fabric)
     actions = config.model.num_actions
     train = build_training_set(config.data, clip=config.clip, transform=config.transform, num_actions=actions, seed=0)

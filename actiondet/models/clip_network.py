@@ -1,4 +1,4 @@
-"""What detectors and recognizers share: they know how their input is normalised."""
+"""What detectors and recognizers share: they know how their input is normalized."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 class ClipNetwork(nn.Module):
-    """A network that knows how its input is normalised.
+    """A network that knows how its input is normalized.
 
     Attributes:
         mean, std: per channel, on the scale 0..255. They are settings, not weights: a network in half precision

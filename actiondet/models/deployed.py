@@ -13,7 +13,7 @@ from actiondet.records import Memory
 
 
 class DeployedDetector(nn.Module):
-    """A detector with everything around it: resizing, normalisation, and what turns logits into scores.
+    """A detector with everything around it: resizing, normalization, and what turns logits into scores.
 
     Args:
         network: the detector.
@@ -66,7 +66,7 @@ class DeployedDetector(nn.Module):
 
 
 class DeployedRecognizer(nn.Module):
-    """A recognizer with everything around it: resizing, the centre crop, normalisation and softmax.
+    """A recognizer with everything around it: resizing, the center crop, normalization and softmax.
 
     Args:
         network: the recognizer.
@@ -88,7 +88,7 @@ class DeployedRecognizer(nn.Module):
         return logits.softmax(dim=1)
 
     def clips(self, frames: Tensor) -> Tensor:
-        """(B, T, H, W, 3) uint8 RGB frames to (B, 3, T, crop, crop), normalised."""
+        """(B, T, H, W, 3) uint8 RGB frames to (B, 3, T, crop, crop), normalized."""
         clips = scaled_clips(frames, self.short_side)
         top, left = ((size - self.crop + self.round_up) // 2 for size in clips.shape[3:])
         return normalized(clips[..., top : top + self.crop, left : left + self.crop], self.network)

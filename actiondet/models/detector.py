@@ -18,7 +18,7 @@ class ActionDetector(ClipNetwork):
     Args:
         backbone: clips to feature maps.
         head: feature maps and boxes to logits.
-        mean, std: input normalisation, per channel, on the scale 0..255.
+        mean, std: input normalization, per channel, on the scale 0..255.
         multi_label: what the logits are for, any number of actions a person or exactly one. Nothing here depends on
             it; weights that were trained for the other are refused by it.
     """
@@ -41,7 +41,7 @@ class ActionDetector(ClipNetwork):
         """Score every person of every clip.
 
         Args:
-            clips: (B, 3, T, H, W) float, normalised.
+            clips: (B, 3, T, H, W) float, normalized.
             boxes: B tensors (P_i, 4), pixel boxes of the clip; (P_i, T, 4) for a head that follows tracks.
             memory: of the clips, for a head with a feature bank.
 

@@ -17,7 +17,7 @@ from torch.distributed import ProcessGroup
 class SplitBatchNorm3d(nn.BatchNorm3d):
     """Batch norm of each of `splits` parts of a batch by itself (Wu et al. 2020, section 3.3).
 
-    A batch of 64 clips in 8 splits is normalised as 8 clips on each of 8 devices would be, so that a large batch
+    A batch of 64 clips in 8 splits is normalized as 8 clips on each of 8 devices would be, so that a large batch
     regularises as much as a small one. Sample i belongs to split i mod `splits`, as in PySlowFast. What is kept for
     evaluation is aggregated in every step: the mean of the splits' means, and the mean of their variances plus the
     variance of their means. So the weights have the names and shapes of plain batch norm.
@@ -25,7 +25,7 @@ class SplitBatchNorm3d(nn.BatchNorm3d):
     Attributes:
         splits: 1 is plain batch norm. A batch that cannot be divided so (a video could not be read) is divided into
             as many as it can.
-        group: processes whose batches, of one size, are normalised as one; None for this process alone.
+        group: processes whose batches, of one size, are normalized as one; None for this process alone.
     """
 
     splits: int = 1
@@ -41,7 +41,7 @@ class SplitBatchNorm3d(nn.BatchNorm3d):
         return split.train(norm.training)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise (N, C, T, H, W)."""
+        """Normalize (N, C, T, H, W)."""
         count, channels = input.shape[:2]
         splits = math.gcd(count, self.splits)
         if self.training and self.group is not None:

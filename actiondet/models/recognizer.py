@@ -17,7 +17,7 @@ class ActionRecognizer(ClipNetwork):
     Args:
         backbone: clips to feature maps.
         head: feature maps to logits.
-        mean, std: input normalisation, per channel, on the scale 0..255.
+        mean, std: input normalization, per channel, on the scale 0..255.
     """
 
     def __init__(
@@ -33,5 +33,5 @@ class ActionRecognizer(ClipNetwork):
         self.head = head
 
     def forward(self, clips: Tensor) -> Tensor:
-        """(B, 3, T, H, W) normalised clips to (B, C) logits."""
+        """(B, 3, T, H, W) normalized clips to (B, C) logits."""
         return self.head(self.backbone(clips))  # type: ignore[no-any-return]

@@ -103,7 +103,7 @@ class SlowFast(Backbone):
         self.spread_frames = slow_frames == "spread"
 
     def forward(self, clips: Tensor) -> list[Tensor]:
-        """(B, 3, T, H, W) normalised clips to the slow and the fast map.
+        """(B, 3, T, H, W) normalized clips to the slow and the fast map.
 
         They are (B, C_slow, T / alpha, H / stride, W / stride) and (B, C_fast, T, H / stride, W / stride).
         """

@@ -51,7 +51,7 @@ class SlowOnly(Pathway, Backbone):
         self.stride = 16 * res5_stride
 
     def forward(self, clips: Tensor) -> list[Tensor]:
-        """(B, in_channels, T, H, W) normalised clips to one map (B, C, T, H / stride, W / stride)."""
+        """(B, in_channels, T, H, W) normalized clips to one map (B, C, T, H / stride, W / stride)."""
         x = self.stem(clips)  # (B, width, T, H / 4, W / 4)
         x = self.res2(x)
         x = self.res3(x)

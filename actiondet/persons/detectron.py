@@ -41,7 +41,7 @@ class DetectronPersonDetector:
         Args:
             model: built by detectron2's build_model, on its device.
             resize: (H, W, 3) uint8 to the size that the network expects.
-            channels: the order of colours that it expects.
+            channels: the order of colors that it expects.
             label: id of the class that is looked for; 0 is a person.
             threshold: persons with a lower score are dropped.
         """

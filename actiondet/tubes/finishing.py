@@ -122,7 +122,7 @@ def trim(chains: Chains, share: float, window: int, max_gap: int) -> Chains:
 
 
 def smooth(chains: Chains, window: int) -> Chains:
-    """Average every box with its neighbours in a window of steps, in pairs that both overlap it by half."""
+    """Average every box with its neighbors in a window of steps, in pairs that both overlap it by half."""
     reach = _reach(chains, window)
     total, count = chains.boxes.copy(), np.ones(len(reach))
     for k in range(1, window // 2 + 1):

@@ -30,7 +30,7 @@ class LinkOptions:
         max_gap: how many steps in a row a tube may go unseen; it is interpolated there.
         trim: cut away the steps where the score of a tube, averaged over `smooth` steps, is below this share
             of its best; where that leaves several parts more than `max_gap` apart, each is a tube; 0 to 1.
-        smooth: average every box with its neighbours in a window of so many steps, odd, as far as they overlap
+        smooth: average every box with its neighbors in a window of so many steps, odd, as far as they overlap
             it by half; 1 leaves the boxes as they are.
         min_length: shorter tubes are dropped; steps.
         prior_steps: a tube scores the sum of its box scores over (length + prior_steps): so many unseen steps

@@ -1,4 +1,4 @@
-"""What a person does, averaged over neighbouring frames (numpy and scipy only)."""
+"""What a person does, averaged over neighboring frames (numpy and scipy only)."""
 
 from __future__ import annotations
 

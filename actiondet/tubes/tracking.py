@@ -113,7 +113,7 @@ def boxes_along_tracks(
 
 
 def enlarged(boxes: FloatArray) -> FloatArray:
-    """Boxes of `ENLARGED` times the width and height around the same centres."""
+    """Boxes of `ENLARGED` times the width and height around the same centers."""
     centers, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     return np.concatenate([centers - sizes * (ENLARGED / 2), centers + sizes * (ENLARGED / 2)], axis=1)
 
@@ -139,7 +139,7 @@ class _Running:
         identities: (M,).
         names: (M,) known identities, -1 where unknown.
         boxes: (M, 4) where they were last seen.
-        velocity: (M, 2) of their centres, box units per unit of the moments.
+        velocity: (M, 2) of their centers, box units per unit of the moments.
         moment, place: (M,) when that was: the moment, and its number.
         moved: (M,) whether they were seen more than once.
         count: identities given so far.

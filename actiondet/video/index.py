@@ -22,7 +22,7 @@ _TIMED_CONTAINERS = {"mov", "mp4", "matroska", "webm", "mpegts", "flv"}
 _UNKNOWN_RATE = Fraction(25)
 # Containers whose decoding times are stored or counted, so that they are the same after a jump.
 _COUNTED_CONTAINERS = {"mov", "mp4", "avi"}
-# Containers and colour formats for which decord has been seen to give the same pixels as sequential decoding.
+# Containers and color formats for which decord has been seen to give the same pixels as sequential decoding.
 _DECORD_CONTAINERS = {"mov", "mp4", "matroska", "webm"}
 _DECORD_FORMATS = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
 
@@ -194,7 +194,7 @@ def _why_decord_is_wrong(scan: Scan, distrust: str | None) -> str | None:
     if (scan.pts < scan.pts[last_key]).any():
         return "it has frames shown before the keyframe they follow (open GOP)"
     if scan.pixel_format not in _DECORD_FORMATS or scan.width % 2 or scan.height % 2:
-        return f"decord converts the colours of {scan.width}x{scan.height} {scan.pixel_format} otherwise"
+        return f"decord converts the colors of {scan.width}x{scan.height} {scan.pixel_format} otherwise"
     if min(scan.width, scan.height) < 64:  # measured: it fails at widths of 16 and 48
         return f"decord cannot hand over frames as small as {scan.width}x{scan.height}"
     if scan.mirrored or (scan.rotation and "matroska" in _names(scan)):

@@ -38,15 +38,15 @@ class Lettering:
             return int(cv2.getTextSize(words, _STROKES, self._scale, 3)[0][0])
         return round(self._letters.getlength(words)) + 2
 
-    def write(self, picture: Image, words: str, place: tuple[int, int], colour: tuple[int, int, int]) -> None:
+    def write(self, picture: Image, words: str, place: tuple[int, int], color: tuple[int, int, int]) -> None:
         """Write a line into `picture`; `place` is its left end and the ground that its letters stand on."""
         if self._are_strokes(words):
-            for thickness, ink in ((3, _BLACK), (1, colour)):
+            for thickness, ink in ((3, _BLACK), (1, color)):
                 cv2.putText(picture, words, place, _STROKES, self._scale, ink, thickness, cv2.LINE_AA)
             return
         canvas = Canvas.fromarray(picture)
         ImageDraw.Draw(canvas).text(
-            place, words, fill=colour, font=self._letters, anchor="ls", stroke_width=1, stroke_fill=_BLACK
+            place, words, fill=color, font=self._letters, anchor="ls", stroke_width=1, stroke_fill=_BLACK
         )
         picture[:] = np.asarray(canvas)
 

@@ -35,7 +35,7 @@ def clip_frames(
         frame_times: (N,) when each frame is shown, microseconds after the first one, rising (`VideoIndex.frame_times`).
         center_us: the moment, microseconds after the first frame.
         frames: length of the clip.
-        stride: clip frames between neighbours.
+        stride: clip frames between neighbors.
         clip_fps: clip frames a second. None counts the file's own frames, starting at the one nearest to the moment
             (data sets whose moments are frame numbers).
         jitter: (frames,) clip frames to add to each element, as training does; None adds nothing.

@@ -63,7 +63,7 @@ def _check(arguments: argparse.Namespace) -> Report:
 
     config = load_config_by_task(arguments.config, arguments.overrides)
     if isinstance(config, RecognitionConfig):
-        from data_tools.check_dataset.labelled_videos import check_recognition
+        from data_tools.check_dataset.labeled_videos import check_recognition
 
         report, tables, videos = check_recognition(config, processes=arguments.processes, look=arguments.look)
     else:

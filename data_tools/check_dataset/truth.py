@@ -20,7 +20,7 @@ _SAME_PERSON = 0.95
 
 
 def check_labels(path: str, table: pd.DataFrame, actions: ActionList, list_path: str, report: Report) -> None:
-    """Hold the ids against the list; a whole file that is off by one is recognised."""
+    """Hold the ids against the list; a whole file that is off by one is recognized."""
     labels = table.loc[table["label"] >= 0, "label"]
     ids, used = set(actions.ids), set(labels.unique().tolist())
     strange = sorted(used - ids)

@@ -59,7 +59,7 @@ def _table(data: VideoDataConfig, listing: VideoListing) -> pd.DataFrame:
 def check_numbers(
     tables: dict[str, pd.DataFrame], classes: Sequence[str] | None, source: str, num_classes: int, report: Report
 ) -> None:
-    """Hold the labels against the network and the names; labels that count from 1 are recognised."""
+    """Hold the labels against the network and the names; labels that count from 1 are recognized."""
     if classes is not None and len(classes) != num_classes:
         report.error(
             "num-classes",

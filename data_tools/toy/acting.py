@@ -41,7 +41,7 @@ def _border(number: int, slot: int) -> int:
 
 
 def _runs(stretches: list[Stretch]) -> list[tuple[int, int, Stretch]]:
-    """Join equal neighbours into (first, last, stretch)."""
+    """Join equal neighbors into (first, last, stretch)."""
     runs: list[tuple[int, int, Stretch]] = []
     for number, stretch in enumerate(stretches):
         if runs and runs[-1][2] is stretch:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from data_tools.toy.people import Colour
+from data_tools.toy.people import Color
 from evaluation.records import FloatArray
 
 # Sky above, sky at the horizon, far shapes, near shapes, ground far, ground near.
-PALETTES: tuple[tuple[Colour, ...], ...] = (
+PALETTES: tuple[tuple[Color, ...], ...] = (
     ((126, 186, 224), (214, 234, 236), (150, 186, 168), (104, 152, 118), (150, 184, 112), (112, 154, 88)),
     ((246, 190, 140), (252, 226, 186), (206, 142, 128), (146, 98, 114), (186, 138, 116), (142, 100, 96)),
     ((92, 104, 156), (196, 168, 190), (98, 94, 140), (66, 66, 108), (104, 100, 136), (78, 76, 108)),
@@ -40,7 +40,7 @@ class Layer:
         used = np.flatnonzero(painted[..., 3].max(axis=1) > 0)
         self.top, self.bottom = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
         painted = painted[self.top : self.bottom]
-        self._colour = np.ascontiguousarray(painted[..., :3], np.float32)
+        self._color = np.ascontiguousarray(painted[..., :3], np.float32)
         # Contiguous and with three channels: that is what makes blending fast.
         self._clear = np.repeat(1 - painted[..., 3:], 3, axis=2).astype(np.float32)
         self.nearness = nearness
@@ -57,10 +57,10 @@ class Layer:
             (rows, W, 3) how much of what lies behind still shows, in the rows from `top` to `bottom`.
         """
         width = picture.shape[1]
-        colour, clear = _slide(self._colour, shift, width), _slide(self._clear, shift, width)
+        color, clear = _slide(self._color, shift, width), _slide(self._clear, shift, width)
         target = picture[self.top : self.bottom]
         cv2.multiply(target, clear, dst=target)
-        cv2.add(target, colour, dst=target)
+        cv2.add(target, color, dst=target)
         return clear
 
 
@@ -79,20 +79,20 @@ class Background:
         self.width, self.height = width, height
         self.margin = int(MARGIN * height)
         palette = PALETTES[int(rng.integers(len(PALETTES)))]
-        colours = [np.clip(np.array(colour) + rng.normal(0, 7, 3), 0, 255) for colour in palette]
+        colors = [np.clip(np.array(color) + rng.normal(0, 7, 3), 0, 255) for color in palette]
         shape = (height, width + 2 * self.margin)
         self.horizon = rng.uniform(0.5, 0.62)
-        sky = _gradient(shape, colours[0], colours[1], 0.0, self.horizon)
+        sky = _gradient(shape, colors[0], colors[1], 0.0, self.horizon)
         self._sky = np.ascontiguousarray(sky[:, :width], np.float32)
         kinds = [SHAPES[int(rng.integers(len(SHAPES)))] for _ in range(2)]
         sway = 0.012 * height if kinds[1] == "trees" else 0.0
         self._clouds = Layer(_clouds(rng, shape, self.horizon), 0.1)
         self._layers = [
-            Layer(_shapes(rng, shape, kinds[0], colours[2], self.horizon, 0.22), 0.35),
-            Layer(_shapes(rng, shape, kinds[1], colours[3], self.horizon + 0.02, 0.14), 0.6, sway),
-            Layer(_ground(rng, shape, colours[4], colours[5], self.horizon), 1.0),
+            Layer(_shapes(rng, shape, kinds[0], colors[2], self.horizon, 0.22), 0.35),
+            Layer(_shapes(rng, shape, kinds[1], colors[3], self.horizon + 0.02, 0.14), 0.6, sway),
+            Layer(_ground(rng, shape, colors[4], colors[5], self.horizon), 1.0),
         ]
-        self._front = Layer(_post(rng, shape, colours[3]), 1.25) if rng.random() < 0.25 else None
+        self._front = Layer(_post(rng, shape, colors[3]), 1.25) if rng.random() < 0.25 else None
         self._pan = (rng.uniform(0.02, 0.05), rng.uniform(5, 9), rng.uniform(0, 2 * np.pi))
         self._wind = (rng.uniform(0.004, 0.01), rng.uniform(0.25, 0.5), rng.uniform(0, 2 * np.pi))
 
@@ -141,9 +141,9 @@ def _gradient(shape: tuple[int, int], upper: FloatArray, lower: FloatArray, star
     return np.array(np.broadcast_to(upper * (1 - part) + lower * part, (*shape, 3)))
 
 
-def _layer(colour: FloatArray, cover: FloatArray) -> FloatArray:
+def _layer(color: FloatArray, cover: FloatArray) -> FloatArray:
     cover = np.clip(cover, 0, 1)[..., None]
-    return np.concatenate([np.clip(colour, 0, 255) * cover, cover], axis=-1).astype(np.float32)
+    return np.concatenate([np.clip(color, 0, 255) * cover, cover], axis=-1).astype(np.float32)
 
 
 def _clouds(rng: np.random.Generator, shape: tuple[int, int], horizon: float) -> FloatArray:
@@ -153,7 +153,7 @@ def _clouds(rng: np.random.Generator, shape: tuple[int, int], horizon: float) ->
 
 
 def _shapes(
-    rng: np.random.Generator, shape: tuple[int, int], kind: str, colour: FloatArray, base: float, rise: float
+    rng: np.random.Generator, shape: tuple[int, int], kind: str, color: FloatArray, base: float, rise: float
 ) -> FloatArray:
     """Paint hills, houses or trees that stand on `base` and reach up by about `rise` frame heights."""
     height, width = shape
@@ -162,12 +162,12 @@ def _shapes(
     texture = 1 + 0.12 * noise(rng, shape, 6)[..., None]
     if kind == "hills":
         top = base - rise * (0.55 + 0.3 * np.sin(x * rng.uniform(2, 5) + rng.uniform(0, 6)) + 0.12 * np.sin(9 * x))
-        return _layer(colour * texture, (y - top) * height * 0.7)
+        return _layer(color * texture, (y - top) * height * 0.7)
     if kind == "trees":
         crowns = noise(rng, (height, width), 6)
         top = base - rise * (0.75 + 0.5 * np.abs(np.sin(x * rng.uniform(4, 8) + rng.uniform(0, 6))))
         leaves = (y - top) * height * 0.25 + crowns * 2.5
-        return _layer(colour * (1 + 0.28 * crowns[..., None]) * texture, leaves)
+        return _layer(color * (1 + 0.28 * crowns[..., None]) * texture, leaves)
     tops, windows, at = np.empty(width), np.ones(shape), 0
     while at < width:
         wide = int(rng.uniform(0.14, 0.3) * height)
@@ -179,7 +179,7 @@ def _shapes(
         windows[:, at : at + wide] = 1 + rng.choice([-0.22, 0.2]) * pane
         windows[:, at : at + wide] *= rng.uniform(0.9, 1.1)
         at += wide
-    return _layer(colour * windows[..., None] * texture, (y - tops) * height)
+    return _layer(color * windows[..., None] * texture, (y - tops) * height)
 
 
 def _ground(
@@ -188,28 +188,28 @@ def _ground(
     """Paint grass, tiles or boards in perspective."""
     height, width = shape
     kind = GROUNDS[int(rng.integers(len(GROUNDS)))]
-    colour = _gradient(shape, far, near, horizon, 1.0)
+    color = _gradient(shape, far, near, horizon, 1.0)
     y = (np.arange(height) / height)[:, None]
     depth = 1 / np.maximum(y - horizon + 0.08, 0.01)
     across = (np.arange(width)[None] - width / 2) / height * depth
     if kind == "tiles":
         checks = ((across * 1.1).astype(int) + (across < 0) + (depth * 1.7).astype(int)) % 2
-        colour *= (1 + 0.10 * (checks - 0.5))[..., None]
+        color *= (1 + 0.10 * (checks - 0.5))[..., None]
     elif kind == "boards":
-        colour *= (1 + 0.12 * (((depth * 2.6) % 1) - 0.5) + 0.0 * across)[..., None]
-    colour *= 1 + (0.16 if kind == "grass" else 0.09) * noise(rng, shape, 6, stretch=3)[..., None]
-    return _layer(colour, np.broadcast_to((y - horizon) * height, shape))
+        color *= (1 + 0.12 * (((depth * 2.6) % 1) - 0.5) + 0.0 * across)[..., None]
+    color *= 1 + (0.16 if kind == "grass" else 0.09) * noise(rng, shape, 6, stretch=3)[..., None]
+    return _layer(color, np.broadcast_to((y - horizon) * height, shape))
 
 
-def _post(rng: np.random.Generator, shape: tuple[int, int], colour: FloatArray) -> FloatArray:
+def _post(rng: np.random.Generator, shape: tuple[int, int], color: FloatArray) -> FloatArray:
     """Paint a lamp post or a bush that stands between the camera and the people."""
     height, width = shape
     y, x = np.mgrid[0:height, 0:width] / height
-    centre = width / height * rng.uniform(0.25, 0.75)
+    center = width / height * rng.uniform(0.25, 0.75)
     if rng.random() < 0.5:
         half = rng.uniform(0.018, 0.035)
-        shade = 0.55 + 0.35 * np.clip((x - centre) / half, -1, 1)
-        return _layer(np.array([78.0, 80, 92]) * shade[..., None], (half - np.abs(x - centre)) * height)
+        shade = 0.55 + 0.35 * np.clip((x - center) / half, -1, 1)
+        return _layer(np.array([78.0, 80, 92]) * shade[..., None], (half - np.abs(x - center)) * height)
     leaf = noise(rng, shape, 6)
-    bush = 0.16 - np.hypot((x - centre) / 1.1, (y - 1.02)) + 0.05 * leaf
-    return _layer(colour * (0.62 + 0.3 * leaf[..., None]), bush * height * 0.5)
+    bush = 0.16 - np.hypot((x - center) / 1.1, (y - 1.02)) + 0.05 * leaf
+    return _layer(color * (0.62 + 0.3 * leaf[..., None]), bush * height * 0.5)

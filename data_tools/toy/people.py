@@ -13,17 +13,17 @@ from data_tools.toy.motions import DEEPEST, Motion
 from evaluation.records import FloatArray, IntArray
 
 Image = npt.NDArray[np.uint8]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 Place = tuple[float, float]
 """x and y upward, in heights, from the point between the feet."""
 
-SKINS: tuple[Colour, ...] = ((255, 219, 190), (236, 188, 150), (202, 145, 105), (150, 100, 70), (104, 70, 52))
-HAIRS: tuple[Colour, ...] = ((44, 34, 32), (92, 58, 36), (160, 104, 52), (216, 172, 98), (150, 62, 40), (196, 196, 200))
-SHIRTS: tuple[Colour, ...] = (
+SKINS: tuple[Color, ...] = ((255, 219, 190), (236, 188, 150), (202, 145, 105), (150, 100, 70), (104, 70, 52))
+HAIRS: tuple[Color, ...] = ((44, 34, 32), (92, 58, 36), (160, 104, 52), (216, 172, 98), (150, 62, 40), (196, 196, 200))
+SHIRTS: tuple[Color, ...] = (
     (226, 88, 74), (242, 165, 65), (248, 211, 94), (106, 176, 112), (60, 150, 160),
     (82, 120, 200), (140, 104, 186), (222, 120, 164), (240, 236, 226), (70, 84, 104),
 )  # fmt: skip
-TROUSERS: tuple[Colour, ...] = ((52, 62, 92), (84, 74, 70), (44, 48, 54), (118, 96, 74), (92, 110, 134), (148, 74, 74))
+TROUSERS: tuple[Color, ...] = ((52, 62, 92), (84, 74, 70), (44, 48, 54), (118, 96, 74), (92, 110, 134), (148, 74, 74))
 TEXTURE = 128
 PATTERNS = ("stripes", "checks", "dots", "emblem", "diagonal")
 
@@ -45,12 +45,12 @@ class Look:
     """
 
     girth: float
-    skin: Colour
-    hair: Colour
+    skin: Color
+    hair: Color
     shirt: Image
-    sleeve: Colour
-    trousers: Colour
-    shoes: Colour
+    sleeve: Color
+    trousers: Color
+    shoes: Color
     long_sleeves: bool
     skirt: bool
     long_hair: bool
@@ -60,8 +60,8 @@ def random_look(rng: np.random.Generator) -> Look:
     """Dress a person."""
     base, other, back = (SHIRTS[i] for i in rng.choice(len(SHIRTS), 3, replace=False))
 
-    def pick(colours: tuple[Colour, ...]) -> Colour:
-        return colours[int(rng.integers(len(colours)))]
+    def pick(colors: tuple[Color, ...]) -> Color:
+        return colors[int(rng.integers(len(colors)))]
 
     return Look(
         girth=float(rng.uniform(0.88, 1.18)),
@@ -77,7 +77,7 @@ def random_look(rng: np.random.Generator) -> Look:
     )
 
 
-def _texture(pattern: str, base: Colour, other: Colour, back: Colour, count: int) -> Image:
+def _texture(pattern: str, base: Color, other: Color, back: Color, count: int) -> Image:
     y, x = np.mgrid[0:TEXTURE, 0:TEXTURE] / TEXTURE
     if pattern == "stripes":
         mask = (y * (count + 2)) % 1 < 0.45
@@ -90,7 +90,7 @@ def _texture(pattern: str, base: Colour, other: Colour, back: Colour, count: int
     else:
         mask = ((x - 0.5) / 0.16) ** 2 + ((y - 0.42) / 0.22) ** 2 < 1
     texture = np.where(mask[..., None], np.array([*other, 255]), np.array([*base, 255]))
-    # The back is plain and of another colour, so that a turn shows from far away.
+    # The back is plain and of another color, so that a turn shows from far away.
     texture[np.abs(x - 0.5) > 0.25] = (*back, 255)
     return texture.astype(np.uint8)
 
@@ -134,7 +134,7 @@ def _knees(hip: FloatArray, foot: FloatArray, across: FloatArray) -> FloatArray:
 class Canvas:
     """An RGBA image just large enough for one pose, drawn too large and without smoothing.
 
-    Shrinking it by area then gives smooth edges, with colours already multiplied by their coverage.
+    Shrinking it by area then gives smooth edges, with colors already multiplied by their coverage.
 
     Attributes:
         left: x of the left edge in the picture, in pixels.
@@ -165,17 +165,17 @@ class Canvas:
         """Return where a joint lies, in sixteenths of a canvas pixel."""
         return int(self._origin[0] + place[0] * self._scale), int(self._origin[1] - place[1] * self._scale)
 
-    def limb(self, start: Place, end: Place, width: float, colour: Colour) -> None:
+    def limb(self, start: Place, end: Place, width: float, color: Color) -> None:
         """Draw a thick line with round ends and a dark rim; `width` in heights."""
         ends = self.point(start), self.point(end)
-        for grow, paint in ((0.018, _dark(colour)), (0.0, colour)):
+        for grow, paint in ((0.018, _dark(color)), (0.0, color)):
             thick = max(1, int((width + grow) * self.unit + 0.5))
             cv2.line(self.image, *ends, (*paint, 255), thick, shift=4)
 
-    def blob(self, centre: Place, radii: tuple[float, float], colour: Colour, rim: bool = True) -> None:
+    def blob(self, center: Place, radii: tuple[float, float], color: Color, rim: bool = True) -> None:
         """Draw a filled ellipse; `radii` in heights."""
-        middle = self.point(centre)
-        for grow, paint in ((0.009, _dark(colour)), (0.0, colour))[0 if rim else 1 :]:
+        middle = self.point(center)
+        for grow, paint in ((0.009, _dark(color)), (0.0, color))[0 if rim else 1 :]:
             axes = max(16, int((radii[0] + grow) * self._scale)), max(16, int((radii[1] + grow) * self._scale))
             cv2.ellipse(self.image, middle, axes, 0, 0, 360, (*paint, 255), -1, shift=4)
 
@@ -186,8 +186,8 @@ class Canvas:
 
 
 @cache
-def _dark(colour: Colour) -> Colour:
-    red, green, blue = (int(0.55 * value) for value in colour)
+def _dark(color: Color) -> Color:
+    red, green, blue = (int(0.55 * value) for value in color)
     return red, green, blue
 
 

@@ -200,7 +200,7 @@ def _propose(rng: np.random.Generator, actor: Actor, aspect: float) -> Stretch:
 
 
 def _follow_theme(rng: np.random.Generator, cast: list[Actor], chosen: list[Stretch], theme: str) -> None:
-    """Send one person towards or after another."""
+    """Send one person toward or after another."""
     goer, other = rng.choice(len(cast), 2, replace=False)
     direction = 1 if cast[other].x > cast[goer].x else -1
     chosen[goer] = _walk(rng, direction, cast[goer].slot)

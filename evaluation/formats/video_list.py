@@ -1,4 +1,4 @@
-"""Lists of labelled videos: Kinetics as MMAction2, PySlowFast and others write it, and the split files of UCF101."""
+"""Lists of labeled videos: Kinetics as MMAction2, PySlowFast and others write it, and the split files of UCF101."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from evaluation.records import FloatArray, IntArray
 
 @dataclass(frozen=True, eq=False, repr=False)
 class VideoScores:
-    """What a recogniser says of N videos.
+    """What a recognizer says of N videos.
 
     Attributes:
         videos: (N) names, as the list of the data set has them.

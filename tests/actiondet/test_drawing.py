@@ -58,11 +58,11 @@ def test_the_edge_of_the_box_is_drawn_and_its_inside_left_alone() -> None:
     assert frame.min() == frame.max() == 100, "the frame that came in was drawn on"
 
 
-def test_colours_are_rgb() -> None:
+def test_colors_are_rgb() -> None:
     drawn = drawer(640, 480).draw(
         np.zeros((480, 640, 3), dtype=np.uint8), detections((BOX, (0.9, 0.0, 0.0))), np.array([0])
     )
-    assert drawn[240, 160].tolist() == [0xC1, 0x12, 0x1F]  # the first colour, red
+    assert drawn[240, 160].tolist() == [0xC1, 0x12, 0x1F]  # the first color, red
 
 
 def test_labels_name_the_best_actions_above_the_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,13 +72,13 @@ def test_labels_name_the_best_actions_above_the_threshold(monkeypatch: pytest.Mo
     assert texts(found, monkeypatch, threshold=0.7) == ["wave 0.80"]
 
 
-def test_a_person_without_action_keeps_a_grey_box() -> None:
+def test_a_person_without_action_keeps_a_gray_box() -> None:
     black = np.zeros((480, 640, 3), dtype=np.uint8)
     drawn = drawer(640, 480, colour_by="action").draw(black, detections((BOX, (0.1, 0.1, 0.1))), np.array([0]))
     assert drawn[240, 160].tolist() == [0x6B, 0x6B, 0x6B]
 
 
-def test_colours_tell_actions_or_persons() -> None:
+def test_colors_tell_actions_or_persons() -> None:
     black = np.zeros((480, 640, 3), dtype=np.uint8)
     two = detections(((0.1, 0.2, 0.3, 0.9), (0.9, 0.0, 0.0)), ((0.6, 0.2, 0.8, 0.9), (0.9, 0.0, 0.0)))
     by_action = drawer(640, 480, colour_by="action").draw(black, two, np.array([0, 1]))
@@ -106,8 +106,8 @@ def test_names_beyond_ascii_are_drawn_with_a_font_that_has_them() -> None:
 
 
 def test_the_caption_stands_at_the_bottom() -> None:
-    grey = np.full((480, 640, 3), 100, dtype=np.uint8)
-    drawn = drawer(640, 480, caption="random weights").draw(grey, detections(), np.zeros(0, dtype=np.int64))
+    gray = np.full((480, 640, 3), 100, dtype=np.uint8)
+    drawn = drawer(640, 480, caption="random weights").draw(gray, detections(), np.zeros(0, dtype=np.int64))
     assert drawn[:440].min() == drawn[:440].max() == 100
     assert (drawn[450:].min(axis=2) > 200).any()
 

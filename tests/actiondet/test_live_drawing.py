@@ -20,7 +20,7 @@ from evaluation.records import ActionDetections, FrameKey, PersonBoxes
 
 SECOND = 1_000_000
 ACTIONS = ActionList((1, 2), ("walk", "wave"), (None,) * 2)
-GREY = np.full((480, 640, 3), 128, dtype=np.uint8)
+GRAY = np.full((480, 640, 3), 128, dtype=np.uint8)
 
 
 def look(at: float, left: float) -> Look:
@@ -35,7 +35,7 @@ def know(drawing: LiveDrawing, *looks: Look) -> None:
 
 
 def drawn_columns(path: Path) -> list[float]:
-    """Of each frame, the left-most column that is not grey, as a share of the width; 1 where all is grey."""
+    """Of each frame, the left-most column that is not gray, as a share of the width; 1 where all is gray."""
     with open_video(path) as reader:
         pictures = np.asarray(reader.read(list(range(len(index_video(path))))), dtype=int)
     lower = np.abs(pictures[:, 300:400] - 128).max(axis=(1, 3)) > 40  # below the labels
@@ -49,7 +49,7 @@ def drawing_of(path: Path) -> LiveDrawing:
 def test_frames_show_persons_where_the_looks_around_them_say(tmp_path: Path) -> None:
     drawing = drawing_of(tmp_path / "drawn.mp4")
     for place in range(11):
-        drawing.add(place * SECOND // 10, GREY, may_wait=False)
+        drawing.add(place * SECOND // 10, GRAY, may_wait=False)
     know(drawing, look(0, 0.1))
     know(drawing, look(0.5, 0.6), look(1, 0.3))
     drawing.finish()
@@ -63,14 +63,14 @@ def test_frames_show_persons_where_the_looks_around_them_say(tmp_path: Path) -> 
 def test_a_source_that_begins_late_and_pauses_keeps_its_times(tmp_path: Path) -> None:
     drawing = drawing_of(tmp_path / "drawn.mp4")
     for seconds in (3, 3.04, 24):
-        drawing.add(round(seconds * SECOND), GREY, may_wait=False)
+        drawing.add(round(seconds * SECOND), GRAY, may_wait=False)
     drawing.finish()
     assert index_video(tmp_path / "drawn.mp4").frame_times == pytest.approx([0, 40_000, 21 * SECOND], abs=1000)
 
 
 def test_frames_of_another_size_are_fitted_into_the_first(tmp_path: Path) -> None:
     drawing = drawing_of(tmp_path / "drawn.mp4")
-    drawing.add(0, GREY, may_wait=False)
+    drawing.add(0, GRAY, may_wait=False)
     drawing.add(SECOND, np.full((960, 640, 3), 128, dtype=np.uint8), may_wait=False)
     drawing.finish()
     index = index_video(tmp_path / "drawn.mp4")
@@ -99,14 +99,14 @@ class Waiting:
 def test_frames_that_drawing_is_too_slow_for_are_left_out_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_drawing, "_MOST_BYTES", 4 * GREY.nbytes)
+    monkeypatch.setattr(live_drawing, "_MOST_BYTES", 4 * GRAY.nbytes)
     drawer = Waiting(monkeypatch)
     drawing = drawing_of(tmp_path / "drawn.mp4")
-    drawing.add(0, GREY, may_wait=False)
-    drawing.add(1, GREY, may_wait=False)
+    drawing.add(0, GRAY, may_wait=False)
+    drawing.add(1, GRAY, may_wait=False)
     assert drawer.begun.wait(60)  # half of the room is full: the first frame waits for nobody
     for place in range(2, 12):
-        drawing.add(place * SECOND, GREY, may_wait=False)
+        drawing.add(place * SECOND, GRAY, may_wait=False)
     drawer.may_go_on.set()
     drawing.finish()
     assert drawing.left_out == 7
@@ -114,10 +114,10 @@ def test_frames_that_drawing_is_too_slow_for_are_left_out_and_counted(
 
 
 def test_a_recording_waits_for_its_drawing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_drawing, "_MOST_BYTES", 4 * GREY.nbytes)
+    monkeypatch.setattr(live_drawing, "_MOST_BYTES", 4 * GRAY.nbytes)
     drawing = drawing_of(tmp_path / "drawn.mp4")
     for place in range(12):
-        drawing.add(place * SECOND, GREY, may_wait=True)
+        drawing.add(place * SECOND, GRAY, may_wait=True)
     drawing.finish()
     assert drawing.left_out == 0
     assert len(index_video(tmp_path / "drawn.mp4")) == 12
@@ -126,7 +126,7 @@ def test_a_recording_waits_for_its_drawing(tmp_path: Path, monkeypatch: pytest.M
 def test_a_second_signal_leaves_no_file(tmp_path: Path) -> None:
     def stopped() -> None:
         with drawing_of(tmp_path / "drawn.mp4") as drawing:
-            drawing.add(0, GREY, may_wait=False)
+            drawing.add(0, GRAY, may_wait=False)
             raise StoppedBySignal(15, "stopped")
 
     with pytest.raises(StoppedBySignal):
@@ -137,6 +137,6 @@ def test_a_second_signal_leaves_no_file(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_a_fault_where_it_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     drawing = drawing_of(tmp_path / "file" / "drawn.mp4")
-    drawing.add(0, GREY, may_wait=False)
+    drawing.add(0, GRAY, may_wait=False)
     with pytest.raises(OSError, match="file"):
         drawing.finish()

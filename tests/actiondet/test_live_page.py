@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SECOND = 1_000_000
 ODD = '"quoted" <b>bold</b></script><img src=x onerror=alert(1)> 走路 🚶'
 ACTIONS = ActionList((1, 2), (ODD, "wave"), (None,) * 2)
-GREY = np.full((720, 1280, 3), 128, dtype=np.uint8)
+GRAY = np.full((720, 1280, 3), 128, dtype=np.uint8)
 
 
 @pytest.fixture
@@ -49,13 +49,13 @@ def test_pictures_are_drawn_while_anyone_looks(server: PageServer) -> None:
     ticks = iter(range(1_000_000))
     showing = LiveShowing(server, actions=ACTIONS, style=DrawingStyle(), clock=lambda: float(next(ticks)))
     with showing:
-        showing.add(0, GREY)
+        showing.add(0, GRAY)
         know(showing, 0)
         assert not showing.waiting  # nobody looks
         with urlopen(f"{server.address}pictures", timeout=60) as answer:
             server.feed.wait_for_viewer()
             for place in range(1, 11):
-                showing.add(place * SECOND // 25, GREY)
+                showing.add(place * SECOND // 25, GRAY)
             assert showing.waiting == 5  # no more than 12.5 a second
             know(showing, 1)
             assert answer.readline() == b"--picture\r\n"
@@ -106,7 +106,7 @@ def test_the_page_shows_pictures_and_events_as_they_come(
     assert rows.locator("td:nth-child(4)").all_inner_texts() == [ODD]
     assert rows.locator("td:nth-child(2)").all_text_contents() == ["goes on"]
     server.feed.wait_for_viewer()
-    _, jpeg = cv2.imencode(".jpg", GREY)
+    _, jpeg = cv2.imencode(".jpg", GRAY)
     stop = threading.Event()
 
     def show() -> None:

@@ -244,7 +244,7 @@ def test_a_notebook_shows_a_table(video: Path) -> None:
     assert "wave &lt;b&gt;" in html
 
 
-def test_a_fault_on_the_way_is_told_again_and_half_a_result_is_no_result(array: np.ndarray) -> None:
+def test_a_fault_on_the_way_is_reported_again_and_half_a_result_is_no_result(array: np.ndarray) -> None:
     frames = [(place / 10, frame) for place, frame in enumerate(array)]
     frames[35] = (0.0, array[35])
     result = build()(frames)

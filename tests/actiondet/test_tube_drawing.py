@@ -39,7 +39,7 @@ def tubes(label: int, score: float, first: int, length: int, box: tuple[float, .
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A grey video, a tube in its frames 3 to 8, and a true one elsewhere in its frames 1 to 6."""
+    """A gray video, a tube in its frames 3 to 8, and a true one elsewhere in its frames 1 to 6."""
     folder = tmp_path_factory.mktemp("tubes")
     with VideoWriter(folder / "street.mp4", Fraction(10), WIDTH, HEIGHT, sound_of=None) as writer:
         for _ in range(FRAMES):
@@ -87,7 +87,7 @@ def edge(path: Path, frame: int, box: tuple[float, ...]) -> np.ndarray:
     return drawn
 
 
-def test_persons_keep_their_colour_and_differ_in_it(material: Path, tmp_path: Path) -> None:
+def test_persons_keep_their_color_and_differ_in_it(material: Path, tmp_path: Path) -> None:
     other = (300.0, 100.0, 380.0, 300.0)
     truth = read_multisports(material / "truth.pkl")
     # One who does one thing and then another, and somebody else who does the first thing all the time.
@@ -106,7 +106,7 @@ def test_true_tubes_are_drawn_in_outline_of_another_kind_than_found_ones(materia
     index = index_video(material / "street.mp4")
     style = DrawingStyle(colour_by="person")
     draw_tubes(index, tmp_path / "d.mp4", material / "tubes.pkl", truth=material / "truth.pkl", style=style)
-    # White between black; persons have strong, dark colours.
+    # White between black; persons have strong, dark colors.
     assert edge(tmp_path / "d.mp4", 4, TRUE).min(axis=1).max() > 150
     assert edge(tmp_path / "d.mp4", 4, FOUND).min(axis=1).max() < 120
 

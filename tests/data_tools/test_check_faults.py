@@ -22,7 +22,7 @@ from actiondet.video import VideoWriter, stream_frames
 from data_tools.check_dataset import evidence, motion, videos
 from data_tools.check_dataset.check import check_detection
 from data_tools.check_dataset.findings import Report
-from data_tools.check_dataset.labelled_videos import check_recognition
+from data_tools.check_dataset.labeled_videos import check_recognition
 from data_tools.toy import making, sizes
 from data_tools.toy.films import encode
 

@@ -13,7 +13,7 @@ import pytest
 
 from actiondet.config import load_recognition_config
 from data_tools.check_dataset.findings import Report
-from data_tools.check_dataset.labelled_videos import check_recognition
+from data_tools.check_dataset.labeled_videos import check_recognition
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "toy" / "recognition_slowonly.yaml"
@@ -53,7 +53,7 @@ def lines(change: Callable[[list[str]], list[str]], *files: str) -> Plant:
     return plant
 
 
-def relabelled(step: Callable[[int], int]) -> Callable[[list[str]], list[str]]:
+def relabeled(step: Callable[[int], int]) -> Callable[[list[str]], list[str]]:
     def change(listed: list[str]) -> list[str]:
         parted = [line.rpartition(" ") for line in listed]
         return [f"{name} {step(int(label))}" for name, _, label in parted]
@@ -92,9 +92,9 @@ def both(*plants: Plant) -> Plant:
 
 
 FAULTS: dict[str, tuple[Plant, list[str], str]] = {
-    "labels from one": (lines(relabelled(lambda label: label + 1), "train.txt", "val.txt"), [], "labels-off-by-one"),
+    "labels from one": (lines(relabeled(lambda label: label + 1), "train.txt", "val.txt"), [], "labels-off-by-one"),
     "labels from one, without folders": (
-        both(without_folders, lines(relabelled(lambda label: label + 1), "train.txt", "val.txt")),
+        both(without_folders, lines(relabeled(lambda label: label + 1), "train.txt", "val.txt")),
         [],
         "labels-off-by-one",
     ),
@@ -106,7 +106,7 @@ FAULTS: dict[str, tuple[Plant, list[str], str]] = {
     "a wrong label": (lines(lambda t: [t[0].rpartition(" ")[0] + " 7", *t[1:]]), [], "label-not-of-folder"),
     "exchanged class names": (swap_classes, [], "label-not-of-folder"),
     "parts numbered otherwise": (
-        lines(relabelled(lambda label: (label + 1) % 9), "val.txt"),
+        lines(relabeled(lambda label: (label + 1) % 9), "val.txt"),
         ["data.classes=null"],
         "labels-differ-between-parts",
     ),

@@ -177,7 +177,7 @@ def test_a_sound_set_has_no_error(planted: Path) -> None:
         assert report.classes[["train", "val"]].to_numpy().sum() == tubes > 10
 
 
-def test_labels_of_a_csv_that_count_from_one_are_recognised(planted: Path) -> None:
+def test_labels_of_a_csv_that_count_from_one_are_recognized(planted: Path) -> None:
     for part in ("train", "val"):
         path = planted / f"multisports_{part}.csv"
         rows = [line.split(",") for line in path.read_text().splitlines()]

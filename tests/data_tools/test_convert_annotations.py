@@ -31,7 +31,7 @@ Boxes = dict[int, tuple[float, float, float, float]]
 
 
 def film(path: Path, *, frames: int = 30, size: tuple[int, int] = SIZE) -> None:
-    """Write a grey video of RATE frames a second."""
+    """Write a gray video of RATE frames a second."""
     from actiondet.video import VideoWriter
 
     with VideoWriter(path, RATE, *size) as writer:

@@ -23,7 +23,7 @@ def test_every_item_comes_back_once_with_its_place() -> None:
     assert list(side_by_side(abs, [], 2)) == []
 
 
-def test_a_process_that_dies_is_told_and_replaced() -> None:
+def test_a_process_that_dies_is_reported_and_replaced() -> None:
     # os._exit is the work: item 7 ends its process at once with that code; so does every other one.
     results = dict(side_by_side(os._exit, [7, 8, 9], 2))
     assert results == {0: Crash("exit code 7"), 1: Crash("exit code 8"), 2: Crash("exit code 9")}

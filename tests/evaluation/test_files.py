@@ -39,7 +39,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
     assert os.listdir(tmp_path) == ["result.csv"]
 
 
-def test_a_full_disk_is_told_with_the_name_of_what_was_written(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_with_the_name_of_what_was_written(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left on device") as full, atomic_path(tmp_path / "result.csv"):
         raise OSError(errno.ENOSPC, "No space left on device")  # as file.write() raises it: without a name
     assert describe(full.value) == f"{tmp_path / 'result.csv'}: No space left on device"

@@ -66,7 +66,7 @@ def test_boxes_at_other_and_at_excluded_moments_do_not_count() -> None:
     assert (result.ap, result.moments, result.detections) == (1, 2, 3)
 
 
-def test_recall_is_told_at_three_overlaps() -> None:
+def test_recall_is_reported_at_three_overlaps() -> None:
     def tall(iou: float) -> tuple[float, ...]:
         return (*A[:3], A[1] + (A[3] - A[1]) / iou)
 

@@ -21,7 +21,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
 
 
-def test_a_detector_and_a_recogniser_are_measured_against_the_plain_network() -> None:
+def test_a_detector_and_a_recognizer_are_measured_against_the_plain_network() -> None:
     configs = ["configs/toy/slowonly_r18.yaml", "configs/toy/recognition_slowfast.yaml"]
     done = run("model", *configs, "--side", 48, "--boxes", 3, "--rounds", 1, "--threads", 1, "--json", "-")
     assert done.returncode == 0, done.stderr

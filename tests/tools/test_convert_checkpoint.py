@@ -50,7 +50,7 @@ def test_a_converted_checkpoint_is_ours(tmp_path: Path) -> None:
     assert checkpoint.actions.names == ("stand", "walk")
 
 
-def test_a_recognisers_checkpoint_is_converted_too(tmp_path: Path) -> None:
+def test_a_recognizers_checkpoint_is_converted_too(tmp_path: Path) -> None:
     reference = torch.load(REFERENCE.with_name("rec_slowfast_r50_8x8_lateral_norm.pt"), weights_only=True)
     torch.save({"state_dict": reference["state_dict"]}, tmp_path / "theirs.pth")
     classes = len(reference["state_dict"]["cls_head.fc_cls.bias"])

@@ -56,7 +56,7 @@ def demo() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A grey video of 2.5 seconds at 10 fps, 160 x 120, boxes for it, a config, and weights."""
+    """A gray video of 2.5 seconds at 10 fps, 160 x 120, boxes for it, a config, and weights."""
     folder = tmp_path_factory.mktemp("demo")
     with VideoWriter(folder / "street.mp4", Fraction(10), 160, 120, sound_of=None) as writer:
         for _ in range(25):

@@ -19,7 +19,7 @@ from av.video.frame import PictureType
 
 from actiondet.config import load_recognition_config
 from actiondet.data.build import build_train_videos
-from actiondet.datasets.labelled_videos import find_labelled_videos
+from actiondet.datasets.labeled_videos import find_labeled_videos
 from actiondet.engine.action_names import named_actions
 from actiondet.video import VideoWriter
 from evaluation.errors import InputError
@@ -196,7 +196,7 @@ def test_predict_in_bfloat16_says_nearly_the_same(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_told_in_one_sentence(
+def test_a_gpu_that_is_not_there_is_reported_in_one_sentence(
     films: Path, trained: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--input", str(films / "val/left0.mp4"), "--weights", str(trained / "best.pt"), "--device", "cuda"]
@@ -251,7 +251,7 @@ def test_bad_lists_are_one_clear_message(
 
 def test_missing_videos_can_be_left_out_and_are_counted(films: Path) -> None:
     config = load_recognition_config(CONFIG, settings(films, *a_missing_video(films), "data.unreadable=skip"))
-    videos = find_labelled_videos(config.data, "train", num_classes=3)
+    videos = find_labeled_videos(config.data, "train", num_classes=3)
     assert (videos.names, videos.missing) == (("train/left0.mp4",), ("train/nowhere.mp4",))
 
 
@@ -282,7 +282,7 @@ def test_ucf101_may_lie_in_folders_of_pictures_in_the_layout_of_folders(films: P
         for name in ("Archery", "Biking"):
             (tmp_path / part / name / f"v_{name}_g01_c01").mkdir(parents=True)
     common = [*settings(films)[:6], "model.num_classes=2", f"data={{name: ucf101, videos: {tmp_path}, pictures: {{}}}}"]
-    videos = find_labelled_videos(load_recognition_config(CONFIG, common).data, "train", num_classes=2)
+    videos = find_labeled_videos(load_recognition_config(CONFIG, common).data, "train", num_classes=2)
     assert videos.names == ("training/Archery/v_Archery_g01_c01", "training/Biking/v_Biking_g01_c01")
 
 
@@ -292,7 +292,7 @@ def test_folders_of_pictures_may_be_called_like_the_files_they_are_of(films: Pat
     (tmp_path / "list.txt").write_text("a.mp4 100 0\nb.mp4 50 1\n")
     where = [f"data.videos={tmp_path}", f"data.train={tmp_path / 'list.txt'}", "data.pictures={}"]
     config = load_recognition_config(CONFIG, [*settings(films), *where])
-    assert find_labelled_videos(config.data, "train", num_classes=3).names == ("a.mp4", "b.mp4")
+    assert find_labeled_videos(config.data, "train", num_classes=3).names == ("a.mp4", "b.mp4")
 
 
 @pytest.mark.parametrize(

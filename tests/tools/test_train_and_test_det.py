@@ -145,7 +145,7 @@ def test_damaged_data_is_one_clear_message(
     assert [word for word in words if word not in error] == [], error
 
 
-def test_every_typo_of_a_config_is_told_at_once(
+def test_every_typo_of_a_config_is_reported_at_once(
     tmp_path: Path, run_tool: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     typos = ["train.epoch=3", "model.backbone.dept=18", "clip.frames=many"]

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def make_film(path: Path, size: tuple[int, int], frames: int) -> Path:
-    """Write blocks of colour that move, at 25 frames a second."""
+    """Write blocks of color that move, at 25 frames a second."""
     import numpy as np
 
     from actiondet.video import VideoWriter

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from actiondet.config import RecognitionConfig
 from actiondet.config.recognition import MultigridConfig
 from actiondet.data import Loaded
-from actiondet.data.labelled_videos import collate_videos
+from actiondet.data.labeled_videos import collate_videos
 from actiondet.data.loading import make_loader
 from actiondet.data.multigrid_plan import PlainRecipe, Plan, norm_plan, plan
 from actiondet.data.multigrid_sampler import MultigridSampler
@@ -87,7 +87,7 @@ class MultigridTask(RecognitionTask):
         return self._stages_loader
 
     def _processes(self, number: int) -> ProcessGroup | None:
-        """This process and its neighbours, `number` of them as far as they share out evenly; None if it is alone."""
+        """This process and its neighbors, `number` of them as far as they share out evenly; None if it is alone."""
         size = math.gcd(number, self.fabric.world_size)
         if size > 1 and size not in self._groups:
             self._groups[size], _ = torch.distributed.new_subgroups(group_size=size)

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from actiondet.config import RecognitionConfig
 from actiondet.data import Loaded, TrainSampler
 from actiondet.data.build import build_train_videos
-from actiondet.data.labelled_videos import collate_videos
+from actiondet.data.labeled_videos import collate_videos
 from actiondet.data.loading import Batches, make_loader
 from actiondet.data.mixing import mix_clips
 from actiondet.datasets.repeats import repeat_factors

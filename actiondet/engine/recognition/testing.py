@@ -15,10 +15,10 @@ from torch.utils.data import DataLoader
 from actiondet.config import RecognitionConfig
 from actiondet.data import Loaded, OrderedSampler
 from actiondet.data.build import view_sampling
-from actiondet.data.labelled_videos import VideoViews, collate_videos
+from actiondet.data.labeled_videos import VideoViews, collate_videos
 from actiondet.data.loading import Batches, make_loader, process_share, worker_deaths_explained
 from actiondet.data.video_transforms import VideoTestTransform
-from actiondet.datasets.labelled_videos import find_labelled_videos
+from actiondet.datasets.labeled_videos import find_labeled_videos
 from actiondet.engine.devices import gather_objects, total
 from actiondet.engine.indexing import index_videos
 from actiondet.engine.loading import load_trained, network_for_testing
@@ -79,7 +79,7 @@ class ViewScores:
 
 
 def validation_views(config: RecognitionConfig) -> Views:
-    """The middle clip and its centre crop: what training validates on."""
+    """The middle clip and its center crop: what training validates on."""
     return Views(clips=1, crops=1, side=config.transform.val_crop)
 
 
@@ -99,9 +99,9 @@ def view_transform(config: RecognitionConfig, views: Views) -> VideoTestTransfor
 
 
 def build_test_videos(config: RecognitionConfig, views: Views) -> VideoViews:
-    """Build the validation split of the data set; faults as in `find_labelled_videos`."""
+    """Build the validation split of the data set; faults as in `find_labeled_videos`."""
     return VideoViews(
-        find_labelled_videos(config.data, "val", num_classes=config.model.num_classes),
+        find_labeled_videos(config.data, "val", num_classes=config.model.num_classes),
         sampling=view_sampling(config.clip),
         transform=view_transform(config, views),
         clips=views.clips,

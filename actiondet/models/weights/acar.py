@@ -6,7 +6,7 @@ import re
 
 from actiondet.models.weights.conversion import Conversion, Origin, Target, change, rename_all
 from actiondet.models.weights.files import CheckpointFile
-from actiondet.models.weights.pyslowfast import GREY_MEAN, GREY_STD
+from actiondet.models.weights.pyslowfast import GRAY_MEAN, GRAY_STD
 from evaluation.label_lists import label_list
 
 _HEAD = {"conv_reduce": "reduce", "conv1": "join", "conv2": "conv", "fc1": "person", "fc2": "fc"}
@@ -36,8 +36,8 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
         "backbone.slow_frames": "spread" if lateral_norm else "strided",
         "backbone.res5_stride": 1,
         "backbone.res5_dilation": 2,
-        "mean": GREY_MEAN if lateral_norm else _MEAN,
-        "std": GREY_STD if lateral_norm else _STD,
+        "mean": GRAY_MEAN if lateral_norm else _MEAN,
+        "std": GRAY_STD if lateral_norm else _STD,
     }
     if not lateral_norm:
         conversion.doubts.append("model.mean, model.std: those of the authors' R101, trained on Kinetics-700")

@@ -127,7 +127,7 @@ def compare_weights(
     return report, faults
 
 
-def compare_behaviour(conversion: Conversion, ours: Settings) -> dict[str, str]:
+def compare_behavior(conversion: Conversion, ours: Settings) -> dict[str, str]:
     """Settings, beyond shapes, that these weights were trained with and the network does not have."""
     theirs = conversion.settings
     if conversion.leaves_head:

@@ -20,7 +20,7 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
         if weight.ndim != 4 or wanted is None or wanted.ndim != 5:
             continue
         if name.endswith("stem.conv.weight") and weight.shape[1] > wanted.shape[1]:
-            # Three colours do not fit optical flow, and no published recipe says what should.
+            # Three colors do not fit optical flow, and no published recipe says what should.
             conversion.skipped[conversion.sources[name]] = "the clip has fewer channels than an image"
             conversion.absent[name] = "the clip has fewer channels than an image"
             del conversion.weights[name]

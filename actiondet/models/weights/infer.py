@@ -11,7 +11,7 @@ from actiondet.models.weights.conversion import Conversion, Origin, Target
 from actiondet.models.weights.files import CheckpointFile, read_content
 from actiondet.models.weights.imagenet import IMAGENET
 from actiondet.models.weights.opening import OriginName, open_checkpoint
-from actiondet.models.weights.settings import MVIT_BEHAVIOUR, Settings, settings_of_weights
+from actiondet.models.weights.settings import MVIT_BEHAVIOR, Settings, settings_of_weights
 from evaluation.errors import InputError
 
 
@@ -62,7 +62,7 @@ def settings_for(file: CheckpointFile, source: Origin, conversion: Conversion) -
         found["backbone.heads"] = max(found["backbone.width"] // 64, 1)
         doubts.append("model.backbone.heads: no weight shows it; taken for heads of 64 channels")
     if found["backbone.name"] == "mvit":
-        unseen = [name for name in MVIT_BEHAVIOUR if f"backbone.{name}" not in conversion.settings]
+        unseen = [name for name in MVIT_BEHAVIOR if f"backbone.{name}" not in conversion.settings]
         if unseen:
             doubts.append(f"model.backbone: {', '.join(unseen)}, which no weight shows; taken as published")
         if found["backbone.absolute_positions"] == "joint" and "backbone.image" not in found:

@@ -15,7 +15,7 @@ from actiondet.models.weights.conversion import Target
 from actiondet.models.weights.files import read_content
 from actiondet.models.weights.fitting import (
     HeadColumns,
-    compare_behaviour,
+    compare_behavior,
     compare_weights,
     differences,
     fit_head,
@@ -81,7 +81,7 @@ def load_weights(
 
     report, faults = compare_weights(file, source, conversion, target, allow)
     ours = settings_of_network(model)
-    behaviour = compare_behaviour(conversion, ours)
+    behavior = compare_behavior(conversion, ours)
     if strict:
         differing: Settings = {}
         if faults:
@@ -91,14 +91,14 @@ def load_weights(
             differing = differences(theirs, ours)
             faults = list(differing.values()) or faults
         elif not conversion.leaves_head:
-            faults = [text for key, text in behaviour.items() if not is_named(key, allow)]
+            faults = [text for key, text in behavior.items() if not is_named(key, allow)]
         if faults:
             raise InputError(_refusal(report, faults, about=tuple(differing)))
     taken = {*report.matched, *report.converted}
     if not taken:
         raise InputError(f"{file.path}: none of its {len(file.tensors)} weights fits the network")
     model.load_state_dict({name: conversion.weights[name] for name in taken}, strict=False)
-    return replace(report, remarks=(*file.remarks, *behaviour.values(), *conversion.remarks))
+    return replace(report, remarks=(*file.remarks, *behavior.values(), *conversion.remarks))
 
 
 def _refusal(report: Report, faults: Sequence[str], about: Sequence[str]) -> str:

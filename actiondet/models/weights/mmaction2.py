@@ -11,7 +11,7 @@ from actiondet.models.weights import lfb, mvit, vit
 from actiondet.models.weights.conversion import Conversion, Origin, Target, change, rename_all, swap_colors
 from actiondet.models.weights.files import CheckpointFile
 from actiondet.models.weights.mmaction2_config import read_recipe
-from actiondet.models.weights.pyslowfast import GREY_MEAN, GREY_STD
+from actiondet.models.weights.pyslowfast import GRAY_MEAN, GRAY_STD
 from actiondet.models.weights.settings import Settings, settings_of_background
 
 _MVIT = "backbone.blocks.0.attn.pool_k.weight"
@@ -95,7 +95,7 @@ def _skip_in(file: CheckpointFile) -> Callable[[str], str | None]:
         if name == "backbone.pos_embed" and _VIT in file.tensors:
             return "the table of positions, which is a formula"
         if name.startswith("data_preprocessor."):
-            return "input normalisation, which the configuration holds"
+            return "input normalization, which the configuration holds"
         return "a moving average beside the weights" if name in averages else None
 
     return skip
@@ -153,10 +153,10 @@ def _settings(conversion: Conversion, background: bool | None) -> Settings:
 
 
 def _settings_of_mvit(conversion: Conversion) -> Settings:
-    """Their networks are PySlowFast's, and see its colours; a detector's head is their own."""
-    found: Settings = {"mean": GREY_MEAN, "std": GREY_STD}
+    """Their networks are PySlowFast's, and see its colors; a detector's head is their own."""
+    found: Settings = {"mean": GRAY_MEAN, "std": GRAY_STD}
     if mvit.is_large(conversion.weights):
-        # Their configuration has grey, that of the weights' authors ImageNet's.
+        # Their configuration has gray, that of the weights' authors ImageNet's.
         found = {}
         conversion.doubts.append("model.mean, model.std: 114.75 and 57.375 in MMAction2, ImageNet's in PySlowFast")
     if conversion.kind == "detection":

@@ -58,7 +58,7 @@ def read_recipe(meta: Mapping[str, Any], kind: Kind | None) -> Recipe:
         _read_roi_head(_below(model, "roi_head"), recipe)
     elif _below(model, "cls_head").get("multi_class"):
         recipe.settings["multi_label"] = True
-    _read_normalisation(config, model, recipe)
+    _read_normalization(config, model, recipe)
     recipe.remarks += _sampling(config)
     return recipe
 
@@ -119,11 +119,11 @@ def _read_roi_head(roi_head: Mapping[str, Any], recipe: Recipe) -> None:
             recipe.foreign["head.spatial_pool_type"] = "its head averages over a person's cells (spatial_pool_type avg)"
 
 
-def _read_normalisation(config: Mapping[str, Any], model: Mapping[str, Any], recipe: Recipe) -> None:
+def _read_normalization(config: Mapping[str, Any], model: Mapping[str, Any], recipe: Recipe) -> None:
     now = _below(model, "data_preprocessor")  # mmengine's
     steps = [step for step in _steps(config) if step.get("type") == "Normalize"]
     before = _below(config, "img_norm_cfg") or (steps[0] if steps else {})  # mmcv's
-    # Both change the order before they normalise; what the pipelines give is red, green, blue.
+    # Both change the order before they normalize; what the pipelines give is red, green, blue.
     recipe.bgr = bool(now.get("to_rgb") if now else before.get("to_bgr"))
     for key in ("mean", "std"):
         value = (now or before).get(key)

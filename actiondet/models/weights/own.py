@@ -6,7 +6,7 @@ from typing import Any
 
 from actiondet.models.weights.conversion import Conversion, Origin, Target
 from actiondet.models.weights.files import CheckpointFile
-from actiondet.models.weights.settings import BEHAVIOUR
+from actiondet.models.weights.settings import BEHAVIOR
 
 
 def convert(file: CheckpointFile, target: Target) -> Conversion:
@@ -16,7 +16,7 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
         weights=dict(file.tensors),
         sources={name: name for name in file.tensors},
         kind=file.settings.get("task"),
-        settings={key: theirs[key] for key in BEHAVIOUR if key in theirs},
+        settings={key: theirs[key] for key in BEHAVIOR if key in theirs},
     )
 
 

@@ -50,7 +50,7 @@ def _settings(detection: bool) -> Settings:
         found |= {"backbone.res5_stride": 1, "head.roi_size": 8, "head.aligned": True, "head.temporal_pool": "avg"}
         return found | {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
     found |= {"backbone.res5_stride": 2, "average_positions": "softmax"}
-    return found | {"mean": pyslowfast.GREY_MEAN, "std": pyslowfast.GREY_STD}
+    return found | {"mean": pyslowfast.GRAY_MEAN, "std": pyslowfast.GRAY_STD}
 
 
 PADDLE = Origin(

@@ -17,9 +17,9 @@ from evaluation.errors import InputError
 KINETICS_CLASSES = {400, 600, 700}
 """Their numbers of classes: a head of another size than that of Kinetics is a detector's."""
 _MVIT = "blocks.0.attn.pool_k.weight"  # every MViT has it, and no other transformer
-GREY_MEAN = (114.75, 114.75, 114.75)  # 0.45 of 255
-GREY_STD = (57.375, 57.375, 57.375)  # 0.225 of 255
-# Data sets whose frames PySlowFast normalises as OpenCV reads them, in blue, green, red; and those that it turns to
+GRAY_MEAN = (114.75, 114.75, 114.75)  # 0.45 of 255
+GRAY_STD = (57.375, 57.375, 57.375)  # 0.225 of 255
+# Data sets whose frames PySlowFast normalizes as OpenCV reads them, in blue, green, red; and those that it turns to
 # that order afterwards. All others are red, green, blue.
 _READ_AS_BGR = ("ava", "charades", "ssv2")
 _TURNED_TO_BGR = ("ptvcharades", "ptvssv2")
@@ -149,8 +149,8 @@ def settings_of(kind: Kind, theirs: Mapping[str, Any], *, aligned: bool) -> Sett
         "backbone.nonlocal_blocks.pool_first": True,
         "backbone.nonlocal_blocks.attention": "dot_product",
         "backbone.nonlocal_blocks.pool": (2, 2, 2) if kind == "detection" else (1, 2, 2),
-        "mean": tuple(255 * value for value in data["MEAN"][::order]) if "MEAN" in data else GREY_MEAN,
-        "std": tuple(255 * value for value in data["STD"][::order]) if "STD" in data else GREY_STD,
+        "mean": tuple(255 * value for value in data["MEAN"][::order]) if "MEAN" in data else GRAY_MEAN,
+        "std": tuple(255 * value for value in data["STD"][::order]) if "STD" in data else GRAY_STD,
     }
     if "ALPHA" in theirs.get("SLOWFAST", {}):
         found["backbone.alpha"] = theirs["SLOWFAST"]["ALPHA"]

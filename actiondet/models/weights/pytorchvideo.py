@@ -7,8 +7,8 @@ import re
 from actiondet.models.weights.conversion import Conversion, Origin, Target, rename_all, swap_colors
 from actiondet.models.weights.files import CheckpointFile
 from actiondet.models.weights.pyslowfast import (
-    GREY_MEAN,
-    GREY_STD,
+    GRAY_MEAN,
+    GRAY_STD,
     refusing_other_settings,
     scores_of,
     sees_bgr,
@@ -21,7 +21,7 @@ _PATHWAY = {None: "", "0": "slow.", "1": "fast."}
 def convert(file: CheckpointFile, target: Target) -> Conversion:
     """Weights of `file` by our names."""
     conversion = rename_all(file.tensors, rename, lambda name: None)
-    settings: Settings = {"backbone.slow_frames": "spread", "mean": GREY_MEAN, "std": GREY_STD}
+    settings: Settings = {"backbone.slow_frames": "spread", "mean": GRAY_MEAN, "std": GRAY_STD}
     if any(name.startswith("detection_head.") for name in file.tensors):
         conversion.kind = "detection"
         settings |= {"backbone.res5_stride": 1, "backbone.res5_dilation": 2}

@@ -29,9 +29,9 @@ from actiondet.models.weights.vit import settings_of_vit
 Settings = dict[str, Any]
 Kind = Literal["detection", "recognition"]
 STAGES = ("res2", "res3", "res4", "res5")
-MVIT_BEHAVIOUR = ("pool_at", "kv_stride", "residual_pooling", "pool_first")
-VIT_BEHAVIOUR = ("heads", "frames", "remainder")
-BEHAVIOUR = (
+MVIT_BEHAVIOR = ("pool_at", "kv_stride", "residual_pooling", "pool_first")
+VIT_BEHAVIOR = ("heads", "frames", "remainder")
+BEHAVIOR = (
     "backbone.alpha",
     "backbone.slow_frames",
     "backbone.res5_stride",
@@ -39,7 +39,7 @@ BEHAVIOUR = (
     "backbone.nonlocal_blocks.attention",
     "backbone.nonlocal_blocks.pool",
     "backbone.nonlocal_blocks.pool_first",
-    *(f"backbone.{name}" for name in (*MVIT_BEHAVIOUR, *VIT_BEHAVIOUR)),
+    *(f"backbone.{name}" for name in (*MVIT_BEHAVIOR, *VIT_BEHAVIOR)),
     "head.roi_size",
     "head.aligned",
     "head.temporal_pool",
@@ -210,9 +210,9 @@ def settings_of_network(network: ActionDetector | ActionRecognizer) -> Settings:
         found["backbone.res5_dilation"] = pathway.res5_dilation
         found |= settings_of_nonlocal(pathway.nonlocal_blocks)
     if isinstance(backbone, MViT):
-        found |= {f"backbone.{name}": getattr(backbone, name) for name in MVIT_BEHAVIOUR}
+        found |= {f"backbone.{name}": getattr(backbone, name) for name in MVIT_BEHAVIOR}
     if isinstance(backbone, Vit):
-        found |= {f"backbone.{name}": getattr(backbone, name) for name in VIT_BEHAVIOUR}
+        found |= {f"backbone.{name}": getattr(backbone, name) for name in VIT_BEHAVIOR}
     if isinstance(head, RoIHead):
         names = ("roi_size", "aligned", "temporal_pool", "sampling_ratio", "box_margin")
         found |= {f"head.{name}": getattr(head, name) for name in names}

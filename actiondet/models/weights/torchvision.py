@@ -7,7 +7,7 @@ import re
 from actiondet.models.weights import mvit
 from actiondet.models.weights.conversion import Conversion, Origin, Target, change, rename_all
 from actiondet.models.weights.files import CheckpointFile
-from actiondet.models.weights.pyslowfast import GREY_MEAN, GREY_STD
+from actiondet.models.weights.pyslowfast import GRAY_MEAN, GRAY_STD
 
 
 def convert(file: CheckpointFile, target: Target) -> Conversion:
@@ -19,7 +19,7 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
         if weight is not None:
             row = weight[None] if weight.ndim > 1 else weight[None, None]
             change(conversion, f"backbone.{name}", row, f"with more axes than {tuple(weight.shape)}")
-    conversion.settings = {"mean": GREY_MEAN, "std": GREY_STD, "window": None}
+    conversion.settings = {"mean": GRAY_MEAN, "std": GRAY_STD, "window": None}
     return conversion
 
 

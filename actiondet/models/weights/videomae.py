@@ -10,8 +10,8 @@ from actiondet.models.weights import vit
 from actiondet.models.weights.conversion import Conversion, Origin, Target, change, rename_all
 from actiondet.models.weights.files import CheckpointFile
 
-GREY_MEAN = (122.7717, 115.9465, 102.9801)
-GREY_STD = (57.375, 57.375, 57.375)
+GRAY_MEAN = (122.7717, 115.9465, 102.9801)
+GRAY_STD = (57.375, 57.375, 57.375)
 _HUGGING_FACE = "videomae.encoder.layer.0.attention.attention.query.weight"
 
 
@@ -36,8 +36,8 @@ def convert(file: CheckpointFile, target: Target) -> Conversion:
             "head.aligned": False,
             "head.temporal_pool": "avg",
             "head.box_margin": (0.1, 0.05),
-            "mean": GREY_MEAN,
-            "std": GREY_STD,
+            "mean": GRAY_MEAN,
+            "std": GRAY_STD,
             "multi_label": True,
         }
         conversion.doubts.append(

@@ -154,7 +154,7 @@ def test_a_mapping_may_be_written_once_and_used_twice(folder: Path) -> None:
 # ---------------------------------------------------------------- faults
 
 
-def test_every_fault_is_told_at_once_with_file_line_key_and_hint(folder: Path) -> None:
+def test_every_fault_is_reported_at_once_with_file_line_key_and_hint(folder: Path) -> None:
     base = "\ntrain:\n  epoch: 3\n"
     text = """base: b.yaml
 clip: {frames: 0}
@@ -193,7 +193,7 @@ def test_missing_settings_are_told_at_the_mapping_that_lacks_them(folder: Path) 
     ]
 
 
-def test_a_setting_of_several_types_is_told_once(folder: Path) -> None:
+def test_a_setting_of_several_types_is_reported_once(folder: Path) -> None:
     (line,) = faults(folder, "transform: {train_crop: wide}\n")
     assert line.startswith("t.yaml:10: transform.train_crop: ")
     assert "valid integer" in line

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torchvision.transforms.v2.functional import resize
 
-from actiondet.data.labelled_videos import collate_videos
+from actiondet.data.labeled_videos import collate_videos
 from actiondet.data.loading import Loaded, side_by_side
 from actiondet.data.resizing import resized_anywhere
 from actiondet.data.transforms import BoxedClip, TrainTransform

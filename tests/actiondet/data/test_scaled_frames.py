@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from actiondet.data import Draw, EvaluationSet, OrderedSampler, Unreadable
-from actiondet.data.labelled_videos import VideoViews
+from actiondet.data.labeled_videos import VideoViews
 from actiondet.data.loading import Batches
 from actiondet.data.transforms import BoxedClip, WholeFrameTransform
 from actiondet.data.video_transforms import VideoTestTransform
-from actiondet.datasets.labelled_videos import LabelledVideos
+from actiondet.datasets.labeled_videos import LabeledVideos
 from actiondet.datasets.sources import ReaderPool
 from actiondet.datasets.tables import KeyTable, select_persons
 from actiondet.datasets.windows import ClipWindow
@@ -112,9 +112,9 @@ def test_the_clips_of_a_recognition_test_share_frames(video: str) -> None:
     clips = 4
     sampling = ViewSampling(frames=4, stride=8, rule="mmaction2")
     sources = ReaderPool({video: Path(video)}, Film)  # type: ignore[arg-type]
-    labelled = LabelledVideos((video,), np.zeros(1, np.int64), None, ("a",), sources, ())
+    labeled = LabeledVideos((video,), np.zeros(1, np.int64), None, ("a",), sources, ())
     transform = VideoTestTransform(short_side=24, side=20, crops=3, rounding="down")
-    data = VideoViews(labelled, sampling=sampling, transform=transform, clips=clips)
+    data = VideoViews(labeled, sampling=sampling, transform=transform, clips=clips)
     read.clear()
     samples = data.__getitems__([Draw(0, index) for index in range(clips)])
     chosen = sampling.views(FRAMES, rate=FPS, clips=clips)

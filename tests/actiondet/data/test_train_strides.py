@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from actiondet.config.recognition import VideoClipConfig, VideoListConfig, VideoTransformConfig
 from actiondet.data import video_transforms
 from actiondet.data.build import build_train_videos
-from actiondet.data.labelled_videos import TrainVideos
+from actiondet.data.labeled_videos import TrainVideos
 from actiondet.data.loading import ClipShape, Draw, Unreadable
 
 Watched = Callable[[VideoClipConfig, VideoTransformConfig], tuple[TrainVideos, set[int]]]

@@ -37,7 +37,7 @@ def test_three_crops_lie_at_both_ends_and_in_the_middle(
     assert square_windows(*size, side=256, crops=1, rounding=rounding) == [windows[2]]
 
 
-def test_a_crop_smaller_than_the_short_side_is_centred_on_it() -> None:
+def test_a_crop_smaller_than_the_short_side_is_centerd_on_it() -> None:
     windows = square_windows(256, 340, side=224, crops=3, rounding="down")
     assert [window[:2] for window in windows] == [(16, 0), (16, 116), (16, 58)]
 

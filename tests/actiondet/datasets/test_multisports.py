@@ -132,7 +132,7 @@ def test_labels_are_columns_and_tubes_on_one_box_are_one_person(files: dict[str,
     np.testing.assert_allclose(clip.boxes[2], np.array([0.01, 0, 0.5, 1]) * (WIDTH, HEIGHT, WIDTH, HEIGHT), rtol=1e-5)
 
 
-def test_an_epoch_may_take_one_of_some_neighbouring_frames(files: dict[str, Any]) -> None:
+def test_an_epoch_may_take_one_of_some_neighboring_frames(files: dict[str, Any]) -> None:
     dataset = training_part(files | {"train_every": 2})
     assert len(dataset) == 3
     drawn = [{sample(dataset, index, epoch).key.moment for epoch in range(12)} for index in range(3)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actiondet.config.recognition import VideoListConfig
-from actiondet.datasets.labelled_videos import find_labelled_videos
+from actiondet.datasets.labeled_videos import find_labeled_videos
 from actiondet.datasets.video_lists import list_videos
 from evaluation.errors import InputError
 
@@ -37,12 +37,12 @@ def data(tmp_path: Path) -> VideoListConfig:
 
 
 def test_clips_are_found_wherever_they_lie_and_classes_count_in_alphabetical_order(data: VideoListConfig) -> None:
-    found = find_labelled_videos(data, "train", num_classes=3)
+    found = find_labeled_videos(data, "train", num_classes=3)
     assert found.names == ("train/zumba/a-b_000010_000020", "deep/er/c d_000000_000010")
     assert found.labels.tolist() == [2, 0]
     assert found.classes == ("air drumming", "yoga", "zumba")
     assert found.missing == ("gone_000001_000002",)
-    assert find_labelled_videos(data, "val", num_classes=3).labels.tolist() == [2]
+    assert find_labeled_videos(data, "val", num_classes=3).labels.tolist() == [2]
 
 
 def test_folders_of_pictures_are_found_by_the_clips_name(data: VideoListConfig, tmp_path: Path) -> None:

@@ -269,7 +269,7 @@ def test_only_a_slowfast_recognizer_takes_its_frames_apart(tmp_path: Path) -> No
         export_network(config, weights, tmp_path / "rec.pt2", format="torch_export", inputs="pathways")
 
 
-def test_a_network_that_takes_some_numbers_only_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_that_takes_some_numbers_only_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: torch.Tensor) -> torch.Tensor:
         raise AssertionError("Guard failed: frames.size()[0] < 2")  # as torch.export's modules do
 
@@ -366,7 +366,7 @@ def test_files_that_are_no_export_of_ours_are_told(tmp_path: Path) -> None:
         OnnxNetwork(tmp_path / "text.onnx", device="tensorrt")
 
 
-def test_a_runtime_that_falls_back_to_the_cpu_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runtime_that_falls_back_to_the_cpu_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "net.onnx").touch()
     session = SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"])
     runtime = SimpleNamespace(InferenceSession=lambda *_, **__: session)

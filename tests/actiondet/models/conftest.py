@@ -50,7 +50,7 @@ class Reference:
         build: makes our network of the same settings, in evaluation mode; keyword arguments change the head's.
         state: weights by the toolkit's names.
         content: what the toolkit's checkpoint file holds.
-        clips, boxes: input, float64; boxes are None for recognisers.
+        clips, boxes: input, float64; boxes are None for recognizers.
         truth: the reference file itself.
     """
 
@@ -86,7 +86,7 @@ class Reference:
 
 @pytest.fixture
 def reference(request: pytest.FixtureRequest) -> Reference:
-    """The reference network that the test is parametrised with (indirectly), by name."""
+    """The reference network that the test is parametrized with (indirectly), by name."""
     return open_reference(request.param, request)
 
 
@@ -155,10 +155,10 @@ def _open_mmaction2(name: str, truth: dict[str, Any]) -> Reference:
 
     def build(**head: Any) -> Network:
         backbone = _mmaction2_backbone(theirs, res5_stride=2 if recognition else 1)
-        grey = {"mean": (128.0, 128.0), "std": (128.0, 128.0)} if theirs.get("in_channels") == 2 else {}
+        gray = {"mean": (128.0, 128.0), "std": (128.0, 128.0)} if theirs.get("in_channels") == 2 else {}
         if recognition:
             settings = {"num_classes": 20} | head
-            return ActionRecognizer(backbone, RecognitionHead(channels=backbone.channels, **settings), **grey).eval()
+            return ActionRecognizer(backbone, RecognitionHead(channels=backbone.channels, **settings), **gray).eval()
         bbox_head, extractor = config["roi_head"]["bbox_head"], config["roi_head"]["bbox_roi_extractor"]
         settings = {
             "num_actions": bbox_head["num_classes"] - bbox_head["background_class"],
@@ -263,7 +263,7 @@ def _family_backbone(truth: dict[str, Any]) -> Backbone:
 
 
 def _family_clips(truth: dict[str, Any]) -> Tensor:
-    """(B, 3, T, H, W): the stored pattern, enlarged and normalised in float32 as the reference was."""
+    """(B, 3, T, H, W): the stored pattern, enlarged and normalized in float32 as the reference was."""
     clips = truth["pattern"].permute(0, 4, 1, 2, 3).float()
     clips = clips.repeat_interleave(truth["upsample"], dim=3).repeat_interleave(truth["upsample"], dim=4)
     mean, std = (torch.tensor(truth[name]).view(3, 1, 1, 1) for name in ("mean", "std"))

@@ -74,7 +74,7 @@ def test_maps_have_the_promised_channels_and_stride(depth: int, stride: int, dil
 
 
 def test_blocks_begin_as_the_identity() -> None:
-    """Zero-initialised last norms (Goyal et al. 2017): a fresh network passes its stem through its shortcuts."""
+    """Zero-initialized last norms (Goyal et al. 2017): a fresh network passes its stem through its shortcuts."""
     network = SlowOnly(width=8, nonlocal_blocks=NONLOCAL).train()
     x = torch.rand(2, 64, 2, 8, 8)
     assert isinstance(network.res3[2], Bottleneck)

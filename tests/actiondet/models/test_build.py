@@ -61,7 +61,7 @@ def test_the_head_follows_the_stride_of_the_backbone() -> None:
         assert build_detector(config).head.stride == 16 * stride
 
 
-def test_a_recogniser_scores_each_clip() -> None:
+def test_a_recognizer_scores_each_clip() -> None:
     config = RecognizerConfig(backbone=SlowFastConfig(depth=18, width=8, res5_stride=2), num_classes=5)
     assert build_recognizer(config)(torch.randn(2, 3, 4, 64, 64)).shape == (2, 5)
 
@@ -124,14 +124,14 @@ def test_settings_that_do_not_go_together_are_told() -> None:
         build_detector(config)
 
 
-def test_normalisation_is_mmaction2s() -> None:
+def test_normalization_is_mmaction2s() -> None:
     """Authority: preprocess.pt, by MMAction2 1.2.0."""
     truth = torch.load(GOLDEN / "preprocess.pt", weights_only=True)
     detector = build_detector(DetectorConfig(backbone=SlowOnlyConfig(depth=18, width=8)))
-    torch.testing.assert_close(detector.normalize(truth["raw"]), truth["normalised"], rtol=0, atol=1e-6)
+    torch.testing.assert_close(detector.normalize(truth["raw"]), truth["normalized"], rtol=0, atol=1e-6)
 
 
-def test_normalisation_stays_exact_in_half_precision_and_out_of_the_state() -> None:
+def test_normalization_stays_exact_in_half_precision_and_out_of_the_state() -> None:
     detector = build_detector(DetectorConfig(backbone=SlowOnlyConfig(depth=18, width=8)))
     clips = torch.full((1, 3, 1, 1, 1), 200, dtype=torch.uint8)
     before = detector.normalize(clips)

@@ -40,7 +40,7 @@ def test_files_that_are_no_checkpoints_are_told(content: bytes, told: str, tmp_p
 
 
 @pytest.mark.parametrize("new_format", [True, False])
-def test_a_truncated_checkpoint_is_told(new_format: bool, tmp_path: Path) -> None:
+def test_a_truncated_checkpoint_is_reported(new_format: bool, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     torch.save({"state_dict": {"a": torch.ones(1000)}}, path, _use_new_zipfile_serialization=new_format)
     path.write_bytes(path.read_bytes()[:-700])

@@ -26,7 +26,7 @@ from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.weights import load_weights
 from actiondet.models.weights.conversion import Target
 from actiondet.models.weights.files import CheckpointFile
-from actiondet.models.weights.fitting import compare_behaviour
+from actiondet.models.weights.fitting import compare_behavior
 from actiondet.models.weights.infer import infer_model, settings_for
 from actiondet.models.weights.opening import ORIGINS
 from actiondet.models.weights.settings import settings_of_network
@@ -271,7 +271,7 @@ def test_configurations_are_the_published_networks(configuration: str, keys: str
 
     shapes = {ours: weight.shape for ours, weight in conversion.weights.items()}
     assert shapes == {ours: weight.shape for ours, weight in network.state_dict().items()}
-    assert compare_behaviour(conversion, settings_of_network(network)) == {}
+    assert compare_behavior(conversion, settings_of_network(network)) == {}
     assert config.published.weights == described["url"]
     assert config.clip.frames == config.model.backbone.frames
 

@@ -129,7 +129,7 @@ def test_clips_with_different_numbers_of_boxes_score_as_clip_by_clip(name: str) 
         torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
 
 
-def test_a_recogniser_is_made_fast_too_and_no_gradients_are_recorded() -> None:
+def test_a_recognizer_is_made_fast_too_and_no_gradients_are_recorded() -> None:
     torch.manual_seed(0)
     recognizer = build_recognizer(RecognizerConfig(backbone=BACKBONES["slowfast"], num_classes=7)).eval()
     vary_norms(recognizer)

@@ -89,7 +89,7 @@ def test_every_caffe2_name_is_known(names: str) -> None:
         assert found == (expected if expected.startswith("head.") else f"backbone.{expected}"), theirs
 
 
-def test_a_recognisers_weights_fill_the_backbone_of_a_detector(reference_named: Named, tmp_path: Path) -> None:
+def test_a_recognizers_weights_fill_the_backbone_of_a_detector(reference_named: Named, tmp_path: Path) -> None:
     reference = reference_named("rec_slowfast_r50_8x8_lateral_norm")
     network = SlowFast(width=4, beta_inv=4, res5_stride=1)
     detector = ActionDetector(network, RoIHead(channels=network.channels, num_actions=80))
@@ -103,10 +103,10 @@ def test_a_recognisers_weights_fill_the_backbone_of_a_detector(reference_named: 
     assert torch.equal(detector.backbone.slow.stem.conv.weight, stem)
 
 
-def test_a_detectors_weights_fill_the_backbone_of_a_recogniser(reference_named: Named, tmp_path: Path) -> None:
+def test_a_detectors_weights_fill_the_backbone_of_a_recognizer(reference_named: Named, tmp_path: Path) -> None:
     network = SlowOnly(width=4)
-    recogniser = ActionRecognizer(network, RecognitionHead(channels=network.channels, num_classes=80))
-    assert load_weights(recogniser, reference_named("slowonly_r50_16x4_tricks").write(tmp_path)).lacks_head
+    recognizer = ActionRecognizer(network, RecognitionHead(channels=network.channels, num_classes=80))
+    assert load_weights(recognizer, reference_named("slowonly_r50_16x4_tricks").write(tmp_path)).lacks_head
 
 
 def test_a_detector_of_other_classes_is_refused_unless_the_head_is_allowed(
@@ -141,7 +141,7 @@ def test_a_detector_of_other_classes_is_refused_unless_the_head_is_allowed(
         ({"res5_dilation": 2}, "backbone.res5_dilation is 1 in the file's network, 2 in yours"),
     ],
 )
-def test_another_network_is_told_by_its_settings(
+def test_another_network_is_reported_by_its_settings(
     backbone: dict[str, Any], told: str, reference_named: Named, tmp_path: Path
 ) -> None:
     path = reference_named("slowonly_r50_16x4_tricks").write(tmp_path)
@@ -196,7 +196,7 @@ def test_non_local_blocks_without_sub_sampling_are_known_by_their_names(referenc
         ("psf_slowfast_nln_8x8_r50", {"average_positions": "logits"}, "average_positions is softmax"),
     ],
 )
-def test_a_difference_in_behaviour_is_refused_and_may_be_allowed(
+def test_a_difference_in_behavior_is_refused_and_may_be_allowed(
     name: str, head: dict[str, Any], told: str, reference_named: Named, tmp_path: Path
 ) -> None:
     reference = reference_named(name)
@@ -208,7 +208,7 @@ def test_a_difference_in_behaviour_is_refused_and_may_be_allowed(
     assert [remark.split(" ")[0] for remark in report.remarks] == [key]
 
 
-def test_slow_frames_and_normalisation_are_checked(reference_named: Named, tmp_path: Path) -> None:
+def test_slow_frames_and_normalization_are_checked(reference_named: Named, tmp_path: Path) -> None:
     reference = reference_named("slowfast_r50_8x8_tmax")
     path, detector = reference.write(tmp_path), reference.build()
     detector.backbone.slow_frames = "spread"
@@ -292,14 +292,14 @@ def test_weights_of_unknown_origin_are_told(tmp_path: Path) -> None:
 )
 def test_files_written_by_the_toolkits_own_savers_load(name: str, shared: Path) -> None:
     path = shared / "reference" / "slowfast_family" / "fixtures" / name
-    grey = {"mean": (114.75,) * 3, "std": (57.375,) * 3}
+    gray = {"mean": (114.75,) * 3, "std": (57.375,) * 3}
     network: ActionDetector | ActionRecognizer
     if "paddle" in name:
         backbone = SlowFast(width=4, beta_inv=4, alpha=4, slow_frames="spread")
-        network = ActionRecognizer(backbone, RecognitionHead(channels=backbone.channels, num_classes=5), **grey)
+        network = ActionRecognizer(backbone, RecognitionHead(channels=backbone.channels, num_classes=5), **gray)
     else:
         slow = SlowOnly(width=2, res5_stride=1, res5_dilation=2)
         head = RoIHead(channels=slow.channels, num_actions=5, roi_size=7, aligned="c2" not in name)
-        network = ActionDetector(slow, head, **grey)
+        network = ActionDetector(slow, head, **gray)
     report = load_weights(network, path)
     assert all(name.endswith("num_batches_tracked") for name in report.left_alone)

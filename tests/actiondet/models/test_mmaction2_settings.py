@@ -127,7 +127,7 @@ def test_multisports_networks_keep_class_0(reference_named: Named, tmp_path: Pat
 
 @pytest.mark.parametrize("older", [True, False])
 def test_networks_for_blue_green_red_are_turned(older: bool, reference_named: Named, tmp_path: Path) -> None:
-    """Both toolkits change the order of colours first and normalise afterwards."""
+    """Both toolkits change the order of colors first and normalize afterwards."""
     reference = reference_named("slowfast_r50_8x8_tmax")
     if older:
         norm = "img_norm_cfg = dict(mean=[103.53, 116.28, 123.675], std=[57.375, 57.12, 58.395], to_bgr=True)"
@@ -176,7 +176,7 @@ def test_a_configuration_that_cannot_be_read_is_a_remark(
         "dict(backbone=dict(type=ResNet3dSlowFast, speed_ratio='four', slow_pathway=None))",
         "dict(roi_head=dict(bbox_roi_extractor=dict(output_size='big'), bbox_head=dict(multilabel=None)))",
         "dict(backbone=dict(type='ResNet3dSlowOnly', non_local=[[0], [1]], non_local_cfg=dict(mode=['a'])))",
-        "dict(data_preprocessor=dict(mean='grey', std=[None]))",
+        "dict(data_preprocessor=dict(mean='gray', std=[None]))",
         "{'backbone': {1: 2}, **other}",
     ],
 )

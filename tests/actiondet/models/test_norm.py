@@ -24,7 +24,7 @@ def plain() -> nn.BatchNorm3d:
     return norm
 
 
-def test_every_split_is_normalised_as_on_a_device_of_its_own() -> None:
+def test_every_split_is_normalized_as_on_a_device_of_its_own() -> None:
     norm, clips = plain(), batch(8)
     split = SplitBatchNorm3d.taking_over(norm)
     split.splits = 4
@@ -123,7 +123,7 @@ distributed.destroy_process_group()
 
 
 @pytest.mark.slow
-def test_two_processes_normalise_their_batches_as_one(tmp_path: Path) -> None:
+def test_two_processes_normalize_their_batches_as_one(tmp_path: Path) -> None:
     norm, clips, weights = plain(), batch(6).requires_grad_(), torch.randn(6, 5, 2, 3, 4)
     torch.save({"norm": norm.state_dict(), "clips": clips.detach(), "weights": weights}, tmp_path / "state.pt")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}

@@ -1,4 +1,4 @@
-"""What PySlowFast's files say about their networks beside the weights: colour order, activation, non-local blocks."""
+"""What PySlowFast's files say about their networks beside the weights: color order, activation, non-local blocks."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_means_of_frames_in_blue_green_red_are_turned(reference_named: Named, tm
     assert settings["mean"] == pytest.approx([76.5, 51, 25.5])
 
 
-def test_a_recogniser_with_sigmoids_is_told(reference_named: Named, tmp_path: Path) -> None:
+def test_a_recognizer_with_sigmoids_is_reported(reference_named: Named, tmp_path: Path) -> None:
     reference = reference_named("psf_slowfast_nln_8x8_r50")
     change_settings(reference, MODEL={"HEAD_ACT": "sigmoid"})
     path = reference.write(tmp_path)
@@ -85,7 +85,7 @@ def test_a_recogniser_with_sigmoids_is_told(reference_named: Named, tmp_path: Pa
     assert any("sigmoid" in doubt for doubt in doubts)
 
 
-def test_a_detector_that_scores_otherwise_is_told(reference_named: Named, tmp_path: Path) -> None:
+def test_a_detector_that_scores_otherwise_is_reported(reference_named: Named, tmp_path: Path) -> None:
     reference = reference_named("psf_slow_4x16_r50_ava_c2")
     cfg = yaml.safe_dump({"DETECTION": {"ENABLE": True, "ALIGNED": False}, "MODEL": {"HEAD_ACT": "sigmoid"}})
     torch.save({"model_state": reference.state, "cfg": cfg}, tmp_path / "ava.pyth")
@@ -101,12 +101,12 @@ def test_a_detector_that_scores_otherwise_is_told(reference_named: Named, tmp_pa
 
 def nonlocal_detector(spec: NonLocalSpec) -> ActionDetector:
     """As PySlowFast's R101 detectors for AVA, but narrow and with fewer blocks."""
-    grey: dict[str, Any] = {"mean": (114.75,) * 3, "std": (57.375,) * 3}
+    gray: dict[str, Any] = {"mean": (114.75,) * 3, "std": (57.375,) * 3}
     backbone = SlowFast(
         width=8, slow_frames="spread", fusion_kernel=5, res5_stride=1, res5_dilation=2, nonlocal_blocks=spec
     )
     head = RoIHead(channels=backbone.channels, num_actions=80, roi_size=7, dropout_at="vector")
-    return ActionDetector(backbone, head, **grey)
+    return ActionDetector(backbone, head, **gray)
 
 
 def test_non_local_detectors_without_settings_are_those_for_ava(reference_named: Named, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ SLOWFAST_FAMILY = [
     "paddle_slowfast_8x8",
     "paddle_slowfast_ava",
 ]
-# The file does not tell over how many cells these recognisers average, 2 here: 7 is taken, as published ones do.
+# The file does not tell over how many cells these recognizers average, 2 here: 7 is taken, as published ones do.
 WINDOW = ["window"]
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from actiondet.config import PersonsConfig
-from actiondet.config.schema import LabelledPersons, SsdPersons, TorchvisionPersons
+from actiondet.config.schema import LabeledPersons, SsdPersons, TorchvisionPersons
 from actiondet.persons import torchvision as room
 from actiondet.persons.build import build_persons, change_persons, parse_persons
 from actiondet.persons.detectron import choose_class
@@ -24,7 +24,7 @@ NAMES = {0: "background", 1: "person", 2: "N/A", 3: "N/A", 21: "cow"}
 
 
 def label_of(persons: PersonsConfig) -> int | str:
-    assert isinstance(persons, LabelledPersons)
+    assert isinstance(persons, LabeledPersons)
     return persons.label
 
 

@@ -88,7 +88,7 @@ def test_onnx_runtime_and_opencv_agree(judged: list[tuple[Frame, FloatArray, Flo
         assert one.scores == pytest.approx(other.scores, abs=1e-4)
 
 
-def test_the_file_is_the_one_whose_origin_is_told() -> None:
+def test_the_file_is_the_one_whose_origin_is_reported() -> None:
     assert hashlib.sha256(MODEL.read_bytes()).hexdigest() == SHA256
     assert SHA256 in MODEL.with_name("ORIGIN.md").read_text()
     assert "Apache License" in MODEL.with_name("LICENSE").read_text()
@@ -116,8 +116,8 @@ def test_opencv_runs_it_where_onnx_runtime_is_not_installed(monkeypatch: pytest.
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 900), (900, 2), (16, 24), (240, 320), (720, 1280)])
 def test_frames_of_every_size_and_shape_can_be_looked_at(size: tuple[int, int]) -> None:
-    grey = np.full((*size, 3), 127, dtype=np.uint8)
-    (found,) = SsdPersonDetector().detect([grey], [KEY])
+    gray = np.full((*size, 3), 127, dtype=np.uint8)
+    (found,) = SsdPersonDetector().detect([gray], [KEY])
     assert len(found) == 0
     assert found.key == KEY
 

@@ -56,7 +56,7 @@ def test_second_two_at_thirty_frames_a_second_is_file_61_counted_from_1(stamped:
     np.testing.assert_array_equal(reader.read([place])[0], cv2.imread(str(folder / "img_00061.jpg"))[..., ::-1])
 
 
-def test_colours_are_red_green_blue(tmp_path: Path) -> None:
+def test_colors_are_red_green_blue(tmp_path: Path) -> None:
     (tmp_path / "clip").mkdir()
     picture = np.zeros((8, 8, 3), dtype=np.uint8)
     picture[..., 2] = 250  # OpenCV writes blue, green, red
@@ -76,7 +76,7 @@ def test_a_missing_number_in_the_middle_is_named(stamped: ModuleType, tmp_path: 
         FrameFolder(folder)
 
 
-def test_a_wrong_first_number_is_told_and_not_guessed(stamped: ModuleType, tmp_path: Path) -> None:
+def test_a_wrong_first_number_is_reported_and_not_guessed(stamped: ModuleType, tmp_path: Path) -> None:
     folder = fill(tmp_path / "clip", stamped, ["img_00000.jpg", "img_00001.jpg"])
     with pytest.raises(InputError, match=r"img_00000\.jpg.*set the number of the first frame to 0"):
         FrameFolder(folder, first=1)
@@ -93,7 +93,9 @@ def test_a_wrong_first_number_is_told_and_not_guessed(stamped: ModuleType, tmp_p
         ("{:02d}_{:05d}.jpg", r"one field for the number"),
     ],
 )
-def test_a_template_that_does_not_fit_is_told(stamped: ModuleType, tmp_path: Path, template: str, message: str) -> None:
+def test_a_template_that_does_not_fit_is_reported(
+    stamped: ModuleType, tmp_path: Path, template: str, message: str
+) -> None:
     folder = fill(tmp_path / "clip", stamped, ["img_00001.jpg"])
     with pytest.raises(InputError, match=message):
         FrameFolder(folder, template)

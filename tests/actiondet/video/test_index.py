@@ -54,7 +54,7 @@ def test_uneven_times_are_kept(stamped: ModuleType, tmp_path: Path) -> None:
         ({"name": "a.mp4", "x264-params": "open-gop=1:bframes=3:b-adapt=0"}, "open GOP"),
         ({"name": "a.mp4", "x264-params": "intra-refresh=1:bframes=0"}, "marked as keyframes that are none"),
         ({"name": "a.mp4", "size": (48, 64)}, "frames as small as 48x64"),
-        ({"name": "a.mp4", "pixel_format": "yuv420p10le"}, "converts the colours of 96x64 yuv420p10le otherwise"),
+        ({"name": "a.mp4", "pixel_format": "yuv420p10le"}, "converts the colors of 96x64 yuv420p10le otherwise"),
     ],
 )
 def test_the_guard_says_why_decord_would_be_wrong(

@@ -21,7 +21,7 @@ RATE = 10
 
 
 def mpegts(frames: int, *, size: tuple[int, int] = (64, 48), first: int = 0, container: str = "mpegts") -> bytes:
-    """Grey frames, each brighter than the one before, as a stream of RATE frames a second."""
+    """Gray frames, each brighter than the one before, as a stream of RATE frames a second."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as output:
         stream = output.add_stream("mpeg2video", rate=25)

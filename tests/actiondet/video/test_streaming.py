@@ -63,7 +63,7 @@ def test_the_file_is_closed_when_the_stream_is_left_early(stamped: ModuleType, t
     assert list(frames) == []
 
 
-def test_a_size_that_changes_on_the_way_is_told(stamped: ModuleType, tmp_path: Path) -> None:
+def test_a_size_that_changes_on_the_way_is_reported(stamped: ModuleType, tmp_path: Path) -> None:
     parts = [stamped.write_stamped(tmp_path / f"{width}.ts", 12, options=FAST, size=(width, 64)) for width in (96, 128)]
     path = tmp_path / "both.ts"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))

@@ -1,4 +1,4 @@
-"""What is written is read back: same length, rate, timing, close colours, the sound kept; and browsers play it."""
+"""What is written is read back: same length, rate, timing, close colors, the sound kept; and browsers play it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def boxes(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("rate", [Fraction(10), Fraction(25), Fraction(30000, 1001)])
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
-def test_a_copy_has_the_length_rate_and_colours_of_its_source(
+def test_a_copy_has_the_length_rate_and_colors_of_its_source(
     stamped: ModuleType, tmp_path: Path, rate: Fraction, name: str
 ) -> None:
     source = stamped.write_stamped(tmp_path / name, 45, options=FAST, rate=rate)
@@ -76,14 +76,14 @@ def test_browsers_play_it(stamped: ModuleType, tmp_path: Path) -> None:
     assert packets[0].is_keyframe
 
 
-def test_plain_colours_survive(tmp_path: Path) -> None:
-    colours = np.array([[250, 20, 20], [20, 250, 20], [20, 20, 250], [250, 250, 250], [5, 5, 5], [120, 90, 200]])
-    image = np.repeat(np.repeat(colours[None], 64, axis=0), 16, axis=1).astype(np.uint8)
+def test_plain_colors_survive(tmp_path: Path) -> None:
+    colors = np.array([[250, 20, 20], [20, 250, 20], [20, 20, 250], [250, 250, 250], [5, 5, 5], [120, 90, 200]])
+    image = np.repeat(np.repeat(colors[None], 64, axis=0), 16, axis=1).astype(np.uint8)
     with VideoWriter(tmp_path / "a.mp4", 25, 96, 64) as writer:
         for _ in range(5):
             writer.write(image)
     seen = open_video(tmp_path / "a.mp4").read([2])[0, 32, 8::16].astype(int)
-    assert np.abs(seen - colours).max() <= 6
+    assert np.abs(seen - colors).max() <= 6
 
 
 def test_uneven_timing_is_kept(stamped: ModuleType, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 from actiondet.config import load_config
 from actiondet.config.recognition import Ucf101Config
 from actiondet.data import build_test_set
-from actiondet.datasets.labelled_videos import find_labelled_videos
+from actiondet.datasets.labeled_videos import find_labeled_videos
 from actiondet.video import index_video, open_video
 from data_tools.preparing.place import Place
 from data_tools.preparing.ucf101 import listed_videos
@@ -91,7 +91,7 @@ def test_ucf101_ends_with_what_the_configuration_reads(toy: Path, tmp_path: Path
     config = Ucf101Config(videos=str(out / "UCF-101"), splits=str(out / "ucfTrainTestlist"))
     labels = len((out / "ucfTrainTestlist/classInd.txt").read_text().splitlines())
     for part in ("train", "val"):
-        videos = find_labelled_videos(config, part, num_classes=labels)  # type: ignore[arg-type]
+        videos = find_labeled_videos(config, part, num_classes=labels)  # type: ignore[arg-type]
         assert len(videos.names) > 0
         assert videos.missing == ()
     first = next((out / "UCF-101").rglob("*.avi"))
@@ -113,7 +113,7 @@ def test_ucf101_ends_with_what_the_configuration_reads(toy: Path, tmp_path: Path
     assert not first.exists(), "the earlier form of the same video would be found beside the new one"
     assert (source / "UCF-101" / first.relative_to(out / "UCF-101")).exists()
     assert (out / "prepared.csv").read_text().count(first.stem) == 1
-    assert find_labelled_videos(config, "val", num_classes=labels).missing == ()  # type: ignore[arg-type]
+    assert find_labeled_videos(config, "val", num_classes=labels).missing == ()  # type: ignore[arg-type]
 
 
 def tubes_of(stamped: ModuleType, folder: Path, names: Sequence[str], frames: int = 12) -> None:

@@ -66,7 +66,7 @@ def test_small_integers_do_not_overflow_and_frames_count_from_one(tmp_path: Path
         (annotations(), "\n", "none of its 0 videos"),
     ],
 )
-def test_a_fault_of_the_corrected_annotations_is_told(
+def test_a_fault_of_the_corrected_annotations_is_reported(
     tmp_path: Path, content: Any, test_list: str, message: str
 ) -> None:
     path, lists = write(tmp_path, content, test_list)
@@ -74,7 +74,7 @@ def test_a_fault_of_the_corrected_annotations_is_told(
         read_corrected_ucf24(path, test_list=lists)
 
 
-def test_a_missing_test_list_is_told(tmp_path: Path) -> None:
+def test_a_missing_test_list_is_reported(tmp_path: Path) -> None:
     path, _ = write(tmp_path, annotations())
     with pytest.raises(InputError, match="no such file"):
         read_corrected_ucf24(path, test_list=tmp_path / "nothing.txt")

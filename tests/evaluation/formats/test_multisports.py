@@ -154,7 +154,7 @@ def put(table: np.ndarray, row: int, column: int, value: float) -> np.ndarray:
         (with_tube(lambda tube: tube + np.float32(0.5)), "is not whole"),
     ],
 )
-def test_a_fault_of_the_truth_is_told(tmp_path: Path, content: Any, message: str) -> None:
+def test_a_fault_of_the_truth_is_reported(tmp_path: Path, content: Any, message: str) -> None:
     path = dump(tmp_path / "GT.pkl", content)
     with pytest.raises(InputError, match=message) as fault:
         read_multisports(path)
@@ -171,7 +171,7 @@ def test_truth_in_unit_boxes_is_refused(tmp_path: Path) -> None:
         read_multisports(dump(tmp_path / "GT.pkl", content))
 
 
-def test_a_split_that_does_not_exist_is_told(truth_path: Path) -> None:
+def test_a_split_that_does_not_exist_is_reported(truth_path: Path) -> None:
     with pytest.raises(InputError, match="has 1 splits; split 2"):
         read_multisports(truth_path, split=2)
 
@@ -188,7 +188,7 @@ def test_a_split_that_does_not_exist_is_told(truth_path: Path) -> None:
         (frame_content() * [1, 1, 1, 1, 0.01, 0.01, 0.01, 0.01], "this layout has pixels"),
     ],
 )
-def test_a_fault_of_frame_detections_is_told(truth_path: Path, tmp_path: Path, content: Any, message: str) -> None:
+def test_a_fault_of_frame_detections_is_reported(truth_path: Path, tmp_path: Path, content: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_frame_detections(dump(tmp_path / "F.pkl", content), read_multisports(truth_path))
 
@@ -210,7 +210,7 @@ TABLE = np.column_stack([np.arange(2, 6), np.full((4, 4), [1.5, 2, 3, 400]), np.
         ({0: [("a", 0.5, TABLE * [1, 1e-3, 1e-3, 1e-3, 1e-3, 1])]}, "this layout has pixels"),
     ],
 )
-def test_a_fault_of_video_detections_is_told(tmp_path: Path, content: Any, message: str) -> None:
+def test_a_fault_of_video_detections_is_reported(tmp_path: Path, content: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_video_detections(dump(tmp_path / "V.pkl", content))
 
@@ -231,7 +231,7 @@ def test_a_pickle_that_runs_code_is_refused_unread(
     assert "caught" not in capfd.readouterr().out
 
 
-def test_a_folder_or_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_folder_or_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a directory"):
         read_multisports(tmp_path)
     with pytest.raises(InputError, match="no such file"):

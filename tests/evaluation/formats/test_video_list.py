@@ -60,7 +60,7 @@ def test_a_line_of_another_form_is_named(text: str, words: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
-def test_a_list_in_another_encoding_is_told_to_be_saved_in_utf_8(encoding: str, tmp_path: Path) -> None:
+def test_a_list_in_another_encoding_is_reported_to_be_saved_in_utf_8(encoding: str, tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("Übung.mp4 0\n", encoding=encoding)
     for read in (read_video_list, read_class_names, lambda path: read_ucf101_split(path, ["a"]), read_kinetics_table):
         with pytest.raises(InputError, match=r"list\.csv: not a text file in UTF-8"):

@@ -191,7 +191,7 @@ def test_there_is_an_end_to_connections(server: PageServer) -> None:
         connection.close()
 
 
-def test_the_end_is_told(server: PageServer) -> None:
+def test_the_end_is_reported(server: PageServer) -> None:
     answer = ask(server, "/messages")
     server.tell("now", {}, kept=False)
     assert answer.readline() == b"id: 1\n"

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from actiondet.data.loading import Draw, Loaded, Unreadable, side_by_side
 from actiondet.data.scaled_frames import ScaledFrames
 from actiondet.data.video_transforms import VideoTestTransform, VideoTrainTransform, scaled
-from actiondet.datasets.labelled_videos import LabelledVideos
+from actiondet.datasets.labeled_videos import LabeledVideos
 from actiondet.records import PlannedClips, VideoBatch, VideoSample
 from actiondet.video import VideoReader
 from actiondet.video.pixels import Image
@@ -27,13 +27,13 @@ from evaluation.records import FrameKey
 
 
 class VideoDataset(Dataset["VideoSample | Unreadable"]):
-    """Clips of labelled videos.
+    """Clips of labeled videos.
 
     Attributes:
         videos: what the data set consists of.
     """
 
-    def __init__(self, videos: LabelledVideos, *, sampling: ViewSampling) -> None:
+    def __init__(self, videos: LabeledVideos, *, sampling: ViewSampling) -> None:
         self.videos = videos
         self._sampling = sampling
 
@@ -72,7 +72,7 @@ class TrainVideos(VideoDataset):
 
     def __init__(
         self,
-        videos: LabelledVideos,
+        videos: LabeledVideos,
         *,
         sampling: ViewSampling,
         transform: VideoTrainTransform,
@@ -119,7 +119,7 @@ class VideoViews(VideoDataset):
     """The same views of each video every time; a draw is one clip with all of its crops."""
 
     def __init__(
-        self, videos: LabelledVideos, *, sampling: ViewSampling, transform: VideoTestTransform, clips: int
+        self, videos: LabeledVideos, *, sampling: ViewSampling, transform: VideoTestTransform, clips: int
     ) -> None:
         """Keep the parts; `clips` of each video, the rest as in TrainVideos."""
         super().__init__(videos, sampling=sampling)

@@ -22,7 +22,7 @@ from evaluation.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledVideos:
+class LabeledVideos:
     """The videos of one split of a data set, found on the disk.
 
     Attributes:
@@ -42,7 +42,7 @@ class LabelledVideos:
     missing: tuple[str, ...]
 
 
-def find_labelled_videos(data: VideoDataConfig, split: SplitName, *, num_classes: int) -> LabelledVideos:
+def find_labeled_videos(data: VideoDataConfig, split: SplitName, *, num_classes: int) -> LabeledVideos:
     """List the videos of `split` and find their files.
 
     Raises:
@@ -62,7 +62,7 @@ def find_labelled_videos(data: VideoDataConfig, split: SplitName, *, num_classes
         bare=bare,
     )
     there = np.array([name in paths for name in listing.names])
-    return LabelledVideos(
+    return LabeledVideos(
         names=tuple(name for name in listing.names if name in paths),
         labels=listing.labels[there],
         frames=None if listing.frames is None else listing.frames[there],
