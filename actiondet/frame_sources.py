@@ -69,7 +69,11 @@ class FileSource:
         return ahead(clips, _CLIPS_AHEAD)
 
     def frames(self) -> Iterator[tuple[int, Frame]]:
-        """Every frame and its time; see FrameSource."""
+        """Every frame and its time; see FrameSource.
+
+        The file is decoded again. To keep its frames until they can be drawn would take half a gigabyte and more (six
+        seconds at 1920x1080), and decoding is an eighth of what drawing a frame costs (tools/README.md, Faster demo).
+        """
         return ahead(stream_frames(self._index.path, self._index), _FRAMES_AHEAD)
 
 
