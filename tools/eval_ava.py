@@ -14,7 +14,7 @@ from evaluation.command_line import run_tool
 
 if TYPE_CHECKING:
     from actiondet.datasets.thumbnails import Thumbnails
-    from evaluation import DetectionRows, TruthRows
+    from evaluation import DetectionRows, FrameMapResult, TruthRows
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -130,28 +130,26 @@ def main() -> None:
         print(f"\n{confusion}")
     write_outputs(arguments, result, **more)
     if arguments.html:
-        write_html(arguments, truth, detections, scoring, thresholds)
+        write_html(arguments, truth, detections, result, scoring)
 
 
 def write_html(
     arguments: argparse.Namespace,
     truth: TruthRows,
     detections: DetectionRows,
+    result: FrameMapResult,
     scoring: dict[str, Any],
-    thresholds: tuple[float, ...],
 ) -> None:
-    """Write the page of --html."""
+    """Write the page of --html on the `result` that was printed."""
     from evaluation import frame_map, read_ava_results
     from evaluation.page import write_page
     from evaluation.result_page import analyze, result_page
 
-    found = [(arguments.detections, detections)]
+    runs = [analyze(arguments.detections, truth, detections, result, **scoring)]
     if arguments.against:
-        found.append((arguments.against, read_ava_results(arguments.against)))
-    runs = []
-    for name, rows in found:
-        result = frame_map(truth, rows, **scoring, protocol=arguments.protocol, thresholds=thresholds)
-        runs.append(analyze(name, truth, rows, result, **scoring))
+        rows = read_ava_results(arguments.against)
+        other = frame_map(truth, rows, **scoring, protocol=arguments.protocol, thresholds=result.thresholds)
+        runs.append(analyze(arguments.against, truth, rows, other, **scoring))
     thumbnail: Thumbnails | None = None
     if arguments.videos:
         from actiondet.datasets.thumbnails import Thumbnails, frame_at_time

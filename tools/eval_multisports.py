@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ from evaluation.command_line import run_tool
 
 if TYPE_CHECKING:
     from evaluation.error_breakdown import ErrorBreakdown
+    from evaluation.protocols import Ties
     from evaluation.tube_ap import ThresholdMapResult
-    from evaluation.tube_dataset import TubeTruth
+    from evaluation.tube_dataset import FrameDetections, TubeTruth
+    from evaluation.tube_set import TubeSet
 
 TASKS = {
     "frame": "frame-mAP of frame detections",
@@ -83,8 +86,8 @@ def main() -> None:
     from evaluation.ap_result import IOU_RANGES, parse_thresholds
     from evaluation.errors import InputError
     from evaluation.formats.act_tubes import read_corrected_ucf24
-    from evaluation.formats.multisports import read_frame_detections, read_multisports, read_video_detections
-    from evaluation.tube_scoring import tube_frame_map, video_map
+    from evaluation.formats.multisports import read_multisports
+    from evaluation.tube_set import TubeSet
 
     task, ties = arguments.task, arguments.ties
     if arguments.moments != "all" and not task.startswith("frame"):
@@ -98,6 +101,8 @@ def main() -> None:
         if arguments.thresholds:
             raise InputError("video-all has its own thresholds; use the task video with --thresholds")
         thresholds = tuple(dict.fromkeys([0.2, 0.5, *(value for values in IOU_RANGES.values() for value in values)]))
+    if task.endswith("errors") and arguments.html:
+        raise InputError(f"{task} --html: the page of frame or video shows errors, too; use one of these tasks")
     if task.endswith("errors") and len(thresholds) > 1:
         raise InputError(f"{task} takes one threshold, found {len(thresholds)}")
     if arguments.test_list:
@@ -105,59 +110,66 @@ def main() -> None:
     else:
         truth = read_multisports(arguments.truth, split=arguments.split)
     truth.check(arguments.truth)
-
-    if task.endswith("errors") and arguments.html:
-        raise InputError(f"{task} --html: the page of frame or video shows errors, too; use one of these tasks")
+    detections = read_detections(arguments, arguments.detections, truth)
     moments = PROTOCOLS[arguments.moments] if task.startswith("frame") else TUBES
     more: dict[str, Any] = {"moments": moments}
     by_length = ""
     result: ThresholdMapResult | ErrorBreakdown
-    if task.startswith("frame"):
-        boxes = read_frame_detections(arguments.detections, truth)
-        boxes = boxes.on_annotated_frames(truth) if arguments.moments == "annotated" else boxes
-        if task == "frame":
-            result = tube_frame_map(truth, boxes, thresholds, ties=ties)
-        else:
-            from evaluation.error_analysis import frame_errors
+    if task.endswith("errors"):
+        from evaluation.ava_errors import find_errors
 
-            result = frame_errors(truth, boxes, thresholds[0], ties=ties)
+        result = find_errors(truth, detections, threshold=thresholds[0], ties=ties)
     else:
-        tubes = read_video_detections(arguments.detections)
-        if task == "errors":
-            from evaluation.error_analysis import video_errors
-
-            result = video_errors(truth, tubes, thresholds[0], ties=ties)
-        else:
-            result = video_map(truth, tubes, thresholds, ties=ties)
-        if arguments.by_length:
+        result = score(truth, detections, thresholds, ties)
+        if isinstance(detections, TubeSet) and arguments.by_length:
             from evaluation.strata import video_map_by_length
 
-            strata = video_map_by_length(truth, tubes, threshold=result.threshold, ties=ties)
+            strata = video_map_by_length(truth, detections, threshold=result.threshold, ties=ties)
             more["strata"] = strata.summary()
             by_length = f"\n\nvideo-mAP@{result.threshold:g} by length\n\n{strata}"
+        if arguments.html:
+            write_html(arguments, truth, detections, result)
     write_outputs(arguments, result, **more)
-    if arguments.html:
-        write_html(arguments, truth, thresholds)
     print(f"moments: {moments}\n{result}{by_length}")
 
 
-def write_html(arguments: argparse.Namespace, truth: TubeTruth, thresholds: tuple[float, ...]) -> None:
-    """Write the page of --html."""
-    from evaluation import read_frame_detections, read_video_detections, tube_frame_map, video_map
-    from evaluation.page import write_page
-    from evaluation.result_page import Run, Thumbnail, analyze, result_page
+def read_detections(arguments: argparse.Namespace, name: str, truth: TubeTruth) -> FrameDetections | TubeSet:
+    """Read the boxes or tubes of the file `name` that the task scores."""
+    from evaluation.formats.multisports import read_frame_detections, read_video_detections
 
-    runs: list[Run] = []
-    for name in filter(None, (arguments.detections, arguments.against)):
-        if arguments.task == "frame":
-            boxes = read_frame_detections(name, truth)
-            boxes = boxes.on_annotated_frames(truth) if arguments.moments == "annotated" else boxes
-            result = tube_frame_map(truth, boxes, thresholds, ties=arguments.ties)
-            runs.append(analyze(name, truth, boxes, result, ties=arguments.ties))
-        else:
-            tubes = read_video_detections(name)
-            result = video_map(truth, tubes, thresholds, ties=arguments.ties)
-            runs.append(analyze(name, truth, tubes, result, ties=arguments.ties))
+    if not arguments.task.startswith("frame"):
+        return read_video_detections(name)
+    boxes = read_frame_detections(name, truth)
+    return boxes.on_annotated_frames(truth) if arguments.moments == "annotated" else boxes
+
+
+def score(
+    truth: TubeTruth, detections: FrameDetections | TubeSet, thresholds: Sequence[float], ties: Ties
+) -> ThresholdMapResult:
+    """Compute the frame-mAP of boxes or the video-mAP of tubes."""
+    from evaluation.tube_scoring import tube_frame_map, video_map
+    from evaluation.tube_set import TubeSet
+
+    if isinstance(detections, TubeSet):
+        return video_map(truth, detections, thresholds, ties=ties)
+    return tube_frame_map(truth, detections, thresholds, ties=ties)
+
+
+def write_html(
+    arguments: argparse.Namespace,
+    truth: TubeTruth,
+    detections: FrameDetections | TubeSet,
+    result: ThresholdMapResult,
+) -> None:
+    """Write the page of --html on the `result` that is printed."""
+    from evaluation.page import write_page
+    from evaluation.result_page import Thumbnail, analyze, result_page
+
+    runs = [analyze(arguments.detections, truth, detections, result, ties=arguments.ties)]
+    if arguments.against:
+        others = read_detections(arguments, arguments.against, truth)
+        other = score(truth, others, result.thresholds, arguments.ties)
+        runs.append(analyze(arguments.against, truth, others, other, ties=arguments.ties))
     thumbnail: Thumbnail | None = None
     if arguments.videos:
         from actiondet.datasets.thumbnails import Thumbnails, frame_of_number

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ import pandas as pd
 from evaluation.boxes import BoolArray
 from evaluation.errors import InputError
 from evaluation.files import open_table
+from evaluation.formats.csv_runs import CsvRuns, find_runs
 from evaluation.records import FloatArray, IntArray
 from evaluation.row_values import (
     LARGEST_ID,
@@ -33,20 +35,31 @@ from evaluation.row_values import (
 )
 from evaluation.video_names import composed
 
-if TYPE_CHECKING:
-    from pandas.io.parsers import TextFileReader
-
 _NUMBERS = ["time", "x1", "y1", "x2", "y2", "label", "last"]
 _NAMES = ["video", *_NUMBERS]
 
 # Few enough rows that a chunk stays in the processor's caches, enough that the work per chunk does not show.
 _CHUNK_ROWS = 200_000
+_BLOCK_BYTES = 1 << 23
 
 # Scores and coordinates must be the very floats that Python's float() gives. From 3.1 on that is what pandas
 # does by itself, and asking for it is deprecated.
 _EXACT: dict[str, Any] = (
     {} if tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1) else {"float_precision": "round_trip"}
 )
+
+_LAYOUT: dict[str, Any] = {
+    "header": None,
+    "names": _NAMES,
+    "index_col": False,
+    # Not "category": pandas 3.1 makes numbers of categories that look like numbers, so that 0001 becomes 1.
+    "dtype": {"video": "object", **dict.fromkeys(_NUMBERS, "float64")},
+    "keep_default_na": False,  # a video may be called "NA"
+    "na_values": {name: [""] for name in _NAMES},
+    "low_memory": False,
+    **_EXACT,
+}
+"""How pandas reads such a file."""
 
 RowCheck = Callable[[list[str]], str | None]
 
@@ -105,9 +118,11 @@ def read_columns(path: str | os.PathLike[str], check: RowCheck) -> CsvColumns:
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # all that pandas says of too many columns
         try:
-            with open_table(path) as file, _open(file) as chunks:
-                for chunk in chunks:
-                    columns.add(_checked(chunk, categories), _rows_expected(path, file, len(chunk)))
+            with open_table(path) as file:
+                file.seek(_add_runs(path, file, columns, categories))
+                with pd.read_csv(file, chunksize=_CHUNK_ROWS, **_LAYOUT) as chunks:
+                    for chunk in chunks:
+                        columns.add(_checked(chunk, categories), _rows_expected(path, file, len(chunk)))
         except pd.errors.EmptyDataError:
             pass
         except InputError:
@@ -125,6 +140,44 @@ def read_columns(path: str | os.PathLike[str], check: RowCheck) -> CsvColumns:
     )
 
 
+def _add_runs(path: str | os.PathLike[str], file: TextIO, columns: _GrowingColumns, categories: dict[str, int]) -> int:
+    """Read runs of rows into `columns`, as long as the file has them; return the place of the first byte after."""
+    place, begun = 0, b""
+    while True:
+        read = file.buffer.read(_BLOCK_BYTES)
+        text = begun + read
+        stop = text.rfind(b"\n") + 1 if read else len(text)
+        block = text[:stop] if read or not text else text + b"\n"
+        runs = find_runs(block) if block else None
+        heads = None if runs is None else _heads(runs, categories)
+        if runs is None or heads is None:
+            return place
+        room = columns.room(len(runs.labels), _rows_expected(path, file, len(runs.labels)))
+        _fill(room, runs, heads)
+        place, begun = place + stop, text[stop:]
+
+
+def _heads(runs: CsvRuns, categories: dict[str, int]) -> _Chunk | None:
+    """Return the heads of runs; None where a line is not a row, or the head of a longer run lacks a column."""
+    frame = pd.read_csv(io.BytesIO(runs.heads), **_LAYOUT)
+    if len(frame) != len(runs.head):
+        return None
+    heads = _checked(frame, categories)
+    longer = np.diff(runs.head, append=len(runs.labels)) > 1
+    return None if np.isnan(heads.last[longer]).any() else heads
+
+
+def _fill(room: _Chunk, runs: CsvRuns, heads: _Chunk) -> None:
+    """Repeat what the heads of runs say, each beside its labels and scores."""
+    rows = len(runs.labels)
+    head = np.repeat(np.arange(len(runs.head)), np.diff(runs.head, append=rows))
+    repeated = [(heads.video, room.video), (heads.moment, room.moment), (heads.empty, room.empty)]
+    for of_heads, of_rows in (*repeated, *zip(heads.box, room.box, strict=True)):
+        np.take(of_heads, head, out=of_rows, mode="clip")  # another mode would go through a buffer
+    room.labels[...], room.last[...] = runs.labels, runs.scores
+    room.labels[runs.head], room.last[runs.head] = heads.labels, heads.last
+
+
 def _rows_expected(path: str | os.PathLike[str], file: TextIO, rows: int) -> int:
     """About how many rows a file has, of which the first `rows` have just been read."""
     place = file.buffer.tell()  # of a compressed file the place in what it holds, which is larger
@@ -138,30 +191,27 @@ class _GrowingColumns:
         self._rows = 0
         self._columns = _empty_columns(0)
 
-    def add(self, chunk: _Chunk, expected: int) -> None:
-        """Append rows; `expected` is the number of all rows, as far as it is known."""
-        rows = slice(self._rows, self._rows + len(chunk.moment))
-        if rows.stop > len(self._columns.moment):
-            larger = _empty_columns(max(rows.stop, expected if self._rows == 0 else 2 * self._rows))
-            for old, new in zip(self.filled(), larger, strict=True):
-                new[..., : self._rows] = old
+    def room(self, rows: int, expected: int) -> _Chunk:
+        """Return so many more rows, to be filled; `expected` is the number of all rows, as far as it is known."""
+        start, self._rows = self._rows, self._rows + rows
+        if self._rows > len(self._columns.moment):
+            larger = _empty_columns(max(self._rows, expected if start == 0 else 2 * start))
+            for old, new in zip(self._part(0, start), larger, strict=True):
+                new[..., :start] = old
             self._columns = larger
-        for column, part in zip(self._columns, chunk, strict=True):
-            column[..., rows] = part
-        self._rows = rows.stop
+        return self._part(start, self._rows)
+
+    def add(self, chunk: _Chunk, expected: int) -> None:
+        """Append rows; `expected` is as in `room`."""
+        for column, part in zip(self.room(len(chunk.moment), expected), chunk, strict=True):
+            column[...] = part
 
     def filled(self) -> _Chunk:
         """The rows so far."""
-        columns = self._columns
-        rows = slice(self._rows)
-        return _Chunk(
-            video=columns.video[rows],
-            moment=columns.moment[rows],
-            box=columns.box[:, rows],
-            labels=columns.labels[rows],
-            last=columns.last[rows],
-            empty=columns.empty[rows],
-        )
+        return self._part(0, self._rows)
+
+    def _part(self, start: int, stop: int) -> _Chunk:
+        return _Chunk(*(column[..., start:stop] for column in self._columns))
 
 
 def _empty_columns(rows: int) -> _Chunk:
@@ -183,23 +233,6 @@ def _keep_freed_memory() -> None:
     third of the time of reading. Having seen a large block come and go (32 MiB are its limit), it keeps as much.
     """
     np.empty(31 << 20, dtype=np.uint8)
-
-
-def _open(file: TextIO) -> TextFileReader:
-    # Not "category": pandas 3.1 makes numbers of categories that look like numbers, so that 0001 becomes 1.
-    types: dict[Any, Any] = {"video": "object", **dict.fromkeys(_NUMBERS, "float64")}
-    return pd.read_csv(
-        file,
-        header=None,
-        names=_NAMES,
-        index_col=False,
-        dtype=types,
-        keep_default_na=False,  # a video may be called "NA"
-        na_values={name: [""] for name in _NAMES},
-        low_memory=False,
-        chunksize=_CHUNK_ROWS,
-        **_EXACT,
-    )
 
 
 def _checked(chunk: pd.DataFrame, categories: dict[str, int]) -> _Chunk:
