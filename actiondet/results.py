@@ -16,10 +16,11 @@ from actiondet.drawing import ActionDrawer, DrawingStyle, Frame, draw_frames
 from actiondet.frame_sources import FrameSource
 from actiondet.tubes.carrying import CarriedPersons
 from actiondet.tubes.events import Event, EventFinder, EventRules
+from actiondet.tubes.followed import followed_tubes
 from actiondet.tubes.following import Follower, FoundMoment, Look
 from actiondet.video_page import video_for_page, write_video_page
 from evaluation.formats.ava import ActionList, write_ava_results
-from evaluation.records import ActionDetections, DetectionRows, IntArray
+from evaluation.records import ActionDetections, DetectionRows, IntArray, Tube
 
 _SHOWN_ROWS = 20
 _NAMED = 0.5  # lowest score of an action that a summary counts
@@ -143,6 +144,16 @@ class VideoResult:
             if on_moment is not None:
                 on_moment()
         yield from finder.finish()
+
+    def tubes(self, threshold: float = 0.5) -> list[Tube]:
+        """What each person does over time: tubes with unit boxes at key moments, by person, label and time.
+
+        A tube's `person` is the number that the table, the JSON file, the events and the drawn video give.
+
+        Args:
+            threshold: a tube ends where the action has a lower score.
+        """
+        return followed_tubes(self.detections, self._identities, actions=self.actions, threshold=threshold)
 
     def to_frame(self, threshold: float = 0.0) -> pd.DataFrame:
         """A row for each action of each person at each moment.

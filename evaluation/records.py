@@ -501,6 +501,7 @@ class Tube:
         moments: (T,) int64, rising.
         boxes: (T, 4) unit boxes.
         box_scores: (T,) confidence per moment.
+        person: identity within the video; -1 where it is not known.
 
     Example:
         >>> from evaluation import read_multisports
@@ -515,6 +516,7 @@ class Tube:
     moments: IntArray
     boxes: FloatArray
     box_scores: FloatArray
+    person: int = -1
 
     def __post_init__(self) -> None:
         expect_shape(self.moments, "moments", None)

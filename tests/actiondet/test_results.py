@@ -333,6 +333,7 @@ def test_looks_between_key_frames_keep_identities(video: Path, tmp_path: Path) -
     frame = np.zeros((480, 640, 3), np.uint8)
     at_a_look = result.draw(frame, 0.8)[:, :, :].any(axis=(0, 2)).nonzero()[0]
     assert at_a_look.min() == pytest.approx(0.36 * 640, abs=8)
+    assert {tube.person for tube in result.tubes(threshold=0.001)} == {0}
     assert {event.person for event in result.events(EventRules(enter=0.001))} == {0}
     with pytest.raises(InputError, match=r"persons_every=0: expected seconds above 0"):
         pipeline(video, persons_every=0)

@@ -17,14 +17,14 @@ from actiondet.video import live
 from actiondet.video.live import LiveFrame, LiveStream, address_name, is_live
 from evaluation.errors import InputError
 
-RATE = 10
 
-
-def mpegts(frames: int, *, size: tuple[int, int] = (64, 48), first: int = 0, container: str = "mpegts") -> bytes:
-    """Gray frames, each brighter than the one before, as a stream of RATE frames a second."""
+def mpegts(
+    frames: int, *, size: tuple[int, int] = (64, 48), first: int = 0, rate: int = 25, container: str = "mpegts"
+) -> bytes:
+    """Gray frames, each brighter than the one before, as a stream of `rate` frames a second."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as output:
-        stream = output.add_stream("mpeg2video", rate=25)
+        stream = output.add_stream("mpeg2video", rate=rate)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.gop_size = 5
@@ -259,11 +259,16 @@ def test_a_server_that_accepts_and_says_nothing_is_left(monkeypatch: pytest.Monk
                 list(LiveStream(f"{protocol}://127.0.0.1:{port}", reconnect=0))
 
 
-def test_a_size_that_changes_within_a_connection_goes_on(serve) -> None:  # type: ignore[no-untyped-def]
-    frames = list(LiveStream(serve([mpegts(10) + mpegts(10, size=(32, 48), first=10)]), reconnect=0))
+@pytest.mark.parametrize("rate", [25, 50])
+def test_a_size_and_a_rate_that_change_within_a_connection_go_on(rate: int, serve) -> None:  # type: ignore[no-untyped-def]
+    after = mpegts(12, size=(32, 48), rate=rate, first=10 * rate // 25)
+    frames = list(LiveStream(serve([mpegts(10) + after]), reconnect=0))
     assert [frame.image.shape for frame in frames[:8]] == [(48, 64, 3)] * 8
-    assert frames[-1].image.shape == (48, 32, 3)
-    assert np.diff([frame.seconds for frame in frames]).min() > 0
+    assert [frame.image.shape for frame in frames[-8:]] == [(48, 32, 3)] * 8
+    steps = np.diff([frame.seconds for frame in frames])
+    assert steps[:7] == pytest.approx(1 / 25, abs=1e-3)
+    assert steps[-7:] == pytest.approx(1 / rate, abs=1e-3)
+    assert steps.min() > 0
 
 
 def test_a_clock_that_wraps_goes_on(serve) -> None:  # type: ignore[no-untyped-def]
