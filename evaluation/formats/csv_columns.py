@@ -211,7 +211,7 @@ class _GrowingColumns:
         return self._part(0, self._rows)
 
     def _part(self, start: int, stop: int) -> _Chunk:
-        return _Chunk(*(column[..., start:stop] for column in self._columns))
+        return _Chunk._make(column[..., start:stop] for column in self._columns)
 
 
 def _empty_columns(rows: int) -> _Chunk:

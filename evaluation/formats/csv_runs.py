@@ -105,7 +105,8 @@ def find_runs(block: bytes) -> CsvRuns | None:
 
 def _windows(bytes_: npt.NDArray[np.uint8], width: int) -> npt.NDArray[np.void]:
     """Return the `width` bytes from each place on, without a copy."""
-    return np.ndarray(len(bytes_) - width + 1, dtype=f"V{width}", buffer=bytes_, strides=(1,))
+    windows: npt.NDArray[np.void] = np.ndarray(len(bytes_) - width + 1, dtype=f"V{width}", buffer=bytes_, strides=(1,))
+    return windows
 
 
 def _equal_to_next(windows: npt.NDArray[np.void]) -> BoolArray:
@@ -138,7 +139,8 @@ def _last_place(words: _Words, letter: str) -> IntArray:
     """Return the place in each word, from 0, of the last byte that is `letter`; negative where none is."""
     other = words ^ _repeated(ord(letter))
     low = _repeated(0x7F)
-    return _highest_byte(~(((other & low) + low) | other | low))
+    equal: _Words = np.invert(((other & low) + low) | other | low)  # 0x80 in bytes that are, 0 in others
+    return _highest_byte(equal)
 
 
 def _integers(words: _Words, digits: IntArray) -> tuple[_Words, BoolArray]:
@@ -156,7 +158,8 @@ def _integers(words: _Words, digits: IntArray) -> tuple[_Words, BoolArray]:
 
 def _repeated(byte: int) -> np.uint64:
     """A word of eight equal bytes."""
-    return np.uint64(byte * 0x0101010101010101)
+    word: np.uint64 = np.uint64(byte * 0x0101010101010101)
+    return word
 
 
 def _label_table() -> npt.NDArray[np.int16]:
