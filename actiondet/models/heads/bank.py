@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from actiondet.records import Memory
 
-Operator = Literal["nonlocal", "max", "avg"]
-
 
 class BankOperator(nn.Module):
     """Makes one vector of what a memory holds, for each person.
