@@ -57,8 +57,12 @@ class Row:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py demo`."""
     parser.add_argument("video", help="any video file with people")
-    parser.add_argument("--config", metavar="C", help="zoo name or YAML file of the network (random without --weights)")
-    parser.add_argument("--weights", metavar="F", help="checkpoint")
+    parser.add_argument("--config", metavar="C", help="zoo name or YAML file of the network")
+    parser.add_argument(
+        "--weights",
+        metavar="F",
+        help="checkpoint; with --config, 'published' (the default where there are such weights) or 'random'",
+    )
     parser.add_argument("--model", metavar="ONNX", help="the same network, exported")
     parser.add_argument("--device", default="cpu", help="where the network runs (cpu)")
     parser.add_argument(
