@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -234,10 +234,7 @@ class DetectionRows(BoxRows):
     def concatenate(cls, parts: Sequence[DetectionRows]) -> DetectionRows:
         """The rows of all parts, one after the other."""
         return cls(
-            video=_joined_videos(parts),
-            moment=np.concatenate([np.zeros(0, np.int64), *(part.moment for part in parts)]),
-            boxes=np.concatenate([np.zeros((0, 4)), *(part.boxes for part in parts)]),
-            labels=np.concatenate([np.zeros(0, np.int64), *(part.labels for part in parts)]),
+            **_joined_boxes(parts),
             scores=np.concatenate([np.zeros(0), *(part.scores for part in parts)]),
         )
 
@@ -263,16 +260,8 @@ class DetectionRows(BoxRows):
         Raises:
             InputError: naming the first row, from 0, that cannot be a detection.
         """
-        unit_boxes = values.box_column(boxes)
-        rows = len(unit_boxes)
-        codes, names = values.name_codes(video, rows)
-        table = cls(
-            video=values.categorical(codes, names),
-            moment=values.moment_column(time, rows),
-            boxes=unit_boxes,
-            labels=values.id_column(labels, "label", rows),
-            scores=values.number_column(scores, "score", rows),
-        )
+        columns = _box_columns(video, time, boxes, labels)
+        table = cls(**columns, scores=values.number_column(scores, "score", len(columns["boxes"])))
         table.check()
         return table
 
@@ -373,10 +362,7 @@ class TruthRows(BoxRows):
     def concatenate(cls, parts: Sequence[TruthRows]) -> TruthRows:
         """The rows of all parts, one after the other."""
         return cls(
-            video=_joined_videos(parts),
-            moment=np.concatenate([np.zeros(0, np.int64), *(part.moment for part in parts)]),
-            boxes=np.concatenate([np.zeros((0, 4)), *(part.boxes for part in parts)]),
-            labels=np.concatenate([np.zeros(0, np.int64), *(part.labels for part in parts)]),
+            **_joined_boxes(parts),
             persons=np.concatenate([np.zeros(0, np.int64), *(part.persons for part in parts)]),
             empty_moments=tuple(dict.fromkeys(key for part in parts for key in part.empty_moments)),
         )
@@ -405,19 +391,14 @@ class TruthRows(BoxRows):
         Raises:
             InputError: naming the first row, from 0, that cannot be an annotation.
         """
-        unit_boxes = values.box_column(boxes)
-        rows = len(unit_boxes)
-        codes, names = values.name_codes(video, rows)
-        numbers = values.number_column(-1 if persons is None else persons, "person", rows)
+        columns = _box_columns(video, time, boxes, labels)
+        numbers = values.number_column(-1 if persons is None else persons, "person", len(columns["boxes"]))
         values.refuse(~values.is_person(numbers), lambda row: f"person {numbers[row]:g} {values.NOT_A_PERSON}")
         keys = list(empty)
         key_codes, key_names = values.name_codes([name for name, _ in keys], len(keys))
         key_moments = values.moment_column([time for _, time in keys], len(keys))
         table = cls(
-            video=values.categorical(codes, names),
-            moment=values.moment_column(time, rows),
-            boxes=unit_boxes,
-            labels=values.id_column(labels, "label", rows),
+            **columns,
             persons=numbers.astype(np.int64),
             empty_moments=tuple(
                 FrameKey(key_names[code], moment)
@@ -425,7 +406,7 @@ class TruthRows(BoxRows):
             ),
         )
         table.check()
-        values.check_uninverted(unit_boxes)
+        values.check_uninverted(table.boxes)
         return table
 
     @classmethod
@@ -474,11 +455,31 @@ def _chosen(
     return chosen
 
 
-def _joined_videos(parts: Sequence[DetectionRows] | Sequence[TruthRows]) -> pd.Categorical:
+def _box_columns(
+    video: npt.ArrayLike | pd.Series | pd.Categorical, time: npt.ArrayLike, boxes: npt.ArrayLike, labels: npt.ArrayLike
+) -> dict[str, Any]:
+    """What rows of boxes have in common, by name, of the arguments of `from_arrays`."""
+    unit_boxes = values.box_column(boxes)
+    rows = len(unit_boxes)
+    return {
+        "video": values.categorical(*values.name_codes(video, rows)),
+        "moment": values.moment_column(time, rows),
+        "boxes": unit_boxes,
+        "labels": values.id_column(labels, "label", rows),
+    }
+
+
+def _joined_boxes(parts: Sequence[DetectionRows] | Sequence[TruthRows]) -> dict[str, Any]:
+    """What rows of boxes have in common, by name, of all parts one after the other."""
     codes, names = values.joined_names(
         [(np.asarray(part.video.codes), part.video.categories.tolist()) for part in parts]
     )
-    return values.categorical(codes, names)
+    return {
+        "video": values.categorical(codes, names),
+        "moment": np.concatenate([np.zeros(0, np.int64), *(part.moment for part in parts)]),
+        "boxes": np.concatenate([np.zeros((0, 4)), *(part.boxes for part in parts)]),
+        "labels": np.concatenate([np.zeros(0, np.int64), *(part.labels for part in parts)]),
+    }
 
 
 def _frame_of(rows: DetectionRows | TruthRows) -> pd.DataFrame:
