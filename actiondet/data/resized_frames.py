@@ -8,11 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actiondet.data.transforms import BoxedClip, Frames, WholeFrameTransform
+from actiondet.data.transforms import Frames, as_clip
 from actiondet.data.video_transforms import scaled
 from actiondet.video.pixels import Image
-
-_NO_BOXES = np.zeros((0, 4), dtype=np.float32)
 
 
 def resized_frame(frame: Image, short_sides: Sequence[int]) -> tuple[Tensor, ...]:
@@ -22,8 +20,7 @@ def resized_frame(frame: Image, short_sides: Sequence[int]) -> tuple[Tensor, ...
 
 def resized_frames(frames: Frames, short_sides: Sequence[int]) -> list[tuple[Tensor, ...]]:
     """Of each of (T, H, W, 3) frames what `resized_frame` gives."""
-    whole = BoxedClip.of(frames, _NO_BOXES)
-    clips = [WholeFrameTransform(short_side=side)(whole).tensors()[0] for side in short_sides]
+    clips = [as_clip(scaled(frames, side)) for side in short_sides]
     return list(zip(*(torch.split(clip, 1, dim=1) for clip in clips), strict=True))
 
 

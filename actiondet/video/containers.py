@@ -16,24 +16,36 @@ from av.video.stream import VideoStream
 from actiondet.video.file_check import check_file
 from evaluation.errors import InputError
 
+# Containers whose table of contents names the streams. A frame need not be decoded to know them.
+_LISTING_SUFFIXES = {".mp4", ".m4v", ".mov"}
+_UNPROBED = {"skip_frame": "all", "probesize": "32"}
 
-def open_video_stream(path: str, *, threads: int = 1) -> tuple[InputContainer, VideoStream]:
+
+def open_video_stream(path: str, *, threads: int = 1, probe: bool = True) -> tuple[InputContainer, VideoStream]:
     """Open a video file and choose its best video stream; the caller closes the container.
 
     Args:
         path: the file.
         threads: decoding threads; 0 lets FFmpeg choose.
+        probe: decode the first frames to learn what the container does not say, which takes longer than all else.
+            Without it, some decoders give frames too early, out of their order; where frames are known by their
+            packets, that does no harm. What needs it has it all the same.
 
     Raises:
         InputError: the file is missing, empty, cut off, or holds no video.
     """
     check_file(path)
+    probe = probe or os.path.splitext(path)[1].lower() not in _LISTING_SUFFIXES
     try:
-        container = av.open(os.path.abspath(path))  # "12:30.mp4" alone would be a file of protocol 12
+        # "12:30.mp4" alone would be a file of protocol 12
+        container = av.open(os.path.abspath(path), options={} if probe else _UNPROBED)
     except av.error.FFmpegError as fault:
         if isinstance(fault, OSError):  # no permission, a broken disk: the system's own words are the clearest
             raise
         raise InputError(f"{path}: is not a video that FFmpeg can read ({fault.strerror})") from None
+    if not probe and len(container.streams.video) != 1:  # which is the best one?
+        container.close()
+        return open_video_stream(path, threads=threads)
     try:
         return container, _best_video(container, path, threads)
     except BaseException:

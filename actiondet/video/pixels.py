@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
+import av
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
@@ -13,6 +14,9 @@ from actiondet.video.index import VideoIndex
 from evaluation.errors import InputError
 
 Image = npt.NDArray[np.uint8]
+
+# From version 17 on PyAV converts with a thread for each core, whose start costs more than a picture's conversion.
+_ONE_THREAD: dict[str, Any] = {"threads": 1} if int(av.__version__.partition(".")[0]) >= 17 else {}
 
 
 def planar(frames: Image, *, mirrored: bool = False) -> Image:
@@ -46,7 +50,7 @@ class RgbConverter:
             InputError: the frame has another size than the video's first one.
         """
         index = self._index
-        image = cast("Image", self._reformatter.reformat(frame, format="rgb24").to_ndarray())
+        image = cast("Image", self._reformatter.reformat(frame, format="rgb24", **_ONE_THREAD).to_ndarray())
         if index.rotation:
             image = np.rot90(image, -index.rotation // 90)
         if index.mirrored:

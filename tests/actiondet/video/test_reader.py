@@ -2,15 +2,22 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+from collections.abc import Iterator
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
+import av
 import numpy as np
 import pytest
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from actiondet.video import VideoIndex, VideoReader, index_video, open_video
+from actiondet.video.containers import decode_packet, open_video_stream, video_packets
 from actiondet.video.pyav_reader import PyavReader
 from evaluation.errors import InputError
 
@@ -121,6 +128,67 @@ def test_an_index_is_kept_and_not_made_again(safe_video: Path, monkeypatch: pyte
     index = pickle.loads(pickle.dumps(index_video(safe_video)))
     monkeypatch.setattr("actiondet.video.reader.index_video", None)
     assert open_video(safe_video, "auto", index).index is index
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_jump_reads_no_packet_but_those_that_the_frame_needs(
+    suffix: str, stamped: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = stamped.write_stamped(tmp_path / f"b{suffix}", 60, options={"preset": "veryfast", "g": "12", "bf": "1"})
+    index = index_video(path)
+    read: list[Packet[VideoStream]] = []
+
+    def counted(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+        for packet in video_packets(container, stream):
+            read.append(packet)
+            yield packet
+
+    monkeypatch.setattr("actiondet.video.pyav_reader.video_packets", counted)
+    with open_video(path, "pyav", index) as reader:
+        assert [stamped.read_stamp(image) for image in reader.read([5, 29, 53])] == [5, 29, 53]
+    assert index.packets is not None
+    places = np.searchsorted(index.packets.start_frames, [5, 29, 53], side="right") - 1
+    packets = np.array([np.flatnonzero(index.packets.frame_of_packet == frame)[0] for frame in (5, 29, 53)])
+    needed = int((packets + 1 - index.packets.start_packets[places]).sum())
+    assert needed <= len(read) <= needed + 2  # the last frame waits in the decoder for others
+
+
+def test_a_decoder_that_needs_the_first_frames_gets_them(
+    safe_video: Path, stamped: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probed: list[bool] = []
+
+    def opened(path: str, *, probe: bool) -> tuple[InputContainer, VideoStream]:
+        probed.append(probe)
+        return open_video_stream(path, probe=probe)
+
+    def decoded(stream: VideoStream, packet: Packet[VideoStream] | None, number: int = -1) -> list[VideoFrame]:
+        return decode_packet(stream, packet, number) if probed[-1] else []
+
+    monkeypatch.setattr("actiondet.video.pyav_reader.open_video_stream", opened)
+    monkeypatch.setattr("actiondet.video.pyav_reader.decode_packet", decoded)
+    with open_video(safe_video, "pyav") as reader:
+        assert [stamped.read_stamp(image) for image in reader.read([20, 31, 50])] == [20, 31, 50]
+    assert probed == [False, True]
+
+
+def test_of_several_streams_the_same_one_is_taken_without_decoding(stamped: ModuleType, tmp_path: Path) -> None:
+    small = stamped.write_stamped(tmp_path / "small.mp4", 12, size=(64, 48))
+    large = stamped.write_stamped(tmp_path / "large.mp4", 12, size=(96, 64))
+    both = tmp_path / "both.mp4"
+    with av.open(str(both), "w") as target, av.open(str(small)) as one, av.open(str(large)) as other:
+        sources = [(source, target.add_stream_from_template(source.streams.video[0])) for source in (one, other)]
+        for source, stream in sources:
+            for packet in source.demux(source.streams.video[0]):
+                if packet.size:
+                    packet.stream = stream
+                    target.mux(packet)
+    sizes = []
+    for probe in (False, True):
+        container, stream = open_video_stream(str(both), probe=probe)
+        sizes.append((stream.index, stream.codec_context.width, stream.codec_context.pix_fmt))
+        container.close()
+    assert sizes[0] == sizes[1]
 
 
 def _stamp_or_refusal(stamped: ModuleType, reader: VideoReader, place: int) -> int | str:
