@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,9 @@ def find_labeled_videos(data: VideoDataConfig, split: SplitName, *, num_classes:
         listed_in=f"{listing.source}: ",
         bare=bare,
     )
-    there = np.array([name in paths for name in listing.names])
+    there = np.array([name in paths for name in listing.names]) if missing else np.ones(len(listing.names), dtype=bool)
     return LabeledVideos(
-        names=tuple(name for name in listing.names if name in paths),
+        names=tuple(compress(listing.names, there.tolist())),
         labels=listing.labels[there],
         frames=None if listing.frames is None else listing.frames[there],
         classes=classes,

@@ -12,7 +12,7 @@ from pathlib import Path
 from actiondet.config.data_sets import AvaConfig, PersonDataConfig
 from actiondet.video import VideoReader, open_video
 from actiondet.video.kept_index import KeptIndices
-from actiondet.video.names import folder_below, is_video
+from actiondet.video.names import folder_below, is_video, without_suffix
 from evaluation.errors import InputError, some
 from evaluation.video_names import composed
 
@@ -22,6 +22,38 @@ OPEN_READERS = 4
 _OPEN_BYTES = 16 * 2**20
 # Indices that one worker remembers, 8 KB for a clip of ten seconds and 650 KB for a quarter of an hour.
 KNOWN_READERS = 1000
+
+
+class VideoPlaces(Mapping[str, Path]):
+    """Where videos are, by name: as text below one folder, for a quarter of a million paths would take 100 MB."""
+
+    def __init__(self, folder: Path, places: Mapping[str, str]) -> None:
+        """Keep the places, which are relative to `folder`."""
+        self._folder = folder
+        # A list mostly names its videos by their places: then it is the same text.
+        self._places = {name: name if name == place else place for name, place in places.items()}
+
+    def __getitem__(self, name: str) -> Path:
+        return self._folder / self._places[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def texts(self) -> list[str]:
+        """The paths as text."""
+        begin = "" if self._folder == Path() else os.path.join(self._folder, "")
+        return [begin + place for place in self._places.values()]
+
+    def renamed(self, names: Mapping[str, str]) -> VideoPlaces:
+        """Those that `names` calls otherwise: by new name the old one; what is not here is left out."""
+        places = self._places
+        return VideoPlaces(self._folder, {new: places[old] for new, old in names.items() if old in places})
 
 
 class ReaderPool:
@@ -51,7 +83,7 @@ class ReaderPool:
                 `partial` of one, so that it can be pickled.
             at_once: files that stay open.
         """
-        self.paths, self.kept = dict(paths), kept
+        self.paths, self.kept = paths, kept
         self._make_reader = make_reader
         self._at_once = at_once
         self._readers: OrderedDict[str, VideoReader] = OrderedDict()
@@ -77,6 +109,10 @@ class ReaderPool:
             self._readers[oldest].close()
         return self._readers[video]
 
+    def files(self) -> list[str]:
+        """The paths as text."""
+        return self.paths.texts() if isinstance(self.paths, VideoPlaces) else [*map(os.fspath, self.paths.values())]
+
     def forget(self, video: str) -> None:
         """Close `video` and drop its index, so that the next call looks at the file again."""
         self._recent.pop(video, None)
@@ -95,7 +131,7 @@ def files_at_once() -> int:
     return max(min(limit // 4, memory // 8 // _OPEN_BYTES), OPEN_READERS)
 
 
-def find_videos(folder: str | Path, names: Iterable[str], *, pictures: bool) -> dict[str, Path]:
+def find_videos(folder: str | Path, names: Iterable[str], *, pictures: bool) -> VideoPlaces:
     """Find the videos `names` in `folder`; those that are missing are absent from the result.
 
     A video file is known by its name without suffix, whatever its container; a name with slashes lies in a
@@ -107,30 +143,36 @@ def find_videos(folder: str | Path, names: Iterable[str], *, pictures: bool) -> 
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"data.videos: {folder} {'is not a folder' if folder.exists() else 'does not exist'}")
-    found = video_candidates(folder, names, pictures=pictures)
-    for name, (first, *others) in found.items():
-        if others:
-            raise InputError(
-                f"{folder}: video '{name}' is there twice, as {first.name} and {others[0].name}; keep one of them"
-            )
-    return {name: paths[0] for name, paths in found.items()}
+    found = _candidates(folder, names, pictures=pictures)
+    for name, places in found.items():
+        if len(places) > 1:
+            first, second, *_ = (os.path.basename(place) for place in places)
+            raise InputError(f"{folder}: video '{name}' is there twice, as {first} and {second}; keep one of them")
+    return VideoPlaces(folder, {name: places[0] for name, places in found.items()})
 
 
 def video_candidates(folder: Path, names: Iterable[str], *, pictures: bool) -> dict[str, list[Path]]:
     """All files (or folders of images) that may be the videos `names`, as in `find_videos`; at least one each."""
+    found = _candidates(folder, names, pictures=pictures)
+    return {name: [folder / place for place in places] for name, places in found.items()}
+
+
+def _candidates(folder: Path, names: Iterable[str], *, pictures: bool) -> dict[str, list[str]]:
+    """As `video_candidates`: places below `folder`, as text. Paths would take most of the time of a large set."""
     if pictures:
-        return {name: [place] for name in names if (place := folder_below(folder, name)).is_dir()}
+        places = ((name, folder_below(folder, name)) for name in names)
+        return {name: [str(place.relative_to(folder))] for name, place in places if place.is_dir()}
     names = list(dict.fromkeys(names))
     wanted = {composed(name) for name in names}
-    files: dict[str, list[Path]] = {}
+    files: dict[str, list[str]] = {}
     for parent in dict.fromkeys(name.rpartition("/")[0] for name in names):
         place = folder_below(folder, parent)
-        # Names as text: for a quarter of a million files, paths would take most of the time.
+        below = "" if place == folder else f"{place.relative_to(folder)}/"
         for file in sorted(os.listdir(place)) if place.is_dir() else ():
-            stem = os.path.splitext(file)[0]
+            stem = without_suffix(file)
             name = composed(f"{parent}/{stem}" if parent else stem)
-            if name in wanted and is_video(file):
-                files.setdefault(name, []).append(place / file)
+            if stem != file and name in wanted:
+                files.setdefault(name, []).append(below + file)
     return {name: files[composed(name)] for name in names if composed(name) in files}
 
 
@@ -169,7 +211,7 @@ def locate_videos(
     skip_missing: bool,
     listed_in: str = "",
     bare: Mapping[str, str] | None = None,
-) -> tuple[dict[str, Path], tuple[str, ...]]:
+) -> tuple[VideoPlaces, tuple[str, ...]]:
     """Where the videos `names` are, as in `find_videos`, and which of them are missing.
 
     Args:
@@ -184,9 +226,8 @@ def locate_videos(
         InputError: no such folder, two files for one name, none of the videos, or a missing one unless `skip_missing`.
     """
     names = list(dict.fromkeys(names))
-    called = dict(zip(names, names, strict=True)) if bare is None else bare
-    files = find_videos(folder, (called[name] for name in names), pictures=pictures)
-    found = {name: files[called[name]] for name in names if called[name] in files}
+    called = {name: name if bare is None else bare[name] for name in names}
+    found = find_videos(folder, called.values(), pictures=pictures).renamed(called)
     missing = tuple(name for name in names if name not in found)
     if missing and not (skip_missing and found):
         what = "folders <video> of pictures" if pictures else "files <video>.mp4 (or .mkv, .avi, .webm, ...)"

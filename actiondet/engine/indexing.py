@@ -43,9 +43,9 @@ def index_videos(sources: Sequence[ReaderPool], fabric: Fabric) -> list[Path]:
     folders: dict[Path, tuple[KeptIndices, set[str]]] = {}
     for videos in sources:
         if videos.kept is not None:
-            folders.setdefault(videos.kept.path, (videos.kept, set()))[1].update(map(os.fspath, videos.paths.values()))
+            folders.setdefault(videos.kept.path, (videos.kept, set()))[1].update(videos.files())
     for kept, paths in folders.values():
-        lacking = kept.lacking(sorted(paths)) if fabric.is_global_zero else []
+        lacking = sorted(kept.lacking(list(paths))) if fabric.is_global_zero else []
         lacking = fabric.broadcast(lacking)
         if lacking:
             _index(kept, lacking, fabric)

@@ -75,7 +75,7 @@ class KeptIndices:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Look at the videos below `folder`; its file is opened at the first use in each process."""
-        self._folder = os.fspath(folder)
+        self._folder = str(Path(folder))  # as the paths below it begin
         self._table: _Table | None = None
 
     @property
@@ -143,7 +143,7 @@ class KeptIndices:
 
     def _digests(self, paths: Iterable[str]) -> npt.NDArray[np.uint64]:
         """(N,) of the names below the folder, which are the same on every machine."""
-        begin = len(self._folder.rstrip(os.sep)) + 1
+        begin = 0 if self._folder == "." else len(self._folder.rstrip(os.sep)) + 1
         raw = b"".join(
             hashlib.blake2b(path[begin:].encode("utf-8", "surrogateescape"), digest_size=8).digest() for path in paths
         )

@@ -13,8 +13,8 @@ VIDEO_SUFFIXES |= {".ogv", ".ts", ".vob", ".webm", ".wmv"}
 
 def is_video(path: str | os.PathLike[str]) -> bool:
     """Whether a file's name is that of a video; hidden files, as macOS lays beside others, are none."""
-    name = os.path.basename(os.fspath(path).rstrip("/"))
-    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES and not name.startswith(".")
+    name = os.fspath(path).rstrip("/").rpartition("/")[2]
+    return name[name.rfind(".") :].lower() in VIDEO_SUFFIXES and not name.startswith(".")
 
 
 def without_suffix(name: str) -> str:

@@ -167,3 +167,16 @@ def test_names_in_many_folders_are_composed_once(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(sources, "composed", counted)
     assert len(find_videos(tmp_path, names, pictures=False)) == 300
     assert calls <= 5 * len(names)
+
+
+@pytest.mark.parametrize("folder", [".", "videos", "./videos/"])
+def test_places_are_the_same_as_paths_and_as_text(folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "videos/ball").mkdir(parents=True)
+    (tmp_path / "videos/ball/v_1.mp4").touch()
+    (tmp_path / "videos/v_2.avi").touch()
+    monkeypatch.chdir(tmp_path / "videos" if folder == "." else tmp_path)
+    names = {"ball/v_1.mp4": "ball/v_1", "second": "v_2", "third": "v_3"}
+    found, missing = locate_videos(folder, names, pictures=False, skip_missing=True, bare=names)
+    assert missing == ("third",)
+    assert found == {"ball/v_1.mp4": Path(folder, "ball/v_1.mp4"), "second": Path(folder, "v_2.avi")}
+    assert found.texts() == [str(path) for path in found.values()]

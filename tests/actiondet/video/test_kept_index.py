@@ -57,6 +57,14 @@ def keep(folder: Path) -> KeptIndices:
     return kept
 
 
+def test_the_folder_may_be_spelled_otherwise(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(folder)
+    monkeypatch.chdir(folder.parent)
+    assert KeptIndices("./videos/").find("videos/b.avi") is not None
+    monkeypatch.chdir(folder)
+    assert KeptIndices(".").find("b.avi") is not None
+
+
 def test_an_index_is_the_same_after_packing(films: Path) -> None:
     for path in paths(films)[:3]:
         index = index_video(path)
