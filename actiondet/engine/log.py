@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-from lightning_fabric import Fabric
+from typing import TYPE_CHECKING
 
 from actiondet.engine.scalar_events import ScalarEvents
 from evaluation.files import atomic_path
 from evaluation.messages import LOG
 from evaluation.progress import ProgressBar
+
+if TYPE_CHECKING:  # programs that run exported networks say what they do through here, without torch
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True)
