@@ -1,4 +1,4 @@
-"""How fast is it, here and now? python tools/benchmark.py dense|imbalance|memory|model|multigrid|tracks|train ...
+"""How fast is it, here and now? python tools/benchmark.py dense|imbalance|memory|model|relations|tracks|train ...
 
 Every kind of measurement is a module of tools/benchmarks/, with `add_arguments(parser)` and `run(arguments)`.
 """
@@ -20,6 +20,7 @@ KINDS = (
     "model",
     "multigrid",
     "read",
+    "relations",
     "tracks",
     "train",
 )

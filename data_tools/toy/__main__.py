@@ -25,7 +25,8 @@ def main() -> None:
         "--size",
         choices=list(SIZES),
         default="small",
-        help="default small: about 100 films of each form; fast: people on skates; recall: people with a past",
+        help="default small: about 100 films of each form; fast: people on skates; recall: people with a past; "
+        "relations: people in pairs",
     )
     parser.add_argument(
         "--parts",

@@ -39,13 +39,23 @@ RECALLED = ActionList(
 RESPONSES = ActionList(ids=(15, 16), names=("answer a call", "bring back"), types=(None,) * 2)
 """What is evaluated of them: the actions that only memory shows."""
 
+RELATED = ActionList(
+    ids=(1, 3, 4, 12, 14, 17),
+    names=("stand", "walk left", "walk right", "approach a person", "follow a person", "meet a person"),
+    types=(None,) * 6,
+)
+"""Every annotated action of people in pairs."""
+
+RELATIONS = ActionList(ids=RELATED.ids[3:], names=RELATED.names[3:], types=(None,) * 3)
+"""What is evaluated of them: the actions that the one person alone does not show."""
+
 _KINDS = dict(zip(TRAINED.ids, TRAINED.types, strict=True))
 SPORTS = _only(tuple(label for label in EVALUATED.ids if _KINDS[label] == _MOVES))
 """The evaluated actions that nobody else has a part in: those of the set in MultiSports' form."""
 
 _OF_ACTIVITY = {"stand": 1, "stay_low": 5, "jump": 6, "crouch": 7, "spin": 9}
 _OF_ARMS = {"up": 10, "both_up": 10, "wave": 11, "wave_both": 11}
-_OF_RELATION = {"approach": 12, "follow": 14, "unasked": 13, "answer": 15, "bring back": 16}
+_OF_RELATION = {"approach": 12, "follow": 14, "unasked": 13, "answer": 15, "bring back": 16, "meet": 17}
 
 
 def labels_of(stretch: Stretch, relation: str | None) -> list[int]:

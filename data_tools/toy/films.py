@@ -11,11 +11,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from data_tools.toy.actions import EVALUATED, RECALLED, RESPONSES, TRAINED, labels_of
+from data_tools.toy.actions import EVALUATED, RECALLED, RELATED, RELATIONS, RESPONSES, TRAINED, labels_of
 from data_tools.toy.people import Image
 from data_tools.toy.recall import plan_recall
+from data_tools.toy.relations import plan_relations
 from data_tools.toy.render import SEEN, Stage, Track
 from data_tools.toy.scenes import RATE, Scene, plan_scene
+from data_tools.toy.sizes import Kind
 from data_tools.toy.skaters import plan_skating
 from evaluation.files import atomic_path
 from evaluation.formats.action_list import ActionList
@@ -34,8 +36,8 @@ class Order:
         size: (width, height) in pixels.
         slot: seconds for which people at least go on with what they do.
         meetings: whether people seek each other out.
-        fast: people on skates, who cross several of their own widths in a second.
-        recall: people who respond to what was done before.
+        kind: which people it shows, as of a Size.
+        hold: frames for which a picture is shown.
     """
 
     name: str
@@ -45,18 +47,18 @@ class Order:
     size: tuple[int, int]
     slot: int = 1
     meetings: bool = True
-    fast: bool = False
-    recall: bool = False
+    kind: Kind = "everyday"
+    hold: int = 1
 
     @property
     def trained(self) -> ActionList:
         """Every action that is annotated."""
-        return RECALLED if self.recall else TRAINED
+        return {"recall": RECALLED, "relations": RELATED}.get(self.kind, TRAINED)
 
     @property
     def evaluated(self) -> ActionList:
         """The actions that are scored."""
-        return RESPONSES if self.recall else EVALUATED
+        return {"recall": RESPONSES, "relations": RELATIONS}.get(self.kind, EVALUATED)
 
 
 @dataclass(frozen=True)
@@ -90,17 +92,19 @@ class Film:
 
     def is_annotated(self, frame: int) -> bool:
         """Whether the truth has this frame; of people who respond, it has the frames in which a person acts."""
-        return not self.order.recall or bool(self.does[:, frame, 1:].any())
+        return self.order.kind != "recall" or bool(self.does[:, frame, 1:].any())
 
 
 def plan(order: Order) -> tuple[Scene, np.random.Generator]:
     """Plan a video; return the generator that draws the rest, too."""
     rng = np.random.default_rng(order.seed)
     width, height = order.size
-    if order.fast:
+    if order.kind == "skaters":
         return plan_skating(rng, order.seconds, width / height, people=4), rng
-    if order.recall:
+    if order.kind == "recall":
         return plan_recall(rng, order.seconds, width / height), rng
+    if order.kind == "relations":
+        return plan_relations(rng, order.seconds, width / height), rng
     people = int(rng.choice([2, 3, 4, 5], p=[0.12, 0.4, 0.38, 0.1]))
     return plan_scene(rng, order.seconds, width / height, people, slot=order.slot, meetings=order.meetings), rng
 
@@ -109,7 +113,7 @@ def make_film(order: Order, folder: Path) -> Film:
     """Plan, draw and write one video; the same order gives the same film."""
     cv2.setNumThreads(1)
     scene, rng = plan(order)
-    stage = Stage(scene, rng, *order.size)
+    stage = Stage(scene, rng, *order.size, hold=order.hold)
     with atomic_path(folder / f"{order.name}.mp4") as temporary:
         encode(temporary, stage, order.size)
     tracks = [track for track in stage.tracks if (track.seen >= SEEN).any()]

@@ -24,6 +24,8 @@ FORGOTTEN = 24
 LASTING = 2
 """Seconds of a cue and of a response."""
 PEOPLE = 2
+OVERHEAD = np.pi / 6
+"""Phase of arms that are held up: overhead. At other phases they look like arms that are held out."""
 FAMILIES: tuple[tuple[Pose, Pose, str], ...] = (
     (("stand", "both_up"), ("stand", "out"), "answer"),
     (("stay_low", "down"), ("stay_low", "out"), "bring back"),
@@ -56,7 +58,11 @@ def plan_recall(rng: np.random.Generator, seconds: int, aspect: float) -> Scene:
 def _pose(rng: np.random.Generator, pose: Pose) -> Stretch:
     """A person who holds a pose, seen from the front."""
     activity, arms = pose
-    return replace(random_stretch(rng, activity, 0), arms=arms, turn=float(rng.uniform(-0.5, 0.5)))
+    stretch = random_stretch(rng, activity, 0)
+    body, arm, gait = stretch.phase
+    if arms == "both_up":
+        arm = OVERHEAD + float(rng.uniform(-0.1, 0.1))
+    return replace(stretch, arms=arms, turn=float(rng.uniform(-0.5, 0.5)), phase=(body, arm, gait))
 
 
 def _do(rng: np.random.Generator, doings: list[list[Stretch | None]], second: int, stretch: Stretch) -> int:

@@ -49,9 +49,9 @@ class Figure:
 class Stage:
     """Renders one scene, frame by frame; `tracks` are complete once all frames have been drawn."""
 
-    def __init__(self, scene: Scene, rng: np.random.Generator, width: int, height: int) -> None:
-        """Set the scene for frames of `width` x `height` pixels."""
-        self.width, self.height = width, height
+    def __init__(self, scene: Scene, rng: np.random.Generator, width: int, height: int, *, hold: int = 1) -> None:
+        """Set the scene for frames of `width` x `height` pixels, each of which is shown `hold` times."""
+        self.width, self.height, self.hold = width, height, hold
         self.frames = scene.seconds * RATE
         self._background = Background(rng, width, height)
         far_first = sorted(scene.actors, key=lambda actor: actor.ground)
@@ -65,8 +65,10 @@ class Stage:
 
     def __iter__(self) -> Iterator[Image]:
         """Draw all frames, (H, W, 3) uint8 RGB."""
-        for frame in range(self.frames):
-            yield self._draw(frame)
+        for frame in range(0, self.frames, self.hold):
+            picture = self._draw(frame)
+            for _ in range(min(self.hold, self.frames - frame)):
+                yield picture
 
     def _draw(self, frame: int) -> Image:
         seconds = frame / RATE
@@ -121,10 +123,11 @@ class Stage:
         area = unhidden[figure.top : figure.top + height, figure.left : figure.left + width]
         seen = figure.cover * area
         area *= 1 - figure.cover
-        track.seen[frame] = seen.sum() / figure.area
+        shown = slice(frame, frame + self.hold)
+        track.seen[shown] = seen.sum() / figure.area
         clear = seen > 0.5
         rows, columns = np.flatnonzero(clear.any(axis=1)), np.flatnonzero(clear.any(axis=0))
         if len(rows):
             box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
             box += (figure.left, figure.top, figure.left, figure.top)
-            track.boxes[frame] = box / (self.width, self.height, self.width, self.height)
+            track.boxes[shown] = box / (self.width, self.height, self.width, self.height)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from data_tools.toy.films import Order
 
 Part = Literal["detection", "tubes", "recognition"]
+Kind = Literal["everyday", "skaters", "recall", "relations"]
 PARTS: tuple[Part, ...] = ("detection", "tubes", "recognition")
 TUBE_SLOT = 2
 """Seconds for which people at least go on with what they do in MultiSports' form, where every frame is scored."""
@@ -27,8 +28,9 @@ class Size:
         seconds: length of each.
         groups: (train, val) groups of recognition clips per action.
         clips: recognition clips per group.
-        fast: people on skates.
-        recall: people who respond to what was done before.
+        kind: everyday people; people on skates; people who respond to what was done before; people in pairs, whose
+            actions depend on each other. All but the first are there in AVA's form alone.
+        hold: frames for which a picture is shown; drawing fewer pictures makes films in less time.
     """
 
     frame: tuple[int, int]
@@ -38,13 +40,13 @@ class Size:
     seconds: int
     groups: tuple[int, int]
     clips: int
-    fast: bool = False
-    recall: bool = False
+    kind: Kind = "everyday"
+    hold: int = 1
 
     @property
     def detection_alone(self) -> bool:
         """Whether there is nothing but the detection part."""
-        return self.fast or self.recall
+        return self.kind != "everyday"
 
     def orders(self, seed: int) -> list[Order]:
         """List the films to be made in AVA's form."""
@@ -57,8 +59,8 @@ class Size:
                 (seed, place, number),
                 self.seconds,
                 frame,
-                fast=self.fast,
-                recall=self.recall,
+                kind=self.kind,
+                hold=self.hold,
             )
             for place, split, number, frame in self._films(self.films)
         ]
@@ -99,8 +101,9 @@ SIZES = {
     "tiny": Size((160, 120), (240, 180), (2, 1), (2, 1), 4, (1, 1), 1),
     "small": Size((160, 120), (480, 360), (66, 20), (100, 12), 11, (96, 16), 1),
     "medium": Size((320, 240), (640, 480), (200, 64), (200, 64), 11, (96, 24), 2),
-    "fast": Size((320, 120), (320, 120), (40, 10), (0, 0), 11, (0, 0), 0, fast=True),
-    "recall": Size((96, 72), (96, 72), (24, 10), (0, 0), 62, (0, 0), 0, recall=True),
+    "fast": Size((320, 120), (320, 120), (40, 10), (0, 0), 11, (0, 0), 0, kind="skaters"),
+    "recall": Size((96, 72), (96, 72), (60, 24), (0, 0), 62, (0, 0), 0, kind="recall", hold=5),
+    "relations": Size((128, 60), (128, 60), (32, 16), (0, 0), 27, (0, 0), 0, kind="relations", hold=5),
 }
-"""tiny is for tests; fast holds people on skates, recall people who respond to what was done before, both in the
-detection part alone."""
+"""tiny is for tests; fast holds people on skates, recall people who respond to what was done before, relations people
+in pairs: these three have the detection part alone."""

@@ -382,6 +382,17 @@ def test_a_box_is_where_the_picture_shows_the_person() -> None:
     assert with_person.tracks[0].boxes[0] == pytest.approx(expected, abs=0.03)
 
 
+def test_a_picture_that_is_held_stays_and_so_do_its_boxes() -> None:
+    frames, boxes = [], []
+    for hold in (1, 4):
+        stage = Stage(scene_of(person()), np.random.default_rng(5), 160, 120, hold=hold)
+        frames.append(list(stage))
+        boxes.append(stage.tracks[0].boxes)
+    shown = np.arange(len(frames[0])) // 4 * 4
+    assert all(np.array_equal(frames[1][frame], frames[0][drawn]) for frame, drawn in enumerate(shown))
+    assert np.array_equal(boxes[1], boxes[0][shown])
+
+
 def test_what_is_hidden_or_outside_is_not_in_the_box() -> None:
     rng = np.random.default_rng(6)
     front, behind, leaving = person(0, ground=0.95, height=0.8), person(1, ground=0.7, height=0.4), person(2, x=-0.1)
@@ -399,7 +410,7 @@ def test_what_is_hidden_or_outside_is_not_in_the_box() -> None:
 @pytest.fixture(scope="module")
 def skaters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Film, Path]:
     folder = tmp_path_factory.mktemp("skaters")
-    film = make_film(Order("fast", "val", (4,), 4, (320, 120), fast=True), folder / "videos")
+    film = make_film(Order("fast", "val", (4,), 4, (320, 120), kind="skaters"), folder / "videos")
     write_ava(folder / "ava", [film], seed=0)
     return film, folder / "ava"
 

@@ -12,33 +12,42 @@ from data_tools.toy.scenes import Scene
 from evaluation.errors import InputError
 
 
-def test_each_arm_is_reported_at_its_own_best_rate_with_banks_of_its_own_seed(
+def test_each_arm_is_reported_at_its_own_best_rate_after_one_network_that_knows_no_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     memory = import_module("actiondet.cli.benchmarks.memory")
-    banks: list[tuple[str, int]] = []
+    banks: list[str] = []
+    seen: dict[str, int] = {}
     scores = {"first": {0.004: 0.1}, "without": {0.001: 0.5, 0.002: 0.4}, "max": {0.001: 0.6, 0.002: 0.9}}
 
     def train(config: object, *, folder: Path, **_: object) -> float:
-        (folder).mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "last.pt").touch()
         arm = folder.name.split("_")[0]
+        seen[arm] = config.model.num_actions  # type: ignore[attr-defined]
         rate = config.train.base_lr  # type: ignore[attr-defined]
         return scores[arm][rate] + 0.01 * config.train.seed  # type: ignore[attr-defined]
 
-    def build_banks(_: object, paths: dict[str, Path], weights: Path, seed: int) -> None:
+    def test(config: object, *, folder: Path, **_: object) -> dict[int, float]:
+        score = train(config, folder=folder)
+        return {1: 0.0, 15: score - 0.01, 16: score + 0.01}
+
+    def build_banks(_: object, paths: dict[str, Path], weights: Path) -> None:
         if paths:
-            banks.append((weights.parent.name, seed))
+            banks.append(weights.parent.name)
 
     monkeypatch.setattr("actiondet.engine.train.train", train)
     monkeypatch.setattr("actiondet.cli.benchmarks.arms.make_films", lambda *_, **__: None)
+    monkeypatch.setattr("actiondet.cli.benchmarks.arms.test_once", test)
     monkeypatch.setattr(memory.Comparison, "_build_banks", build_banks)
     memory.run(Namespace(out=tmp_path, operator="max", rates=[0.001, 0.002], seeds=[1, 2], first_epochs=4, epochs=3))
     said = capsys.readouterr().out
     assert "without: tuned 0.001: 0.5000, 0.002: 0.4000; rate 0.001" in said
     assert "max: tuned 0.001: 0.6000, 0.002: 0.9000; rate 0.002" in said
+    assert "without_rate0.002_seed0_epochs3_after_first_epochs4: 0.4000, all actions 0.2667" in said
     assert "the bank adds 40.0 points (wanted: at least 15): as wanted" in said
-    assert set(banks) == {(f"first_seed{seed}_epochs4", seed) for seed in (0, 1, 2)}
+    assert set(banks) == {"first_epochs4"}
+    assert seen == {"first": 4, "without": 16, "max": 16}
     with pytest.raises(InputError, match="--seeds 0: is the seed of the tuning"):
         memory.run(Namespace(out=tmp_path, operator="max", rates=[0.001], seeds=[0], epochs=3))
 

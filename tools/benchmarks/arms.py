@@ -1,4 +1,4 @@
-"""What benchmarks that compare trainings on toy films share: films, runs that are done once, a table."""
+"""What benchmarks that compare trainings on toy films share: films, runs that are done once, rates, a table."""
 
 from __future__ import annotations
 
@@ -6,12 +6,58 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from actiondet.config import DetectionConfig
+
+
+TUNING_SEED = 0
+"""Of the trainings that choose a rate, which are not reported."""
+Result = TypeVar("Result")
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse to report the seed of the tuning.
+
+    Raises:
+        InputError: it is among `seeds`.
+    """
+    from evaluation.errors import InputError
+
+    if TUNING_SEED in seeds:
+        raise InputError(f"--seeds {TUNING_SEED}: is the seed of the tuning; report others")
+
+
+def report_at_best_rate(
+    arm: str,
+    train: Callable[[float, int], Result],
+    score: Callable[[Result], float],
+    *,
+    rates: Sequence[float],
+    seeds: Sequence[int],
+) -> list[Result]:
+    """Find the learning rate of an arm with the seed of the tuning, and train with it and other seeds.
+
+    Args:
+        arm: its name, to print.
+        train: with a rate and a seed.
+        score: of what `train` returned; the higher, the better.
+        rates: to choose from.
+        seeds: to report.
+
+    Returns:
+        What `train` returned for each of `seeds`.
+    """
+    tuned = {rate: score(train(rate, TUNING_SEED)) for rate in rates}
+    best = max(tuned, key=lambda rate: tuned[rate])
+    figures = ", ".join(f"{rate:g}: {figure:.4f}" for rate, figure in tuned.items())
+    print(f"{arm}: tuned {figures}; rate {best:g}", flush=True)
+    reported = [train(best, seed) for seed in seeds]
+    print(f"{arm}: rate {best:g}; reported", ", ".join(f"{score(each):.4f}" for each in reported), flush=True)
+    return reported
 
 
 def train_once(
@@ -40,6 +86,21 @@ def train_once(
     return score
 
 
+def test_once(config: DetectionConfig, *, folder: Path, fabric: Fabric) -> dict[int, float]:
+    """AP@0.5 of each evaluated action, by its id, of the network that `train_once` trained in `folder`.
+
+    From the folder, if it was tested before.
+    """
+    from actiondet.engine.detection.testing import run_test
+    from actiondet.engine.loading import load_trained, network_for_testing
+
+    weights, written = folder / "last.pt", folder / "test/results.json"
+    if not written.is_file() or written.stat().st_mtime < weights.stat().st_mtime:
+        detector = network_for_testing(load_trained(weights, config), fabric)
+        run_test(config, detector, weights=weights, folder=written.parent, fabric=fabric)
+    return {int(label): ap for label, ap in json.loads(written.read_text())["per_class"].items()}
+
+
 def make_films(folder: Path, *, size: str, recipe: str) -> None:
     """Make the films, if they are not there, or others are."""
     from data_tools.toy.making import make
@@ -64,7 +125,7 @@ def film_settings(folder: Path) -> list[str]:
     return [f"data.{name}={path}" for name, path in files.items()]
 
 
-def print_table(scores: dict[str, list[float]], seeds: Sequence[int]) -> None:
+def print_table(scores: dict[str, list[float]], seeds: Sequence[int], *, title: str = "frame-mAP@0.5") -> None:
     """One line for each arm, and how much better each is than the first."""
     from evaluation.tables import table_text
 
@@ -75,5 +136,5 @@ def print_table(scores: dict[str, list[float]], seeds: Sequence[int]) -> None:
         [arm, *(f"{100 * score:.2f}" for score in (*each, means[arm])), f"{100 * (means[arm] - first):+.2f}"]
         for arm, each in scores.items()
     ]
-    print("frame-mAP@0.5")
+    print(title)
     print(table_text(columns, lines, numeric=columns[1:]))

@@ -76,7 +76,7 @@ def films(kind: str, split: str, arguments: argparse.Namespace, folder: Path) ->
             (arguments.seed, 11 + fast, split == "val", number),
             arguments.seconds,
             (320, 120) if fast else (160, 120),
-            fast=fast,
+            kind="skaters" if fast else "everyday",
         )
         for number in range(arguments.films)
     ]

@@ -19,7 +19,6 @@ ARMS = {
     "track": ("model.head.roi=track",),
     "track_conv": ("model.head.roi=track", "model.head.track_head=conv"),
 }
-TUNING_SEED = 0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,23 +36,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure and print."""
-    from evaluation.errors import InputError
+    from actiondet.cli.benchmarks.arms import check_seeds, print_table, report_at_best_rate
 
-    if TUNING_SEED in arguments.seeds:
-        raise InputError(f"--seeds {TUNING_SEED}: is the seed of the tuning; report others")
-
-    from actiondet.cli.benchmarks.arms import print_table
+    check_seeds(arguments.seeds)
 
     from actiondet.engine.devices import launch, leave
 
     fabric = launch(precision="32-true")
-    scores: dict[str, list[float]] = {}
-    for arm in arguments.arms:
-        tuned = {rate: train_arm(arguments, arm, fabric, rate=rate, seed=TUNING_SEED) for rate in arguments.rates}
-        best = max(tuned, key=lambda rate: tuned[rate])
-        print(f"{arm}: tuned", ", ".join(f"{rate:g}: {score:.4f}" for rate, score in tuned.items()), flush=True)
-        scores[arm] = [train_arm(arguments, arm, fabric, rate=best, seed=seed) for seed in arguments.seeds]
-        print(f"{arm}: rate {best:g}; reported", ", ".join(f"{score:.4f}" for score in scores[arm]), flush=True)
+    scores = {
+        arm: report_at_best_rate(
+            arm,
+            lambda rate, seed, arm=arm: train_arm(arguments, arm, fabric, rate=rate, seed=seed),
+            float,
+            rates=arguments.rates,
+            seeds=arguments.seeds,
+        )
+        for arm in arguments.arms
+    }
     leave()
     print_table(scores, arguments.seeds)
 
