@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import av
 import cv2
@@ -17,11 +18,12 @@ from data_tools.toy.recall import plan_recall
 from data_tools.toy.relations import plan_relations
 from data_tools.toy.render import SEEN, Stage, Track
 from data_tools.toy.scenes import RATE, Scene, plan_scene
-from data_tools.toy.sizes import Kind
 from data_tools.toy.skaters import plan_skating
 from evaluation.files import atomic_path
 from evaluation.formats.action_list import ActionList
 from evaluation.records import FloatArray, IntArray
+
+Kind = Literal["everyday", "skaters", "recall", "relations"]
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from data_tools.toy.films import Order
+    from data_tools.toy.films import Kind, Order
 
 Part = Literal["detection", "tubes", "recognition"]
-Kind = Literal["everyday", "skaters", "recall", "relations"]
 PARTS: tuple[Part, ...] = ("detection", "tubes", "recognition")
 TUBE_SLOT = 2
 """Seconds for which people at least go on with what they do in MultiSports' form, where every frame is scored."""
