@@ -28,7 +28,7 @@ class VideoPlaces(Mapping[str, Path]):
     """Where videos are, by name: as text below one folder, for a quarter of a million paths would take 100 MB."""
 
     def __init__(self, folder: Path, places: Mapping[str, str]) -> None:
-        """Keep the places, which are relative to `folder`."""
+        """Keep the places, which are relative to `folder` or absolute."""
         self._folder = folder
         # A list mostly names its videos by their places: then it is the same text.
         self._places = {name: name if name == place else place for name, place in places.items()}
@@ -48,7 +48,7 @@ class VideoPlaces(Mapping[str, Path]):
     def texts(self) -> list[str]:
         """The paths as text."""
         begin = "" if self._folder == Path() else os.path.join(self._folder, "")
-        return [begin + place for place in self._places.values()]
+        return [place if os.path.isabs(place) else begin + place for place in self._places.values()]
 
     def renamed(self, names: Mapping[str, str]) -> VideoPlaces:
         """Those that `names` calls otherwise: by new name the old one; what is not here is left out."""
@@ -161,19 +161,24 @@ def _candidates(folder: Path, names: Iterable[str], *, pictures: bool) -> dict[s
     """As `video_candidates`: places below `folder`, as text. Paths would take most of the time of a large set."""
     if pictures:
         places = ((name, folder_below(folder, name)) for name in names)
-        return {name: [str(place.relative_to(folder))] for name, place in places if place.is_dir()}
+        return {name: [_text_below(place, folder)] for name, place in places if place.is_dir()}
     names = list(dict.fromkeys(names))
     wanted = {composed(name) for name in names}
     files: dict[str, list[str]] = {}
     for parent in dict.fromkeys(name.rpartition("/")[0] for name in names):
         place = folder_below(folder, parent)
-        below = "" if place == folder else f"{place.relative_to(folder)}/"
+        below = "" if place == folder else os.path.join(_text_below(place, folder), "")
         for file in sorted(os.listdir(place)) if place.is_dir() else ():
             stem = without_suffix(file)
             name = composed(f"{parent}/{stem}" if parent else stem)
             if stem != file and name in wanted:
                 files.setdefault(name, []).append(below + file)
     return {name: files[composed(name)] for name in names if composed(name) in files}
+
+
+def _text_below(place: Path, folder: Path) -> str:
+    """`place` as seen from `folder`; as it is, if a list names a place elsewhere."""
+    return str(place.relative_to(folder)) if place.is_relative_to(folder) else str(place)
 
 
 def walk_videos(folder: Path, *, without: Path | None = None) -> Iterator[Path]:

@@ -172,8 +172,10 @@ def _export(deployed: Deployed, frames: int) -> ExportedProgram:
         shapes = (clip, boxes, {0: Dim.DYNAMIC}, *memory)
     # An example with one clip or box, or with equal sizes, would fix what happens to be one or equal.
     example = _example(deployed, (2, 90, 120, 5), frames)
-    # And torch is not to make a condition of it that there is more than one.
-    with symbolic_config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]  # torch adds it to the module
+    # And torch is not to make a condition of it that there is more than one person. (The crop of a recognizer has sizes
+    # that torch cannot follow then.)
+    several = isinstance(deployed, DeployedDetector)
+    with symbolic_config.patch(backed_size_oblivious=several):  # type: ignore[attr-defined]  # torch adds it
         return torch.export.export(deployed, example, dynamic_shapes=shapes)
 
 

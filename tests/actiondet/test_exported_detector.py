@@ -128,22 +128,43 @@ def run_demo(folder: Path, *arguments: str, absent: Sequence[str] = ABSENT) -> s
 def test_the_demo_needs_no_torch(video: Path, tmp_path: Path) -> None:
     config, weights = trained(tmp_path)
     export_network(config, weights, tmp_path / "det.onnx", format="onnx")
-    boxes = ("--person-setting", "threshold=0.06", "--every", "0.5", "--event-threshold", "0.3", "--quality", "30")
+    boxes = ("--person-setting", "threshold=0.06", "--every", "0.5", "--event-threshold", "0.3")
     for name, network, absent in (
         ("exported", ("--model", "det.onnx", "--device", "cpu"), ABSENT),
         ("torch", ("--weights", "best.pt", "--device", "cpu"), ()),
     ):
-        files = ("--out", f"{name}.mp4", "--json", f"{name}.json", "--events", f"{name}.jsonl")
+        files = (
+            "--threshold",
+            "0",
+            "--quality",
+            "30",
+            "--out",
+            f"{name}.mp4",
+            "--json",
+            f"{name}.json",
+            "--events",
+            f"{name}.jsonl",
+        )
         done = run_demo(tmp_path, str(video), *network, *boxes, *files, absent=absent)
         assert done.returncode == 0, done.stderr
         assert ("by CPU" in done.stdout) == (name == "exported")
-    found, expected = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("exported", "torch"))
-    persons, others = (
-        [person for moment in each["moments"] for person in moment["persons"]] for each in (found, expected)
+    persons, of_torch = (
+        [(moment["time"], each) for moment in found["moments"] for each in moment["persons"]]
+        for found in (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("exported", "torch"))
     )
-    assert len(persons) == len(others) > 0
-    events, of_torch = ((tmp_path / f"{name}.jsonl").read_text() for name in ("exported", "torch"))
-    assert events.count("\n") == of_torch.count("\n") > 0
+    assert persons
+    for (time, each), (other_time, other) in zip(persons, of_torch, strict=True):
+        assert (time, each["identity"]) == (other_time, other["identity"])
+        assert each["box"] == pytest.approx(other["box"], abs=1e-4)
+        scores, expected = ({action["id"]: action["score"] for action in of["actions"]} for of in (each, other))
+        assert len(scores) == 14
+        assert scores == pytest.approx(expected, abs=1e-4)
+    events, expected_events = (
+        [(event["person"], event["action"], event["start"], event["end"]) for event in map(json.loads, lines)]
+        for lines in ((tmp_path / f"{name}.jsonl").read_text().splitlines() for name in ("exported", "torch"))
+    )
+    assert events == expected_events
+    assert events
     assert (tmp_path / "exported.mp4").stat().st_size == pytest.approx((tmp_path / "torch.mp4").stat().st_size, rel=0.1)
     done = run_demo(tmp_path, str(video), "--model", "det.onnx", "--weights", "best.pt")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

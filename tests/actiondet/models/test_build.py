@@ -128,7 +128,7 @@ def test_normalization_is_mmaction2s() -> None:
     """Authority: preprocess.pt, by MMAction2 1.2.0."""
     truth = torch.load(GOLDEN / "preprocess.pt", weights_only=True)
     detector = build_detector(DetectorConfig(backbone=SlowOnlyConfig(depth=18, width=8)))
-    torch.testing.assert_close(detector.normalize(truth["raw"]), truth["normalized"], rtol=0, atol=1e-6)
+    torch.testing.assert_close(detector.normalize(truth["raw"]), truth["normalised"], rtol=0, atol=1e-6)
 
 
 def test_normalization_stays_exact_in_half_precision_and_out_of_the_state() -> None:
