@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +20,14 @@ TUNING_SEED = 0
 Result = TypeVar("Result")
 
 
+def add_tuning_arguments(parser: argparse.ArgumentParser, *, rates: Sequence[float]) -> None:
+    """The learning rates to choose from (these, unless others are given), and the seeds to report."""
+    parser.add_argument("--rates", nargs="+", type=float, default=rates, metavar="LR", help="to choose from")
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N", help="of the reported trainings"
+    )
+
+
 def check_seeds(seeds: Sequence[int]) -> None:
     """Refuse to report the seed of the tuning.
 
@@ -31,33 +40,35 @@ def check_seeds(seeds: Sequence[int]) -> None:
         raise InputError(f"--seeds {TUNING_SEED}: is the seed of the tuning; report others")
 
 
-def report_at_best_rate(
-    arm: str,
-    train: Callable[[float, int], Result],
+def report_at_best_rates(
+    arms: Iterable[str],
+    train: Callable[[str, float, int], Result],
     score: Callable[[Result], float],
     *,
     rates: Sequence[float],
     seeds: Sequence[int],
-) -> list[Result]:
-    """Find the learning rate of an arm with the seed of the tuning, and train with it and other seeds.
+) -> dict[str, list[Result]]:
+    """Find the learning rate of each arm with the seed of the tuning, and train with it and other seeds.
 
     Args:
-        arm: its name, to print.
-        train: with a rate and a seed.
+        arms: their names.
+        train: an arm, with a rate and a seed.
         score: of what `train` returned; the higher, the better.
         rates: to choose from.
         seeds: to report.
 
     Returns:
-        What `train` returned for each of `seeds`.
+        By arm, what `train` returned for each of `seeds`.
     """
-    tuned = {rate: score(train(rate, TUNING_SEED)) for rate in rates}
-    best = max(tuned, key=lambda rate: tuned[rate])
-    figures = ", ".join(f"{rate:g}: {figure:.4f}" for rate, figure in tuned.items())
-    print(f"{arm}: tuned {figures}; rate {best:g}", flush=True)
-    reported = [train(best, seed) for seed in seeds]
-    print(f"{arm}: rate {best:g}; reported", ", ".join(f"{score(each):.4f}" for each in reported), flush=True)
-    return reported
+    found = {}
+    for arm in arms:
+        tuned = {rate: score(train(arm, rate, TUNING_SEED)) for rate in rates}
+        best = max(rates, key=tuned.__getitem__)
+        figures = ", ".join(f"{rate:g}: {figure:.4f}" for rate, figure in tuned.items())
+        print(f"{arm}: tuned {figures}; rate {best:g}", flush=True)
+        found[arm] = [train(arm, best, seed) for seed in seeds]
+        print(f"{arm}: rate {best:g}; reported", ", ".join(f"{score(each):.4f}" for each in found[arm]), flush=True)
+    return found
 
 
 def train_once(
@@ -111,6 +122,21 @@ def make_films(folder: Path, *, size: str, recipe: str) -> None:
         return
     make(folder, seed=0, size=size, processes=os.cpu_count() or 1, parts=("detection",))
     write_text(said, recipe)
+
+
+def length_settings(seed: int, epochs: int) -> list[str]:
+    """The settings of a training of so many epochs that is validated at its end."""
+    return [f"train.seed={seed}", f"train.epochs={epochs}", f"train.validate_every={epochs}"]
+
+
+def head_settings(weights: Path, rate: float) -> list[str]:
+    """The settings of a training of the head alone, on the backbone of `weights`."""
+    return [
+        f"train.base_lr={rate!r}",
+        f"train.weights={weights}",
+        "train.weights_allow=[head]",
+        "train.freeze=[backbone]",
+    ]
 
 
 def film_settings(folder: Path) -> list[str]:

@@ -36,37 +36,27 @@ WANTED = 0.15
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py memory`."""
+    from actiondet.cli.benchmarks.arms import add_tuning_arguments
+
     parser.add_argument("--out", type=Path, default=Path("runs/memory"), metavar="DIR", help="films, banks and runs")
     parser.add_argument("--operator", choices=["nonlocal", "max", "avg"], default="nonlocal", help="(nonlocal)")
-    parser.add_argument(
-        "--rates", nargs="+", type=float, default=[1e-3, 3e-3, 1e-2], metavar="LR", help="to choose from"
-    )
-    parser.add_argument(
-        "--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N", help="of the reported trainings"
-    )
+    add_tuning_arguments(parser, rates=[1e-3, 3e-3, 1e-2])
     parser.add_argument("--first-epochs", type=int, default=10, metavar="N", help="of the network of the bank (10)")
     parser.add_argument("--epochs", type=int, default=6, metavar="N", help="of each arm after that (6)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure and print."""
-    from actiondet.cli.benchmarks.arms import check_seeds, print_table, report_at_best_rate
+    from actiondet.cli.benchmarks.arms import check_seeds, print_table, report_at_best_rates
 
     check_seeds(arguments.seeds)
 
     from actiondet.engine.devices import launch, leave
 
     comparison = Comparison(arguments, launch(precision="32-true"))
-    found = {
-        arm: report_at_best_rate(
-            arm,
-            lambda rate, seed, arm=arm: comparison.train(arm, rate, seed),
-            of_responses,
-            rates=arguments.rates,
-            seeds=arguments.seeds,
-        )
-        for arm in ("without", arguments.operator)
-    }
+    found = report_at_best_rates(
+        ("without", arguments.operator), comparison.train, of_responses, rates=arguments.rates, seeds=arguments.seeds
+    )
     leave()
     over_all = {arm: [_mean(each.values()) for each in runs] for arm, runs in found.items()}
     print_table(over_all, arguments.seeds, title="frame-mAP@0.5 of all actions")
@@ -100,15 +90,14 @@ class Comparison:
 
     def train(self, arm: str, rate: float, seed: int) -> dict[int, float]:
         """AP@0.5 of each action by an arm: "without" a bank, or with this operator."""
+        from actiondet.cli.benchmarks.arms import head_settings
+
         from actiondet.config import dump_config
 
         first = self.first
         epochs = self._arguments.epochs
         settings = [
-            f"train.base_lr={rate!r}",
-            f"train.weights={first / 'last.pt'}",
-            "train.weights_allow=[head]",
-            "train.freeze=[backbone]",
+            *head_settings(first / "last.pt", rate),
         ]
         banks: dict[SplitName, Path] = {}
         if arm != "without":
@@ -180,14 +169,13 @@ class Comparison:
                 )
 
     def _config(self, seed: int, epochs: int, settings: Sequence[str]) -> DetectionConfig:
-        from actiondet.cli.benchmarks.arms import film_settings
+        from actiondet.cli.benchmarks.arms import film_settings, length_settings
 
         from actiondet.config import load_config
 
         films = self._arguments.out / "films"
-        more = [f"train.seed={seed}", f"train.epochs={epochs}", f"train.validate_every={epochs}"]
         every_action = f"data.evaluated_actions={films / 'ava/action_list.pbtxt'}"
-        return load_config(CONFIG, [*more, *film_settings(films), every_action, *settings])
+        return load_config(CONFIG, [*length_settings(seed, epochs), *film_settings(films), every_action, *settings])
 
 
 def film_recipe() -> str:

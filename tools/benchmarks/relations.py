@@ -42,21 +42,18 @@ ARMS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py relations`."""
+    from actiondet.cli.benchmarks.arms import add_tuning_arguments
+
     parser.add_argument("--out", type=Path, default=Path("runs/relations"), metavar="DIR", help="films and runs")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), help="what to compare")
-    parser.add_argument(
-        "--rates", nargs="+", type=float, default=[1e-3, 3e-3, 1e-2], metavar="LR", help="to choose from"
-    )
-    parser.add_argument(
-        "--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N", help="of the reported trainings"
-    )
+    add_tuning_arguments(parser, rates=[1e-3, 3e-3, 1e-2])
     parser.add_argument("--first-epochs", type=int, default=5, metavar="N", help="of the first network (5)")
     parser.add_argument("--epochs", type=int, default=3, metavar="N", help="of each arm after that (3)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure and print."""
-    from actiondet.cli.benchmarks.arms import check_seeds, print_table, report_at_best_rate
+    from actiondet.cli.benchmarks.arms import check_seeds, print_table, report_at_best_rates
 
     check_seeds(arguments.seeds)
 
@@ -64,16 +61,9 @@ def run(arguments: argparse.Namespace) -> None:
     from data_tools.toy.actions import RELATIONS
 
     comparison = Comparison(arguments, launch(precision="32-true"))
-    found = {
-        arm: report_at_best_rate(
-            arm,
-            lambda rate, seed, arm=arm: comparison.train(arm, rate, seed),
-            mean_ap,
-            rates=arguments.rates,
-            seeds=arguments.seeds,
-        )
-        for arm in arguments.arms
-    }
+    found = report_at_best_rates(
+        arguments.arms, comparison.train, mean_ap, rates=arguments.rates, seeds=arguments.seeds
+    )
     leave()
     for label, name in zip(RELATIONS.ids, RELATIONS.names, strict=True):
         of_action = {arm: [ap[label] for ap in runs] for arm, runs in found.items()}
@@ -95,15 +85,14 @@ class Comparison:
 
     def train(self, arm: str, rate: float, seed: int) -> dict[int, float]:
         """AP@0.5 of each relation by an arm."""
+        from actiondet.cli.benchmarks.arms import head_settings
+
         from actiondet.config import dump_config
 
         first, epochs = self.first, self._arguments.epochs
         settings = [
             *ARMS[arm],
-            f"train.base_lr={rate!r}",
-            f"train.weights={first / 'last.pt'}",
-            "train.weights_allow=[head]",
-            "train.freeze=[backbone]",
+            *head_settings(first / "last.pt", rate),
         ]
         folder = self._arguments.out / f"{arm}_rate{rate:g}_seed{seed}_epochs{epochs}_after_{first.name}"
         return self._train(folder, self._config(seed, epochs, *settings), after=dump_config(self._first_config()))
@@ -138,12 +127,13 @@ class Comparison:
         return ap
 
     def _config(self, seed: int, epochs: int, *settings: str) -> DetectionConfig:
-        from actiondet.cli.benchmarks.arms import film_settings
+        from actiondet.cli.benchmarks.arms import film_settings, length_settings
 
         from actiondet.config import load_config
 
-        more = [f"train.seed={seed}", f"train.epochs={epochs}", f"train.validate_every={epochs}"]
-        return load_config(CONFIG, [*SMALL, *more, *film_settings(self._arguments.out / "films"), *settings])
+        return load_config(
+            CONFIG, [*SMALL, *length_settings(seed, epochs), *film_settings(self._arguments.out / "films"), *settings]
+        )
 
 
 def film_recipe() -> str:

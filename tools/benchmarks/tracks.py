@@ -23,43 +23,37 @@ ARMS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py tracks`."""
+    from actiondet.cli.benchmarks.arms import add_tuning_arguments
+
     parser.add_argument("--out", type=Path, default=Path("runs/tracks"), metavar="DIR", help="films and runs")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=["static", "track"], help="what to compare")
-    parser.add_argument(
-        "--rates", nargs="+", type=float, default=[4e-3, 8e-3, 16e-3], metavar="LR", help="to choose from"
-    )
-    parser.add_argument(
-        "--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N", help="of the reported trainings"
-    )
+    add_tuning_arguments(parser, rates=[4e-3, 8e-3, 16e-3])
     parser.add_argument("--epochs", type=int, default=10, metavar="N", help="of every training (10)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure and print."""
-    from actiondet.cli.benchmarks.arms import check_seeds, print_table, report_at_best_rate
+    from actiondet.cli.benchmarks.arms import check_seeds, print_table, report_at_best_rates
 
     check_seeds(arguments.seeds)
 
     from actiondet.engine.devices import launch, leave
 
     fabric = launch(precision="32-true")
-    scores = {
-        arm: report_at_best_rate(
-            arm,
-            lambda rate, seed, arm=arm: train_arm(arguments, arm, fabric, rate=rate, seed=seed),
-            float,
-            rates=arguments.rates,
-            seeds=arguments.seeds,
-        )
-        for arm in arguments.arms
-    }
+    scores = report_at_best_rates(
+        arguments.arms,
+        lambda arm, rate, seed: train_arm(arguments, arm, fabric, rate=rate, seed=seed),
+        float,
+        rates=arguments.rates,
+        seeds=arguments.seeds,
+    )
     leave()
     print_table(scores, arguments.seeds)
 
 
 def train_arm(arguments: argparse.Namespace, arm: str, fabric: Fabric, *, rate: float, seed: int) -> float:
     """Frame-mAP@0.5 after one training."""
-    from actiondet.cli.benchmarks.arms import film_settings, make_films, train_once
+    from actiondet.cli.benchmarks.arms import film_settings, length_settings, make_films, train_once
 
     from actiondet.config import load_config
 
@@ -68,9 +62,7 @@ def train_arm(arguments: argparse.Namespace, arm: str, fabric: Fabric, *, rate: 
         *ARMS[arm],
         *film_settings(films),
         f"train.base_lr={rate!r}",
-        f"train.seed={seed}",
-        f"train.epochs={arguments.epochs}",
-        f"train.validate_every={arguments.epochs}",
+        *length_settings(seed, arguments.epochs),
     ]
     score: float = train_once(
         load_config(CONFIG, settings),
