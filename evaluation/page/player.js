@@ -86,29 +86,38 @@ function drawBoxes(canvas, persons, view) {
   const size = Math.max(11, Math.min(15, width / 55));
   paint.font = `600 ${size}px system-ui, sans-serif`;
   paint.textBaseline = "middle";
-  const taken = [];
-  const [dim, ink] = ["rgb(255 255 255 / 0.55)", computed("light-dark(#fff, #0b1017)", canvas.parentNode)];
-  for (const { person, box, shown } of persons) {
-    const [x1, y1, x2, y2] = [box[0] * width, box[1] * height, box[2] * width, box[3] * height];
-    const fits = shown.length > 0;
-    const tint = fits ? computed(view.tint(shown[0][0]), canvas.parentNode) : dim;
-    for (const [style, line] of fits ? [["rgb(0 0 0 / 0.5)", 4.5], [tint, 2.5]] : [[tint, 1]]) {
+  const look = persons.map(({ person, box, shown }) => ({
+    person, shown,
+    corners: [box[0] * width, box[1] * height, box[2] * width, box[3] * height],
+    tint: shown.length > 0 ? computed(view.tint(shown[0][0]), canvas.parentNode) : "rgb(255 255 255 / 0.55)",
+  }));
+  // All boxes first: in a crowd no box may cross a label.
+  for (const { corners: [x1, y1, x2, y2], shown, tint } of look)
+    for (const [style, line] of shown.length > 0 ? [["rgb(0 0 0 / 0.5)", 4.5], [tint, 2.5]] : [[tint, 1]]) {
       paint.lineWidth = line;
       paint.strokeStyle = style;
       paint.strokeRect(x1, y1, x2 - x1, y2 - y1);
     }
-    if (!fits) continue;
-    // A label that would hide its person names the best action alone.
+  const taken = [];
+  const ink = computed("light-dark(#fff, #0b1017)", canvas.parentNode);
+  for (const { person, corners: [x1, y1, , y2], shown, tint } of look) {
+    if (shown.length === 0) continue;
     const line = size + 4;
+    const names = shown.map(([action, score], rank) => `${rank === 0 ? `${person} · ` : ""}${view.actions[action]} ${score.toFixed(2)}`);
+    const labelOf = (count) => {
+      const lines = names.slice(0, count);
+      const wide = Math.max(...lines.map((text) => paint.measureText(text).width)) + 10;
+      const high = lines.length * line + 2;
+      const left = Math.max(0, Math.min(x1 - 1, width - wide));
+      const free = (top) => top >= 0 && top + high <= height && !taken.some(([a, b, c, d]) => left < c && left + wide > a && top < d && top + high > b);
+      const top = [y1 - high, y2 + 1, y1 - 2 * high, y2 + 1 + high, y1 - 3 * high, y1].find(free);
+      return { lines, wide, high, left, top };
+    };
+    // A label that would hide its person, or another label, names the best action alone.
     const fewer = width < 480 || line * shown.length > 0.75 * (y2 - y1);
-    const lines = shown.slice(0, fewer ? 1 : 3).map(([action, score]) => `${view.actions[action]} ${score.toFixed(2)}`);
-    lines[0] = `${person} · ${lines[0]}`;
-    const wide = Math.max(...lines.map((text) => paint.measureText(text).width)) + 10;
-    const high = lines.length * line + 2;
-    const left = Math.max(0, Math.min(x1 - 1, width - wide));
-    const free = (top) => top >= 0 && top + high <= height && !taken.some(([a, b, c, d]) => left < c && left + wide > a && top < d && top + high > b);
-    const places = [y1 - high, y2 + 1, y1 - 2 * high, y2 + 1 + high, y1 - 3 * high, y1];
-    const top = places.find(free) ?? Math.max(0, Math.min(y1, height - high));
+    let label = labelOf(fewer ? 1 : 3);
+    if (label.top === undefined) label = labelOf(1);
+    const { lines, wide, high, left, top = Math.max(0, Math.min(y1, height - high)) } = label;
     taken.push([left, top, left + wide, top + high]);
     paint.globalAlpha = 0.92;
     paint.fillStyle = tint;
