@@ -6,9 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from actiondet.video.base import VideoReader
     from actiondet.video.frame_folder import FrameFolder
     from actiondet.video.index import VideoIndex, index_video
-    from actiondet.video.reader import ReaderName, VideoReader, open_video
+    from actiondet.video.reader import ReaderName, open_video
     from actiondet.video.sampling import clip_frames, nearest_frames
     from actiondet.video.streaming import stream_frames
     from actiondet.video.writer import VideoWriter
@@ -18,7 +19,7 @@ _HOMES = {
     "FrameFolder": "frame_folder",
     "ReaderName": "reader",
     "VideoIndex": "index",
-    "VideoReader": "reader",
+    "VideoReader": "base",
     "VideoWriter": "writer",
     "clip_frames": "sampling",
     "index_video": "index",

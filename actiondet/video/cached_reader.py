@@ -5,15 +5,14 @@ from __future__ import annotations
 import mmap
 import multiprocessing
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from types import TracebackType
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from actiondet.video.base import VideoReader
 from actiondet.video.index import IntArray, VideoIndex
 from actiondet.video.pixels import Image
-from actiondet.video.reader import VideoReader
 
 _EMPTY, _TAKEN = -1, -2
 # Without a reserve: the memory may be larger than the machine's, as long as it is not filled.
@@ -87,20 +86,15 @@ def _bytes(index: VideoIndex) -> int:
     return len(index) * index.height * index.width * 3
 
 
-class CachedReader:
+class CachedReader(VideoReader):
     """A reader that decodes its video as a whole when first read, and keeps the frames if there is room for them."""
 
     def __init__(self, reader: VideoReader, shared: SharedFrames) -> None:
+        super().__init__(reader.index)
         self._reader = reader
         self._shared = shared
 
-    @property
-    def index(self) -> VideoIndex:
-        """The video's frames and their times."""
-        return self._reader.index
-
-    def read(self, frames: Sequence[int] | IntArray) -> Image:
-        """(T, H, W, 3) uint8 RGB, as the reader itself gives them."""
+    def _read_rising(self, numbers: IntArray) -> Image:
         index = self.index
         kept = self._shared.find(index)
         if kept is None and (room := self._shared.take(index)) is not None:
@@ -113,18 +107,10 @@ class CachedReader:
                 if kept is None:
                     self._shared.give_back(index, room)
         if kept is None:
-            return self._reader.read(frames)
-        images: Image = kept[index.checked_numbers(frames)]
+            return self._reader.read(numbers)
+        images: Image = kept[numbers]
         return images
 
     def close(self) -> None:
         """Close the file; the frames stay."""
         self._reader.close()
-
-    def __enter__(self) -> CachedReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -45,10 +45,8 @@ class DecordReader(LazyReader[Any]):
             )
         return handle
 
-    def _close(self, handle: Any) -> None:
-        pass  # decord closes a file when its handle is forgotten
-
-    def _read_rising(self, handle: Any, numbers: IntArray) -> Image:
+    def _read_rising(self, numbers: IntArray) -> Image:
+        handle = self._open_here()
         try:
             images: Image = handle.get_batch(numbers.tolist()).asnumpy()
         except Exception as fault:  # as above

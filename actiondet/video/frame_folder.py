@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import cast
 
 import cv2
 import numpy as np
 
+from actiondet.video.base import VideoReader
 from actiondet.video.index import IntArray, VideoIndex
 from actiondet.video.pixels import Image
 from evaluation.errors import InputError
@@ -21,8 +20,8 @@ from evaluation.errors import InputError
 _FIELD = re.compile(r"\{(?::0?([0-9]*)d?)?\}|%(?:0([0-9]+))?d")
 
 
-class FrameFolder:
-    """Reads a video that lies in a folder as one numbered picture per frame; the same protocol as a video file.
+class FrameFolder(VideoReader):
+    """Reads a video that lies in a folder as one numbered picture per frame.
 
     The folder is listed once, when the reader is made. JPEG, PNG and whatever else OpenCV reads; pictures with an
     EXIF orientation are turned as it says. Can be pickled and forked freely: nothing stays open.
@@ -58,56 +57,36 @@ class FrameFolder:
             raise InputError(f"{folder}: fps is {fps}, expected frames a second")
         count = self._count()
         height, width, _ = self._picture(0).shape
-        self.index = VideoIndex(
-            path=os.fspath(folder),
-            width=width,
-            height=height,
-            rate=rate,
-            rotation=0,
-            mirrored=False,
-            frame_times=np.array([round(number * 1_000_000 / rate) for number in range(count)], dtype=np.int64),
-            has_audio=False,
-            decord_unsafe="it is a folder of pictures",
-            packets=None,
+        super().__init__(
+            VideoIndex(
+                path=os.fspath(folder),
+                width=width,
+                height=height,
+                rate=rate,
+                rotation=0,
+                mirrored=False,
+                frame_times=np.array([round(number * 1_000_000 / rate) for number in range(count)], dtype=np.int64),
+                has_audio=False,
+                decord_unsafe="it is a folder of pictures",
+                packets=None,
+            )
         )
 
-    def read(self, frames: Sequence[int] | IntArray) -> Image:
-        """Load frames by number, counted from 0 whatever the file names begin with.
-
-        Returns:
-            (T, H, W, 3) uint8 RGB, in the order asked.
-
-        Raises:
-            InputError: a picture cannot be read, or has another size than the first one.
-            IndexError: no frame with that number.
-        """
-        numbers = self.index.checked_numbers(frames)
+    def _read_rising(self, numbers: IntArray) -> Image:
         images = np.empty((len(numbers), self.index.height, self.index.width, 3), dtype=np.uint8)
-        ordered, places = np.unique(numbers, return_inverse=True)
-        for place, number in enumerate(ordered.tolist()):
+        for image, number in zip(images, numbers.tolist(), strict=True):
             picture = self._picture(number)
-            if picture.shape != images.shape[1:]:
+            if picture.shape != image.shape:
                 raise InputError(
                     f"{self.file(number)}: is {picture.shape[1]}x{picture.shape[0]}, "
                     f"the first frame of its folder is {self.index.width}x{self.index.height}"
                 )
-            images[places == place] = picture
+            image[:] = picture
         return images
 
     def file(self, number: int) -> Path:
         """The picture of frame `number`, counted from 0."""
         return self._folder / self._name(number)
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-    def __enter__(self) -> FrameFolder:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
 
     def _name(self, number: int) -> str:
         return f"{self._before}{self._first + number:0{self._digits}d}{self._after}"

@@ -33,7 +33,8 @@ class PyavReader(LazyReader["_Decoder"]):
     def _close(self, handle: _Decoder) -> None:
         handle.close()
 
-    def _read_rising(self, handle: _Decoder, numbers: IntArray) -> Image:
+    def _read_rising(self, numbers: IntArray) -> Image:
+        handle = self._open_here()
         images = np.empty((len(numbers), self.index.height, self.index.width, 3), dtype=np.uint8)
         wanted = numbers.tolist()
         for image, number, following in zip(images, wanted, [*wanted[1:], None], strict=True):

@@ -1,15 +1,13 @@
-"""What a reader of frames is, and the one way to get one for a video."""
+"""The one way to get a reader of frames for a video."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
+from actiondet.video.base import VideoReader
 from actiondet.video.decord_reader import DecordReader, decord_is_installed
-from actiondet.video.index import IntArray, VideoIndex, index_video
-from actiondet.video.pixels import Image
+from actiondet.video.index import VideoIndex, index_video
 from actiondet.video.pyav_reader import PyavReader
 from evaluation.errors import InputError
 
@@ -17,29 +15,6 @@ if TYPE_CHECKING:
     from actiondet.config.data_sets import FrameFolderConfig
 
 ReaderName = Literal["auto", "decord", "pyav"]
-
-
-class VideoReader(Protocol):
-    """Gives chosen frames of one video: exactly those that sequential decoding shows.
-
-    A reader can be pickled and forked; it opens its file when it is first read in a process.
-    """
-
-    @property
-    def index(self) -> VideoIndex:
-        """The video's frames and their times."""
-
-    def read(self, frames: Sequence[int] | IntArray) -> Image:
-        """Decode frames by number (from 0): (T, H, W, 3) uint8 RGB, in the order asked, repeats allowed."""
-
-    def close(self) -> None:
-        """Close the file; a later `read` opens it again."""
-
-    def __enter__(self) -> VideoReader: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
 def open_video(
