@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from data_tools.convert_annotations.cvat import read_cvat
 from data_tools.toy.films import Film, Order, make_film
 from evaluation.formats.ava import read_ava_csv
-from tests.test_own_data_chapter import SIZE, as_cvat, make_room, run
+from tests.test_own_data_chapter import SIZE, as_cvat, run
 
 FIRST, MORE = range(6), range(20, 26)
 TRAIN = (
@@ -34,9 +35,8 @@ def mean_ap(said: str) -> float:
 
 
 def test_corrected_predictions_make_a_better_detector(tmp_path: Path) -> None:
-    make_room(tmp_path)
     make_films(FIRST, tmp_path / "videos", tmp_path / "annotations")
-    run("cp configs/own/slowonly.yaml own.yaml", tmp_path)
+    run("actiondet copy-config own/slowonly own.yaml", tmp_path)
     run(
         "python -m data_tools.convert_annotations annotations --from cvat --to ava --videos videos --out own_data "
         "--val-videos f04 f05",
@@ -71,6 +71,7 @@ def test_corrected_predictions_make_a_better_detector(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="all 6 videos are annotated already; expected others"):
         run("python tools/suggest_videos.py own.yaml --weights runs/own/best.pt --videos more", tmp_path)
 
-    run("cp more/*.mp4 videos", tmp_path)
+    for path in (tmp_path / "more").glob("*.mp4"):
+        shutil.copy(path, tmp_path / "videos")
     after = mean_ap(run(f"{TRAIN} --out runs/own --overwrite", tmp_path))
     assert after > before

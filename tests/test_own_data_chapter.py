@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
+import shlex
 import textwrap
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from actiondet.config import load_config
 from data_tools.toy.films import Film, Order, make_film
 from data_tools.toy.render import SEEN
 from evaluation.formats.ava import read_ava_csv, read_ava_results
+from tests.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = (160, 120)
@@ -70,34 +69,23 @@ def as_cvat(film: Film) -> str:
     return f"<annotations>{head}{tracks}</annotations>"
 
 
-def make_room(folder: Path) -> None:
-    """Give `folder` what its user has in the checkout: the programs, and this Python."""
-    for name in ("tools", "configs"):
-        (folder / name).symlink_to(ROOT / name)
-    (folder / "bin").mkdir()
-    for name, module in (("python", ""), ("actiondet", "-m actiondet.cli ")):
-        program = folder / "bin" / name
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {module}"$@"\n')
-        program.chmod(0o755)
-
-
 def run(block: str, folder: Path) -> str:
-    """Run one block in `folder`, as its user would in the checkout."""
-    environment = {
-        **os.environ,
-        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "OMP_NUM_THREADS": "1",
-    }
-    ended = subprocess.run(
-        ["bash", "-euc", block], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, f"{block}\n{ended.stdout}\n{ended.stderr}"
-    return ended.stdout
+    """Run the programs of one block in `folder`, as its user would; returns what they print."""
+    said = ""
+    for line in block.replace("\\\n", " ").splitlines():
+        program, *words = shlex.split(line)
+        if program == "python":
+            program, *words = words[1:] if words[0] == "-m" else [str(ROOT / words[0]), *words[1:]]
+        else:
+            assert program == "actiondet"
+            program = "actiondet.cli"
+        ended = run_program(program, *words, cwd=folder)
+        assert ended.returncode == 0, f"{line}\n{ended.stdout}\n{ended.stderr}"
+        said += ended.stdout
+    return said
 
 
 def test_the_chapter_leads_from_annotated_clips_to_a_drawn_video(tmp_path: Path) -> None:
-    make_room(tmp_path)
     (tmp_path / "annotations").mkdir()
     for name, seed in CLIPS.items():
         film = make_film(Order(name, "train", (seed,), 5, SIZE), tmp_path / "videos")
@@ -130,7 +118,6 @@ def as_project(films: list[Film]) -> str:
 
 
 def test_a_project_of_films_called_by_numbers_is_converted_trained_on_and_evaluated(tmp_path: Path) -> None:
-    make_room(tmp_path)
     films = [
         make_film(Order(f"{number:04d}", "train", (number,), 5, SIZE), tmp_path / "videos") for number in (1, 2, 3)
     ]
@@ -155,7 +142,7 @@ def test_a_project_of_films_called_by_numbers_is_converted_trained_on_and_evalua
         name = f"ava_{part}.csv"
         assert (tmp_path / "own_data" / name).read_text() == (tmp_path / "each" / name).read_text()
     small = "model.backbone.depth=18 model.backbone.width=16 train.epochs=1"
-    run(f"python tools/train_det.py configs/own/slowonly.yaml {small} --out runs/own", tmp_path)
+    run(f"python tools/train_det.py own/slowonly {small} --out runs/own", tmp_path)
     run("python tools/test_det.py runs/own/config.yaml --weights runs/own/best.pt --out runs/own/test", tmp_path)
     found = read_ava_results(tmp_path / "runs" / "own" / "test" / "detections.csv")
     assert set(found.video) == {"0002"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from evaluation.errors import InputError
 from evaluation.formats.multisports import read_multisports, write_multisports, write_video_detections
 from evaluation.tube_dataset import TubeTruth
 from evaluation.tube_set import TubeSet
+from tests.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH, FRAMES = 480, 640, 12
@@ -68,9 +67,8 @@ def changed(path: Path, box: tuple[float, ...]) -> list[int]:
 
 
 def test_tubes_are_drawn_on_their_frames_and_true_ones_in_outline(material: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "tools/demo.py", str(material / "street.mp4"), "--tubes", str(material / "tubes.pkl")]
-    command += ["--truth", str(material / "truth.pkl"), "--out", str(tmp_path / "drawn.mp4")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    files = ["--tubes", material / "tubes.pkl", "--truth", material / "truth.pkl"]
+    done = run_program(ROOT / "tools/demo.py", material / "street.mp4", *files, "--out", tmp_path / "drawn.mp4")
     assert done.returncode == 0, done.stderr
     assert "sport/street: 1 tubes of 1 persons with a score of 0.5 or more; 1 true tubes of 1 persons" in done.stdout
     assert changed(tmp_path / "drawn.mp4", FOUND) == [3, 4, 5, 6, 7, 8]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from data_tools.check_dataset.recall import check_recall
 from evaluation.boxes import iou_matrix
 from evaluation.errors import InputError
 from evaluation.records import FrameKey, PersonBoxes
+from tests.programs import run_program
 
 CONFIG = Path(__file__).parents[2] / "configs" / "toy" / "slowonly_r18.yaml"
 Plant = Callable[[Path], list[str] | None]
@@ -266,10 +266,8 @@ def test_a_sheet_that_cannot_be_written_is_refused_before_the_checks(
 
 def test_the_program_prints_json_draws_sheet_and_page_and_ends_with_1(planted: Path, tmp_path: Path) -> None:
     one(6, "77")(planted)
-    command = [sys.executable, "-m", "data_tools.check_dataset", str(CONFIG), "--json", "-", "--sheet", "sheet.png"]
-    command += ["--html", "page.html"]
-    root = Path(__file__).parents[2]
-    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(root)}, capture_output=True, text=True)
+    wanted = ["--json", "-", "--sheet", "sheet.png", "--html", "page.html"]
+    done = run_program("data_tools.check_dataset", CONFIG, *wanted, cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     said = json.loads(done.stdout)
     assert [finding["code"] for finding in said["findings"]][:1] == ["id-not-in-list"]

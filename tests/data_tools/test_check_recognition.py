@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from actiondet.config import load_recognition_config
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.labeled_videos import check_recognition
+from tests.programs import run_program
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "toy" / "recognition_slowonly.yaml"
@@ -252,9 +251,8 @@ def test_the_program_takes_recognition_configurations(planted: Path, tmp_path: P
     home = planted / "kinetics"
     settings = [f"data.videos={home}", f"data.classes={home / 'label_map.txt'}", "model.num_classes=8"]
     settings += [f"data.{part}={home / part}.txt" for part in ("train", "val")]
-    command = [sys.executable, "-m", "data_tools.check_dataset", str(CONFIG), *settings, "--json", "-"]
-    command += ["--sheet", str(tmp_path / "sheet.png")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    more = ["--json", "-", "--sheet", tmp_path / "sheet.png"]
+    done = run_program("data_tools.check_dataset", CONFIG, *settings, *more, cwd=ROOT)
     assert done.returncode == 1, done.stderr
     assert json.loads(done.stdout)["findings"][0]["code"] == "num-classes"
     assert (tmp_path / "sheet.png").stat().st_size > 10_000

@@ -24,6 +24,7 @@ from evaluation.errors import InputError
 from evaluation.formats.ava import read_action_list, read_ava_csv, read_excluded
 from evaluation.formats.person_boxes import read_proposals
 from evaluation.records import FrameKey
+from tests.programs import run_program
 
 SIZE = (100, 50)
 RATE = 10
@@ -613,7 +614,7 @@ def test_help_is_quick_and_a_fault_ends_with_code_2(tmp_path: Path) -> None:
     shown = subprocess.run([*program, "--help"], capture_output=True, text=True, check=True)
     assert "--val-share" in shown.stdout
     words = [str(tmp_path / "none.xml"), "--from", "cvat", "--to", "ava", "--out", str(tmp_path / "out")]
-    failed = subprocess.run([*program, *words], capture_output=True, text=True, check=False)
+    failed = run_program("data_tools.convert_annotations", *words)
     assert failed.returncode == 2
     assert failed.stderr.count("\n") == 1
     assert "no such file or folder" in failed.stderr

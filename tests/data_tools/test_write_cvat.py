@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from evaluation.formats.action_list import ActionList, write_action_list
 from evaluation.formats.ava import read_ava_csv, write_ava_results
 from evaluation.formats.multisports import read_multisports, write_video_detections
 from evaluation.records import DetectionRows, FloatArray
+from tests.programs import run_program
 
 SIZE, RATE, FRAMES = (100, 50), 10, 40
 ACTIONS = ActionList((1, 2, 3), ("stand", "walk left", "wave"), (None, None, None))
@@ -370,8 +370,7 @@ def test_each_fault_is_one_sentence(
 
 
 def test_the_choices_of_targets_are_listed() -> None:
-    program = [sys.executable, "-m", "data_tools.convert_annotations", "--help"]
-    assert "--to {ava,coco,cvat}" in subprocess.run(program, capture_output=True, text=True, check=True).stdout
+    assert "--to {ava,coco,cvat}" in run_program("data_tools.convert_annotations", "--help").stdout
 
 
 def test_keyframes_keep_every_box_within_the_slack() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ import pytest
 from evaluation import ActionList, DetectionRows, TruthRows, frame_map
 from evaluation.page import write_page
 from evaluation.result_page import analyze, result_page
+from tests.programs import run_program
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
@@ -51,8 +50,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def run(program: str, *arguments: object) -> None:
-    tool = Path(__file__).resolve().parents[2] / "tools" / program
-    subprocess.run([sys.executable, tool, *map(str, arguments)], check=True, capture_output=True)
+    done = run_program(Path(__file__).resolve().parents[2] / "tools" / program, *arguments)
+    assert done.returncode == 0, done.stderr
 
 
 def section(page: Tab, title: str) -> Tab:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
@@ -12,13 +11,13 @@ import numpy as np
 import pytest
 
 from actiondet.video import VideoWriter
+from tests.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "tools" / "benchmark.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    return run_program(ROOT / "tools" / "benchmark.py", *arguments, cwd=ROOT)
 
 
 def test_a_detector_and_a_recognizer_are_measured_against_the_plain_network() -> None:

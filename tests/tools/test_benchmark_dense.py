@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -14,8 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_streamed_clips_decode_and_resize_every_frame_once(stride: int, resized: float) -> None:
     config = str(ROOT / "configs/multisports/slowonly_r50_4x16_k400.yaml")
     size = ["--size", "96", "64", "--frames", "60", "--rounds", "1", "--json", "-", "--stride", str(stride)]
-    command = [sys.executable, str(ROOT / "tools/benchmark.py"), "dense", config, *size]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    done = run_program(ROOT / "tools/benchmark.py", "dense", config, *size)
     assert done.returncode == 0, done.stderr
     plain, streamed = json.loads(done.stdout)
     assert (plain["way"], streamed["way"]) == ("plain", "streamed")

@@ -2,18 +2,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from tests.programs import run_program
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "tools/benchmark.py"), "read", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    return run_program(ROOT / "tools/benchmark.py", "read", *arguments)
 
 
 def test_every_way_reads_the_clips_of_a_folder(tmp_path: Path, stamped: ModuleType) -> None:

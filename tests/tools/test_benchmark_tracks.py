@@ -1,19 +1,19 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from argparse import Namespace
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from tests.programs import run_program
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def benchmark(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "tools/benchmark.py", "tracks", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return run_program(ROOT / "tools/benchmark.py", "tracks", *arguments, cwd=ROOT)
 
 
 def finished(out: Path, arm: str, rate: float, seed: int, score: float) -> None:

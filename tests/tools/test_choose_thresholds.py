@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 from actiondet.tubes.events import read_thresholds
+from tests.programs import run_program
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "choose_thresholds.py"
 BOX, OTHER = "0.1,0.1,0.3,0.5", "0.6,0.1,0.9,0.5"
@@ -16,7 +16,7 @@ LABELS = 'item { name: "sit" id: 1 }\nitem { name: "fall" id: 2 }\nitem { name: 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     given = ["d.csv", "--truth", "t.csv", "--labels", "l.pbtxt", *words]
-    return subprocess.run([sys.executable, str(TOOL), *given], cwd=folder, capture_output=True, text=True)
+    return run_program(TOOL, *given, cwd=folder)
 
 
 def test_the_best_f1_of_each_action_is_chosen(tmp_path: Path) -> None:

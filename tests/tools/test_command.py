@@ -16,13 +16,13 @@ from actiondet.config.plain_yaml import ConfigError
 from actiondet.config.zoo import find_config, zoo_entry, zoo_names
 from actiondet.engine.loading import load_trained
 from actiondet.engine.zoo_rows import PAGE_MARK
+from tests.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "actiondet.cli", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return run_program("actiondet.cli", *arguments, cwd=folder)
 
 
 def test_version_and_help_name_every_program(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import torch
@@ -10,6 +9,7 @@ import yaml
 from actiondet.config import RecognitionConfig
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.models.build import build_detector, build_recognizer
+from tests.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "tests" / "golden" / "models" / "slowonly_r50_16x4_tricks.pt"
@@ -28,8 +28,7 @@ data:
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "tools" / "convert_checkpoint.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    return run_program(ROOT / "tools" / "convert_checkpoint.py", *arguments, cwd=ROOT)
 
 
 def write_inputs(folder: Path) -> tuple[Path, Path]:

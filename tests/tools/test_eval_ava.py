@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import pickle
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.programs import run_program
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "eval_ava.py"
 TRUTH = "v,0902,0.1,0.1,0.3,0.5,12,0\nv,0902,0.5,0.1,0.7,0.5,80,1\nw,0903,0.1,0.1,0.3,0.5,12,0\n"
@@ -29,7 +30,7 @@ def files(tmp_path: Path) -> list[str]:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(TOOL), *arguments], capture_output=True, text=True)
+    return run_program(TOOL, *arguments)
 
 
 def test_it_prints_the_number_and_writes_everything_it_is_asked_for(tmp_path: Path, files: list[str]) -> None:

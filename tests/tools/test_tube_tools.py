@@ -6,11 +6,12 @@ import json
 import pickle
 import runpy
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from tests.programs import run_program
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "multisports"
@@ -18,8 +19,7 @@ EXPECTED = json.loads((GOLDEN / "expected.json").read_text())["plain"]
 
 
 def run(tool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "tools" / f"{tool}.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return run_program(ROOT / "tools" / f"{tool}.py", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import zipfile
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +20,7 @@ from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList, write_action_list
 from evaluation.formats.person_boxes import write_proposals
 from evaluation.records import FrameKey, PersonBoxes
+from tests.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[3]
 FILM = "abcdefghijk"
@@ -60,11 +59,11 @@ def test_the_program_ends_with_what_the_configuration_reads(tmp_path: Path, stam
                 archive.write(path, f"ava_v2.2/{path.name}{extra}")
     proposals = [str(path) for path in folder.glob("*.pkl")]
     film(tmp_path / "films" / f"{FILM}.mkv", stamped, 1810)
-    command = [
-        *(sys.executable, "-m", "data_tools.prepare_ava", "--videos", str(tmp_path / "films"), "--own-rate"),
+    arguments = [
+        *("--videos", str(tmp_path / "films"), "--own-rate"),
         *("--annotations", str(tmp_path / "ava_v2.2.zip"), *proposals, "--out", str(tmp_path / "data/ava")),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    done = run_program("data_tools.prepare_ava", *arguments, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "")
     assert "1 of 1 are ready" in done.stdout
     assert "not given yet" not in done.stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 import tarfile
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +25,7 @@ from evaluation.formats.ava_kinetics import read_kinetics_boxes
 from evaluation.formats.kinetics_table import KineticsClip
 from evaluation.formats.person_boxes import read_proposals, write_proposals
 from evaluation.records import FrameKey, PersonBoxes
+from tests.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[3]
 FILM = "avafilm0001"
@@ -73,12 +73,12 @@ def sources(tmp_path_factory: pytest.TempPathFactory, stamped: ModuleType) -> Pa
 
 
 def run(sources: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        *(sys.executable, "-m", "data_tools.prepare_ava_kinetics", "--videos", str(sources / "kinetics")),
+    arguments = [
+        *("--videos", str(sources / "kinetics")),
         *("--annotations", str(sources / "ava_kinetics_v1_0.tar.gz"), "--ava", str(sources / "ava")),
         *("--table", str(sources / "table.csv"), "--out", str(out), "--processes", "2", *more),
     ]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    return run_program("data_tools.prepare_ava_kinetics", *arguments, cwd=ROOT)
 
 
 def settings(out: Path, *more: str) -> list[str]:

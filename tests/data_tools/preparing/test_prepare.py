@@ -27,6 +27,7 @@ from data_tools.preparing.journal import Journal
 from data_tools.preparing.prepare import prepare
 from data_tools.preparing.sources import find_by_stem
 from evaluation.errors import InputError
+from tests.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -54,15 +55,25 @@ def make_set(folder: Path, film: Path, clips: int, *, seconds: int = 4) -> Path:
     return folder
 
 
-def command(source: Path, out: Path, *more: str) -> list[str]:
+def words(source: Path, out: Path, *more: str) -> list[str]:
+    """The arguments of data_tools.prepare_kinetics."""
     return [
-        *(sys.executable, "-m", "data_tools.prepare_kinetics", "--videos", str(source / "videos")),
-        *("--annotations", str(source / "all.csv"), "--out", str(out), "--short-side", "64", *more),
+        *("--videos", str(source / "videos"), "--annotations", str(source / "all.csv")),
+        *("--out", str(out), "--short-side", "64", *more),
     ]
 
 
+def command(source: Path, out: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "data_tools.prepare_kinetics", *words(source, out, *more)]
+
+
 def run(arguments: Sequence[str], **options: object) -> subprocess.CompletedProcess[str]:
+    """Start a process, of which something else than its arguments matters."""
     return subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, check=False, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def run_here(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return run_program("data_tools.prepare_kinetics", *arguments, cwd=ROOT)
 
 
 def decoded(folder: Path) -> dict[str, str]:
@@ -107,7 +118,7 @@ def test_killed_and_resumed_is_the_same_as_one_uninterrupted_run(
     tmp_path: Path, film: Path, clips: int, kills: Sequence[int]
 ) -> None:
     source = make_set(tmp_path / "source", film, clips, seconds=4 if clips < 100 else 2)
-    straight = run(command(source, tmp_path / "straight", "--processes", "1"))
+    straight = run_here(words(source, tmp_path / "straight", "--processes", "1"))
     assert straight.returncode == 0, straight.stderr
     out = tmp_path / "killed"
     for outputs in kills:
@@ -118,13 +129,13 @@ def test_killed_and_resumed_is_the_same_as_one_uninterrupted_run(
     torn = sorted(out.rglob("[!.]*.mp4"))[0]
     torn.write_bytes(torn.read_bytes()[:2000])
     torn.with_name(f".{torn.stem}.4711.part.mp4").write_bytes(b"begun")
-    resumed = run(command(source, out, "--processes", "2"))
+    resumed = run_here(words(source, out, "--processes", "2"))
     assert resumed.returncode == 0, resumed.stderr
     made = int(resumed.stdout.partition(" made now")[0].rpartition("(")[2])
     assert f"{clips} of {clips} are ready" in resumed.stdout
     assert 1 <= made <= clips - kills[-1] + 3, "what is finished is kept"
     assert decoded(out) == decoded(tmp_path / "straight")
-    again = run(command(source, out, "--processes", "2"))
+    again = run_here(words(source, out, "--processes", "2"))
     assert f"(0 made now, {clips} before)" in again.stdout
 
 
@@ -145,11 +156,11 @@ def test_damaged_and_missing_videos_are_told_and_the_others_go_on(tmp_path: Path
         (videos / f"toy{number:08d}.mp4").unlink()
         (videos / f"toy{number:08d}.mp4").write_bytes(content if number < 3 else content[: len(content) // 2])
     (videos / "toy00000004.mp4").unlink()
-    done = run(command(source, tmp_path / "out", "--processes", "2"))
+    done = run_here(words(source, tmp_path / "out", "--processes", "2"))
     assert done.returncode == 1
     assert "2 of 6 are ready (2 made now), 3 failed, 1 missing" in done.stdout
-    for words in ("is empty (0 bytes)", "is not a video that FFmpeg can read", "its source video was not found"):
-        assert words in done.stdout
+    for reason in ("is empty (0 bytes)", "is not a video that FFmpeg can read", "its source video was not found"):
+        assert reason in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert len(list((tmp_path / "out").rglob("*.mp4"))) == 2
     with (tmp_path / "out" / "prepared.csv").open() as file:
@@ -165,9 +176,9 @@ def test_paths_that_are_no_text_are_told_in_escapes(tmp_path: Path, film: Path) 
     damaged = Path(os.fsdecode(strange)) / "toy00000001.mp4"
     damaged.unlink()  # a link to the film of all tests
     damaged.touch()
-    words = command(source, tmp_path / "out", "--processes", "1")
-    place = words.index("--videos") + 1
-    done = run([*words[:place], os.fsdecode(strange), *words[place + 1 :]])
+    given = words(source, tmp_path / "out", "--processes", "1")
+    place = given.index("--videos") + 1
+    done = run_here([*given[:place], os.fsdecode(strange), *given[place + 1 :]])
     assert done.returncode == 1, done.stderr
     assert "vid\\udce9os/toy00000001.mp4: is empty" in done.stdout
     assert "1 of 2 are ready" in done.stdout
@@ -228,15 +239,15 @@ def test_a_full_disk_stops_the_run_with_one_message_and_it_goes_on_when_there_is
     tmp_path: Path, film: Path
 ) -> None:
     source = make_set(tmp_path / "source", film, 5, seconds=1)
-    arguments = command(source, tmp_path / "out", "--processes", "1")
-    full = run([sys.executable, "-c", _FULL_AFTER_TWO, *arguments[3:]])
+    arguments = words(source, tmp_path / "out", "--processes", "1")
+    full = run([sys.executable, "-c", _FULL_AFTER_TWO, *arguments])
     assert full.returncode == 1, full.stderr
     assert "2 of 5 are ready" in full.stdout
     assert full.stdout.count("No space left on device; make room and run the same command again") == 1
     assert "Traceback" not in full.stderr
     assert len(list((tmp_path / "out").rglob("*.mp4"))) == 2, "nothing unfinished is left"
     assert not (tmp_path / "out" / "train.txt").exists()
-    assert "(3 made now, 2 before)" in run(arguments).stdout
+    assert "(3 made now, 2 before)" in run_here(arguments).stdout
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
@@ -263,7 +274,7 @@ def test_a_file_that_cannot_be_written_to_its_end_never_gets_its_name(
 def test_a_folder_that_cannot_be_written_to_is_named_before_anything_is_done(tmp_path: Path, film: Path) -> None:
     source = make_set(tmp_path / "source", film, 1, seconds=1)
     (tmp_path / "file").write_text("in the way")
-    done = run(command(source, tmp_path / "file" / "out"))
+    done = run_here(words(source, tmp_path / "file" / "out"))
     assert done.returncode == 2
     assert "cannot write there (Not a directory); name a folder of your own" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -288,6 +299,6 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path, film: Path) 
     (tmp_path / "out").mkdir()
     handle = os.open(tmp_path / "out", os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    done = run(command(source, tmp_path / "out"))
+    done = run_here(words(source, tmp_path / "out"))
     os.close(handle)
     assert (done.returncode, "another run is writing to this folder" in done.stderr) == (2, True)

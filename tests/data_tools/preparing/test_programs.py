@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import run_program
+
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAMS = sorted(path.stem for path in (ROOT / "data_tools").glob("prepare_*.py"))
 
 
 def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", f"data_tools.{program}", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    return run_program(f"data_tools.{program}", *arguments, cwd=ROOT)
 
 
 def test_there_are_six() -> None:
@@ -27,7 +28,8 @@ def test_there_are_six() -> None:
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_help_is_quick_and_names_the_sources(program: str) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = run(program, "--help")
+    command = [sys.executable, "-m", f"data_tools.{program}", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0
     assert "Official sources (nothing is downloaded from there):" in done.stdout

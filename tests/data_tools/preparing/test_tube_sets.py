@@ -6,7 +6,6 @@ import csv
 import pickle
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -24,13 +23,13 @@ from data_tools.preparing.place import Place
 from data_tools.preparing.ucf101 import listed_videos
 from evaluation.errors import InputError
 from evaluation.formats.multisports import read_multisports
+from tests.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", f"data_tools.{program}", *map(str, arguments), "--processes", "1"]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    return run_program(f"data_tools.{program}", *arguments, "--processes", 1, cwd=ROOT)
 
 
 def reasons(out: Path) -> dict[str, str]:
