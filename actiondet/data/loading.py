@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -312,5 +313,7 @@ def prepare_worker(_worker: int) -> None:
     """
     # Workers are the parallelism; threads inside of them would only wait for each other.
     torch.set_num_threads(1)
+    # What the first process has made is shared memory until it is written to, as each look for garbage does.
+    gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL))

@@ -12,7 +12,7 @@ from pathlib import Path
 from actiondet.config.data_sets import AvaConfig, PersonDataConfig
 from actiondet.video import VideoReader, open_video
 from actiondet.video.kept_index import KeptIndices
-from actiondet.video.names import folder_below, is_video, without_suffix
+from actiondet.video.names import folder_below, is_video, without_suffixes
 from evaluation.errors import InputError, some
 from evaluation.video_names import composed
 
@@ -20,18 +20,18 @@ from evaluation.video_names import composed
 OPEN_READERS = 4
 # What an open file of PyAV may hold: measured 5 MB at 640x360 and 9 to 40 MB in HD. (decord holds up to 200 MB.)
 _OPEN_BYTES = 16 * 2**20
-# Indices that one worker remembers, 8 KB for a clip of ten seconds and 650 KB for a quarter of an hour.
-KNOWN_READERS = 1000
+# Readers that one worker remembers, 20 KB for a clip of ten seconds and 650 KB for a quarter of an hour: all of AVA's.
+KNOWN_READERS = 300
 
 
 class VideoPlaces(Mapping[str, Path]):
     """Where videos are, by name: as text below one folder, for a quarter of a million paths would take 100 MB."""
 
-    def __init__(self, folder: Path, places: Mapping[str, str]) -> None:
-        """Keep the places, which are relative to `folder` or absolute."""
+    def __init__(self, folder: Path, places: Iterable[tuple[str, str | None]]) -> None:
+        """Keep names and places, which are relative to `folder` or absolute; None for a video that is missing."""
         self._folder = folder
         # A list mostly names its videos by their places: then it is the same text.
-        self._places = {name: name if name == place else place for name, place in places.items()}
+        self._places = {name: name if name == place else place for name, place in places if place is not None}
 
     def __getitem__(self, name: str) -> Path:
         return self._folder / self._places[name]
@@ -48,12 +48,7 @@ class VideoPlaces(Mapping[str, Path]):
     def texts(self) -> list[str]:
         """The paths as text."""
         begin = "" if self._folder == Path() else os.path.join(self._folder, "")
-        return [place if os.path.isabs(place) else begin + place for place in self._places.values()]
-
-    def renamed(self, names: Mapping[str, str]) -> VideoPlaces:
-        """Those that `names` calls otherwise: by new name the old one; what is not here is left out."""
-        places = self._places
-        return VideoPlaces(self._folder, {new: places[old] for new, old in names.items() if old in places})
+        return [place if place.startswith(os.sep) else begin + place for place in self._places.values()]
 
 
 class ReaderPool:
@@ -140,40 +135,54 @@ def find_videos(folder: str | Path, names: Iterable[str], *, pictures: bool) -> 
     Raises:
         InputError: no such folder, or two files for one name.
     """
+    return _places(folder, {name: name for name in names}, pictures=pictures)
+
+
+def _places(folder: str | Path, called: Mapping[str, str], *, pictures: bool) -> VideoPlaces:
+    """As `find_videos`, where `called` says by name what each video is called in the folder."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"data.videos: {folder} {'is not a folder' if folder.exists() else 'does not exist'}")
-    found = _candidates(folder, names, pictures=pictures)
-    for name, places in found.items():
-        if len(places) > 1:
-            first, second, *_ = (os.path.basename(place) for place in places)
+    found: dict[str, str] = {}
+    more: dict[str, str] = {}
+    for name, place in _candidates(folder, called.values(), pictures=pictures):
+        if found.setdefault(name, place) is not place:
+            more[name] = place
+    spelled = list(map(composed, called.values()))
+    for name in spelled if more else ():
+        if name in more:
+            first, second = sorted(map(os.path.basename, (found[name], more[name])))
             raise InputError(f"{folder}: video '{name}' is there twice, as {first} and {second}; keep one of them")
-    return VideoPlaces(folder, {name: places[0] for name, places in found.items()})
+    return VideoPlaces(folder, zip(called, map(found.get, spelled), strict=True))
 
 
 def video_candidates(folder: Path, names: Iterable[str], *, pictures: bool) -> dict[str, list[Path]]:
     """All files (or folders of images) that may be the videos `names`, as in `find_videos`; at least one each."""
-    found = _candidates(folder, names, pictures=pictures)
-    return {name: [folder / place for place in places] for name, places in found.items()}
+    names = list(names)
+    found: dict[str, list[str]] = {}
+    for name, place in _candidates(folder, names, pictures=pictures):
+        found.setdefault(name, []).append(place)
+    spelled = ((name, composed(name)) for name in names)
+    return {name: [folder / place for place in sorted(found[there])] for name, there in spelled if there in found}
 
 
-def _candidates(folder: Path, names: Iterable[str], *, pictures: bool) -> dict[str, list[str]]:
-    """As `video_candidates`: places below `folder`, as text. Paths would take most of the time of a large set."""
+def _candidates(folder: Path, names: Iterable[str], *, pictures: bool) -> Iterator[tuple[str, str]]:
+    """Composed name and place of what may be the videos `names`: folders of images, or all files beside such videos.
+
+    Each folder is listed once. Places are text: paths would take most of the time of a large set.
+    """
     if pictures:
-        places = ((name, folder_below(folder, name)) for name in names)
-        return {name: [_text_below(place, folder)] for name, place in places if place.is_dir()}
-    names = list(dict.fromkeys(names))
-    wanted = {composed(name) for name in names}
-    files: dict[str, list[str]] = {}
-    for parent in dict.fromkeys(name.rpartition("/")[0] for name in names):
+        places = ((name, folder_below(folder, name)) for name in dict.fromkeys(map(composed, names)))
+        yield from ((name, _text_below(place, folder)) for name, place in places if place.is_dir())
+        return
+    for parent in dict.fromkeys(composed(name.rpartition("/")[0]) for name in names):
         place = folder_below(folder, parent)
         below = "" if place == folder else os.path.join(_text_below(place, folder), "")
-        for file in sorted(os.listdir(place)) if place.is_dir() else ():
-            stem = without_suffix(file)
-            name = composed(f"{parent}/{stem}" if parent else stem)
-            if stem != file and name in wanted:
-                files.setdefault(name, []).append(below + file)
-    return {name: files[composed(name)] for name in names if composed(name) in files}
+        above = f"{parent}/" if parent else ""
+        files = os.listdir(place) if place.is_dir() else []
+        for stem, file in zip(without_suffixes(files), files, strict=True):
+            if stem != file:
+                yield composed(above + stem), below + file
 
 
 def _text_below(place: Path, folder: Path) -> str:
@@ -225,19 +234,18 @@ def locate_videos(
         pictures: videos are folders of images.
         skip_missing: leave videos out that are not there, as long as there are others.
         listed_in: what messages begin with.
-        bare: what the file of each name is called without suffix; None: as the name.
+        bare: what the file of each of `names` is called without suffix; None: as the name.
 
     Raises:
         InputError: no such folder, two files for one name, none of the videos, or a missing one unless `skip_missing`.
     """
-    names = list(dict.fromkeys(names))
-    called = {name: name if bare is None else bare[name] for name in names}
-    found = find_videos(folder, called.values(), pictures=pictures).renamed(called)
-    missing = tuple(name for name in names if name not in found)
+    called = bare if bare is not None else {name: name for name in names}
+    found = _places(folder, called, pictures=pictures)
+    missing = tuple(name for name in called if name not in found) if len(found) < len(called) else ()
     if missing and not (skip_missing and found):
         what = "folders <video> of pictures" if pictures else "files <video>.mp4 (or .mkv, .avi, .webm, ...)"
         hint = ", or set data.unreadable=skip to leave them out" if found else ""
-        count = f"{len(missing)} of {len(names)} videos are missing: {some(missing)}"
+        count = f"{len(missing)} of {len(called)} videos are missing: {some(missing)}"
         raise InputError(f"{listed_in}{folder}: {count}; expected {what} there{hint}")
     return found, missing
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from actiondet.config.recognition import Ucf101Config, VideoDataConfig, VideoListConfig
 from actiondet.datasets.sources import walk_videos
 from actiondet.datasets.splits import SplitName
-from actiondet.video.names import is_video, without_suffix
+from actiondet.video.names import is_video, without_suffix, without_suffixes
 from actiondet.video.sampling import IntArray
 from evaluation.errors import InputError
 from evaluation.formats.kinetics_table import is_kinetics_table, read_kinetics_table
@@ -163,10 +163,10 @@ def _from_folders(videos: Path, half: str, *, pictures: bool) -> VideoListing:
     return VideoListing(str(videos / half), tuple(names), np.array(labels), None, lines, ordered, str(videos))
 
 
-def bare_names(data: VideoDataConfig, names: Iterable[str]) -> dict[str, str]:
+def bare_names(data: VideoDataConfig, names: Sequence[str]) -> dict[str, str]:
     """What files or folders below `data.videos` are called without suffix, by their names in a list."""
     if data.pictures is None:
-        return {name: without_suffix(name) for name in names}
+        return dict(zip(names, without_suffixes(names), strict=True))
     # Folders of pictures may be called like the files that the pictures are of.
     folder = Path(data.videos)
     return {name: name if (folder / name).is_dir() else without_suffix(name) for name in names}

@@ -26,9 +26,11 @@ _ROUND = 20_000
 _SPLITS: tuple[SplitName, ...] = ("train", "val")
 # So few are indexed sooner than processes are started.
 _FEW = 64
+# So many files of a data set show whether files have changed; a reader looks at its own file in any case.
+_LOOKS = 1000
 
 
-def index_videos(sources: Sequence[ReaderPool], fabric: Fabric) -> list[Path]:
+def index_videos(sources: Sequence[ReaderPool], fabric: Fabric, *, looks: int | None = _LOOKS) -> list[Path]:
     """Index those videos of which no index is kept, with all processes and all cores, and keep the indices.
 
     A disk that takes no file costs the time of indexing in every run, and nothing else.
@@ -36,16 +38,17 @@ def index_videos(sources: Sequence[ReaderPool], fabric: Fabric) -> list[Path]:
     Args:
         sources: the videos of the splits of a data set.
         fabric: of the process.
+        looks: at so many files of a folder whether they have changed, as in `KeptIndices.lacking`.
 
     Returns:
         The files that the indices are in.
     """
-    folders: dict[Path, tuple[KeptIndices, set[str]]] = {}
+    folders: dict[Path, tuple[KeptIndices, list[str]]] = {}
     for videos in sources:
         if videos.kept is not None:
-            folders.setdefault(videos.kept.path, (videos.kept, set()))[1].update(videos.files())
+            folders.setdefault(videos.kept.path, (videos.kept, []))[1].extend(videos.files())
     for kept, paths in folders.values():
-        lacking = sorted(kept.lacking(list(paths))) if fabric.is_global_zero else []
+        lacking = sorted(set(kept.lacking(paths, looks=looks))) if fabric.is_global_zero else []
         lacking = fabric.broadcast(lacking)
         if lacking:
             _index(kept, lacking, fabric)
@@ -56,7 +59,7 @@ def index_videos(sources: Sequence[ReaderPool], fabric: Fabric) -> list[Path]:
 
 
 def index_data_set(config: DetectionConfig | RecognitionConfig, fabric: Fabric) -> list[Path]:
-    """Index the training and the test split that `config` describes, as its training would; see `index_videos`.
+    """Index the training and the test split that `config` describes, and look at every file; see `index_videos`.
 
     Raises:
         InputError: data that cannot be used.
@@ -64,11 +67,11 @@ def index_data_set(config: DetectionConfig | RecognitionConfig, fabric: Fabric) 
     if isinstance(config, RecognitionConfig):
         classes = config.model.num_classes
         splits = [find_labeled_videos(config.data, split, num_classes=classes) for split in _SPLITS]
-        return index_videos([split.sources for split in splits], fabric)
+        return index_videos([split.sources for split in splits], fabric, looks=None)
     actions = config.model.num_actions
     train = build_training_set(config.data, clip=config.clip, transform=config.transform, num_actions=actions, seed=0)
     test = build_test_set(config.data, clip=config.clip, transform=config.transform, num_actions=actions)
-    return index_videos([train.videos, test.videos], fabric)
+    return index_videos([train.videos, test.videos], fabric, looks=None)
 
 
 class _Indexing(Dataset[tuple[str, Packed]]):

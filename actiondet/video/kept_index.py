@@ -6,6 +6,7 @@ import hashlib
 import mmap
 import os
 import struct
+import weakref
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ FILE_NAME = ".actiondet-index"
 # Changes with what an index says; a file that begins otherwise is ignored and written again.
 _BEGINNING = b"actiondet index, form 1\n"  # 24 bytes, so that the numbers are aligned
 _COUNT = struct.Struct("<q")
+_HEAD = len(_BEGINNING) + _COUNT.size
 
 
 class Packed(NamedTuple):
@@ -45,14 +47,19 @@ class _Table:
     Attributes:
         digests: (N,) of the videos' names.
         stamps: (N, 2) size in bytes and time of the last change in milliseconds.
-        ends: (N + 1,) video n has the bytes ends[n] ... ends[n + 1] - 1 of `packed`.
-        packed: their packed indices, one after the other.
+        ends: (N + 1,) video n has the bytes ends[n] ... ends[n + 1] - 1 of what follows.
+        file: descriptor of the file, which holds the packed indices, one after the other, at its end.
     """
 
     digests: npt.NDArray[np.uint64]
     stamps: IntArray
     ends: IntArray
-    packed: memoryview
+    file: int
+
+    def packed(self, row: int) -> bytes:
+        """The packed index of a video. It is read: mapped pages would count as memory of each process."""
+        begin, end = self.ends[row : row + 2].tolist()
+        return os.pread(self.file, end - begin, _packed_from(len(self.digests)) + begin)
 
     def rows(self, digests: npt.NDArray[np.uint64]) -> IntArray:
         """(M,) the row of each of `digests`, -1 where there is none."""
@@ -61,16 +68,22 @@ class _Table:
         rows = np.minimum(np.searchsorted(self.digests, digests), len(self.digests) - 1)
         return np.where(self.digests[rows] == digests, rows, -1)
 
+    def changed(self, rows: IntArray, paths: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """(M,) whether the file of each of `rows` has another size or time by now."""
+        stamps = np.array([_stamp(path) for path in paths], dtype=np.int64).reshape(-1, 2)
+        found: npt.NDArray[np.bool_] = (self.stamps[rows] != stamps).any(axis=1)
+        return found
 
-_EMPTY = _Table(np.zeros(0, np.uint64), np.zeros((0, 2), np.int64), np.zeros(1, np.int64), memoryview(b""))
+
+_EMPTY = _Table(np.zeros(0, np.uint64), np.zeros((0, 2), np.int64), np.zeros(1, np.int64), file=-1)
 
 
 class KeptIndices:
     """What `index_video` said of the video files below one folder.
 
-    The file lies in that folder, or in the cache where the folder cannot be written to. It is mapped into memory, so
-    that all processes of a machine share it. An index counts only while its video has the size and the time that it
-    had. Any number of processes and machines may read and add at the same time.
+    The file lies in that folder, or in the cache where the folder cannot be written to. Its table is mapped into
+    memory, so that all processes of a machine share it. An index counts only while its video has the size and the time
+    that it had. Any number of processes and machines may read and add at the same time.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -96,20 +109,29 @@ class KeptIndices:
         row = int(table.rows(self._digests([path]))[0])
         if row < 0 or not np.array_equal(table.stamps[row], _stamp(path)):
             return None
-        packed = table.packed[table.ends[row] : table.ends[row + 1]]
         try:
-            return unpack_index(packed, path) if len(packed) else None
-        except (zlib.error, ValueError, struct.error):  # the disk has changed it
+            packed = table.packed(row)
+            return unpack_index(packed, path) if packed else None
+        except (OSError, zlib.error, ValueError, struct.error):  # the disk has changed it
             return None
 
-    def lacking(self, paths: Sequence[str]) -> list[str]:
-        """Those of `paths` of which nothing is kept, or of which the file has changed."""
+    def lacking(self, paths: Sequence[str], *, looks: int | None = None) -> list[str]:
+        """Those of `paths` of which nothing is kept, or of which the file has changed.
+
+        Args:
+            paths: of video files.
+            looks: at so many files, evenly spread; at all of them only where one of these has changed. None looks at
+                all, which takes most of the time. `find` looks at its file in any case.
+        """
         table = self._opened()
         rows = table.rows(self._digests(paths))
-        stamps = np.array([_stamp(path) for path in paths], dtype=np.int64).reshape(-1, 2)
-        known = rows >= 0
-        known[known] = (table.stamps[rows[known]] == stamps[known]).all(axis=1)
-        return [paths[place] for place in np.flatnonzero(~known).tolist()]
+        lacking, known = np.flatnonzero(rows < 0), np.flatnonzero(rows >= 0)
+        sample = known if looks is None else known[:: max(-(-len(known) // looks), 1)]
+        changed = table.changed(rows[sample], [paths[place] for place in sample.tolist()])
+        if changed.any() and len(sample) < len(known):
+            sample = known
+            changed = table.changed(rows[known], [paths[place] for place in known.tolist()])
+        return [paths[place] for place in np.sort(np.concatenate([lacking, sample[changed]])).tolist()]
 
     def add(self, packed: Mapping[str, Packed]) -> None:
         """Keep what `packed_index` said of files, unless another process has done so in the meantime.
@@ -126,9 +148,8 @@ class KeptIndices:
             self.reopen()
             fresh = self.lacking(list(packed))
             if fresh:
-                table = _joined(self._opened(), self._digests(fresh), [packed[path] for path in fresh])
                 with atomic_path(place) as temporary:
-                    _write(table, temporary)
+                    _write(temporary, self._opened(), self._digests(fresh), [packed[path] for path in fresh])
         self.reopen()
 
     def reopen(self) -> None:
@@ -171,51 +192,56 @@ def _stamp(path: str) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns // 1_000_000
 
 
-def _joined(old: _Table, digests: npt.NDArray[np.uint64], new: Sequence[Packed]) -> _Table:
-    """`old` with further videos, which replace those of the same digest."""
+def _write(path: Path, old: _Table, digests: npt.NDArray[np.uint64], new: Sequence[Packed]) -> None:
+    """Write `old` with further videos, which replace those of the same digest."""
     kept = np.flatnonzero(~np.isin(old.digests, digests))
-    parts = [old.packed[old.ends[row] : old.ends[row + 1]] for row in kept.tolist()] + [each.content for each in new]
+    parts = [old.packed(row) for row in kept.tolist()] + [each.content for each in new]
     all_digests = np.concatenate([old.digests[kept], digests])
     order = np.argsort(all_digests)
     stamps = np.concatenate([old.stamps[kept], np.array([each.stamp for each in new], dtype=np.int64)])
     lengths = np.array([len(part) for part in parts], dtype=np.int64)[order]
-    return _Table(
-        digests=all_digests[order],
-        stamps=stamps[order],
-        ends=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
-        packed=memoryview(b"".join(parts[place] for place in order.tolist())),
-    )
-
-
-def _write(table: _Table, path: Path) -> None:
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
     with path.open("wb") as file:
-        file.write(_BEGINNING + _COUNT.pack(len(table.digests)))
-        for numbers in (table.digests, table.stamps, table.ends):
+        file.write(_BEGINNING + _COUNT.pack(len(all_digests)))
+        for numbers in (all_digests[order], stamps[order], ends):
             file.write(numbers.astype(numbers.dtype.newbyteorder("<")).tobytes())
-        file.write(table.packed)
+        file.writelines(parts[place] for place in order.tolist())
 
 
 def _read(path: Path) -> _Table | None:
     """The table of a file, mapped; None where there is none, or none that can be used."""
     try:
-        with path.open("rb") as file:
-            content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except (OSError, ValueError):  # mmap refuses an empty file
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
         return None
-    begin = len(_BEGINNING) + _COUNT.size
-    if len(content) < begin or content[: len(_BEGINNING)] != _BEGINNING:
+    table = _mapped(file)
+    if table is None:
+        os.close(file)
+    else:
+        weakref.finalize(table, os.close, file)
+    return table
+
+
+def _mapped(file: int) -> _Table | None:
+    head = os.pread(file, _HEAD, 0)
+    if len(head) < _HEAD or head[: len(_BEGINNING)] != _BEGINNING:
         return None
-    (count,) = _COUNT.unpack_from(content, len(_BEGINNING))
-    after = begin + 8 * (4 * count + 1)
-    if count < 0 or len(content) < after:
+    (count,) = _COUNT.unpack_from(head, len(_BEGINNING))
+    size, after = os.fstat(file).st_size, _packed_from(count)
+    if count < 0 or size < after:
         return None
-    numbers = np.frombuffer(content[begin:after], dtype="<i8")
+    numbers = np.frombuffer(mmap.mmap(file, after, access=mmap.ACCESS_READ), dtype="<i8", offset=_HEAD)
     ends = numbers[3 * count :]
-    if len(content) != after + int(ends[-1]):
+    if size != after + int(ends[-1]):
         return None
     return _Table(
         digests=numbers[:count].view("<u8"),
         stamps=numbers[count : 3 * count].reshape(-1, 2),
         ends=ends,
-        packed=content[after:],
+        file=file,
     )
+
+
+def _packed_from(count: int) -> int:
+    """Where the packed indices begin in a file of `count` videos."""
+    return _HEAD + 8 * (4 * count + 1)

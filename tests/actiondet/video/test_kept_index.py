@@ -109,6 +109,16 @@ def test_a_changed_file_is_indexed_again(folder: Path, change: str, stamped: Mod
     assert len(found) == (10 if change == "size" else 20)
 
 
+def test_all_files_are_looked_at_where_one_of_a_few_has_changed(folder: Path) -> None:
+    kept, (first, second, third, fourth) = keep(folder), paths(folder)
+    for path in (second, fourth):
+        os.utime(path, (0, 0))
+    assert kept.lacking(paths(folder), looks=1) == []
+    assert kept.find(second) is None
+    assert kept.lacking(paths(folder), looks=4) == kept.lacking(paths(folder)) == [second, fourth]
+    assert kept.lacking([first, third, f"{third}.mkv"], looks=1) == [f"{third}.mkv"]
+
+
 @pytest.mark.parametrize(
     "damage",
     [
