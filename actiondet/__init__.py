@@ -5,8 +5,9 @@ The public names are loaded on first use, so that `import actiondet` and `--help
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from evaluation.public_names import loaded_on_use
 
 if TYPE_CHECKING:
     from actiondet.config import load_config as load_config
@@ -37,54 +38,4 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_NAMES_OF = {
-    "config": (
-        "load_config",
-        "load_recognition_config",
-    ),
-    "config.data_sets": ("FrameFolderConfig",),
-    "drawing": (
-        "DrawingStyle",
-        "draw_video",
-    ),
-    "engine.detection.testing": ("run_test",),
-    "engine.devices": ("launch",),
-    "engine.export": ("export_network",),
-    "engine.loading": ("load_trained",),
-    "engine.recognition.recognize": ("load_recognizer",),
-    "engine.recognition.testing": ("run_recognition_test",),
-    "engine.train": ("train",),
-    "exported": (
-        "OnnxNetwork",
-        "OnnxRecognizer",
-    ),
-    "models.build": (
-        "build_detector",
-        "build_recognizer",
-    ),
-    "models.inference": ("optimize_for_inference",),
-    "models.weights": ("load_weights",),
-    "pipeline": ("VideoPipeline",),
-    "results": ("VideoResult",),
-    "tubes.linking": ("link",),
-    "video": (
-        "VideoWriter",
-        "index_video",
-        "open_video",
-        "stream_frames",
-    ),
-}
-_HOME = {name: f"actiondet.{module}" for module, names in _NAMES_OF.items() for name in names}
-
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from the room it lives in (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'actiondet' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOME[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__, __getattr__, __dir__ = loaded_on_use(__name__)
