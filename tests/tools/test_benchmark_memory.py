@@ -3,6 +3,7 @@ from __future__ import annotations
 from argparse import Namespace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,23 +29,23 @@ def test_each_arm_is_reported_at_its_own_best_rate_after_one_network_that_knows_
         rate = config.train.base_lr  # type: ignore[attr-defined]
         return scores[arm][rate] + 0.01 * config.train.seed  # type: ignore[attr-defined]
 
-    def test(config: object, *, folder: Path, **_: object) -> dict[int, float]:
-        score = train(config, folder=folder)
+    def test(_: object, name: str, config: object) -> dict[int, float]:
+        score = train(config, folder=tmp_path / name)
         return {1: 0.0, 15: score - 0.01, 16: score + 0.01}
 
-    def build_banks(_: object, paths: dict[str, Path], weights: Path) -> None:
+    def build_banks(runs: Any, paths: dict[str, Path]) -> None:
         if paths:
-            banks.append(weights.parent.name)
+            banks.append(runs.first.name)
 
     monkeypatch.setattr("actiondet.engine.train.train", train)
-    monkeypatch.setattr("actiondet.cli.benchmarks.arms.make_films", lambda *_, **__: None)
-    monkeypatch.setattr("actiondet.cli.benchmarks.arms.test_once", test)
-    monkeypatch.setattr(memory.Comparison, "_build_banks", build_banks)
+    monkeypatch.setattr("actiondet.cli.benchmarks.arms.ToyRuns._make_films", lambda _: None)
+    monkeypatch.setattr("actiondet.cli.benchmarks.arms.ToyRuns.test", test)
+    monkeypatch.setattr(memory, "build_banks", build_banks)
     memory.run(Namespace(out=tmp_path, operator="max", rates=[0.001, 0.002], seeds=[1, 2], first_epochs=4, epochs=3))
     said = capsys.readouterr().out
     assert "without: tuned 0.001: 0.5000, 0.002: 0.4000; rate 0.001" in said
     assert "max: tuned 0.001: 0.6000, 0.002: 0.9000; rate 0.002" in said
-    assert "without_rate0.002_seed0_epochs3_after_first_epochs4: 0.4000, all actions 0.2667" in said
+    assert "without_rate0.002_seed0_epochs3_after_first_epochs4: 0.2667, the worst action 0.0000" in said
     assert "the bank adds 40.0 points (wanted: at least 15): as wanted" in said
     assert set(banks) == {"first_epochs4"}
     assert seen == {"first": 4, "without": 16, "max": 16}

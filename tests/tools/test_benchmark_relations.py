@@ -18,15 +18,15 @@ def test_all_arms_begin_with_one_backbone_and_are_reported_at_their_own_best_rat
     scores = {"roi": {0.001: 0.5, 0.002: 0.4}, "acrn": {0.001: 0.3, 0.002: 0.6}, "acar": {0.001: 0.7, 0.002: 0.1}}
     trained: list[tuple[str, str | None]] = []
 
-    def train(config: DetectionConfig, *, folder: Path, **_: object) -> None:
-        trained.append((folder.name, config.train.weights))
+    def train(_: object, name: str, config: DetectionConfig, **__: object) -> None:
+        trained.append((name, config.train.weights))
 
-    def test(config: DetectionConfig, **_: object) -> dict[int, float]:
+    def test(_: object, __: str, config: DetectionConfig) -> dict[int, float]:
         score = scores[config.model.head.name].get(config.train.base_lr, 0.9)
         return {12: score - 0.1, 14: score, 17: score + 0.1 + 0.03 * config.train.seed}
 
-    monkeypatch.setattr("actiondet.cli.benchmarks.arms.train_once", train)
-    monkeypatch.setattr("actiondet.cli.benchmarks.arms.test_once", test)
+    monkeypatch.setattr("actiondet.cli.benchmarks.arms.ToyRuns.train", train)
+    monkeypatch.setattr("actiondet.cli.benchmarks.arms.ToyRuns.test", test)
     relations.run(
         Namespace(
             out=tmp_path, arms=["plain", "acrn", "acar"], rates=[0.001, 0.002], seeds=[1], first_epochs=2, epochs=3

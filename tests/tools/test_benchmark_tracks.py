@@ -21,9 +21,9 @@ def finished(out: Path, arm: str, rate: float, seed: int, score: float) -> None:
     tracks = import_module("actiondet.cli.benchmarks.tracks")
     arguments = Namespace(out=out, epochs=5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("actiondet.cli.benchmarks.arms.make_films", lambda *_, **__: None)
+        patch.setattr("actiondet.cli.benchmarks.arms.ToyRuns._make_films", lambda _: None)
         patch.setattr("actiondet.engine.train.train", lambda *_, **__: score)
-        assert tracks.train_arm(arguments, arm, None, rate=rate, seed=seed) == score
+        assert tracks.arms(arguments, None)(arm, rate, seed) == score
 
 
 def test_each_arm_is_reported_at_its_own_best_rate_and_finished_runs_are_not_repeated(

@@ -12,6 +12,7 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     rows = []
     for step in STEPS:
         found = {kind: [Looks.at(film, step, arguments.seed) for film in some] for kind, some in chosen_on.items()}
-        means = {gap: mean([quality(each, gap).idf1 for each in found.values()]) for gap in gaps_of(step)}
+        means = {gap: fmean([quality(each, gap).idf1 for each in found.values()]) for gap in gaps_of(step)}
         best = max(means, key=lambda gap: means[gap])
         print(f"every {step:g} s: " + ", ".join(f"gap {gap:g} s: {score:.3f}" for gap, score in means.items()))
         for kind, some in reported_on.items():
@@ -156,10 +157,6 @@ def quality(films: Sequence[Looks], gap: float, *, every: int = 1) -> Quality:
     )
     overall = table.loc["OVERALL"]
     return Quality(float(overall["idf1"]), int(overall["num_switches"]))
-
-
-def mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def print_table(rows: Sequence[tuple[str, float, float, Quality, Quality]]) -> None:

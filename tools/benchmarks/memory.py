@@ -9,15 +9,16 @@ reported trainings have other seeds. Finished runs stay in the folder and are no
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
+
+from actiondet.cli.benchmarks.arms import HeadRuns, add_tuning_arguments, print_table, report_at_best_rates
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from actiondet.config import DetectionConfig
     from actiondet.datasets.splits import SplitName
 
 CONFIG = "toy/slowonly_r18_recall"
@@ -36,8 +37,6 @@ WANTED = 0.15
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py memory`."""
-    from actiondet.cli.benchmarks.arms import add_tuning_arguments
-
     parser.add_argument("--out", type=Path, default=Path("runs/memory"), metavar="DIR", help="films, banks and runs")
     parser.add_argument("--operator", choices=["nonlocal", "max", "avg"], default="nonlocal", help="(nonlocal)")
     add_tuning_arguments(parser, rates=[1e-3, 3e-3, 1e-2])
@@ -47,22 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure and print."""
-    from actiondet.cli.benchmarks.arms import check_seeds, print_table, report_at_best_rates
-
-    check_seeds(arguments.seeds)
-
-    from actiondet.engine.devices import launch, leave
-
-    comparison = Comparison(arguments, launch(precision="32-true"))
-    found = report_at_best_rates(
-        ("without", arguments.operator), comparison.train, of_responses, rates=arguments.rates, seeds=arguments.seeds
-    )
-    leave()
-    over_all = {arm: [_mean(each.values()) for each in runs] for arm, runs in found.items()}
+    arms = ("without", arguments.operator)
+    found = report_at_best_rates(arguments, arms, lambda fabric: trainings(arguments, fabric), of_responses)
+    over_all = {arm: [fmean(each.values()) for each in runs] for arm, runs in found.items()}
     print_table(over_all, arguments.seeds, title="frame-mAP@0.5 of all actions")
     scores = {arm: [of_responses(each) for each in runs] for arm, runs in found.items()}
     print_table(scores, arguments.seeds, title="frame-mAP@0.5 of the actions that only memory shows")
-    without, remembering = (_mean(each) for each in scores.values())
+    without, remembering = map(fmean, scores.values())
     gain = remembering - without
     print(
         f"the bank adds {100 * gain:.1f} points (wanted: at least {100 * WANTED:.0f}): "
@@ -74,114 +64,37 @@ def of_responses(ap: Mapping[int, float]) -> float:
     """Mean of those actions' AP that depend on what was done before."""
     from data_tools.toy.actions import RESPONSES
 
-    return _mean([ap[label] for label in RESPONSES.ids])
+    return fmean([ap[label] for label in RESPONSES.ids])
 
 
-def _mean(values: Collection[float]) -> float:
-    return sum(values) / len(values)
+def trainings(arguments: argparse.Namespace, fabric: Fabric) -> Callable[[str, float, int], dict[int, float]]:
+    """What trains an arm, "without" a bank or with this operator, and returns the AP@0.5 of each action."""
+    from data_tools.toy import recall
 
+    every_action = f"data.evaluated_actions={arguments.out / 'films/ava/action_list.pbtxt'}"
+    recipe = f"{recall.FAMILIES}, {recall.SOONEST} to {recall.LATEST} s before, arms {recall.OVERHEAD}"
+    runs = HeadRuns(arguments, fabric, first=[every_action, *SHOWN], config=CONFIG, size="recall", recipe=recipe)
 
-class Comparison:
-    """The trainings of both arms."""
-
-    def __init__(self, arguments: argparse.Namespace, fabric: Fabric) -> None:
-        """Take the command line."""
-        self._arguments, self._fabric = arguments, fabric
-
-    def train(self, arm: str, rate: float, seed: int) -> dict[int, float]:
-        """AP@0.5 of each action by an arm: "without" a bank, or with this operator."""
-        from actiondet.cli.benchmarks.arms import head_settings
-
-        from actiondet.config import dump_config
-
-        first = self.first
-        epochs = self._arguments.epochs
-        settings = [
-            *head_settings(first / "last.pt", rate),
-        ]
+    def train(arm: str, rate: float, seed: int) -> dict[int, float]:
+        settings = [every_action]
         banks: dict[SplitName, Path] = {}
         if arm != "without":
-            banks = {"train": first / "train.safetensors", "val": first / "val.safetensors"}
-            settings.append(
-                f"model.head.bank={{channels: {CHANNELS}, window: {WINDOW}, reach: past, persons: 4, latent: 64, "
-                f"operator: {arm}}}"
-            )
-            settings += [f"data.{split}.bank={path}" for split, path in banks.items()]
-        folder = self._arguments.out / f"{arm}_rate{rate:g}_seed{seed}_epochs{epochs}_after_{first.name}"
-        ap = self._train(
-            folder,
-            self._config(seed, epochs, settings),
-            recipe=film_recipe() + dump_config(self._first_config()),
-            prepare=lambda: self._build_banks(banks, first / "last.pt"),
-        )
-        print(f"{folder.name}: {of_responses(ap):.4f}, all actions {_mean(ap.values()):.4f}", flush=True)
+            banks = {"train": runs.first / "train.safetensors", "val": runs.first / "val.safetensors"}
+            bank = f"channels: {CHANNELS}, window: {WINDOW}, reach: past, persons: 4, latent: 64, operator: {arm}"
+            settings += [f"model.head.bank={{{bank}}}", *(f"data.{split}.bank={path}" for split, path in banks.items())]
+        ap: dict[int, float] = runs.train_head(arm, rate, seed, *settings, prepare=lambda: build_banks(runs, banks))
         return ap
 
-    @cached_property
-    def first(self) -> Path:
-        """Folder of the network whose backbone both arms have, and that fills the bank; trained when first needed."""
-        from actiondet.cli.benchmarks.arms import make_films
-
-        films, recipe = self._arguments.out / "films", film_recipe()
-        folder: Path = self._arguments.out / f"first_epochs{self._arguments.first_epochs}"
-        ap = self._train(
-            folder,
-            self._first_config(),
-            recipe=recipe,
-            prepare=lambda: make_films(films, size="recall", recipe=recipe),
-        )
-        print(
-            f"{folder.name}: {_mean(ap.values()):.4f} of what a clip shows, the worst {min(ap.values()):.4f}",
-            flush=True,
-        )
-        return folder
-
-    def _first_config(self) -> DetectionConfig:
-        from actiondet.cli.benchmarks.arms import TUNING_SEED
-
-        return self._config(TUNING_SEED, self._arguments.first_epochs, SHOWN)
-
-    def _train(
-        self, folder: Path, config: DetectionConfig, *, recipe: str, prepare: Callable[[], None]
-    ) -> dict[int, float]:
-        from actiondet.cli.benchmarks.arms import test_once, train_once
-
-        train_once(config, folder=folder, fabric=self._fabric, recipe=recipe, prepare=prepare)
-        ap: dict[int, float] = test_once(config, folder=folder, fabric=self._fabric)
-        return ap
-
-    def _build_banks(self, banks: dict[SplitName, Path], weights: Path) -> None:
-        from actiondet.engine.detection.bank_building import build_bank
-        from actiondet.engine.loading import load_trained, network_for_testing
-
-        config = self._first_config()
-        for split, path in banks.items():
-            if not path.is_file() or path.stat().st_mtime < weights.stat().st_mtime:
-                detector = network_for_testing(load_trained(weights, config), self._fabric)
-                build_bank(
-                    config,
-                    detector,
-                    weights=weights,
-                    split=split,
-                    out=path,
-                    fabric=self._fabric,
-                    overwrite=True,
-                )
-
-    def _config(self, seed: int, epochs: int, settings: Sequence[str]) -> DetectionConfig:
-        from actiondet.cli.benchmarks.arms import film_settings, length_settings
-
-        from actiondet.config import load_config
-
-        films = self._arguments.out / "films"
-        every_action = f"data.evaluated_actions={films / 'ava/action_list.pbtxt'}"
-        return load_config(CONFIG, [*length_settings(seed, epochs), *film_settings(films), every_action, *settings])
+    return train
 
 
-def film_recipe() -> str:
-    """What the films follow from."""
-    from data_tools.toy import recall
-    from data_tools.toy.sizes import SIZES
+def build_banks(runs: HeadRuns, banks: Mapping[SplitName, Path]) -> None:
+    """Fill banks with the features of the first network, unless they hold them."""
+    from actiondet.engine.detection.bank_building import build_bank
+    from actiondet.engine.loading import load_trained, network_for_testing
 
-    cues = f"{recall.FAMILIES}, {recall.SOONEST} to {recall.LATEST} s before, arms {recall.OVERHEAD}"
-    return f"{SIZES['recall']}, {cues}\n"
+    config, weights = runs.first_config, runs.first / "last.pt"
+    for split, path in banks.items():
+        if not path.is_file() or path.stat().st_mtime < weights.stat().st_mtime:
+            detector = network_for_testing(load_trained(weights, config), runs.fabric)
+            build_bank(config, detector, weights=weights, split=split, out=path, fabric=runs.fabric, overwrite=True)

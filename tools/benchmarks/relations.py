@@ -8,15 +8,15 @@ seed; the reported trainings have other seeds. Finished runs stay in the folder 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
+
+from actiondet.cli.benchmarks.arms import HeadRuns, add_tuning_arguments, print_table, report_at_best_rates
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-    from actiondet.config import DetectionConfig
 
 CONFIG = "toy/slowonly_r18"
 SMALL = (
@@ -42,8 +42,6 @@ ARMS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py relations`."""
-    from actiondet.cli.benchmarks.arms import add_tuning_arguments
-
     parser.add_argument("--out", type=Path, default=Path("runs/relations"), metavar="DIR", help="films and runs")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), help="what to compare")
     add_tuning_arguments(parser, rates=[1e-3, 3e-3, 1e-2])
@@ -53,92 +51,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure and print."""
-    from actiondet.cli.benchmarks.arms import check_seeds, print_table, report_at_best_rates
-
-    check_seeds(arguments.seeds)
-
-    from actiondet.engine.devices import launch, leave
+    from data_tools.toy import relations
     from data_tools.toy.actions import RELATIONS
 
-    comparison = Comparison(arguments, launch(precision="32-true"))
-    found = report_at_best_rates(
-        arguments.arms, comparison.train, mean_ap, rates=arguments.rates, seeds=arguments.seeds
-    )
-    leave()
+    def prepare(fabric: Fabric) -> Callable[[str, float, int], dict[int, float]]:
+        first = (*ARMS["plain"], f"data.classes=[{', '.join(ALONE)}]", f"model.num_actions={len(ALONE)}")
+        runs = HeadRuns(
+            arguments,
+            fabric,
+            first=(*first, f"data.evaluated_actions={arguments.out / 'films/ava/action_list.pbtxt'}"),
+            config=CONFIG,
+            settings=SMALL,
+            size="relations",
+            recipe=f"{relations.NEAR} to {relations.FAR} apart, {relations.SPEED}, {relations.PAIRINGS}",
+        )
+
+        def train(arm: str, rate: float, seed: int) -> dict[int, float]:
+            ap: dict[int, float] = runs.train_head(arm, rate, seed, *ARMS[arm])
+            return ap
+
+        return train
+
+    found = report_at_best_rates(arguments, arguments.arms, prepare, lambda ap: fmean(ap.values()))
     for label, name in zip(RELATIONS.ids, RELATIONS.names, strict=True):
         of_action = {arm: [ap[label] for ap in runs] for arm, runs in found.items()}
         print_table(of_action, arguments.seeds, title=f"AP@0.5 of {name}")
-    print_table({arm: [mean_ap(ap) for ap in runs] for arm, runs in found.items()}, arguments.seeds)
-
-
-def mean_ap(ap: Mapping[int, float]) -> float:
-    """Over all actions."""
-    return sum(ap.values()) / len(ap)
-
-
-class Comparison:
-    """The trainings of all arms."""
-
-    def __init__(self, arguments: argparse.Namespace, fabric: Fabric) -> None:
-        """Take the command line."""
-        self._arguments, self._fabric = arguments, fabric
-
-    def train(self, arm: str, rate: float, seed: int) -> dict[int, float]:
-        """AP@0.5 of each relation by an arm."""
-        from actiondet.cli.benchmarks.arms import head_settings
-
-        from actiondet.config import dump_config
-
-        first, epochs = self.first, self._arguments.epochs
-        settings = [
-            *ARMS[arm],
-            *head_settings(first / "last.pt", rate),
-        ]
-        folder = self._arguments.out / f"{arm}_rate{rate:g}_seed{seed}_epochs{epochs}_after_{first.name}"
-        return self._train(folder, self._config(seed, epochs, *settings), after=dump_config(self._first_config()))
-
-    @cached_property
-    def first(self) -> Path:
-        """Folder of the network whose backbone all arms have; trained when first needed."""
-        folder: Path = self._arguments.out / f"first_epochs{self._arguments.first_epochs}"
-        self._train(folder, self._first_config())
-        return folder
-
-    def _first_config(self) -> DetectionConfig:
-        from actiondet.cli.benchmarks.arms import TUNING_SEED
-
-        every_action = f"data.evaluated_actions={self._arguments.out / 'films/ava/action_list.pbtxt'}"
-        alone = (*ARMS["plain"], f"data.classes=[{', '.join(ALONE)}]", f"model.num_actions={len(ALONE)}", every_action)
-        return self._config(TUNING_SEED, self._arguments.first_epochs, *alone)
-
-    def _train(self, folder: Path, config: DetectionConfig, *, after: str = "") -> dict[int, float]:
-        from actiondet.cli.benchmarks.arms import make_films, test_once, train_once
-
-        films, recipe = self._arguments.out / "films", film_recipe()
-        train_once(
-            config,
-            folder=folder,
-            fabric=self._fabric,
-            recipe=recipe + after,
-            prepare=lambda: make_films(films, size="relations", recipe=recipe),
-        )
-        ap: dict[int, float] = test_once(config, folder=folder, fabric=self._fabric)
-        print(f"{folder.name}: {mean_ap(ap):.4f}", flush=True)
-        return ap
-
-    def _config(self, seed: int, epochs: int, *settings: str) -> DetectionConfig:
-        from actiondet.cli.benchmarks.arms import film_settings, length_settings
-
-        from actiondet.config import load_config
-
-        return load_config(
-            CONFIG, [*SMALL, *length_settings(seed, epochs), *film_settings(self._arguments.out / "films"), *settings]
-        )
-
-
-def film_recipe() -> str:
-    """What the films follow from."""
-    from data_tools.toy import relations
-    from data_tools.toy.sizes import SIZES
-
-    return f"{SIZES['relations']}, {relations.NEAR} to {relations.FAR} apart, {relations.SPEED}, {relations.PAIRINGS}\n"
+    print_table({arm: [fmean(ap.values()) for ap in runs] for arm, runs in found.items()}, arguments.seeds)

@@ -7,8 +7,11 @@ trained with other seeds, as long as the other arm. Runs that are finished are k
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from actiondet.cli.benchmarks.arms import ToyRuns, add_tuning_arguments, print_table, report_at_best_rates
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -23,8 +26,6 @@ ARMS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py tracks`."""
-    from actiondet.cli.benchmarks.arms import add_tuning_arguments
-
     parser.add_argument("--out", type=Path, default=Path("runs/tracks"), metavar="DIR", help="films and runs")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=["static", "track"], help="what to compare")
     add_tuning_arguments(parser, rates=[4e-3, 8e-3, 16e-3])
@@ -33,50 +34,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure and print."""
-    from actiondet.cli.benchmarks.arms import check_seeds, print_table, report_at_best_rates
-
-    check_seeds(arguments.seeds)
-
-    from actiondet.engine.devices import launch, leave
-
-    fabric = launch(precision="32-true")
-    scores = report_at_best_rates(
-        arguments.arms,
-        lambda arm, rate, seed: train_arm(arguments, arm, fabric, rate=rate, seed=seed),
-        float,
-        rates=arguments.rates,
-        seeds=arguments.seeds,
-    )
-    leave()
+    scores = report_at_best_rates(arguments, arguments.arms, lambda fabric: arms(arguments, fabric), float)
     print_table(scores, arguments.seeds)
 
 
-def train_arm(arguments: argparse.Namespace, arm: str, fabric: Fabric, *, rate: float, seed: int) -> float:
-    """Frame-mAP@0.5 after one training."""
-    from actiondet.cli.benchmarks.arms import film_settings, length_settings, make_films, train_once
-
-    from actiondet.config import load_config
-
-    films = arguments.out / "films"
-    settings = [
-        *ARMS[arm],
-        *film_settings(films),
-        f"train.base_lr={rate!r}",
-        *length_settings(seed, arguments.epochs),
-    ]
-    score: float = train_once(
-        load_config(CONFIG, settings),
-        folder=arguments.out / f"{arm}_rate{rate:g}_seed{seed}_epochs{arguments.epochs}",
-        fabric=fabric,
-        recipe=film_recipe(),
-        prepare=lambda: make_films(films, size="fast", recipe=film_recipe()),
-    )
-    return score
-
-
-def film_recipe() -> str:
-    """What the films follow from."""
+def arms(arguments: argparse.Namespace, fabric: Fabric) -> Callable[[str, float, int], float]:
+    """What trains an arm with a rate and a seed, and returns its frame-mAP@0.5."""
     from data_tools.toy import ava_files, skaters
-    from data_tools.toy.sizes import SIZES
 
-    return f"{SIZES['fast']}, glide {skaters.GLIDE}, {ava_files.FAST_LOOKS} looks a second\n"
+    recipe = f"glide {skaters.GLIDE}, {ava_files.FAST_LOOKS} looks a second"
+    runs = ToyRuns(arguments.out, fabric, config=CONFIG, size="fast", recipe=recipe)
+
+    def train(arm: str, rate: float, seed: int) -> float:
+        config = runs.configured(seed, arguments.epochs, *ARMS[arm], f"train.base_lr={rate!r}")
+        score: float = runs.train(f"{arm}_rate{rate:g}_seed{seed}_epochs{arguments.epochs}", config)
+        return score
+
+    return train
