@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from actiondet.video import VideoWriter
@@ -91,17 +92,17 @@ def test_multigrid_is_held_against_the_shortest_plain_schedule_near_the_best(
     multigrid: Any, multigrid_row: tuple[float, float], epochs: int, time: float, accuracy: float, passed: bool
 ) -> None:
     plain = [(20, 0.7, 200.0), (80, 0.9, 800.0), (40, 0.89, 400.0), (60, 0.9, 600.0)]
-    rows = [multigrid.Row("plain", epochs, 3, *each) for epochs, *each in plain]
-    verdict = multigrid.judge([*rows, multigrid.Row("multigrid", 60, 3, *multigrid_row)])
-    assert verdict.plain.epochs == epochs
+    rows = [("plain", epochs, 3, *each) for epochs, *each in plain] + [("multigrid", 60, 3, *multigrid_row)]
+    verdict = multigrid.judge(pd.DataFrame(rows, columns=["kind", "epochs", "runs", "top_1", "cpu_seconds"]))
+    assert verdict.plain["epochs"] == epochs
     assert (verdict.time, verdict.accuracy) == pytest.approx((time, accuracy))
     assert verdict.passed == passed
 
 
 def test_runs_are_averaged_over_their_seeds(multigrid: Any) -> None:
-    runs = [multigrid.Run("plain", 20, seed, True, 0.5 + seed / 10, 100 + seed) for seed in (0, 1)]
-    runs += [multigrid.Run("multigrid", 20, 0, True, 0.7, 30)]
-    rows = multigrid.means(runs)
+    runs = [("plain", 20, seed, 0.5 + seed / 10, 100 + seed) for seed in (0, 1)] + [("multigrid", 20, 0, 0.7, 30)]
+    found = multigrid.means(pd.DataFrame(runs, columns=["kind", "epochs", "seed", "top_1", "cpu_seconds"]))
+    rows = list(found.itertuples())
     assert [(row.kind, row.epochs, row.runs) for row in rows] == [("plain", 20, 2), ("multigrid", 20, 1)]
     assert [(row.top_1, row.cpu_seconds) for row in rows] == [(pytest.approx(0.55), 100.5), (0.7, 30)]
 

@@ -39,7 +39,7 @@ def test_rows_are_means_of_a_third_of_the_actions() -> None:
         for way in ("none", "focal")
         for seed in (0, 1)
     ]
-    first, second = summarize(runs, examples)
+    first, second = summarize(runs, examples).itertuples()
     assert (first.way, second.way, first.runs) == ("none", "focal", 2)
     assert first.frequent == pytest.approx(0.65)
     assert first.rare == pytest.approx(0.05)

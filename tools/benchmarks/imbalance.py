@@ -20,6 +20,7 @@ from evaluation.arguments import add_json, write_json_to
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pandas as pd
     from lightning_fabric import Fabric
 
     from evaluation.formats.action_list import ActionList
@@ -57,29 +58,6 @@ class Run:
     cpu_seconds: float
 
 
-@dataclass(frozen=True)
-class Row:
-    """A way over all seeds: means, and the standard deviation of the rare actions' AP.
-
-    Attributes:
-        way: what was done about rare actions.
-        runs: how many seeds.
-        frequent, between, rare: mean AP of a third of the actions each, by their training examples.
-        rare_deviation: from seed to seed.
-        mean: of all actions.
-        cpu_seconds: of a run.
-    """
-
-    way: str
-    runs: int
-    frequent: float
-    between: float
-    rare: float
-    rare_deviation: float
-    mean: float
-    cpu_seconds: float
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py imbalance`."""
     parser.add_argument("--ratio", type=float, default=50.0, metavar="R", help="examples of the most frequent (50)")
@@ -113,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
     print_table(rows, counts)
     write_json_to(
         arguments.json,
-        {"examples": counts, "runs": [asdict(each) for each in runs], "rows": [asdict(row) for row in rows]},
+        {"examples": counts, "runs": [asdict(each) for each in runs], "rows": rows.to_dict("records")},
     )
 
 
@@ -214,40 +192,41 @@ def _trained(folder: Path, way: str, seed: int, settings: Sequence[str], fabric:
     return done
 
 
-def summarize(runs: Sequence[Run], counts: Mapping[str, int]) -> list[Row]:
-    """One row for each way, in the order of the runs; `counts` are the examples of each action, falling."""
-    import numpy as np
+def summarize(runs: Sequence[Run], counts: Mapping[str, int]) -> pd.DataFrame:
+    """One row for each way, in the order of the runs, with its means over all seeds.
 
-    names = list(counts)
-    third = len(names) // 3
-    parts = names[:third], names[third : len(names) - third], names[len(names) - third :]
-    rows = []
-    for way in dict.fromkeys(each.way for each in runs):
-        own = [each for each in runs if each.way == way]
-        ap = np.array([[np.mean([each.ap[name] for name in part]) for part in (*parts, names)] for each in own])
-        frequent, between, rare, mean = ap.mean(axis=0).tolist()
-        deviation = float(ap[:, 2].std(ddof=1)) if len(own) > 1 else 0.0
-        cpu = sum(each.cpu_seconds for each in own) / len(own)
-        rows.append(Row(way, len(own), frequent, between, rare, deviation, mean, cpu))
-    return rows
+    Args:
+        runs: of all ways.
+        counts: training examples of each action, falling.
+
+    Returns:
+        way; runs, how many; frequent, between and rare, AP of a third of the actions each, by `counts`; rare_deviation,
+        from seed to seed; mean AP of all actions; cpu_seconds.
+    """
+    import pandas as pd
+
+    ap = pd.DataFrame([each.ap for each in runs])[list(counts)]
+    third, rest = len(counts) // 3, len(counts) - len(counts) // 3
+    parts = {"frequent": ap.iloc[:, :third], "between": ap.iloc[:, third:rest], "rare": ap.iloc[:, rest:]}
+    means = {name: part.mean(axis=1) for name, part in (parts | {"mean": ap}).items()}
+    table = pd.DataFrame({"way": [each.way for each in runs], **means})
+    of_way = table.assign(cpu_seconds=[each.cpu_seconds for each in runs]).groupby("way", sort=False)
+    rows = of_way.mean()
+    rows.insert(0, "runs", of_way.size())
+    rows.insert(4, "rare_deviation", of_way["rare"].std().fillna(0.0))
+    found: pd.DataFrame = rows.reset_index()
+    return found
 
 
-def print_table(rows: Sequence[Row], counts: Mapping[str, int]) -> None:
+def print_table(rows: pd.DataFrame, counts: Mapping[str, int]) -> None:
     """What there was to learn from, and one line for each way."""
     from evaluation.tables import table_text
 
     print("training examples: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
     columns = ["way", "runs", "AP frequent", "AP between", "AP rare", "mAP", "CPU s"]
     lines = [
-        [
-            row.way,
-            row.runs,
-            f"{row.frequent:.3f}",
-            f"{row.between:.3f}",
-            f"{row.rare:.3f} +- {row.rare_deviation:.3f}",
-            f"{row.mean:.3f}",
-            f"{row.cpu_seconds:.0f}",
-        ]
-        for row in rows
+        [row.way, row.runs, f"{row.frequent:.3f}", f"{row.between:.3f}", f"{row.rare:.3f} +- {row.rare_deviation:.3f}"]
+        + [f"{row.mean:.3f}", f"{row.cpu_seconds:.0f}"]
+        for row in rows.itertuples()
     ]
     print(table_text(columns, lines, numeric=columns[1:]))

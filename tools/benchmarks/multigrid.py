@@ -16,12 +16,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evaluation.arguments import add_json, write_json_to
 from evaluation.files import write_text
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from actiondet.config import RecognitionConfig
 
 PLAIN, MULTIGRID = "configs/toy/recognition_slowonly_16x2.yaml", "configs/toy/recognition_multigrid.yaml"
@@ -34,52 +36,20 @@ WANTED_TIME, WANTED_ACCURACY = 0.5, -0.03
 
 
 @dataclass(frozen=True)
-class Run:
-    """One training.
-
-    Attributes:
-        kind: "plain" or "multigrid".
-        epochs: of the plain recipe (that multigrid speeds up).
-        seed: of the run.
-        kept: whether videos were decoded once and kept in memory.
-        top_1: after the last epoch.
-        cpu_seconds: of all processes.
-    """
-
-    kind: str
-    epochs: int
-    seed: int
-    kept: bool
-    top_1: float
-    cpu_seconds: float
-
-
-@dataclass(frozen=True)
-class Row:
-    """The mean of a schedule's runs; attributes as in `Run`."""
-
-    kind: str
-    epochs: int
-    runs: int
-    top_1: float
-    cpu_seconds: float
-
-
-@dataclass(frozen=True)
 class Verdict:
     """How multigrid compares.
 
     Attributes:
-        plain: the shortest plain schedule near the best.
-        multigrid: what is compared with it.
+        plain: row of the shortest plain schedule near the best.
+        multigrid: row of what is compared with it.
         time: CPU time of multigrid as a share of the plain schedule's.
         accuracy: how much multigrid's top-1 lies above the plain one's.
         passed: whether both are as hoped for.
         longest: whether no longer plain schedule was tried.
     """
 
-    plain: Row
-    multigrid: Row
+    plain: dict[str, Any]
+    multigrid: dict[str, Any]
     time: float
     accuracy: float
     passed: bool
@@ -88,8 +58,8 @@ class Verdict:
     def __str__(self) -> str:
         longer = " (the longest that was tried: a longer one may be better, and takes longer)" if self.longest else ""
         return (
-            f"shortest plain schedule within {NEAR_BEST} of the best: {self.plain.epochs} epochs, "
-            f"top-1 {self.plain.top_1:.4f}, {self.plain.cpu_seconds:.0f} CPU s{longer}\n"
+            f"shortest plain schedule within {NEAR_BEST} of the best: {self.plain['epochs']} epochs, "
+            f"top-1 {self.plain['top_1']:.4f}, {self.plain['cpu_seconds']:.0f} CPU s{longer}\n"
             f"multigrid: {self.time:.2f} of its CPU time (wanted: at most {WANTED_TIME}), top-1 {self.accuracy:+.4f} "
             f"(wanted: at least {WANTED_ACCURACY}): {'as wanted' if self.passed else 'not as wanted'}"
         )
@@ -109,6 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train what is not trained yet, and print."""
+    import pandas as pd
+
     from actiondet.config import load_recognition_config
 
     kept = not arguments.decode_again
@@ -121,13 +93,14 @@ def run(arguments: argparse.Namespace) -> None:
     for seed in arguments.seeds:
         for kind, config, epochs, more in schedules:
             folder = arguments.out / f"{kind}_{epochs}_seed{seed}{'' if kept else '_anew'}"
-            done = _trained(folder, config, [*shared, *more, f"train.seed={seed}"])
-            runs.append(Run(kind, epochs, seed, kept, *done))
-    rows = means(runs)
+            top_1, cpu = _trained(folder, config, [*shared, *more, f"train.seed={seed}"])
+            runs.append((kind, epochs, seed, kept, top_1, cpu))
+    table = pd.DataFrame(runs, columns=["kind", "epochs", "seed", "kept", "top_1", "cpu_seconds"])
+    rows = means(table)
     verdict = judge(rows)
     print_table(rows)
     print(verdict)
-    content = {"runs": [asdict(each) for each in runs], "rows": [asdict(row) for row in rows]}
+    content = {"runs": table.to_dict("records"), "rows": rows.to_dict("records")}
     write_json_to(arguments.json, {**content, "verdict": asdict(verdict)})
 
 
@@ -162,31 +135,27 @@ def _trained(folder: Path, config: str, settings: Sequence[str]) -> tuple[float,
     return top_1, cpu
 
 
-def means(runs: Sequence[Run]) -> list[Row]:
-    """One row for each schedule, in the order of the runs."""
-    rows = []
-    for kind, epochs in dict.fromkeys((each.kind, each.epochs) for each in runs):
-        own = [each for each in runs if (each.kind, each.epochs) == (kind, epochs)]
-        top_1, cpu = (sum(getattr(each, name) for each in own) / len(own) for name in ("top_1", "cpu_seconds"))
-        rows.append(Row(kind, epochs, len(own), top_1, cpu))
-    return rows
+def means(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row for each schedule, in their order: kind, epochs, runs, and the means of top_1 and cpu_seconds."""
+    of_schedule = runs.groupby(["kind", "epochs"], sort=False, as_index=False)
+    return of_schedule.agg(runs=("top_1", "size"), top_1=("top_1", "mean"), cpu_seconds=("cpu_seconds", "mean"))
 
 
-def judge(rows: Sequence[Row]) -> Verdict:
+def judge(rows: pd.DataFrame) -> Verdict:
     """Compare multigrid with the shortest plain schedule that is near the best."""
-    plain = [row for row in rows if row.kind == "plain"]
-    best = max(row.top_1 for row in plain)
-    held = min((row for row in plain if row.top_1 >= best - NEAR_BEST - ROUNDING), key=lambda row: row.epochs)
-    fast = next(row for row in rows if row.kind == "multigrid")
-    time, accuracy = fast.cpu_seconds / held.cpu_seconds, fast.top_1 - held.top_1
+    plain = rows[rows["kind"] == "plain"]
+    near = plain[plain["top_1"] >= plain["top_1"].max() - NEAR_BEST - ROUNDING]
+    held = near.sort_values("epochs").to_dict("records")[0]
+    fast = rows[rows["kind"] == "multigrid"].to_dict("records")[0]
+    time, accuracy = fast["cpu_seconds"] / held["cpu_seconds"], fast["top_1"] - held["top_1"]
     passed = time <= WANTED_TIME and accuracy >= WANTED_ACCURACY - ROUNDING
-    return Verdict(held, fast, time, accuracy, passed, longest=held.epochs == max(row.epochs for row in plain))
+    return Verdict(held, fast, time, accuracy, passed, longest=bool(held["epochs"] == plain["epochs"].max()))
 
 
-def print_table(rows: Sequence[Row]) -> None:
+def print_table(rows: pd.DataFrame) -> None:
     """One line for each schedule."""
     from evaluation.tables import table_text
 
     columns = ["schedule", "epochs", "runs", "top-1", "CPU s"]
-    lines = [[row.kind, row.epochs, row.runs, row.top_1, f"{row.cpu_seconds:.0f}"] for row in rows]
+    lines = rows.assign(cpu_seconds=rows["cpu_seconds"].map("{:.0f}".format)).itertuples(index=False)
     print(table_text(columns, lines, numeric=columns[1:]))
