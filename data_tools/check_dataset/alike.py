@@ -29,19 +29,10 @@ _COPIES: dict[str, Callable[[Looks], Looks]] = {
 
 
 def check_alike(
-    splits: Mapping[str, Collection[str]], where: str, videos: Mapping[str, VideoFacts], report: Report
+    training: Collection[str], validation: Collection[str], where: str, videos: Mapping[str, VideoFacts], report: Report
 ) -> None:
-    """Compare beginning, middle and end of every validation video with those of every training video.
-
-    Args:
-        splits: names of the videos of "train" and "val".
-        where: the file that a finding names.
-        videos: what was seen of them.
-        report: takes what is found.
-    """
-    if set(splits) != {"train", "val"}:
-        return
-    train, val = (_looks(sorted(set(splits[split])), videos) for split in ("train", "val"))
+    """Compare beginning, middle and end of every validation video with those of every training video."""
+    train, val = (_looks(sorted(split), videos) for split in (training, validation))
     if not train or not val:
         return
     names = list(train)

@@ -11,7 +11,6 @@ from actiondet.config import DetectionConfig
 from actiondet.config.schema import AvaConfig, AvaKineticsConfig, MultiSportsConfig, SplitConfig
 from actiondet.datasets.classes import ChosenActions, choose_actions
 from actiondet.datasets.key_frames import start_us
-from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.key_frames import (
     check_excluded,
@@ -29,14 +28,7 @@ from data_tools.check_dataset.rows import read_rows
 from data_tools.check_dataset.settings import check_settings, check_span
 from data_tools.check_dataset.truth import check_heads, check_labels, check_rows, count_classes
 from data_tools.check_dataset.tubes import check_tubes
-from data_tools.check_dataset.videos import (
-    VideoFacts,
-    check_videos,
-    find_files,
-    look_at_videos,
-    report_missing,
-    spread,
-)
+from data_tools.check_dataset.videos import look_at_videos, readable
 from evaluation.errors import InputError, some
 from evaluation.formats.action_list import ActionList, read_action_list
 from evaluation.formats.ava_kinetics import kinetics_clip
@@ -223,17 +215,14 @@ def _check_videos(
     processes: int,
     look: int | None,
 ) -> dict[str, Path]:
-    names = sorted({name for table in tables.values() for name in table["video"].unique()})
-    if not Path(data.videos).is_dir():
-        report.error("video-folder", "data.videos", f"{data.videos} is not a folder", "give the folder of the videos")
+    videos = {split: set(table["video"]) for split, table in tables.items()}
+    names = sorted(set().union(*videos.values()))
+    clip = config.clip
+    looked = look_at_videos(
+        data, names, report, clip_fps=clip.clip_fps, stride=clip.stride, processes=processes, look=look
+    )
+    if looked is None:
         return {}
-    paths = find_files(data.videos, names, pictures=data.pictures is not None, report=report)
-    skip = data.unreadable == "skip"
-    report_missing(data.videos, names, paths, report, skip=skip, pictures=data.pictures is not None)
-    paths = spread(paths, look)
-    looked = look_at_videos(paths, data.pictures, processes)
-    check_videos(data.videos, looked, config.clip.clip_fps, report, skip=skip, stride=config.clip.stride)
-    readable = {name: path for name, path in paths.items() if looked[name].fault is None}
     starts = {name: start_us(data, name) for name in names}
     truths = {"train": data.train.truth, "val": data.val.truth}
     annotations = []
@@ -241,14 +230,10 @@ def _check_videos(
         check_times(truths[split], table, {name: start / 1e6 for name, start in starts.items()}, looked, report)
         instants = table["moment"].to_numpy() - table["video"].map(starts).to_numpy(dtype=np.int64)
         annotations.append(Annotations(truths[split], table, instants))
-    evidence = check_motion(annotations, readable, data.pictures, processes, report)
+    evidence = check_motion(annotations, readable(looked), data.pictures, processes, report)
     for split, table in tables.items():
-        check_lengths(truths[split], table, _of(looked, table), evidence, report)
-    check_leaks(tables, truths, looked, report)
-    check_alike({split: table["video"].unique() for split, table in tables.items()}, data.val.truth, looked, report)
+        ours = {name: looked[name] for name in table["video"].unique() if name in looked}
+        check_lengths(truths[split], table, ours, evidence, report)
+    check_leaks(videos, truths, looked, report)
     check_span(config, looked, report)
-    return readable
-
-
-def _of(looked: dict[str, VideoFacts], table: pd.DataFrame) -> dict[str, VideoFacts]:
-    return {name: looked[name] for name in table["video"].unique() if name in looked}
+    return readable(looked)

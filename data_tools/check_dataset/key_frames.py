@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from actiondet.video.clip_stream import TOLERANCE_US
+from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.videos import VideoFacts, same_content
 from evaluation.errors import InputError, some
@@ -128,12 +129,12 @@ def _fitting_start(seconds: FloatArray, length: FloatArray) -> float | None:
 
 
 def check_leaks(
-    splits: Mapping[str, pd.DataFrame], paths: Mapping[str, str], videos: Mapping[str, VideoFacts], report: Report
+    splits: Mapping[str, Collection[str]], paths: Mapping[str, str], videos: Mapping[str, VideoFacts], report: Report
 ) -> None:
-    """No video may be in both splits, neither by name nor under another name."""
+    """No video may be in both splits, neither by name nor as a copy, nor as one that was coded again."""
     if set(splits) != {"train", "val"}:
         return
-    names = {split: set(table["video"]) for split, table in splits.items()}
+    names = {split: set(found) for split, found in splits.items()}
     both = sorted(names["train"] & names["val"])
     if both:
         report.error(
@@ -153,3 +154,4 @@ def check_leaks(
             )
         elif len(group) > 1:
             report.warn("video-twice", paths["train"], f"{some(group)} are the same file", "keep one of them")
+    check_alike(names["train"], names["val"], paths["val"], videos, report)

@@ -9,7 +9,6 @@ import pandas as pd
 
 from actiondet.config import RecognitionConfig
 from actiondet.config.recognition import VideoClipConfig
-from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.key_frames import check_leaks
 from data_tools.check_dataset.names import check_names
@@ -22,14 +21,7 @@ from data_tools.check_dataset.video_lists import (
     count_labels,
     read_splits,
 )
-from data_tools.check_dataset.videos import (
-    VideoFacts,
-    check_videos,
-    find_files,
-    look_at_videos,
-    report_missing,
-    spread,
-)
+from data_tools.check_dataset.videos import VideoFacts, look_at_videos, readable
 
 
 def check_recognition(
@@ -38,9 +30,7 @@ def check_recognition(
     """Check a set of videos that show one action each.
 
     Args:
-        config: the run that would read it.
-        processes: videos that are looked at side by side.
-        look: decode at most so many videos, spread evenly; None decodes all.
+        config, processes, look: as of `check_detection`.
 
     Returns:
         What was found; the lists of both splits; where the readable videos lie.
@@ -60,23 +50,18 @@ def check_recognition(
         report.facts.append((split, "videos", str(len(table))))
     count_labels(tables, classes, num_classes, report)
     names = sorted({name for table in tables.values() for name in table["video"]})
-    if not Path(data.videos).is_dir():
-        report.error("video-folder", "data.videos", f"{data.videos} is not a folder", "give the folder of the videos")
-        return report, tables, {}
-    paths = find_files(data.videos, names, pictures=data.pictures is not None, report=report)
-    skip = data.unreadable == "skip"
-    report_missing(data.videos, names, paths, report, skip=skip, pictures=data.pictures is not None)
-    paths = spread(paths, look)
-    looked = look_at_videos(paths, data.pictures, processes)
     # Clips of mmaction2 and uniform count the file's own frames, but sets of mixed rates are usual: a warning will do.
     stride = config.clip.stride if config.clip.sampling == "pyslowfast" else None
-    check_videos(data.videos, looked, config.clip.target_fps, report, skip=skip, stride=stride)
+    looked = look_at_videos(
+        data, names, report, clip_fps=config.clip.target_fps, stride=stride, processes=processes, look=look
+    )
+    if looked is None:
+        return report, tables, {}
     for split, table in tables.items():
         _check_frames(split, table, looked, config.clip, report)
-    check_leaks(tables, {split: str(table["source"].iloc[0]) for split, table in tables.items()}, looked, report)
-    source = str(tables["val"]["source"].iloc[0]) if "val" in tables else ""
-    check_alike({split: table["video"].unique() for split, table in tables.items()}, source, looked, report)
-    return report, tables, {name: path for name, path in paths.items() if looked[name].fault is None}
+    sources = {split: str(table["source"].iloc[0]) for split, table in tables.items()}
+    check_leaks({split: set(table["video"]) for split, table in tables.items()}, sources, looked, report)
+    return report, tables, readable(looked)
 
 
 def _check_frames(

@@ -11,7 +11,6 @@ import pandas as pd
 from actiondet.config import DetectionConfig
 from actiondet.config.schema import MultiSportsConfig
 from actiondet.datasets.multisports import chosen_labels, chosen_tubes
-from data_tools.check_dataset.alike import check_alike
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.key_frames import check_leaks
 from data_tools.check_dataset.motion import Annotations, check_motion
@@ -23,7 +22,7 @@ from data_tools.check_dataset.settings import check_settings, check_span
 from data_tools.check_dataset.sports import check_sports
 from data_tools.check_dataset.truth import check_copies, check_heads, check_repeats, place_of
 from data_tools.check_dataset.tube_videos import check_tube_videos
-from data_tools.check_dataset.videos import check_videos, find_files, look_at_videos, report_missing, spread
+from data_tools.check_dataset.videos import look_at_videos, readable
 from evaluation.boxes import leaves_frame
 from evaluation.errors import InputError, some
 from evaluation.formats.frame_tables import read_frame_persons, read_tube_csv
@@ -40,10 +39,8 @@ def check_tubes(
     """Check a data set of tubes.
 
     Args:
-        config: the run that would read it.
         data: its data set.
-        processes: videos that are looked at side by side.
-        look: decode at most so many videos, spread evenly; None decodes all.
+        config, processes, look: as of `check_detection`.
 
     Returns:
         What was found; the sound boxes of each split; where the videos lie.
@@ -252,26 +249,22 @@ def _check_files(
     look: int | None,
 ) -> dict[str, Path]:
     paths_of = {"train": data.train.truth, "val": data.val.truth}
-    if not Path(data.videos).is_dir():
-        report.error("video-folder", "data.videos", f"{data.videos} is not a folder", "give the folder of the videos")
+    videos = {split: truth.test_videos for split, truth in truths.items()}
+    names = sorted(set().union(*videos.values()))
+    clip = config.clip
+    looked = look_at_videos(
+        data, names, report, clip_fps=clip.clip_fps, stride=clip.stride, processes=processes, look=look
+    )
+    if looked is None:
         return {}
-    names = sorted({name for truth in truths.values() for name in truth.test_videos})
-    paths = find_files(data.videos, names, pictures=False, report=report)
-    skip = data.unreadable == "skip"
-    report_missing(data.videos, names, paths, report, skip=skip, pictures=False)
-    paths = spread(paths, look)
-    looked = look_at_videos(paths, None, processes)
-    check_videos(data.videos, looked, config.clip.clip_fps, report, skip=skip, stride=config.clip.stride)
-    readable = {name: path for name, path in paths.items() if looked[name].fault is None}
+    paths = readable(looked)
     annotations = []
     for split, truth in truths.items():
         check_tube_videos(paths_of[split], truth, tables[split], looked, report)
-        rates = tables[split]["video"].map({name: looked[name].rate for name in readable})
+        rates = tables[split]["video"].map({name: looked[name].rate for name in paths})
         instants = ((tables[split]["moment"] - 1) * 1e6 / rates).fillna(0).round().to_numpy(dtype=np.int64)
         annotations.append(Annotations(paths_of[split], tables[split], instants))
-    check_motion(annotations, readable, None, processes, report)
-    listed = {split: pd.DataFrame({"video": list(truth.test_videos)}) for split, truth in truths.items()}
-    check_leaks(listed, paths_of, looked, report)
-    check_alike({split: truth.test_videos for split, truth in truths.items()}, data.val.truth, looked, report)
+    check_motion(annotations, paths, None, processes, report)
+    check_leaks(videos, paths_of, looked, report)
     check_span(config, looked, report)
-    return readable
+    return paths

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from actiondet.config.schema import FrameFolderConfig
+from actiondet.config.recognition import VideoDataConfig
+from actiondet.config.schema import AvaConfig, FrameFolderConfig, MultiSportsConfig
 from actiondet.datasets.sources import video_candidates, walk_videos
 from actiondet.video import FrameFolder, open_video
 from actiondet.video.names import without_suffix
@@ -20,6 +22,8 @@ from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.picture_files import picture_fault
 from data_tools.workers import results_in_order
 from evaluation.errors import some
+
+Kept = TypeVar("Kept")
 
 _PIECE = 1 << 18
 _SIDE = 16
@@ -32,6 +36,7 @@ class VideoFacts:
     """What one video shows of itself.
 
     Attributes:
+        path: file or folder.
         fault: why it cannot be read; None if it can.
         frames, rate, seconds, width, height: of the readable one.
         content: fingerprint of the file.
@@ -40,6 +45,7 @@ class VideoFacts:
         thumbnails: (3, 16, 16) uint8, small gray pictures of the beginning, the middle and the end.
     """
 
+    path: Path
     fault: str | None
     frames: int = 0
     rate: float = 0.0
@@ -52,35 +58,70 @@ class VideoFacts:
     thumbnails: npt.NDArray[np.uint8] | None = None
 
 
-def find_files(folder: str, names: Sequence[str], *, pictures: bool, report: Report) -> dict[str, Path]:
-    """Where the videos lie, by their names without suffix; a name with two files is reported.
-
-    With `pictures`, a video is a folder of its name.
-    """
-    found = video_candidates(Path(folder), names, pictures=pictures)
-    twice = [name for name, paths in found.items() if len(paths) > 1]
-    if twice:
-        report.error("video-ambiguous", folder, f"two files are called {some(twice)}", "keep one of them")
-    return {name: paths[0] for name, paths in found.items()}
-
-
-def spread(paths: Mapping[str, Path], most: int | None) -> dict[str, Path]:
-    """At most `most` of the videos, evenly from first to last; None: all."""
-    if most is None or most >= len(paths):
-        return dict(paths)
-    names = list(paths)
-    return {names[place]: paths[names[place]] for place in np.linspace(0, len(names) - 1, most).astype(int)}
-
-
 def look_at_videos(
-    paths: Mapping[str, Path], pictures: FrameFolderConfig | None, processes: int
-) -> dict[str, VideoFacts]:
-    """Open every video and decode its first, middle and last frame, `processes` at once."""
-    jobs = [(str(path), pictures) for path in paths.values()]
-    return dict(zip(paths, results_in_order(_look, jobs, processes if len(jobs) > 3 else 1), strict=True))
+    data: AvaConfig | MultiSportsConfig | VideoDataConfig,
+    names: Sequence[str],
+    report: Report,
+    *,
+    clip_fps: float | None,
+    stride: int | None,
+    processes: int,
+    look: int | None,
+) -> dict[str, VideoFacts] | None:
+    """Find the videos of a data set, and decode first, middle and last frame of each.
+
+    Args:
+        data: settings that say where the videos are.
+        names: of the videos, without suffix.
+        report: takes which are missing, in two places, unreadable, blank, or of a rate that does not suit.
+        clip_fps: the rate that strides of clips count; None: each file's own.
+        stride: distance of the frames of a clip; None: clips are spread over the whole video.
+        processes: videos that are looked at side by side.
+        look: decode at most so many videos, spread evenly; None decodes all.
+
+    Returns:
+        What was seen of those that were decoded, by name; None where there is no folder of videos.
+    """
+    folder, pictures = Path(data.videos), None if isinstance(data, MultiSportsConfig) else data.pictures
+    if not folder.is_dir():
+        report.error("video-folder", "data.videos", f"{folder} is not a folder", "give the folder of the videos")
+        return None
+    candidates = video_candidates(folder, names, pictures=pictures is not None)
+    twice = [name for name, paths in candidates.items() if len(paths) > 1]
+    if twice:
+        report.error("video-ambiguous", data.videos, f"two files are called {some(twice)}", "keep one of them")
+    skip = data.unreadable == "skip"
+    _report_missing(data.videos, names, candidates, report, skip=skip, pictures=pictures is not None)
+    jobs = [(paths[0], pictures) for paths in spread(candidates, look).values()]
+    looked = results_in_order(_look, jobs, processes if len(jobs) > 3 else 1)
+    videos = dict(zip(spread(candidates, look), looked, strict=True))
+    sound = {name: facts for name, facts in videos.items() if facts.fault is None}
+    note = report.warn if skip and sound else report.error  # as long as there are others, those are left out
+    for name, facts in [each for each in videos.items() if each[1].fault is not None][:20]:
+        note("video-unreadable", f"{folder}: {name}", str(facts.fault), "copy or cut it again, or leave it out")
+    if sound:
+        _check_pictures(data.videos, sound, report)
+        usual = _check_rates(data.videos, sound, clip_fps, report, stride=stride)
+        seconds = np.array([facts.seconds for facts in sound.values()])
+        span = f"{seconds.min():.1f} to {seconds.max():.1f} s"
+        report.facts.append(("videos", "read", f"{len(sound)}, {span}, {usual:g} fps"))
+    return videos
 
 
-def _look(job: tuple[str, FrameFolderConfig | None]) -> VideoFacts:
+def readable(videos: Mapping[str, VideoFacts]) -> dict[str, Path]:
+    """Where the videos lie that can be read."""
+    return {name: facts.path for name, facts in videos.items() if facts.fault is None}
+
+
+def spread(videos: Mapping[str, Kept], most: int | None) -> dict[str, Kept]:
+    """At most `most` of the videos, evenly from first to last; None: all."""
+    if most is None or most >= len(videos):
+        return dict(videos)
+    names = list(videos)
+    return {names[place]: videos[names[place]] for place in np.linspace(0, len(names) - 1, most).astype(int)}
+
+
+def _look(job: tuple[Path, FrameFolderConfig | None]) -> VideoFacts:
     path, pictures = job
     try:
         with open_video(path, reader="pyav", pictures=pictures) as reader:
@@ -88,9 +129,9 @@ def _look(job: tuple[str, FrameFolderConfig | None]) -> VideoFacts:
             count = len(index.frame_times)
             frames = reader.read([0, count // 2, count - 1])
             if isinstance(reader, FrameFolder) and (fault := picture_fault(map(reader.file, range(count)))):
-                return VideoFacts(fault=fault)
+                return VideoFacts(path, fault)
     except Exception as fault:  # whatever a decoder raises is a fault of the file
-        return VideoFacts(fault=str(fault) or type(fault).__name__)
+        return VideoFacts(path, str(fault) or type(fault).__name__)
     rate = float(index.rate)
     seconds = float(index.frame_times[-1]) / 1e6 + (1 / rate if rate else 0.0)
     blank = bool((frames.reshape(3, -1).std(axis=1) < 1).all())
@@ -98,7 +139,7 @@ def _look(job: tuple[str, FrameFolderConfig | None]) -> VideoFacts:
     frozen = count > 2 and float(changed.mean()) < _NOTHING_MOVES
     look = np.stack([_small(frame) for frame in frames])
     content = _fingerprint(path)
-    return VideoFacts(None, count, rate, seconds, index.width, index.height, content, blank, frozen, look)
+    return VideoFacts(path, None, count, rate, seconds, index.width, index.height, content, blank, frozen, look)
 
 
 def _small(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -106,24 +147,23 @@ def _small(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return cv2.resize(gray, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
-def _fingerprint(path: str) -> str:
+def _fingerprint(path: Path) -> str:
     """A hash of length, beginning, middle and end: enough to know a copy."""
-    file_path = Path(path)
-    if file_path.is_dir():
-        listing = sorted(picture for picture in file_path.iterdir() if picture.is_file())
+    if path.is_dir():
+        listing = sorted(picture for picture in path.iterdir() if picture.is_file())
         chosen = listing[:1] + listing[len(listing) // 2 :][:1] + listing[-1:]
         return hashlib.sha256(str(len(listing)).encode() + b"".join(p.read_bytes() for p in chosen)).hexdigest()
-    size = file_path.stat().st_size
+    size = path.stat().st_size
     digest = hashlib.sha256(str(size).encode())
-    with file_path.open("rb") as file:
+    with path.open("rb") as file:
         for start in (0, size // 2, max(0, size - _PIECE)):
             file.seek(start)
             digest.update(file.read(_PIECE))
     return digest.hexdigest()
 
 
-def report_missing(
-    folder: str, names: Sequence[str], found: Mapping[str, Path], report: Report, *, skip: bool, pictures: bool
+def _report_missing(
+    folder: str, names: Sequence[str], found: Collection[str], report: Report, *, skip: bool, pictures: bool
 ) -> None:
     """Say which videos are missing, and whether the truth writes their names in another way.
 
@@ -185,32 +225,8 @@ def _bare(name: str) -> str:
     return without_suffix(name.strip().rsplit("/", 1)[-1].rsplit("\\", 1)[-1].lower())
 
 
-def check_videos(
-    folder: str,
-    videos: Mapping[str, VideoFacts],
-    clip_fps: float | None,
-    report: Report,
-    *,
-    skip: bool,
-    stride: int | None,
-) -> None:
-    """Report videos that cannot be read, that are blank, and whose rate does not suit.
-
-    Args:
-        folder: of the videos, for messages.
-        videos: what was seen of them.
-        clip_fps: the rate that strides of clips count; None: each file's own.
-        report: takes what is found.
-        skip: the settings leave unreadable videos out; as long as there are others that is only a warning.
-        stride: distance of the frames of a clip; None: clips are spread over the whole video.
-    """
-    broken = [(name, facts.fault) for name, facts in videos.items() if facts.fault]
-    sound = {name: facts for name, facts in videos.items() if not facts.fault}
-    note = report.warn if skip and sound else report.error
-    for name, fault in broken[:20]:
-        note("video-unreadable", f"{folder}: {name}", str(fault), "copy or cut it again, or leave it out")
-    if not sound:
-        return
+def _check_pictures(folder: str, sound: Mapping[str, VideoFacts], report: Report) -> None:
+    """Report videos of which there is nothing to see."""
     still = [name for name, facts in sound.items() if facts.frames == 1]
     if still:
         report.error(
@@ -222,11 +238,6 @@ def check_videos(
     frozen = [name for name, facts in sound.items() if facts.frozen and not facts.blank]
     if frozen:
         report.warn("video-frozen", folder, f"nothing moves in {some(frozen)}", "look at these files")
-    usual = _check_rates(folder, sound, clip_fps, report, stride=stride)
-    seconds = np.array([facts.seconds for facts in sound.values()])
-    report.facts.append(
-        ("videos", "read", f"{len(sound)}, {seconds.min():.1f} to {seconds.max():.1f} s, {usual:g} fps")
-    )
 
 
 def _check_rates(
