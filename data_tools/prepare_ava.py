@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from data_tools.preparing.arguments import check, coding_of, make_parser, print_summary
+from data_tools.preparing.arguments import check, coding_of, do_jobs, make_parser
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -25,9 +23,7 @@ def main() -> int:
         _SOURCES,
         "data/ava",
         example="actiondet prepare-ava --videos films --annotations ava_v2.2.zip proposals",
-    )
-    parser.add_argument(
-        "--annotations", type=Path, nargs="+", default=[], metavar="PATH", help="the official zip, a folder, or files"
+        annotations="the official zip, a folder, or files",
     )
     parser.add_argument("--version", choices=("2.1", "2.2"), default="2.2", help="of the annotations (default 2.2)")
     parser.add_argument("--frames", action="store_true", help="make folders of pictures instead of videos")
@@ -42,11 +38,8 @@ def main() -> int:
         parser.error("--gop and --recode are for videos; --frames makes pictures")
     check(arguments)
 
-    from data_tools.output_folder import check_writable
     from data_tools.preparing.ava import FRAMES, annotated_videos, lay_annotations, plan_films
-    from data_tools.preparing.prepare import prepare
 
-    check_writable(arguments.out)
     annotations = arguments.out / "annotations"
     lacking = lay_annotations(arguments.annotations, arguments.version, annotations)
     jobs = plan_films(
@@ -58,8 +51,7 @@ def main() -> int:
         short_side=arguments.short_side,
         coding=coding_of(arguments),
     )
-    summary = prepare(arguments.out, jobs, processes=arguments.processes, title="films")
-    print_summary(summary, _SOURCES)
+    summary = do_jobs(arguments, jobs, "films")
     if not arguments.own_rate:
         counts = {outcome.name: outcome.frames for outcome in summary.outcomes if outcome.ready}
         short = [f"{name} ({count})" for name, count in counts.items() if count != FRAMES]

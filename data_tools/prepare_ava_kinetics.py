@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, coding_of, make_parser, print_summary
+from data_tools.preparing.arguments import check, coding_of, do_jobs, make_parser
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -23,9 +23,7 @@ def main() -> int:
         _SOURCES,
         "data/ava_kinetics",
         example="actiondet prepare-ava-kinetics --videos clips --annotations ava_kinetics_v1_0.tar.gz --ava data/ava",
-    )
-    parser.add_argument(
-        "--annotations", type=Path, nargs="+", default=[], metavar="PATH", help="ava_kinetics_v1_0.tar.gz, or its files"
+        annotations="ava_kinetics_v1_0.tar.gz, or its files",
     )
     parser.add_argument(
         "--ava", type=Path, default=Path("data/ava"), metavar="DIR", help="what prepare_ava made (default data/ava)"
@@ -40,14 +38,11 @@ def main() -> int:
     arguments = parser.parse_args()
     check(arguments)
 
-    from data_tools.output_folder import check_writable
     from data_tools.preparing import ava_kinetics, merging
-    from data_tools.preparing.prepare import prepare
     from evaluation.formats.ava_kinetics import read_kinetics_boxes
     from evaluation.formats.kinetics_table import read_kinetics_table
     from evaluation.formats.person_boxes import read_proposals
 
-    check_writable(arguments.out)
     official = arguments.out / "annotations" / "official"
     films = merging.lay_official(arguments.annotations, arguments.ava, official)
     kinetics = [read_kinetics_boxes(official / name) for name in merging.KINETICS_FILES]
@@ -58,8 +53,7 @@ def main() -> int:
     chosen = ava_kinetics.choose_clips(keys, clips)
     jobs = ava_kinetics.plan_clips(keys, clips, chosen, arguments.short_side, coding_of(arguments))
     jobs += ava_kinetics.plan_films(films, arguments.ava / "videos", arguments.out)
-    summary = prepare(arguments.out, jobs, processes=arguments.processes, title="clips")
-    print_summary(summary, _SOURCES)
+    summary = do_jobs(arguments, jobs, "clips")
     if summary.stopped is None:
         clip_of = {key: clip.name for key, clip in chosen.items() if f"videos/{clip.name}.mp4" in summary.ready}
         there = {Path(name).stem for name in summary.ready}

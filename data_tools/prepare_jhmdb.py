@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from data_tools.preparing.arguments import check, coding_of, make_parser, print_summary
+from data_tools.preparing.arguments import check, coding_of, do_jobs, make_parser
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -22,20 +20,17 @@ def main() -> int:
         _SOURCES,
         "data/jhmdb",
         example="actiondet prepare-jhmdb --videos ReCompress_Videos --annotations JHMDB-GT.pkl",
+        annotations=_TRUTH,
         only_links=True,
     )
-    parser.add_argument("--annotations", type=Path, nargs="+", default=[], metavar="PATH", help=_TRUTH)
     arguments = parser.parse_args()
     check(arguments)
 
-    from data_tools.output_folder import check_writable
     from data_tools.preparing.given import lay_files
-    from data_tools.preparing.prepare import prepare
     from data_tools.preparing.tube_sets import check_splits, describe, plan_videos
     from evaluation.errors import InputError
     from evaluation.formats.act_tubes import read_act_tubes
 
-    check_writable(arguments.out)
     there = lay_files(arguments.annotations, (_TRUTH,), arguments.out / "annotations")
     if _TRUTH not in there:
         raise InputError(f"--annotations: {_TRUTH} lacks; expected the file, or a folder or archive with it")
@@ -48,8 +43,7 @@ def main() -> int:
         coding=coding_of(arguments),
         truth=truths[0],
     )
-    summary = prepare(arguments.out, jobs, processes=arguments.processes, title="videos")
-    print_summary(summary, _SOURCES)
+    summary = do_jobs(arguments, jobs, "videos")
     for split, truth in zip(_SPLITS, truths, strict=True):
         print(f"split {split}: {describe(truth, 'videos', summary.ready)}")
     return summary.exit_code(allow_missing=arguments.allow_missing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, coding_of, make_parser, print_summary
+from data_tools.preparing.arguments import check, coding_of, do_jobs, make_parser
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -38,7 +38,6 @@ def main() -> int:
     check(arguments)
 
     from data_tools.preparing.kinetics import choose_classes, plan_clips, write_lists
-    from data_tools.preparing.prepare import prepare
     from evaluation.formats.kinetics_table import read_kinetics_table
 
     rows = [row for path in arguments.annotations for row in read_kinetics_table(path)]
@@ -51,8 +50,7 @@ def main() -> int:
         already_cut=arguments.already_cut,
         coding=coding_of(arguments),
     )
-    summary = prepare(arguments.out, jobs, processes=arguments.processes, title="clips")
-    print_summary(summary, _SOURCES)
+    summary = do_jobs(arguments, jobs, "clips")
     if summary.stopped is None:
         written = write_lists(arguments.out, rows, summary.ready, classes)
         print(f"wrote {', '.join(map(str, written))}")

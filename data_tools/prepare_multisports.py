@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from data_tools.preparing.arguments import check, coding_of, make_parser, print_summary
+from data_tools.preparing.arguments import check, coding_of, do_jobs, make_parser
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -23,22 +21,17 @@ def main() -> int:
         _SOURCES,
         "data/multisports",
         example="actiondet prepare-multisports --videos trainval --annotations multisports_GT.pkl proposals",
+        annotations=f"{_TRUTH} and person boxes",
         only_links=True,
-    )
-    parser.add_argument(
-        "--annotations", type=Path, nargs="+", default=[], metavar="PATH", help=f"{_TRUTH} and person boxes"
     )
     arguments = parser.parse_args()
     check(arguments)
 
-    from data_tools.output_folder import check_writable
     from data_tools.preparing.given import lay_files
-    from data_tools.preparing.prepare import prepare
     from data_tools.preparing.tube_sets import check_splits, describe, plan_videos
     from evaluation.errors import InputError
     from evaluation.formats.multisports import read_multisports
 
-    check_writable(arguments.out)
     there = lay_files(arguments.annotations, (_TRUTH, *_PROPOSALS), arguments.out / "annotations")
     if _TRUTH not in there:
         raise InputError(f"--annotations: {_TRUTH} lacks; expected the official file, or a folder or archive with it")
@@ -51,8 +44,7 @@ def main() -> int:
         coding=coding_of(arguments),
         truth=truth,
     )
-    summary = prepare(arguments.out, jobs, processes=arguments.processes, title="videos")
-    print_summary(summary, _SOURCES)
+    summary = do_jobs(arguments, jobs, "videos")
     print(describe(truth, "trimmed_videos", summary.ready))
     if lacking := [name for name in _PROPOSALS if name not in there]:
         print(f"not given yet, and read by the configurations: {', '.join(lacking)}")

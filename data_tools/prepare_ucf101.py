@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_tools.preparing.arguments import check, coding_of, make_parser, print_summary
+from data_tools.preparing.arguments import check, coding_of, do_jobs, make_parser
 from evaluation.command_line import run_tool
 
 _SOURCES = """\
@@ -22,29 +22,19 @@ def main() -> int:
         _SOURCES,
         "data/ucf101",
         example="actiondet prepare-ucf101 --videos UCF-101 --annotations UCF101TrainTestSplits-RecognitionTask.zip",
+        annotations="the split files, a folder or zip of them",
         only_links=True,
-    )
-    parser.add_argument(
-        "--annotations",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="PATH",
-        help="the split files, a folder or zip of them",
     )
     parser.add_argument("--tubes", type=Path, metavar="PKL", help="pyannot.pkl of UCF101-24")
     parser.add_argument("--split", type=int, nargs="+", choices=(1, 2, 3), default=[1, 2, 3], help="default: all three")
     arguments = parser.parse_args()
     check(arguments)
 
-    from data_tools.output_folder import check_writable
     from data_tools.preparing.given import lay_files
-    from data_tools.preparing.prepare import prepare
     from data_tools.preparing.tube_sets import describe, plan_videos
     from data_tools.preparing.ucf101 import listed_videos, read_tubes, split_files
     from evaluation.formats.multisports import write_multisports
 
-    check_writable(arguments.out)
     lists = arguments.out / "ucfTrainTestlist"
     lay_files(arguments.annotations, [_INDEX, *split_files(arguments.split)], lists)
     listed = listed_videos(lists, arguments.split)
@@ -53,8 +43,7 @@ def main() -> int:
     jobs = plan_videos(
         names, arguments.videos, out=arguments.out, below="UCF-101", coding=coding_of(arguments), truth=truth, slack=1
     )
-    summary = prepare(arguments.out, jobs, processes=arguments.processes, title="videos")
-    print_summary(summary, _SOURCES)
+    summary = do_jobs(arguments, jobs, "videos")
     if truth is not None:
         target = arguments.out / "annotations" / "ucf101_24_GT.pkl"
         write_multisports(target, truth)

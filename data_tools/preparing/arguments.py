@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data_tools.output_folder import check_writable
 from data_tools.preparing.coding import GOP, Coding
 from evaluation.arguments import Parser
 from evaluation.errors import InputError
 
 if TYPE_CHECKING:
+    from data_tools.preparing.jobs import Job
     from data_tools.preparing.prepare import Summary
 
 
 def make_parser(
-    description: str, sources: str, default_out: str, *, example: str, only_links: bool = False
+    description: str,
+    sources: str,
+    default_out: str,
+    *,
+    example: str,
+    annotations: str | None = None,
+    only_links: bool = False,
 ) -> argparse.ArgumentParser:
-    """A parser with --videos, --out, --processes and how videos are coded.
+    """A parser with --videos, --annotations, --out, --processes and how videos are coded.
 
     Args:
         description: what it does and what it ends with.
         sources: where the official files are, for the end of the help.
         default_out: folder that the configurations read.
         example: a command line, for the end of the help.
+        annotations: what the files of --annotations are; None leaves the option out.
         only_links: without --recode the program codes nothing.
     """
     parser = Parser(
@@ -49,16 +59,22 @@ def make_parser(
     parser.add_argument(
         "--recode", action="store_true", help="re-encode every video as mp4, those too that could be linked as they are"
     )
-    parser.set_defaults(only_links=only_links)
+    if annotations is not None:
+        parser.add_argument("--annotations", type=Path, nargs="+", default=[], metavar="PATH", help=annotations)
+    parser.set_defaults(only_links=only_links, sources=sources)
     parser.add_argument("--allow-missing", action="store_true", help="videos that were not found are not a failure")
     return parser
 
 
-def print_summary(summary: Summary, sources: str) -> None:
-    """Print what became of the videos, and where official files are if some are missing."""
+def do_jobs(arguments: argparse.Namespace, jobs: Sequence[Job], title: str) -> Summary:
+    """Do the jobs, and print what became of them; where official files are, if some are missing."""
+    from data_tools.preparing.prepare import prepare
+
+    summary = prepare(arguments.out, jobs, processes=arguments.processes, title=title)
     print(summary)
     if summary.missing:
-        print(f"official sources (nothing is downloaded from there):\n{sources}")
+        print(f"official sources (nothing is downloaded from there):\n{arguments.sources}")
+    return summary
 
 
 def coding_of(arguments: argparse.Namespace) -> Coding:
@@ -70,8 +86,8 @@ def check(arguments: argparse.Namespace) -> None:
     """Refuse what cannot be meant.
 
     Raises:
-        InputError: fewer than one process, a size that no video can have, keyframes of videos that are not coded, or
-            videos coded into the folder where they are.
+        InputError: fewer than one process, a size that no video can have, keyframes of videos that are not coded,
+            videos coded into the folder where they are, or a folder that cannot be written to.
     """
     if arguments.processes < 1:
         raise InputError(f"--processes {arguments.processes}: expected 1 or more")
@@ -87,3 +103,4 @@ def check(arguments: argparse.Namespace) -> None:
         raise InputError(
             f"--out {arguments.out}: is the folder of --videos; outputs would be taken for sources, name another folder"
         )
+    check_writable(arguments.out)
