@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from evaluation.errors import InputError
@@ -64,20 +64,11 @@ OFFICIAL = Protocol(
 )
 
 # PySlowFast's evaluate_ava_from_files: the official code without its cap, its sorting and its check of moments.
-PYSLOWFAST = Protocol(
-    name="pyslowfast",
-    best_rows=None,
-    row_order="file",
-    moments="any",
-    moment_order="detections",
-    undetected_actions="zero",
-    precision="double",
-    empty_boxes="dropped",
-    excluded_truth="dropped",
-)
+PYSLOWFAST = replace(OFFICIAL, name="pyslowfast", best_rows=None, row_order="file", moments="any")
 
 # MMAction2's ava_eval (1.x), with ignore_empty_frames as its metric calls it.
-MMACTION2 = Protocol(
+MMACTION2 = replace(
+    OFFICIAL,
     name="mmaction2",
     best_rows=None,
     row_order="score",

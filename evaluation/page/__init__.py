@@ -20,44 +20,23 @@ with `el` and `svg`. Names are set as text and never as HTML; a content security
 are the variables of `page.css`, which are right in the light and in the dark: `color(0)` to `color(9)`.
 """
 
-from evaluation.page.parts import (
-    Bars,
-    Beside,
-    Figure,
-    Figures,
-    Gallery,
-    Histogram,
-    Line,
-    Lines,
-    Matrix,
-    Part,
-    Picture,
-    Series,
-    Table,
-    Text,
-    jpeg_address,
-)
-from evaluation.page.writing import Page, Section, page_html, page_json, write_page
-
-__all__ = [
-    "Bars",
-    "Beside",
-    "Figure",
-    "Figures",
-    "Gallery",
-    "Histogram",
-    "Line",
-    "Lines",
-    "Matrix",
-    "Page",
-    "Part",
-    "Picture",
-    "Section",
-    "Series",
-    "Table",
-    "Text",
-    "jpeg_address",
-    "page_html",
-    "page_json",
-    "write_page",
-]
+from evaluation.page.parts import Bars as Bars
+from evaluation.page.parts import Beside as Beside
+from evaluation.page.parts import Figure as Figure
+from evaluation.page.parts import Figures as Figures
+from evaluation.page.parts import Gallery as Gallery
+from evaluation.page.parts import Histogram as Histogram
+from evaluation.page.parts import Line as Line
+from evaluation.page.parts import Lines as Lines
+from evaluation.page.parts import Matrix as Matrix
+from evaluation.page.parts import Part as Part
+from evaluation.page.parts import Picture as Picture
+from evaluation.page.parts import Series as Series
+from evaluation.page.parts import Table as Table
+from evaluation.page.parts import Text as Text
+from evaluation.page.parts import jpeg_address as jpeg_address
+from evaluation.page.writing import Page as Page
+from evaluation.page.writing import Section as Section
+from evaluation.page.writing import page_html as page_html
+from evaluation.page.writing import page_json as page_json
+from evaluation.page.writing import write_page as write_page
