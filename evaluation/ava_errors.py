@@ -91,12 +91,8 @@ def action_errors(
     official ones, so a row beyond the 50 best of its moment finds nobody.
 
     Args:
-        truth: annotated boxes.
-        detections: scored boxes.
-        actions: the actions that count.
-        excluded: moments that do not count.
         threshold: IoU of a hit, above 0.1.
-        ties: how equal scores are ordered.
+        truth, detections, actions, excluded, ties: as of `frame_map`.
 
     Raises:
         InputError: as `frame_map`.

@@ -65,11 +65,7 @@ def explain(
     """Follow the mAP from the official protocol to PySlowFast's and to MMAction2's.
 
     Args:
-        truth: annotated boxes.
-        detections: scored boxes.
-        actions: the actions that count.
-        excluded: moments that do not count.
-        ties: how equal scores are ordered, see `frame_map`.
+        truth, detections, actions, excluded, ties: as of `frame_map`.
 
     Raises:
         InputError: as `frame_map` under the official protocol.

@@ -1,4 +1,7 @@
-"""Pictures of results: AP per action, precision-recall curves, shares of errors. matplotlib is loaded on use."""
+"""Pictures of results: AP per action, precision-recall curves, shares of errors. matplotlib is loaded on use.
+
+Every `draw_...` draws on given axes, most of them below a title.
+"""
 
 from __future__ import annotations
 
@@ -97,10 +100,7 @@ def draw_bars(axes: Axes, bars: ActionBars, mean: float, *, title: str = "") -> 
     """Draw a value per action, and the count that it comes from.
 
     Args:
-        axes: what to draw on.
-        bars: the values.
         mean: where the dashed line goes.
-        title: above the picture.
     """
     color_of = _colors(bars.kinds)
     places = np.arange(len(bars.names))
@@ -120,13 +120,7 @@ def draw_bars(axes: Axes, bars: ActionBars, mean: float, *, title: str = "") -> 
 
 
 def draw_curves(axes: Axes, curves: Sequence[Curve], *, title: str = "") -> None:
-    """Draw precision over recall; kinds of curves have colors, and names where there are few curves.
-
-    Args:
-        axes: what to draw on.
-        curves: what to draw.
-        title: above the picture.
-    """
+    """Draw precision over recall; kinds of curves have colors, and names where there are few curves."""
     color_of = _colors([curve.kind for curve in curves])
     axes.set_title(title)
     for curve in curves:
@@ -152,10 +146,8 @@ def draw_shares(
     """Draw shares side by side, one row per action.
 
     Args:
-        axes: what to draw on.
         names: (A) of the actions.
         parts: name and (A,) shares in [0, 1] of each part; the last one is gray.
-        title: above the picture.
     """
     import matplotlib
 
@@ -174,7 +166,6 @@ def draw_strata(axes: Axes, by: str, columns: Mapping[str, Any]) -> None:
     """Draw mean AP per stratum, with the number of truths.
 
     Args:
-        axes: what to draw on.
         by: what the strata are of.
         columns: stratum, mean_ap and truths, each a list.
     """
@@ -188,7 +179,6 @@ def draw_recall(axes: Axes, iou: FloatArray, thresholds: Sequence[float], recall
     """Draw the share of persons that are found over the IoU that this needs.
 
     Args:
-        axes: what to draw on.
         iou: (P,) the largest overlap of every person with a box.
         thresholds: (T) IoUs to point at.
         recall: (T,) the shares there.
@@ -212,12 +202,10 @@ def draw_intervals(
     """Draw a value and its interval for every action, sorted by value.
 
     Args:
-        axes: what to draw on.
         names: (A) of the actions.
         middle: (A,) values.
         low: (A,) lower ends.
         high: (A,) upper ends.
-        title: above the picture.
         xlabel: what the values are.
     """
     order = np.argsort(middle, kind="stable")
@@ -241,11 +229,9 @@ def draw_reliability(
     """Draw the share of hits over the score; points are as large as they have detections.
 
     Args:
-        axes: what to draw on.
         scores: (B,) mean score of every bin.
         hits: (B,) share of hits.
         counts: (B,) detections.
-        title: above the picture.
     """
     axes.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle="--")
     axes.plot(scores, hits, color=_COLORS[0])
@@ -258,10 +244,8 @@ def draw_matrix(axes: Axes, names: Sequence[str], shares: FloatArray, *, title: 
     """Draw shares of pairs of actions as shades.
 
     Args:
-        axes: what to draw on.
         names: (A) of the actions.
         shares: (A, A) in [0, 1].
-        title: above the picture.
     """
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     places = np.arange(len(names))

@@ -113,12 +113,8 @@ def analyze(
 
     Args:
         name: of the detector.
-        truth: annotated boxes, or the data set of the tubes.
-        detections: scored boxes or tubes.
+        truth, detections, actions, excluded, ties: as of `find_errors`.
         result: of these, by `frame_map`, `tube_frame_map` or `video_map`.
-        actions: the actions that count, for boxes in AVA's form.
-        excluded: moments that do not count, for boxes in AVA's form.
-        ties: how equal scores are ordered.
 
     Raises:
         InputError: as `find_errors`.

@@ -134,14 +134,9 @@ def frame_map_by(
     Args:
         by: "size": the area of a box as a share of the frame. "people": annotated persons at the moment (different
             boxes, of whatever action).
-        truth: annotated boxes.
-        detections: scored boxes.
-        actions: the actions that count.
         edges: where strata begin, rising; None takes `SIZES` or `PEOPLE`.
-        excluded: moments that do not count.
-        protocol: whose rules, see `frame_map`.
-        ties: how equal scores are ordered, see `frame_map`.
         threshold: the IoU of a hit.
+        truth, detections, actions, excluded, protocol, ties: as of `frame_map`.
 
     Raises:
         InputError: as `frame_map`.
@@ -181,11 +176,9 @@ def video_map_by_length(
     """Video-mAP among tubes of one length; strata are counted as in `frame_map_by`.
 
     Args:
-        truth: the data set; its test videos are scored.
-        detections: scored tubes.
         edges: numbers of frames at which strata begin, rising.
         threshold: the 3D IoU of a hit.
-        ties: how tubes of equal score are ordered.
+        truth, detections, ties: as of `video_map`.
 
     Raises:
         InputError: as `video_map`.

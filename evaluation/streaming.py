@@ -58,11 +58,7 @@ class FrameAP:
     Truth may come again, with each batch or from each process: the same rows of the same moment count once.
 
     Args:
-        actions: the actions that count.
-        excluded: moments that do not count.
-        protocol: whose rules, see `frame_map`.
-        ties: how equal scores are ordered, see `frame_map`.
-        thresholds: IoUs in (0, 1] that a hit needs, or a range such as "0.50:0.95".
+        actions, excluded, protocol, ties, thresholds: as of `frame_map`.
 
     Raises:
         InputError: an unknown protocol, or a threshold outside (0, 1].

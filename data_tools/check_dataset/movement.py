@@ -76,8 +76,7 @@ def check_sides(path: str, table: pd.DataFrame, names: Mapping[int, str], report
     Args:
         path: the truth, for messages.
         table: its boxes.
-        names: of the labels.
-        report: takes what is found.
+        names, report: as of `check_movement`.
     """
     sides = {
         label: -1 if found[1] == "left" else 1
@@ -135,8 +134,7 @@ def check_alike_in_splits(
     Args:
         path: the truth of validation, for messages.
         tables: boxes of "train" and "val".
-        names: of the labels.
-        report: takes what is found.
+        names, report: as of `check_movement`.
     """
     moves = {split: movements(table) for split, table in tables.items()}
     columns = ["across", "down", "size", "speed"]

@@ -28,9 +28,7 @@ def write_tracks(
 
     Args:
         path: the file.
-        videos: the annotations.
-        clips: the frames of each.
-        names: which actions a remark stands for; None leaves its boxes out.
+        videos, clips, names: as of `write_cvat`.
         actions: names of all attributes.
 
     Raises:
