@@ -64,33 +64,17 @@ class Stem(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """What both kinds of block share: the shortcut, and the optional non-local block after the last ReLU."""
+    """What both kinds of block share: the shortcut, and the optional non-local block after the last ReLU.
 
-    def __init__(self, *, in_channels: int, out_channels: int, stride: int, nonlocal_spec: NonLocalSpec | None) -> None:
-        super().__init__()
-        self.has_shortcut = in_channels != out_channels or stride != 1
-        if self.has_shortcut:
-            self.shortcut_conv = Conv3d(in_channels, out_channels, 1, (1, stride, stride), bias=False)
-            self.shortcut_norm = nn.BatchNorm3d(out_channels)
-        self.nonlocal_block: NonLocalBlock | None = None
-        if nonlocal_spec is not None:
-            self.nonlocal_block = NonLocalBlock(out_channels, spec=nonlocal_spec)
+    Args:
+        in_channels: of the maps that come in.
+        width: channels of the convolutions; the last has `expansion` times as many.
+        stride, dilation: of the 3x3 convolutions, over space.
+        temporal: the first convolution also looks over three frames.
+        nonlocal_spec: kind of the non-local block; None for none.
+    """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T, H, W) to (B, out_channels, T, H / stride, W / stride)."""
-        shortcut = self.shortcut_norm(self.shortcut_conv(x)) if self.has_shortcut else x
-        x = F.relu(self.residual(x) + shortcut, inplace=True)
-        return x if self.nonlocal_block is None else self.nonlocal_block(x)
-
-    def residual(self, x: Tensor) -> Tensor:
-        """What the block adds to its shortcut."""
-        raise NotImplementedError
-
-
-class BasicBlock(ResidualBlock):
-    """Two 3x3 convolutions (ResNet-18); the first also looks over three frames where `temporal`."""
-
-    expansion = 1
+    expansion: int
 
     def __init__(
         self,
@@ -102,8 +86,39 @@ class BasicBlock(ResidualBlock):
         temporal: bool,
         nonlocal_spec: NonLocalSpec | None,
     ) -> None:
-        super().__init__(in_channels=in_channels, out_channels=width, stride=stride, nonlocal_spec=nonlocal_spec)
-        frames = 3 if temporal else 1
+        super().__init__()
+        out_channels = width * self.expansion
+        self.has_shortcut = in_channels != out_channels or stride != 1
+        if self.has_shortcut:
+            self.shortcut_conv = Conv3d(in_channels, out_channels, 1, (1, stride, stride), bias=False)
+            self.shortcut_norm = nn.BatchNorm3d(out_channels)
+        self.nonlocal_block: NonLocalBlock | None = None
+        if nonlocal_spec is not None:
+            self.nonlocal_block = NonLocalBlock(out_channels, spec=nonlocal_spec)
+        self.add_convolutions(in_channels, width, stride, dilation, frames=3 if temporal else 1)
+
+    def add_convolutions(self, in_channels: int, width: int, stride: int, dilation: int, *, frames: int) -> None:
+        """Add what `residual` needs."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) to (B, width * expansion, T, H / stride, W / stride)."""
+        shortcut = self.shortcut_norm(self.shortcut_conv(x)) if self.has_shortcut else x
+        x = F.relu(self.residual(x) + shortcut, inplace=True)
+        return x if self.nonlocal_block is None else self.nonlocal_block(x)
+
+    def residual(self, x: Tensor) -> Tensor:
+        """What the block adds to its shortcut."""
+        raise NotImplementedError
+
+
+class BasicBlock(ResidualBlock):
+    """Two 3x3 convolutions (ResNet-18)."""
+
+    expansion = 1
+
+    def add_convolutions(self, in_channels: int, width: int, stride: int, dilation: int, *, frames: int) -> None:
+        """a and b."""
         around = (dilation, dilation)
         self.conv_a = Conv3d(
             in_channels, width, (frames, 3, 3), (1, stride, stride), (frames // 2, *around), (1, *around), bias=False
@@ -119,30 +134,19 @@ class BasicBlock(ResidualBlock):
 
 
 class Bottleneck(ResidualBlock):
-    """1x1, 3x3, 1x1 convolutions (ResNet-50 and deeper); the first looks over three frames where `temporal`."""
+    """1x1, 3x3, 1x1 convolutions (ResNet-50 and deeper)."""
 
     expansion = 4
 
-    def __init__(
-        self,
-        *,
-        in_channels: int,
-        width: int,
-        stride: int,
-        dilation: int,
-        temporal: bool,
-        nonlocal_spec: NonLocalSpec | None,
-    ) -> None:
-        out_channels = width * self.expansion
-        super().__init__(in_channels=in_channels, out_channels=out_channels, stride=stride, nonlocal_spec=nonlocal_spec)
-        frames = 3 if temporal else 1
+    def add_convolutions(self, in_channels: int, width: int, stride: int, dilation: int, *, frames: int) -> None:
+        """a, b and c."""
         around = (dilation, dilation)
         self.conv_a = Conv3d(in_channels, width, (frames, 1, 1), padding=(frames // 2, 0, 0), bias=False)
         self.norm_a = nn.BatchNorm3d(width)
         self.conv_b = Conv3d(width, width, (1, 3, 3), (1, stride, stride), (0, *around), (1, *around), bias=False)
         self.norm_b = nn.BatchNorm3d(width)
-        self.conv_c = Conv3d(width, out_channels, 1, bias=False)
-        self.norm_c = nn.BatchNorm3d(out_channels)
+        self.conv_c = Conv3d(width, width * self.expansion, 1, bias=False)
+        self.norm_c = nn.BatchNorm3d(width * self.expansion)
 
     def residual(self, x: Tensor) -> Tensor:
         """(B, C, T, H, W) to (B, 4 * width, T, H / stride, W / stride)."""
@@ -172,7 +176,7 @@ def design_of(depth: int) -> Design:
     return DESIGNS[depth]
 
 
-class Pathway(nn.Module):
+class Pathway(Backbone):
     """A ResNet over clips: a stem, then the stages res2 to res5, which the networks call one by one.
 
     Time is never shortened.
@@ -181,35 +185,38 @@ class Pathway(nn.Module):
         depth: 18, 50 or 101.
         width: channels of the stem (64 in the papers); the stages have 1, 2, 4 and 8 times that, times the
             expansion of the block.
-        in_channels: channels of the clip.
+        in_channels: channels of the clip: 3 for RGB, 2 for optical flow.
         stem_frames: frames the stem looks over (1 in a slow pathway, 5 in a fast one).
-        temporal_blocks: how many blocks at the beginning of each stage look over three frames.
-        res5_stride, res5_dilation: spatial stride and dilation of the last stage (detection keeps the finer map of
-            stride 1; some recipes then dilate by 2).
+        temporal_blocks: how many blocks at the beginning of each stage look over three frames; None is every block
+            of res4 and res5. PySlowFast's R101 has (0, 0, 6, 3).
+        res5_stride: 2 for recognition; 1 for detection, which needs the finer map.
+        res5_dilation: 2 in the papers' and PySlowFast's detectors, 1 in MMAction2's and PaddleVideo's.
         lateral_channels: channels that another pathway adds to the output of the stem; the stages res2 to res4
             receive 1, 2 and 4 times as many, times the expansion.
-        nonlocal_blocks: which blocks are followed by a non-local block, and its kind.
+        nonlocal_blocks: which blocks are followed by a non-local block, and its kind; None for none.
         zero_init_residual: every block begins as the identity; see `initialize`.
     """
 
     def __init__(
         self,
         *,
-        depth: int,
-        width: int,
-        in_channels: int,
-        stem_frames: int,
-        temporal_blocks: Counts,
-        res5_stride: int,
-        res5_dilation: int,
+        depth: int = 50,
+        width: int = 64,
+        in_channels: int = 3,
+        stem_frames: int = 1,
+        temporal_blocks: Counts | None = None,
+        res5_stride: int = 2,
+        res5_dilation: int = 1,
         lateral_channels: int = 0,
         nonlocal_blocks: NonLocalSpec | None = None,
         zero_init_residual: bool = True,
     ) -> None:
         super().__init__()
         block, blocks = design_of(depth)
-        _check_positions(blocks, temporal_blocks, nonlocal_blocks, depth)
-        self.out_channels = 8 * width * block.expansion
+        temporal = (0, 0, *blocks[2:]) if temporal_blocks is None else temporal_blocks
+        _check_positions(blocks, temporal, nonlocal_blocks, depth)
+        self.channels = (8 * width * block.expansion,)
+        self.stride = 16 * res5_stride
         self.res5_dilation = res5_dilation
         self.nonlocal_blocks = nonlocal_blocks
         self.stem = Stem(in_channels=in_channels, width=width, frames=stem_frames)
@@ -224,7 +231,7 @@ class Pathway(nn.Module):
                     width=width * scale,
                     stride=stride if i == 0 else 1,
                     dilation=dilation,
-                    temporal=i < temporal_blocks[index],
+                    temporal=i < temporal[index],
                     nonlocal_spec=nonlocal_blocks if nonlocal_blocks and i in nonlocal_blocks.after[index] else None,
                 )
                 for i in range(blocks[index])

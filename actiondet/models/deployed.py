@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from actiondet.models.clip_network import ClipNetwork
 from actiondet.models.detector import ActionDetector
+from actiondet.models.interpolation import resized_axis
 from actiondet.models.recognizer import ActionRecognizer
 from actiondet.models.slowfast import SlowFast
 from actiondet.records import Memory
@@ -124,25 +125,9 @@ def scaled_clips(frames: Tensor, short_side: int) -> Tensor:
     # As `scaled_size`: size * short_side / shorter, halves upward, in whole numbers.
     rows, columns = ((2 * side * short_side + shorter) // (2 * shorter) for side in (height, width))
     clips = frames.permute(0, 4, 1, 2, 3)  # (B, 3, T, H, W)
-    clips = _scaled_axis(_scaled_axis(clips, 3, rows), 4, columns)  # type: ignore[arg-type]  # numbers, or symbols
+    clips = resized_axis(resized_axis(clips, 3, rows), 4, columns)  # type: ignore[arg-type]  # numbers, or symbols
     # Halves go up, on whichever side of them an inexact sum left them.
     return (clips + 0.501).floor()
-
-
-def _scaled_axis(clips: Tensor, axis: int, size: int) -> Tensor:
-    """Bilinear along one axis, with weights from whole numbers: every runtime then finds the same ones.
-
-    The runtimes' own resizing differs in the sixth digit of the position, enough to round pixels otherwise.
-    """
-    length = clips.shape[axis]
-    # Twice `size` times the place of each new pixel's middle among the old ones: (i + 1/2) * length / size - 1/2.
-    place = ((2 * torch.arange(size, device=clips.device) + 1) * length - size).clamp(min=0)
-    before = place // (2 * size)
-    after = (before + 1).clamp(max=length - 1)
-    share = (place - before * 2 * size).float() / (2 * size)
-    share = share.view(-1, *[1] * (clips.ndim - 1 - axis))
-    low, high = (clips.index_select(axis, index).float() for index in (before, after))
-    return low + (high - low) * share
 
 
 def normalized(clips: Tensor, network: ClipNetwork) -> Tensor:

@@ -20,9 +20,8 @@ class SlowFast(Backbone):
     """Two ResNets over one clip: the slow one sees every alpha-th frame and what the fast one hands over.
 
     Args:
-        depth: of the slow pathway (18, 50 or 101).
+        depth, width, temporal_blocks, nonlocal_blocks: of the slow pathway; see Pathway.
         fast_depth: of the fast pathway; None is `depth`.
-        width: channels of the slow stem (64 in the papers).
         beta_inv: channels of the slow pathway per channel of the fast one.
         alpha: frames of the fast pathway per frame of the slow one; clip lengths are multiples of it.
         slow_frames: which frames the slow pathway sees: "spread" evenly from the first to the last (PySlowFast,
@@ -31,13 +30,9 @@ class SlowFast(Backbone):
         fusion_ratio: channels of a lateral connection per channel of the fast pathway.
         lateral_norm: lateral connections end in batch norm and ReLU (PySlowFast) or are bare convolutions
             (MMAction2's detectors, PaddleVideo's).
-        temporal_blocks, fast_temporal_blocks: how many blocks at the beginning of each stage look over three
-            frames; None is every block of res4 and res5 in the slow and every block in the fast pathway.
-            PySlowFast's R101_50_50 has (0, 0, 6, 3) and (3, 4, 6, 3).
-        res5_stride: 2 for recognition; 1 for detection, which needs the finer map.
-        res5_dilation: 2 in the papers' and PySlowFast's detectors, 1 in MMAction2's and PaddleVideo's.
-        nonlocal_blocks: non-local blocks of the slow pathway, or None.
-        zero_init_residual: every residual block begins as the identity; see `initialize`.
+        fast_temporal_blocks: as `temporal_blocks`, of the fast pathway; None is every block. PySlowFast's R101 has
+            (3, 4, 6, 3).
+        res5_stride, res5_dilation, zero_init_residual: of both pathways; see Pathway.
     """
 
     def __init__(
@@ -62,7 +57,7 @@ class SlowFast(Backbone):
         super().__init__()
         fast_depth = depth if fast_depth is None else fast_depth
         fast_width = width // beta_inv
-        slow_block, (_, _, all4, all5) = design_of(depth)
+        slow_block = design_of(depth).block
         fast_block, every_fast_block = design_of(fast_depth)
         if slow_block is not fast_block:
             raise ValueError(f"depths {depth} and {fast_depth} have different kinds of block and cannot be joined")
@@ -71,9 +66,7 @@ class SlowFast(Backbone):
         self.slow = Pathway(
             depth=depth,
             width=width,
-            in_channels=3,
-            stem_frames=1,
-            temporal_blocks=(0, 0, all4, all5) if temporal_blocks is None else temporal_blocks,
+            temporal_blocks=temporal_blocks,
             res5_stride=res5_stride,
             res5_dilation=res5_dilation,
             lateral_channels=fusion_ratio * fast_width,
@@ -83,7 +76,6 @@ class SlowFast(Backbone):
         self.fast = Pathway(
             depth=fast_depth,
             width=fast_width,
-            in_channels=3,
             stem_frames=5,
             temporal_blocks=every_fast_block if fast_temporal_blocks is None else fast_temporal_blocks,
             res5_stride=res5_stride,
@@ -98,7 +90,7 @@ class SlowFast(Backbone):
         self.fuse2 = lateral(fast_width * fast_block.expansion)
         self.fuse3 = lateral(fast_width * fast_block.expansion * 2)
         self.fuse4 = lateral(fast_width * fast_block.expansion * 4)
-        self.channels = (self.slow.out_channels, self.fast.out_channels)
+        self.channels = (*self.slow.channels, *self.fast.channels)
         self.stride = 16 * res5_stride
         self.spread_frames = slow_frames == "spread"
 

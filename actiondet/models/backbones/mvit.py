@@ -13,8 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from actiondet.models.backbones.mlp import MLP
 from actiondet.models.blocks import Backbone
 from actiondet.models.convolution import Conv3d
+from actiondet.models.interpolation import resized_axis
 from actiondet.models.precision import has_float64
 
 Grid = tuple[int, int, int]
@@ -219,19 +221,6 @@ class MViTBlock(nn.Module):
         return x * (kept / (1 - self.drop_path)).to(x.dtype)
 
 
-class MLP(nn.Module):
-    """Two linear layers with a GELU between them."""
-
-    def __init__(self, in_channels: int, hidden: int, out_channels: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(in_channels, hidden)
-        self.fc2 = nn.Linear(hidden, out_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, N, in_channels) to (B, N, out_channels)."""
-        return self.fc2(F.gelu(self.fc1(x)))  # type: ignore[no-any-return]
-
-
 class PoolingAttention(nn.Module):
     """Attention between pooled queries and keys, with relative positions."""
 
@@ -364,8 +353,8 @@ class SeparatePositions(nn.Module):
     def forward(self, grid: Grid) -> Tensor:
         """(1, N, C): what is added to the tokens of a grid."""
         space = self.space.reshape(1, *self.grid[1:], -1)
-        space = resized(resized(space, 1, grid[1]), 2, grid[2])
-        rows = (resized(self.time, 1, grid[0])[:, :, None, None] + space[:, None]).flatten(1, 3)
+        space = resized_axis(resized_axis(space, 1, grid[1]), 2, grid[2])
+        rows = (resized_axis(self.time, 1, grid[0])[:, :, None, None] + space[:, None]).flatten(1, 3)
         return rows if self.token is None else torch.cat([self.token, rows], dim=1)
 
 
@@ -382,7 +371,7 @@ class JointPositions(nn.Module):
         """(1, N, C): what is added to the tokens of a grid."""
         table = _patches(self.table, self.class_token).reshape(1, *self.grid, -1)
         for axis, size in enumerate(grid):
-            table = resized(table, axis + 1, size)
+            table = resized_axis(table, axis + 1, size)
         rows = table.flatten(1, 3)
         return torch.cat([self.table[:, :1], rows], dim=1) if self.class_token else rows
 
@@ -394,7 +383,7 @@ def relative_rows(table: Tensor, queries: int, keys: int) -> Tensor:
     positions are computed in single precision in the order of the published networks: at a few sizes (78 queries
     and 10 keys of MViTv2-L are among them) exact numbers would round to the neighboring row.
     """
-    table = resized(table, 0, 2 * torch.sym_max(queries, keys) - 1)  # type: ignore[arg-type]  # numbers, or symbols
+    table = resized_axis(table, 0, 2 * torch.sym_max(queries, keys) - 1)  # type: ignore[arg-type]  # numbers, or symbols
     device = table.device if has_float64(table.device) else "cpu"
     query, key = (torch.arange(size, device=device) for size in (queries, keys))
     # Sizes as tensors: in an exported network they are numbers of double precision as well.
@@ -403,17 +392,6 @@ def relative_rows(table: Tensor, queries: int, keys: int) -> Tensor:
     per_query, per_key = longest / q_size, longest / k_size
     distance = query.float()[:, None] * per_query.float() - key.float() * per_key.float()
     return table[(distance + ((k_size - 1) * per_key).float()).long().to(table.device)]
-
-
-def resized(values: Tensor, axis: int, size: int) -> Tensor:
-    """Linear interpolation along one axis, as of pixels (corners not aligned)."""
-    length = values.shape[axis]
-    place = ((2 * torch.arange(size, device=values.device) + 1) * length - size).clamp(min=0)
-    before = place // (2 * size)
-    after = (before + 1).clamp(max=length - 1)
-    share = (place - before * 2 * size).to(values.dtype) / (2 * size)
-    low, high = values.index_select(axis, before), values.index_select(axis, after)
-    return low + (high - low) * share.view(-1, *[1] * (values.ndim - 1 - axis))
 
 
 def _with_plain_sizes(x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from actiondet.models.backbones.mlp import MLP
 from actiondet.models.blocks import Backbone
 from actiondet.models.convolution import Conv3d
 
@@ -131,7 +132,7 @@ class VitBlock(nn.Module):
         self.norm1 = nn.LayerNorm(width, eps=_EPS)
         self.attention = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width, eps=_EPS)
-        self.mlp = MLP(width, hidden)
+        self.mlp = MLP(width, hidden, width)
         self.scale1 = self.scale2 = None
         if layer_scale is not None:
             self.scale1 = nn.Parameter(torch.full((width,), layer_scale))
@@ -150,19 +151,6 @@ class VitBlock(nn.Module):
             return x
         kept = 1 - self.drop_path
         return x * x.new_empty(len(x), 1, 1).bernoulli_(kept) / kept
-
-
-class MLP(nn.Module):
-    """Two linear layers with GELU between them."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, N, C) to the same."""
-        return self.fc2(F.gelu(self.fc1(x)))  # type: ignore[no-any-return]
 
 
 class Attention(nn.Module):

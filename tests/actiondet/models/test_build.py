@@ -73,7 +73,7 @@ ROI = {"channels", "stride", "num_actions"}
 @pytest.mark.parametrize(
     ("config", "builds", "also"),
     [
-        (SlowOnlyConfig, [SlowOnly], set()),
+        (SlowOnlyConfig, [SlowOnly], {"stem_frames", "lateral_channels"}),
         (SlowFastConfig, [SlowFast], set()),
         (MViTConfig, [MViT], set()),
         (VitConfig, [Vit], set()),
