@@ -8,7 +8,6 @@ from itertools import accumulate
 import numpy as np
 import torch
 
-from actiondet.config import DetectionConfig
 from actiondet.data.build import bank_window
 from actiondet.data.resized_frames import resized_images
 from actiondet.datasets.feature_bank import BoolArray, HalfArray, half
@@ -21,7 +20,6 @@ from actiondet.records import ClipMemory, Memory
 from actiondet.video.clip_stream import Clip, Frame
 from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError
-from evaluation.formats.action_list import ActionList
 from evaluation.records import FloatArray
 
 
@@ -29,32 +27,24 @@ class TorchScorer:
     """Scores the actions of given persons; see `actiondet.pipeline.Scorer`.
 
     Args:
-        config: what the detector was trained as: its clips, the size of its frames, its kind of labels.
-        detector: a faster copy of it does the work, it stays as it is.
-        actions: ids and names of the actions.
+        trained: the network; a faster copy of it does the work, it stays as it is.
         device: where the network runs.
         precision, compile: as of `optimize_for_inference`.
-        caption: of drawn frames, such as that labels mean nothing; empty for none.
-        about: what the network is, for those who read results.
     """
 
     def __init__(
         self,
-        config: DetectionConfig,
-        detector: ActionDetector,
-        actions: ActionList,
+        trained: TrainedDetector,
         *,
         device: torch.device | str = "cpu",
         precision: Precision = "float32",
         compile: bool = False,
-        caption: str = "",
-        about: str = "",
     ) -> None:
-        self.config, self.actions = config, actions
-        self.caption, self.about = caption, about
-        self.follows_tracks = detector.head.follows_tracks
-        self._detector = optimize_for_inference(detector, precision=precision, compile=compile).to(device)
-        self._scoring = Scoring.of(config)
+        self.config, self.actions, self.about = trained.config, trained.actions, str(trained)
+        self.caption = self.about if trained.means_nothing else ""
+        self.follows_tracks = trained.network.head.follows_tracks
+        self._detector = optimize_for_inference(trained.network, precision=precision, compile=compile).to(device)
+        self._scoring = Scoring.of(trained.config)
         self._device = device
 
     def resize(self, frame: Frame) -> tuple[Frame, ...]:
@@ -76,38 +66,28 @@ class RecallingTorchScorer(TorchScorer):
     """One whose detector looks into a feature bank; see `actiondet.recall.RecallingScorer`.
 
     Args:
-        config, detector, actions, device, caption, about: as of TorchScorer.
-        first_config, first: what fills the bank, and what it was trained as.
+        trained, device: as of TorchScorer.
+        bank: the network that fills the bank.
 
     Raises:
         InputError: the networks see other clips, or the bank has another width.
     """
 
-    def __init__(
-        self,
-        config: DetectionConfig,
-        detector: ActionDetector,
-        actions: ActionList,
-        *,
-        first_config: DetectionConfig,
-        first: ActionDetector,
-        device: torch.device | str = "cpu",
-        caption: str = "",
-        about: str = "",
-    ) -> None:
-        super().__init__(config, detector, actions, device=device, caption=caption, about=about)
+    def __init__(self, trained: TrainedDetector, *, bank: TrainedDetector, device: torch.device | str = "cpu") -> None:
+        super().__init__(trained, device=device)
+        config, first = trained.config, bank.network
         assert config.model.bank is not None
         self.window, self.channels = bank_window(config.model.bank), config.model.bank.channels
-        seen = (first_config.clip.frames, first_config.clip.stride, first_config.clip.clip_fps)
+        seen = (bank.config.clip.frames, bank.config.clip.stride, bank.config.clip.clip_fps)
         wanted = (config.clip.frames, config.clip.stride, config.clip.clip_fps)
-        side = first_config.transform.test_short_side
+        side = bank.config.transform.test_short_side
         if seen != wanted or side not in config.test_short_sides:
             raise InputError(
                 f"the network of the bank sees clips of {seen[0]} frames, each {seen[1]}th at {seen[2]} fps, {side} "
                 f"pixels high; this one {wanted[0]}, {wanted[1]}, {wanted[2]}, {list(config.test_short_sides)}; "
                 "expected the same clips"
             )
-        if first.head.bank is not None or first.head.follows_tracks or detector.head.follows_tracks:
+        if first.head.bank is not None or first.head.follows_tracks or self.follows_tracks:
             raise InputError(
                 "of the network of a bank and the one that looks into it neither may follow tracks, and the first may "
                 "not look into a bank itself"
@@ -174,23 +154,12 @@ def scorer_of(
     Raises:
         InputError: a bank without its network or the other way round, or networks that do not go together.
     """
-    caption = str(trained) if trained.means_nothing else ""
-    config, network, actions = trained.config, trained.network, trained.actions
-    if (bank is None) != (network.head.bank is None):
+    if (bank is None) != (trained.network.head.bank is None):
         raise InputError(
             "the network looks into a feature bank; give the weights of the network that fills it, too (--bank F)"
             if bank is None
             else "the network has no feature bank, so nothing is filled for it; leave out --bank"
         )
     if bank is None:
-        return TorchScorer(config, network, actions, device=device, caption=caption, about=str(trained))
-    return RecallingTorchScorer(
-        config,
-        network,
-        actions,
-        first_config=bank.config,
-        first=bank.network,
-        device=device,
-        caption=caption,
-        about=str(trained),
-    )
+        return TorchScorer(trained, device=device)
+    return RecallingTorchScorer(trained, bank=bank, device=device)

@@ -10,8 +10,11 @@ from actiondet.config.networks import DetectorConfig, RoIHeadConfig, SlowOnlyCon
 from actiondet.config.schema import AvaConfig, ClipConfig, DetectionConfig, SplitConfig, TransformConfig
 from actiondet.data.transforms import BoxedClip, WholeFrameTransform
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
+from actiondet.engine.loading import Trained, TrainedDetector
 from actiondet.engine.scorer import TorchScorer
 from actiondet.models.build import build_detector
+from actiondet.models.detector import ActionDetector
+from actiondet.models.weights import Report
 from actiondet.persons.base import Frame
 from actiondet.pipeline import VideoPipeline
 from actiondet.video import VideoWriter, clip_frames, index_video, open_video
@@ -31,6 +34,10 @@ def config(*, multi_label: bool = True) -> DetectionConfig:
         transform=TransformConfig(train_short_side=(48, 48), train_crop=48, test_short_side=48),
         data=AvaConfig(videos="videos", actions="actions.pbtxt", train=split, val=split),
     )
+
+
+def trained(settings: DetectionConfig, detector: ActionDetector) -> TrainedDetector:
+    return Trained(settings, detector, ACTIONS, Report(Path("weights.pt"), "actiondet"))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +71,7 @@ class SomePersons:
 def build(persons: SomePersons, *, multi_label: bool = True, **options: float) -> VideoPipeline:
     torch.manual_seed(0)
     settings = config(multi_label=multi_label)
-    return VideoPipeline(TorchScorer(settings, build_detector(settings.model), ACTIONS), persons, **options)  # type: ignore[arg-type]
+    return VideoPipeline(TorchScorer(trained(settings, build_detector(settings.model))), persons, **options)  # type: ignore[arg-type]
 
 
 def test_every_moment_is_scored_as_in_testing(video: Path) -> None:
@@ -88,7 +95,7 @@ def test_clips_are_scored_at_several_sizes_and_mirrored_as_the_settings_say(vide
     def scores(**test: object) -> list[np.ndarray]:
         torch.manual_seed(0)
         settings = config().model_copy(update={"test": type(config().test).model_validate(test)})
-        pipeline = VideoPipeline(TorchScorer(settings, build_detector(settings.model), ACTIONS), SomePersons())
+        pipeline = VideoPipeline(TorchScorer(trained(settings, build_detector(settings.model))), SomePersons())
         return [each.action_scores for each in pipeline(video)]
 
     plain, small, large, both = (
@@ -129,7 +136,7 @@ def test_persons_are_followed_where_the_network_asks_for_it(video: Path, batch: 
     torch.manual_seed(0)
     settings = tracking_config()
     detector = build_detector(settings.model).eval()
-    found = list(VideoPipeline(TorchScorer(settings, detector, ACTIONS), Walker(), batch=batch)(video))  # type: ignore[arg-type]
+    found = list(VideoPipeline(TorchScorer(trained(settings, detector)), Walker(), batch=batch)(video))  # type: ignore[arg-type]
     index = index_video(video)
     assert [len(each) for each in found] == [1, 1, 1, 1, 0]
     with open_video(video) as reader, torch.inference_mode():
@@ -148,7 +155,7 @@ def test_persons_are_followed_where_the_network_asks_for_it(video: Path, batch: 
 def test_the_given_detector_stays_as_it_is(video: Path) -> None:
     detector = build_detector(config().model).train()
     before = {name: tensor.clone() for name, tensor in detector.state_dict().items()}
-    pipeline = VideoPipeline(TorchScorer(config(), detector, ACTIONS), SomePersons())
+    pipeline = VideoPipeline(TorchScorer(trained(config(), detector)), SomePersons())
     assert sum(map(len, pipeline(video))) == 4
     assert detector.training
     assert all(parameter.requires_grad for parameter in detector.parameters())
@@ -224,4 +231,4 @@ def test_scores_of_damaged_weights_are_refused(video: Path) -> None:
     with torch.no_grad():
         next(iter(detector.head.parameters())).fill_(float("nan"))
     with pytest.raises(InputError, match="scores contain NaN or infinity"):
-        list(VideoPipeline(TorchScorer(settings, detector, ACTIONS), SomePersons())(video))  # type: ignore[arg-type]
+        list(VideoPipeline(TorchScorer(trained(settings, detector)), SomePersons())(video))  # type: ignore[arg-type]

@@ -25,8 +25,11 @@ from actiondet.config import dump_config
 from actiondet.config.networks import DetectorConfig, RoIHeadConfig, SlowOnlyConfig
 from actiondet.config.schema import AvaConfig, ClipConfig, DetectionConfig, SplitConfig, TransformConfig
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
+from actiondet.engine.loading import Trained, TrainedDetector
 from actiondet.engine.scorer import TorchScorer
 from actiondet.models.build import build_detector
+from actiondet.models.detector import ActionDetector
+from actiondet.models.weights import Report
 from actiondet.persons.base import Frame
 from actiondet.tubes.events import EventRules
 from actiondet.video import VideoWriter, index_video, open_video
@@ -61,10 +64,14 @@ class Walker:
         return PersonBoxes(key, np.array(boxes, np.float32), np.linspace(0.9, 0.8, len(boxes), dtype=np.float32))
 
 
+def trained(settings: DetectionConfig, detector: ActionDetector) -> TrainedDetector:
+    return Trained(settings, detector, ACTIONS, Report(Path("weights.pt"), "actiondet"))
+
+
 def build(settings: DetectionConfig | None = None, **options: Any) -> VideoPipeline:
     torch.manual_seed(0)
     settings = settings or config()
-    return VideoPipeline(TorchScorer(settings, build_detector(settings.model), ACTIONS), Walker(), **options)
+    return VideoPipeline(TorchScorer(trained(settings, build_detector(settings.model))), Walker(), **options)
 
 
 @pytest.fixture(scope="module")
@@ -320,7 +327,7 @@ def test_looks_between_key_frames_keep_identities(video: Path, tmp_path: Path) -
     torch.manual_seed(0)
     settings = config()
     runner = Runner()
-    pipeline = VideoPipeline(TorchScorer(settings, build_detector(settings.model), ACTIONS), runner)
+    pipeline = VideoPipeline(TorchScorer(trained(settings, build_detector(settings.model))), runner)
     assert pipeline(video).to_frame()["person"].unique().tolist() == [0, 1]
     assert runner.looked == [0, 1, 2, 3, 4]
     runner.looked.clear()

@@ -21,7 +21,7 @@ from actiondet.video import VideoWriter, index_video
 from actiondet.watch import LiveMoment, closed_by_signals
 from evaluation.errors import InputError, StoppedBySignal
 from evaluation.records import FrameKey, PersonBoxes
-from tests.actiondet.test_pipeline import ACTIONS, SECOND, config
+from tests.actiondet.test_pipeline import ACTIONS, SECOND, config, trained
 
 RATE = 10
 
@@ -42,7 +42,7 @@ class OnePerson:
 def pipeline(persons: OnePerson, every: float = 1.0) -> VideoPipeline:
     torch.manual_seed(0)
     settings = config()
-    return VideoPipeline(TorchScorer(settings, build_detector(settings.model), ACTIONS), persons, every=every)
+    return VideoPipeline(TorchScorer(trained(settings, build_detector(settings.model))), persons, every=every)
 
 
 def camera(seconds: int, *, after: threading.Event | None = None, size: tuple[int, int] = (72, 96)) -> Iterator:  # type: ignore[type-arg]

@@ -129,9 +129,7 @@ def load(arguments: argparse.Namespace, way: str) -> Scorer:
 
     trained = load_by_name(arguments.config, arguments.weights)
     return TorchScorer(
-        trained.config,
-        trained.network,
-        trained.actions,
+        trained,
         device=arguments.device,
         precision="bfloat16" if way == "bfloat16" else "float32",
         compile=way == "compiled",
