@@ -16,7 +16,6 @@ from actiondet.datasets.ava import LIMITS
 from actiondet.datasets.classes import find_action
 from actiondet.datasets.key_frames import SECOND_US
 from actiondet.datasets.tracks import follow_near
-from actiondet.datasets.windows import ClipWindow
 from actiondet.engine.loading import TrainedDetector
 from actiondet.engine.predict import Scoring
 from actiondet.models.gradcam import class_activation
@@ -27,6 +26,7 @@ from actiondet.video import VideoReader, VideoWriter, nearest_frames, open_video
 from actiondet.video.lettering import Lettering
 from actiondet.video.picture_sheet import write_picture_sheet
 from actiondet.video.pixels import Image
+from actiondet.video.windows import ClipWindow
 from evaluation.errors import InputError, some
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
 
@@ -152,7 +152,7 @@ def explain(
         step = max(round(persons_every * SECOND_US), 1)
         seen, identities = _look(reader, name, [*range(0, moment, step), moment], persons, step=step, on_look=on_look)
         place = _choose(identities, person, f"{os.fspath(video)} at {at:g} s")
-        chosen = ClipWindow(**dict(config.clip)).choose(times, moment, None)
+        chosen = ClipWindow(**dict(config.clip)).choose(times, moment)
         frames, shown = reader.read(chosen), times[chosen]
         after = int(shown[-1])
         if after > moment:

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from actiondet.ahead import ahead
-from actiondet.config.schema import ClipConfig
 from actiondet.video import VideoIndex, index_video, stream_frames
 from actiondet.video.clip_stream import Frame, MomentClip, Resize, moment_times, stream_clips
 from actiondet.video.described import PlayedVideo
 from actiondet.video.frame_clips import clips_of_frames
+from actiondet.video.windows import ClipWindow
 from evaluation.errors import InputError, shown
 from evaluation.video_names import composed
 
@@ -39,7 +39,7 @@ class FrameSource(PlayedVideo, Protocol):
     def name(self) -> str:
         """Of the video, in the keys of detections."""
 
-    def clips(self, clip: ClipConfig, *, every: float, resize: Resize, looks: int) -> Iterator[MomentClip]:
+    def clips(self, window: ClipWindow, *, every: float, resize: Resize, looks: int) -> Iterator[MomentClip]:
         """The clip around each key moment, `every` seconds apart, and the frames of `looks` looks a key moment."""
 
 
@@ -55,14 +55,12 @@ class FileSource:
         self.sound: str | None = index.path
         self.first_shown = float(index.packets.first_shown) if index.packets is not None else 0.0
 
-    def clips(self, clip: ClipConfig, *, every: float, resize: Resize, looks: int) -> Iterator[MomentClip]:
+    def clips(self, window: ClipWindow, *, every: float, resize: Resize, looks: int) -> Iterator[MomentClip]:
         """The clip around each key moment; see FrameSource."""
         clips = stream_clips(
             self._index,
             moment_times(self._index, every),
-            frames=clip.frames,
-            stride=clip.stride,
-            clip_fps=clip.clip_fps,
+            window,
             resize=resize,
             looks=looks,
         )
@@ -108,14 +106,12 @@ class ArrivingSource:
         """From the first frame to the end of the last one."""
         return self._last - self._first + round(1_000_000 / self.rate)
 
-    def clips(self, clip: ClipConfig, *, every: float, resize: Resize, looks: int) -> Iterator[MomentClip]:
+    def clips(self, window: ClipWindow, *, every: float, resize: Resize, looks: int) -> Iterator[MomentClip]:
         """The clip around each key moment; see FrameSource."""
         return clips_of_frames(
             self._noted(self.frames()),
+            window,
             every=max(round(every * 1_000_000), 1),
-            frames=clip.frames,
-            stride=clip.stride,
-            clip_fps=clip.clip_fps,
             resize=resize,
             looks=looks,
         )

@@ -32,6 +32,7 @@ from actiondet.tubes.following import FoundMoment
 from actiondet.video import VideoIndex
 from actiondet.video.clip_stream import Clip, Frame, MomentClip, moment_times
 from actiondet.video.frame_clips import clips_of_frames
+from actiondet.video.windows import ClipWindow
 from actiondet.watch import LiveSource, Watch, open_streams
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
@@ -147,7 +148,7 @@ class VideoPipeline:
             raise InputError(f"every={every:g} seconds and batch={batch}: expected both to be above 0")
         self.actions = scorer.actions
         self._scorer, self._persons = scorer, persons
-        self._clip = scorer.config.clip
+        self._window = ClipWindow(**dict(scorer.config.clip))
         self._every = every
         self._start = round(start * 1_000_000)
         self._batch = batch
@@ -292,7 +293,7 @@ class VideoPipeline:
         """
         looks = self._looks(persons_every)
         opened = open_source(source, rate=rate, name=name)
-        clips = opened.clips(self._clip, every=self._every, resize=self._scorer.resize, looks=looks)
+        clips = opened.clips(self._window, every=self._every, resize=self._scorer.resize, looks=looks)
         return VideoResult(
             self._detect(clips, opened.name, batch=self._batch, waits=True, at_once=isinstance(opened, FileSource)),
             opened,
@@ -330,13 +331,10 @@ class VideoPipeline:
             InputError: no such source, or a number out of range.
         """
         looks = self._looks(persons_every)
-        clip = self._clip
         cut = partial(
             clips_of_frames,
+            window=self._window,
             every=max(round(self._every * 1_000_000), 1),
-            frames=clip.frames,
-            stride=clip.stride,
-            clip_fps=clip.clip_fps,
             resize=self._scorer.resize,
             causal=causal,
             looks=looks,
@@ -355,7 +353,7 @@ class VideoPipeline:
 
     def look_ahead(self, *, causal: bool = False) -> float:
         """Seconds after a key frame that its clip shows; a live source is that much behind."""
-        clip = self._clip
+        clip = self._window
         return 0.0 if causal else (clip.frames - 1 - clip.frames // 2) * clip.stride / (clip.clip_fps or 25.0)
 
     def _looks(self, persons_every: float | None) -> int:

@@ -22,8 +22,8 @@ from actiondet.datasets.feature_bank import BankReader, BankWindow, open_bank
 from actiondet.datasets.labeled_videos import find_labeled_videos
 from actiondet.datasets.sources import reader_pool
 from actiondet.datasets.splits import Moments, PersonSplit, SplitName, read_split
-from actiondet.datasets.windows import ClipWindow
 from actiondet.video.views import ViewSampling
+from actiondet.video.windows import ClipWindow
 from evaluation.errors import InputError
 
 del _ava, _multisports  # importing them has registered what reads their files

@@ -17,11 +17,11 @@ from actiondet.data.resized_frames import joined_frames, resized_frame
 from actiondet.datasets.feature_bank import BankReader
 from actiondet.datasets.tables import PersonTable
 from actiondet.datasets.tracks import Tracks
-from actiondet.datasets.windows import ClipWindow, frame_time
 from actiondet.records import ClipBatch, ClipMemory
 from actiondet.video import index_video
 from actiondet.video.clip_stream import TOLERANCE_US, stream_windows
 from actiondet.video.kept_index import KeptIndices
+from actiondet.video.windows import ClipWindow, frame_time
 from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError
 from evaluation.records import FloatArray, FrameKey
@@ -118,7 +118,7 @@ class DenseClips(IterableDataset["tuple[ClipBatch, ...] | VideoEnd"]):
             inside = [place for place, center in enumerate(centers) if -TOLERANCE_US <= center <= end + TOLERANCE_US]
             beyond = len(centers) - len(inside)
             late = sum(numbers[place] > len(index) for place in inside)
-            windows = [self._window.choose(index.frame_times, centers[place], None) for place in inside]
+            windows = [self._window.choose(index.frame_times, centers[place]) for place in inside]
             tracks = None if self._tracks is None else self._tracks.through(video.video)
             waiting: list[SeenMoment] = []
             for number, frames in stream_windows(index, windows, resize=self._resize):

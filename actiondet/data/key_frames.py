@@ -22,10 +22,10 @@ from actiondet.datasets.repeats import repeat_factors
 from actiondet.datasets.sources import ReaderPool
 from actiondet.datasets.tables import PersonTable, TruePersons
 from actiondet.datasets.tracks import Tracks
-from actiondet.datasets.windows import ClipWindow, frame_time
 from actiondet.records import ClipMemory, ClipSample, PlannedClip
 from actiondet.video import VideoReader
 from actiondet.video.clip_stream import TOLERANCE_US
+from actiondet.video.windows import ClipWindow, frame_time
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes, TruthRows

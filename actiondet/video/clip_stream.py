@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from actiondet.video.index import VideoIndex
-from actiondet.video.sampling import clip_frames, nearest_frames
+from actiondet.video.sampling import nearest_frames
 from actiondet.video.streaming import stream_unconverted
+from actiondet.video.windows import ClipWindow
 from evaluation.errors import InputError
 from evaluation.records import IntArray
 
@@ -57,14 +58,7 @@ def moment_times(index: VideoIndex, every: float) -> IntArray:
 
 
 def stream_clips(
-    index: VideoIndex,
-    times: IntArray,
-    *,
-    frames: int,
-    stride: int,
-    clip_fps: float | None,
-    resize: Resize,
-    looks: int = 1,
+    index: VideoIndex, times: IntArray, window: ClipWindow, *, resize: Resize, looks: int = 1
 ) -> Iterator[MomentClip]:
     """Yield the clip around each moment, in order, as soon as its last frame is decoded.
 
@@ -74,19 +68,16 @@ def stream_clips(
     Args:
         index: the video.
         times: (M,) rising, microseconds from the first frame.
-        frames, stride, clip_fps: as in `clip_frames`.
+        window: which frames make a clip.
         resize: brings a frame to the network's sizes.
         looks: how often the person detector looks from one moment to the next, the moment itself counted.
 
     Raises:
         InputError: decoding ends more than a second before the last frame that the file promises.
     """
-    windows = [
-        clip_frames(index.frame_times, center_us=int(time), frames=frames, stride=stride, clip_fps=clip_fps)
-        for time in times
-    ]
+    windows = [window.choose(index.frame_times, time) for time in times.tolist()]
     key_frames: dict[int, Frame] = {}
-    keys = [int(window[frames // 2]) for window in windows]
+    keys = [int(each[window.frames // 2]) for each in windows]
     between = _looks(index, times.tolist(), keys, looks)
     wanted = {*keys, *(number for each in between for _, number in each)}
     every_frame = _noting(_every_frame(index), wanted, key_frames)

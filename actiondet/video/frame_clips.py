@@ -9,17 +9,16 @@ from itertools import count
 import numpy as np
 
 from actiondet.video.clip_stream import Frame, MomentClip, Resize, joined_frames, looks_between
-from actiondet.video.sampling import clip_frames, nearest_frames
+from actiondet.video.sampling import nearest_frames
+from actiondet.video.windows import ClipWindow
 from evaluation.records import IntArray
 
 
 def clips_of_frames(
     arriving: Iterable[tuple[int, Frame]],
+    window: ClipWindow,
     *,
     every: int,
-    frames: int,
-    stride: int,
-    clip_fps: float | None,
     resize: Resize,
     causal: bool = False,
     looks: int = 1,
@@ -30,21 +29,13 @@ def clips_of_frames(
 
     Args:
         arriving: microseconds, rising, and the frame (H, W, 3), of one size.
+        window: which frames make a clip.
         every: microseconds from one moment to the next; the first is that of the first frame.
-        frames, stride, clip_fps: as in `clip_frames`.
         resize: brings a frame to the network's sizes.
         causal: clips end at their moment, and wait for no later frame but the next one.
         looks: as in `clip_stream.stream_clips`.
     """
-    cutter = _Cutter(
-        every=every,
-        frames=frames,
-        stride=stride,
-        clip_fps=clip_fps,
-        resize=resize,
-        causal=causal,
-        looks=looks,
-    )
+    cutter = _Cutter(window, every, resize, causal, looks)
     for time, frame in arriving:
         cutter.add(time, frame)
         yield from cutter.ready(ended=False)
@@ -54,21 +45,11 @@ def clips_of_frames(
 class _Cutter:
     """The frames that unfinished clips need, at the network's sizes, and the key frames of these clips."""
 
-    def __init__(
-        self,
-        *,
-        every: int,
-        frames: int,
-        stride: int,
-        clip_fps: float | None,
-        resize: Resize,
-        causal: bool,
-        looks: int,
-    ) -> None:
-        self._every, self._frames, self._stride, self._clip_fps = every, frames, stride, clip_fps
-        self._key_place = frames - 1 if causal else frames // 2
-        self._shift = np.full(frames, (frames // 2 - self._key_place) * stride, dtype=np.int64)
-        self._resize = resize
+    def __init__(self, window: ClipWindow, every: int, resize: Resize, causal: bool, looks: int) -> None:
+        self._window, self._every, self._resize = window, every, resize
+        middle = window.frames // 2
+        self._key_place = window.frames - 1 if causal else middle
+        self._shift = np.full(window.frames, (middle - self._key_place) * window.stride, dtype=np.int64)
         self._times: list[int] = []
         self._small: list[tuple[Frame, ...]] = []
         self._key_frames: dict[int, Frame] = {}  # by time
@@ -89,7 +70,7 @@ class _Cutter:
     def ready(self, *, ended: bool) -> Iterator[MomentClip]:
         """The clips that no later frame can change; at the end all of them."""
         while self._moment is not None and self._moment <= self._times[-1]:
-            window = self._window(self._moment)
+            window = self._chosen(self._moment)
             if window[-1] == len(self._times) - 1 and not ended:
                 break
             shown = np.array([self._times[place] for place in window.tolist()], dtype=np.int64)
@@ -100,23 +81,15 @@ class _Cutter:
             self._moment, self._last_key = self._moment + self._every, key
         self._forget()
 
-    def _window(self, moment: int) -> IntArray:
-        times = np.array(self._times, dtype=np.int64)
-        return clip_frames(
-            times,
-            center_us=moment,
-            frames=self._frames,
-            stride=self._stride,
-            clip_fps=self._clip_fps,
-            jitter=self._shift,
-        )
+    def _chosen(self, moment: int) -> IntArray:
+        return self._window.choose(np.array(self._times, dtype=np.int64), moment, self._shift)
 
     def _forget(self) -> None:
         """Drop what no clip to come needs."""
         if self._moment is None:
             return
         # The first frame of the next clip; the true one may still come, but lies no earlier.
-        first = int(self._window(self._moment)[0])
+        first = int(self._chosen(self._moment)[0])
         del self._times[:first], self._small[:first]
         times = np.array(self._times, dtype=np.int64)
         pending = np.arange(self._moment, self._times[-1] + 1, self._every, dtype=np.int64)

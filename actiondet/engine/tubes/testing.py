@@ -19,7 +19,6 @@ from actiondet.data.loading import worker_deaths_explained
 from actiondet.datasets.multisports import TubeSplit, read_tube_split, with_sizes_of_files
 from actiondet.datasets.sources import reader_pool
 from actiondet.datasets.splits import Moments
-from actiondet.datasets.windows import ClipWindow
 from actiondet.engine.indexing import index_videos
 from actiondet.engine.log import log_line, shared_bar
 from actiondet.engine.predict import Control, Scoring, averaged, detect_batch, settings_of_scores
@@ -29,6 +28,7 @@ from actiondet.parts import Arrays, PartStore
 from actiondet.tubes.carrying import CarriedPersons
 from actiondet.tubes.score_smoothing import smooth_scores
 from actiondet.video.kept_index import KeptIndices
+from actiondet.video.windows import ClipWindow
 from evaluation.errors import InputError
 from evaluation.formats.multisports import write_frame_detections
 from evaluation.records import ActionDetections, FrameKey, IntArray

@@ -9,7 +9,7 @@ import torch
 from actiondet.data.dense import DenseClips, VideoEnd, video_moments
 from actiondet.datasets.tables import KeyTable, select_persons
 from actiondet.datasets.tracks import FollowLimits, PersonIndex, Tracks
-from actiondet.datasets.windows import ClipWindow
+from actiondet.video.windows import ClipWindow
 from evaluation.records import FrameKey, PersonBoxes
 from tests.stamped_videos import HEIGHT, WIDTH, read_stamp, write_stamped
 

@@ -14,8 +14,8 @@ from actiondet.data import Draw, TrainingSet, TrainSampler, Unreadable, build_lo
 from actiondet.data.transforms import TrainTransform
 from actiondet.datasets.sources import ReaderPool
 from actiondet.datasets.tables import KeyTable, TruePersons, select_persons
-from actiondet.datasets.windows import ClipWindow
 from actiondet.records import ClipSample
+from actiondet.video.windows import ClipWindow
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.records import FrameKey, PersonBoxes

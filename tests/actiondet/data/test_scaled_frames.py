@@ -20,10 +20,10 @@ from actiondet.data.video_transforms import VideoTestTransform
 from actiondet.datasets.labeled_videos import LabeledVideos
 from actiondet.datasets.sources import ReaderPool
 from actiondet.datasets.tables import KeyTable, select_persons
-from actiondet.datasets.windows import ClipWindow
 from actiondet.records import ClipSample, VideoSample
 from actiondet.video import VideoIndex
 from actiondet.video.views import ViewSampling
+from actiondet.video.windows import ClipWindow
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.records import FrameKey, PersonBoxes

@@ -10,9 +10,9 @@ import pytest
 
 from actiondet.config.schema import ClipConfig, MultiSportsConfig, TransformConfig
 from actiondet.data import Draw, EvaluationSet, TrainingSet, Unreadable, build_test_set, build_training_set
-from actiondet.datasets.windows import frame_time
 from actiondet.engine.detection.testing import evaluate
 from actiondet.records import ClipSample
+from actiondet.video.windows import frame_time
 from evaluation.errors import InputError
 from evaluation.formats.multisports import write_multisports
 from evaluation.formats.person_boxes import write_proposals

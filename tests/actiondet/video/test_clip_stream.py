@@ -12,6 +12,7 @@ from actiondet.data.transforms import BoxedClip, WholeFrameTransform
 from actiondet.video import VideoIndex, clip_frames, clip_stream, index_video, open_video
 from actiondet.video.clip_stream import moment_times, stream_clips
 from actiondet.video.scaling import scaled_image
+from actiondet.video.windows import ClipWindow
 from evaluation.errors import InputError
 
 SECOND = 1_000_000
@@ -80,7 +81,7 @@ def test_clips_show_the_frames_that_training_takes(monkeypatch: pytest.MonkeyPat
     index = fake_index(200, 20)
     monkeypatch.setattr(clip_stream, "stream_unconverted", Frames(200))
     times = moment_times(index, 1.0)
-    clips = list(stream_clips(index, times, frames=8, stride=4, clip_fps=30.0, resize=resize))
+    clips = list(stream_clips(index, times, ClipWindow(frames=8, stride=4, clip_fps=30.0), resize=resize))
     assert [clip.time for clip in clips] == times.tolist()
     for clip in clips:
         wanted = clip_frames(index.frame_times, center_us=clip.time, frames=8, stride=4, clip_fps=30.0)
@@ -99,7 +100,9 @@ def test_memory_does_not_grow_with_the_video(monkeypatch: pytest.MonkeyPatch, ev
         stream = Frames(seconds * 10)
         monkeypatch.setattr(clip_stream, "stream_unconverted", stream)
         index = fake_index(seconds * 10, 10)
-        clips = stream_clips(index, moment_times(index, every), frames=8, stride=8, clip_fps=30.0, resize=resize)
+        clips = stream_clips(
+            index, moment_times(index, every), ClipWindow(frames=8, stride=8, clip_fps=30.0), resize=resize
+        )
         assert sum(1 for _ in clips) == len(moment_times(index, every))
         most.append(stream.most_alive)
     # Of a clip, 0.8 seconds lie after its moment: so long do key frames, whole or not, wait for it.
@@ -109,7 +112,9 @@ def test_memory_does_not_grow_with_the_video(monkeypatch: pytest.MonkeyPatch, ev
 def test_good_frames_stand_in_for_damaged_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     index = fake_index(40, 10)
     monkeypatch.setattr(clip_stream, "stream_unconverted", Frames(36, damaged=(0, 19, 20)))
-    clips = list(stream_clips(index, moment_times(index, 1.0), frames=4, stride=3, clip_fps=30.0, resize=resize))
+    clips = list(
+        stream_clips(index, moment_times(index, 1.0), ClipWindow(frames=4, stride=3, clip_fps=30.0), resize=resize)
+    )
     assert clips[0].clips[0][:, 0, 0, 0].tolist() == [1, 1, 1, 1]
     assert clips[2].clips[0][:, 0, 0, 0].tolist() == [18, 21, 21, 21]
     assert clips[2].key_frame[0, 0, 0] == 21
@@ -118,7 +123,7 @@ def test_good_frames_stand_in_for_damaged_ones(monkeypatch: pytest.MonkeyPatch) 
 
 def stream_last_frames(index: VideoIndex) -> list[int]:
     times = np.array([3_600_000], dtype=np.int64)
-    (clip,) = stream_clips(index, times, frames=4, stride=3, clip_fps=30.0, resize=resize)
+    (clip,) = stream_clips(index, times, ClipWindow(frames=4, stride=3, clip_fps=30.0), resize=resize)
     shown: list[int] = clip.clips[0][:, 0, 0, 0].tolist()
     return shown
 
@@ -127,7 +132,9 @@ def test_a_video_that_ends_before_its_promise_is_refused(monkeypatch: pytest.Mon
     monkeypatch.setattr(clip_stream, "stream_unconverted", Frames(50))
     index = fake_index(100, 10)
     with pytest.raises(InputError, match=r"fake\.mp4: decoding ends after 50 of 100 frames"):
-        list(stream_clips(index, moment_times(index, 1.0), frames=4, stride=4, clip_fps=30.0, resize=resize))
+        list(
+            stream_clips(index, moment_times(index, 1.0), ClipWindow(frames=4, stride=4, clip_fps=30.0), resize=resize)
+        )
 
 
 def test_clips_of_a_real_file_equal_random_access(tmp_path: Path, shared: Path) -> None:
@@ -137,9 +144,7 @@ def test_clips_of_a_real_file_equal_random_access(tmp_path: Path, shared: Path) 
         stream_clips(
             index,
             moment_times(index, 3.0),
-            frames=8,
-            stride=8,
-            clip_fps=30.0,
+            ClipWindow(frames=8, stride=8, clip_fps=30.0),
             resize=lambda frame: resized_images(frame, (64,)),
         )
     )

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actiondet.video import clip_frames
-from evaluation.records import IntArray
+from actiondet.video.sampling import IntArray, clip_frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +16,7 @@ class ClipWindow:
     frames: int
     stride: int
     clip_fps: float | None
-    frame_jitter: bool = True
+    frame_jitter: bool = False
 
     def jitter(self, random: np.random.Generator) -> IntArray | None:
         """Shift every frame on its own, by up to half a stride; None where that is switched off."""
@@ -28,7 +27,7 @@ class ClipWindow:
         )
         return shifts
 
-    def choose(self, frame_times: IntArray, center_us: int, jitter: IntArray | None) -> IntArray:
+    def choose(self, frame_times: IntArray, center_us: int, jitter: IntArray | None = None) -> IntArray:
         """(frames,) numbers of the frames of a clip around `center_us`."""
         return clip_frames(
             frame_times,
