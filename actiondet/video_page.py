@@ -90,15 +90,7 @@ def video_for_page(
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.part.mp4")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        write_for_browsers(
-            source.frames(),
-            temporary,
-            size=(source.width, source.height),
-            rate=source.rate,
-            sound_of=source.sound,
-            pixel_aspect=source.pixel_aspect,
-            on_frame=on_frame,
-        )
+        write_for_browsers(source, temporary, on_frame=on_frame)
         if temporary.stat().st_size <= MOST_INSIDE:
             yield replace(copied, path=os.fspath(temporary))
         else:

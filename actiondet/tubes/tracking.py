@@ -16,6 +16,19 @@ ENLARGED = 2.0
 their size, which reaches half a body's width and height to each side."""
 MIN_IOU = 0.15
 
+_PERSON = np.dtype(
+    [
+        ("identity", np.int64),
+        ("name", np.int64),  # a known identity, -1 where unknown
+        ("box", np.float64, 4),  # where the person was last seen
+        ("velocity", np.float64, 2),  # of its center, box units per unit of the moments
+        ("moment", np.int64),  # when that was: the moment, and its number
+        ("place", np.int64),
+        ("moved", np.bool_),  # whether it was seen more than once
+    ]
+)
+_Persons = npt.NDArray[np.void]
+
 
 def track_persons(
     moments: Sequence[PersonBoxes],
@@ -55,14 +68,14 @@ class PersonTracker:
 
     def __init__(self, *, max_gap: int = 0, min_iou: float = MIN_IOU) -> None:
         """Start without persons."""
-        self._running = _Running()
         self._max_gap, self._min_iou = max_gap, min_iou
-        self._place = 0
+        self._running = np.zeros(0, dtype=_PERSON)  # those who may be found again
+        self._place, self._count = 0, 0  # of the next moment; identities given so far
         self._latest: int | None = None
 
     def forget(self) -> None:
         """Let everybody who comes be a new person."""
-        self._running.forget(self._place)
+        self._running = self._running[:0]
 
     def update(self, persons: PersonBoxes, known: IntArray | None = None) -> IntArray:
         """Take the persons of the next moment and return their (P,) identities.
@@ -72,13 +85,50 @@ class PersonTracker:
         """
         if self._latest is not None and persons.key.moment <= self._latest:
             raise ValueError("the key frames of the persons do not rise")
-        names = np.full(len(persons), -1, dtype=np.int64) if known is None else known
-        self._running.forget(self._place - self._max_gap - 1)
-        partners = self._running.find(persons, names, self._min_iou)
-        identities = self._running.advance(persons, names, partners, self._place)
         self._latest = persons.key.moment
+        self._running = self._running[self._running["place"] >= self._place - self._max_gap - 1]
+        here = np.zeros(len(persons), dtype=_PERSON)
+        here["name"] = -1 if known is None else known
+        here["box"] = persons.boxes
+        here["moment"], here["place"] = persons.key.moment, self._place
+        partners = self._find(here, persons.key.moment)
+        self._continue(here, partners)
+        self._running = np.concatenate([self._running[partners < 0], here])
         self._place += 1
+        identities: IntArray = here["identity"].copy()
         return identities
+
+    def _find(self, here: _Persons, moment: int) -> IntArray:
+        """(M,) the row of `here` that each running person is; -1 for none."""
+        running, names = self._running, here["name"]
+        same = (running["name"][:, None] == names) & (names >= 0)
+        different = (running["name"][:, None] != names) & (running["name"][:, None] >= 0) & (names >= 0)
+        partners = np.where(same.any(axis=1), same.argmax(axis=1), -1) if len(names) else np.full(len(same), -1)
+        boxes = enlarged(here["box"])
+        shift = running["velocity"] * (moment - running["moment"])[:, None]
+        for expected in (running["box"] + np.tile(shift, 2), running["box"]):
+            overlaps = np.nan_to_num(iou_matrix(enlarged(expected), boxes))
+            overlaps[different] = 0.0
+            overlaps[partners >= 0] = 0.0
+            overlaps[:, partners[partners >= 0]] = 0.0
+            partners = np.where(partners < 0, pair_most(overlaps, self._min_iou), partners)
+        return partners.astype(np.int64)
+
+    def _continue(self, here: _Persons, partners: IntArray) -> None:
+        """Give those who are found again what is known of them, and the others new identities."""
+        found = np.flatnonzero(partners >= 0)
+        rows, before = partners[found], self._running[found]
+        here["identity"] = -1
+        here["identity"][rows] = before["identity"]
+        steps = (here["box"][rows] - before["box"]) / (here["moment"][rows] - before["moment"])[:, None]
+        now = (steps[:, :2] + steps[:, 2:]) / 2
+        # Detected boxes tremble: half of what was believed of the velocity stays.
+        here["velocity"][rows] = np.where(before["moved"][:, None], (before["velocity"] + now) / 2, now)
+        here["moved"][rows] = True
+        here["name"][rows] = np.where(here["name"][rows] >= 0, here["name"][rows], before["name"])
+        fresh = np.flatnonzero(here["identity"] < 0)
+        here["identity"][fresh] = self._count + np.arange(len(fresh))
+        self._count += len(fresh)
 
 
 def boxes_along_tracks(
@@ -130,76 +180,3 @@ def pair_most(overlaps: FloatArray, min_iou: float) -> IntArray:
     counts = overlaps[rows, columns] >= min_iou
     partners[rows[counts]] = columns[counts]
     return partners
-
-
-class _Running:
-    """The persons who may be found again, M of them.
-
-    Attributes:
-        identities: (M,).
-        names: (M,) known identities, -1 where unknown.
-        boxes: (M, 4) where they were last seen.
-        velocity: (M, 2) of their centers, box units per unit of the moments.
-        moment, place: (M,) when that was: the moment, and its number.
-        moved: (M,) whether they were seen more than once.
-        count: identities given so far.
-    """
-
-    def __init__(self) -> None:
-        none = np.zeros(0, dtype=np.int64)
-        self.identities, self.names, self.moment, self.place = none, none, none, none
-        self.boxes, self.velocity = np.zeros((0, 4)), np.zeros((0, 2))
-        self.moved = np.zeros(0, dtype=np.bool_)
-        self.count = 0
-
-    def forget(self, oldest: int) -> None:
-        """Drop whoever was last seen before moment number `oldest`."""
-        self._keep(self.place >= oldest)
-
-    def find(self, persons: PersonBoxes, names: IntArray, min_iou: float) -> IntArray:
-        """(M,) the row of `persons` that each one is; -1 for none."""
-        same = (self.names[:, None] == names) & (names >= 0)
-        different = (self.names[:, None] != names) & (self.names[:, None] >= 0) & (names >= 0)
-        partners = np.where(same.any(axis=1), same.argmax(axis=1), -1) if len(names) else np.full(len(same), -1)
-        boxes = enlarged(persons.boxes.astype(np.float64))
-        shift = self.velocity * (persons.key.moment - self.moment)[:, None]
-        for expected in (self.boxes + np.tile(shift, 2), self.boxes):
-            overlaps = np.nan_to_num(iou_matrix(enlarged(expected), boxes))
-            overlaps[different] = 0.0
-            overlaps[partners >= 0] = 0.0
-            overlaps[:, partners[partners >= 0]] = 0.0
-            partners = np.where(partners < 0, pair_most(overlaps, min_iou), partners)
-        return partners.astype(np.int64)
-
-    def advance(self, persons: PersonBoxes, names: IntArray, partners: IntArray, place: int) -> IntArray:
-        """Go on to the moment of `persons`; return their identities (P,)."""
-        found = np.flatnonzero(partners >= 0)
-        rows = partners[found]
-        identities = np.full(len(persons), -1, dtype=np.int64)
-        identities[rows] = self.identities[found]
-        boxes = persons.boxes.astype(np.float64)
-        velocity, moved = np.zeros((len(persons), 2)), np.zeros(len(persons), dtype=np.bool_)
-        steps = (boxes[rows] - self.boxes[found]) / (persons.key.moment - self.moment[found])[:, None]
-        now = (steps[:, :2] + steps[:, 2:]) / 2
-        # Detected boxes tremble: half of what was believed of the velocity stays.
-        velocity[rows] = np.where(self.moved[found, None], (self.velocity[found] + now) / 2, now)
-        moved[rows] = True
-        names = names.copy()
-        names[rows] = np.where(names[rows] >= 0, names[rows], self.names[found])
-        fresh = np.flatnonzero(identities < 0)
-        identities[fresh] = self.count + np.arange(len(fresh))
-        self.count += len(fresh)
-        self._keep(partners < 0)
-        self.identities = np.concatenate([self.identities, identities])
-        self.names = np.concatenate([self.names, names])
-        self.boxes = np.concatenate([self.boxes, boxes])
-        self.velocity = np.concatenate([self.velocity, velocity])
-        self.moment = np.concatenate([self.moment, np.full(len(persons), persons.key.moment)])
-        self.place = np.concatenate([self.place, np.full(len(persons), place)])
-        self.moved = np.concatenate([self.moved, moved])
-        return identities
-
-    def _keep(self, rows: npt.NDArray[np.bool_]) -> None:
-        self.identities, self.names, self.moved = self.identities[rows], self.names[rows], self.moved[rows]
-        self.boxes, self.velocity = self.boxes[rows], self.velocity[rows]
-        self.moment, self.place = self.moment[rows], self.place[rows]

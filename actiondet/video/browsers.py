@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from fractions import Fraction
+from collections.abc import Callable
 from pathlib import Path
 
 from actiondet.video.containers import opened_video
-from actiondet.video.pixels import Image
+from actiondet.video.described import PlayedVideo
 from actiondet.video.writer import VideoWriter
 
 # What all current browsers play, by the suffix, from which they take a file's type when it lies on the disk.
@@ -33,32 +32,23 @@ def plays_in_browsers(path: str | os.PathLike[str]) -> bool:
 
 
 def write_for_browsers(
-    frames: Iterable[tuple[int, Image]],
-    out: str | os.PathLike[str],
-    *,
-    size: tuple[int, int],
-    rate: Fraction,
-    sound_of: str | None,
-    pixel_aspect: Fraction,
-    on_frame: Callable[[], None] | None = None,
+    video: PlayedVideo, out: str | os.PathLike[str], *, on_frame: Callable[[], None] | None = None
 ) -> None:
-    """Write frames as an mp4 file that browsers play.
+    """Write a copy of a video as an mp4 file that browsers play.
 
     Args:
-        frames: microseconds, rising, and (H, W, 3) uint8 RGB; the first one is shown at 0.
+        video: its first frame is shown at 0.
         out: the file; ends in .mp4.
-        size: width and height of the frames.
-        rate: frames a second.
-        sound_of: the video whose sound goes with them; None for none.
-        pixel_aspect: width of a pixel over its height.
         on_frame: called after each frame.
 
     Raises:
         InputError: the frames cannot be decoded.
     """
     first: int | None = None
-    with VideoWriter(out, rate, *size, sound_of=sound_of, pixel_aspect=pixel_aspect, crf=23) as writer:
-        for time, frame in frames:
+    with VideoWriter(
+        out, video.rate, video.width, video.height, sound_of=video.sound, pixel_aspect=video.pixel_aspect, crf=23
+    ) as writer:
+        for time, frame in video.frames():
             first = time if first is None else first
             writer.write(frame, time_us=time - first)
             if on_frame is not None:
