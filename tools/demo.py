@@ -290,7 +290,8 @@ def draw_tube_set(arguments: argparse.Namespace, style: DrawingStyle) -> None:
 
 def build_pipeline(arguments: argparse.Namespace) -> tuple[VideoPipeline, PersonsConfig]:
     """Load the network and the person detector that the command line names, and say what they are."""
-    from actiondet.config.schema import AvaConfig, StoredPersons
+    from actiondet.config.data_sets import AvaConfig
+    from actiondet.config.schema import StoredPersons
     from actiondet.engine.log import log_line
     from actiondet.persons.build import build_persons
     from actiondet.pipeline import VideoPipeline

@@ -101,7 +101,7 @@ def read_truth(config: DetectionConfig) -> list[TruthRows]:
     Raises:
         InputError: a data set in another format.
     """
-    from actiondet.config.schema import AvaConfig
+    from actiondet.config.data_sets import AvaConfig
     from evaluation.formats.ava import read_ava_csv
 
     if not isinstance(config.data, AvaConfig):

@@ -70,7 +70,7 @@ def main() -> None:
 
     config = load_config(arguments.config, arguments.settings, modules=arguments.modules)
 
-    from actiondet.config.schema import MultiSportsConfig
+    from actiondet.config.data_sets import MultiSportsConfig
     from actiondet.engine.detection.testing import run_test
     from actiondet.engine.devices import launch, leave
     from actiondet.engine.loading import load_trained, network_for_testing

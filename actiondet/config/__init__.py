@@ -2,6 +2,7 @@
 
 from actiondet.config.choice import Choice, Settings
 from actiondet.config.compare import differing_settings, setting_table
+from actiondet.config.data_sets import DetectionDataConfig
 from actiondet.config.load import (
     dump_config,
     import_modules,
@@ -16,7 +17,7 @@ from actiondet.config.load import (
 from actiondet.config.networks import BackboneConfig, DetectorConfig, HeadConfig, RecognizerConfig
 from actiondet.config.plain_yaml import ConfigError
 from actiondet.config.recognition import RecognitionConfig, VideoDataConfig
-from actiondet.config.schema import DetectionConfig, DetectionDataConfig, PersonsConfig
+from actiondet.config.schema import DetectionConfig, PersonsConfig
 
 __all__ = [
     "BackboneConfig",

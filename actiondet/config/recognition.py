@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SerializeAsAny, model_validator
 
 from actiondet.config.choice import Choice, Settings, one_of
+from actiondet.config.data_sets import FrameFolderConfig, UnitFloat
 from actiondet.config.networks import RecognizerConfig, Share, SlowFastConfig, SlowOnlyConfig
-from actiondet.config.schema import FrameFolderConfig, PublishedConfig, TrainConfig, UnitFloat
+from actiondet.config.schema import PublishedConfig, TrainConfig
 
 Sampling = Literal["mmaction2", "pyslowfast", "uniform"]
 

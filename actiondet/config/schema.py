@@ -15,49 +15,8 @@ from pydantic import (
 )
 
 from actiondet.config.choice import Choice, Settings, one_of
-from actiondet.config.data_sets import (
-    AvaConfig,
-    AvaKineticsConfig,
-    DetectionDataConfig,
-    FrameFolderConfig,
-    MultiSportsConfig,
-    NameOrId,
-    PersonDataConfig,
-    SplitConfig,
-    TubeSplitConfig,
-    UnitFloat,
-)
+from actiondet.config.data_sets import DetectionDataConfig, NameOrId, PersonDataConfig, UnitFloat
 from actiondet.config.networks import DetectorConfig, Share
-
-__all__ = [
-    "AdamWConfig",
-    "AvaConfig",
-    "AvaKineticsConfig",
-    "ClipConfig",
-    "DetectionConfig",
-    "DetectionDataConfig",
-    "DetectronPersons",
-    "FrameFolderConfig",
-    "LabeledPersons",
-    "LossConfig",
-    "MultiSportsConfig",
-    "OnnxPersons",
-    "OptimizerConfig",
-    "PersonDataConfig",
-    "PersonsConfig",
-    "PublishedConfig",
-    "SGDConfig",
-    "ScheduleConfig",
-    "SplitConfig",
-    "SsdPersons",
-    "StoredPersons",
-    "TestConfig",
-    "TorchvisionPersons",
-    "TrainConfig",
-    "TransformConfig",
-    "TubeSplitConfig",
-    "UnitFloat",
-]
 
 Decay = Annotated[float, Field(gt=0, lt=1)]
 HueRange = Annotated[float, Field(ge=0, le=180)]

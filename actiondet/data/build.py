@@ -5,13 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
+from actiondet.config.data_sets import DetectionDataConfig
 from actiondet.config.networks import BankConfig
 from actiondet.config.recognition import VideoClipConfig, VideoDataConfig, VideoTransformConfig
-from actiondet.config.schema import (
-    ClipConfig,
-    DetectionDataConfig,
-    TransformConfig,
-)
+from actiondet.config.schema import ClipConfig, TransformConfig
 from actiondet.data.key_frames import EvaluationSet, TrainingSet
 from actiondet.data.labeled_videos import TrainVideos
 from actiondet.data.transforms import TrainTransform

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actiondet.config.schema import AvaConfig, AvaKineticsConfig
+from actiondet.config.data_sets import AvaConfig, AvaKineticsConfig
 from evaluation.formats.ava_kinetics import kinetics_clip
 
 SECOND_US = 1_000_000

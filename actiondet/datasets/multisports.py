@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actiondet.config.schema import MultiSportsConfig
+from actiondet.config.data_sets import MultiSportsConfig
 from actiondet.datasets.classes import ChosenActions, choose_actions
 from actiondet.datasets.sources import locate_videos
 from actiondet.datasets.splits import Moments, PersonSplit, SplitName, read_split

@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from actiondet.config import DetectionConfig, RecognitionConfig
+from actiondet.config.data_sets import AvaConfig, MultiSportsConfig, PersonDataConfig
 from actiondet.config.recognition import Ucf101Config
-from actiondet.config.schema import AvaConfig, MultiSportsConfig, PersonDataConfig
 from actiondet.datasets.classes import ChosenActions, choose_actions
 from actiondet.datasets.multisports import read_tube_truth
 from actiondet.datasets.video_lists import list_videos

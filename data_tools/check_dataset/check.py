@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from actiondet.config import DetectionConfig
-from actiondet.config.schema import AvaConfig, AvaKineticsConfig, MultiSportsConfig, SplitConfig
+from actiondet.config.data_sets import AvaConfig, AvaKineticsConfig, MultiSportsConfig, SplitConfig
 from actiondet.datasets.classes import ChosenActions, choose_actions
 from actiondet.datasets.key_frames import start_us
 from data_tools.check_dataset.findings import Report

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from actiondet.config.schema import FrameFolderConfig
+from actiondet.config.data_sets import FrameFolderConfig
 from actiondet.datasets.thumbnails import narrowed
 from actiondet.video import nearest_frames, open_video
 from actiondet.video.lettering import Lettering

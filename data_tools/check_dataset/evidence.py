@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from actiondet.config.schema import FrameFolderConfig
+from actiondet.config.data_sets import FrameFolderConfig
 from actiondet.video import VideoReader, nearest_frames, open_video
 from data_tools.check_dataset.readings import CLOCKS, PLACES, WINDOW
 from evaluation.records import FloatArray, IntArray

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from actiondet.config.schema import FrameFolderConfig
+from actiondet.config.data_sets import FrameFolderConfig
 from data_tools.check_dataset.evidence import FilmEvidence, FilmJob, gather
 from data_tools.check_dataset.film_motion import Better, check_films, compare
 from data_tools.check_dataset.findings import Report

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from actiondet.config import DetectionConfig, RecognitionConfig
-from actiondet.config.schema import AvaConfig, FrameFolderConfig
+from actiondet.config.data_sets import AvaConfig, FrameFolderConfig
 from actiondet.datasets.key_frames import SECOND_US, start_us
 from data_tools.check_dataset.contact_sheet import (
     ChooseFrame,

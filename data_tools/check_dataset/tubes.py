@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from actiondet.config import DetectionConfig
-from actiondet.config.schema import MultiSportsConfig
+from actiondet.config.data_sets import MultiSportsConfig
 from actiondet.datasets.multisports import chosen_labels, chosen_tubes
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.key_frames import check_leaks

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from actiondet.config.data_sets import AvaConfig, FrameFolderConfig, MultiSportsConfig
 from actiondet.config.recognition import VideoDataConfig
-from actiondet.config.schema import AvaConfig, FrameFolderConfig, MultiSportsConfig
 from actiondet.datasets.sources import video_candidates, walk_videos
 from actiondet.video import FrameFolder, open_video
 from actiondet.video.names import without_suffix

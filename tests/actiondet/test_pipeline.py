@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from actiondet.config.data_sets import AvaConfig, SplitConfig
 from actiondet.config.networks import DetectorConfig, RoIHeadConfig, SlowOnlyConfig
-from actiondet.config.schema import AvaConfig, ClipConfig, DetectionConfig, SplitConfig, TransformConfig
+from actiondet.config.schema import ClipConfig, DetectionConfig, TransformConfig
 from actiondet.data.transforms import BoxedClip, WholeFrameTransform
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
 from actiondet.engine.loading import Trained, TrainedDetector

@@ -22,8 +22,9 @@ import torch
 
 from actiondet import DrawingStyle, VideoPipeline
 from actiondet.config import dump_config
+from actiondet.config.data_sets import AvaConfig, SplitConfig
 from actiondet.config.networks import DetectorConfig, RoIHeadConfig, SlowOnlyConfig
-from actiondet.config.schema import AvaConfig, ClipConfig, DetectionConfig, SplitConfig, TransformConfig
+from actiondet.config.schema import ClipConfig, DetectionConfig, TransformConfig
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
 from actiondet.engine.loading import Trained, TrainedDetector
 from actiondet.engine.scorer import TorchScorer

@@ -12,7 +12,7 @@ import numpy as np
 from lightning_fabric import Fabric
 
 from actiondet.config import DetectionConfig
-from actiondet.config.schema import MultiSportsConfig
+from actiondet.config.data_sets import MultiSportsConfig
 from actiondet.data.build import split_bank
 from actiondet.data.dense import DenseClips, VideoEnd, VideoMoments, build_dense_loader, video_moments
 from actiondet.data.loading import worker_deaths_explained

@@ -21,7 +21,8 @@ from actiondet.config import (
     parse_config,
 )
 from actiondet.config.choice import Choice, one_of
-from actiondet.config.schema import AdamWConfig, AvaConfig, SGDConfig, TorchvisionPersons
+from actiondet.config.data_sets import AvaConfig
+from actiondet.config.schema import AdamWConfig, SGDConfig, TorchvisionPersons
 from actiondet.config.zoo import find_config
 
 WHOLE = """\

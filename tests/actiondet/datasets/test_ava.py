@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from actiondet.config.schema import AvaConfig, AvaKineticsConfig, ClipConfig, TransformConfig
+from actiondet.config.data_sets import AvaConfig, AvaKineticsConfig
+from actiondet.config.schema import ClipConfig, TransformConfig
 from actiondet.data import Draw, EvaluationSet, TrainingSet, Unreadable, build_test_set, build_training_set
 from actiondet.records import ClipSample
 from evaluation.errors import InputError

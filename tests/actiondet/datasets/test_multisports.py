@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actiondet.config.schema import ClipConfig, MultiSportsConfig, TransformConfig
+from actiondet.config.data_sets import MultiSportsConfig
+from actiondet.config.schema import ClipConfig, TransformConfig
 from actiondet.data import Draw, EvaluationSet, TrainingSet, Unreadable, build_test_set, build_training_set
 from actiondet.engine.detection.testing import evaluate
 from actiondet.records import ClipSample

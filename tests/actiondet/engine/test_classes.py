@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from actiondet.config import DetectionConfig
-from actiondet.config.schema import AvaConfig
+from actiondet.config.data_sets import AvaConfig
 from actiondet.datasets.ava import AvaSplit, read_ava_split
 from actiondet.datasets.splits import SplitName
 from actiondet.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint

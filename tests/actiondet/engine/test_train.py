@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from actiondet.config import DetectionConfig
-from actiondet.config.schema import AvaConfig
+from actiondet.config.data_sets import AvaConfig
 from actiondet.engine import run as run_module
 from actiondet.engine.checkpoint import load_checkpoint
 from actiondet.engine.devices import launch
