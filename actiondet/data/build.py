@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from actiondet.config.data_sets import DetectionDataConfig
 from actiondet.config.networks import BankConfig
 from actiondet.config.recognition import VideoClipConfig, VideoDataConfig, VideoTransformConfig
 from actiondet.config.schema import ClipConfig, TransformConfig
-from actiondet.data.key_frames import EvaluationSet, TrainingSet
+from actiondet.data.key_frames import EvaluationSet, KeyMoments, TrainingSet
 from actiondet.data.labeled_videos import TrainVideos
 from actiondet.data.transforms import TrainTransform
 from actiondet.data.video_transforms import VideoTrainTransform
@@ -19,6 +20,7 @@ from actiondet.datasets.feature_bank import BankReader, BankWindow, open_bank
 from actiondet.datasets.labeled_videos import find_labeled_videos
 from actiondet.datasets.sources import reader_pool
 from actiondet.datasets.splits import Moments, PersonSplit, SplitName, read_split
+from actiondet.datasets.tables import KeyTable
 from actiondet.video.views import ViewSampling
 from actiondet.video.windows import ClipWindow
 from evaluation.errors import InputError
@@ -55,22 +57,15 @@ def build_training_set(
     paths, missing = split.locate(people.keys)
     people = people.take(people.keys.of_videos(paths))
     return TrainingSet(
+        _moments(split, "train", people.keys, paths, missing, clip=clip, tracks=tracks, bank=bank),
         people=people,
         proposals=None if split.proposals is None else split.persons(people.keys),
-        centers_us=split.centers_us(people.keys),
-        videos=reader_pool(paths, split.data),
-        window=ClipWindow(**dict(clip)),
         transform=build_train_transform(transform),
-        actions=split.actions,
         num_actions=num_actions,
         match_iou=split.data.match_iou,
         max_boxes=split.data.max_train_boxes,
         seed=seed,
-        missing=missing,
-        notes=split.notes,
         neighbors_per_sample=split.neighbors_per_sample,
-        tracks=split.tracks() if tracks else None,
-        bank=split_bank(split, "train", bank),
     )
 
 
@@ -111,16 +106,34 @@ def build_test_set(
     paths, missing = files.locate(persons.keys_in_order)
     persons = persons.take(persons.keys_in_order.of_videos(paths))
     return EvaluationSet(
+        _moments(files, split, persons.keys_in_order, paths, missing, clip=clip, tracks=tracks, bank=bank),
         persons=persons,
-        centers_us=files.centers_us(persons.keys_in_order),
-        videos=reader_pool(paths, files.data),
-        window=ClipWindow(**dict(clip)),
         short_sides=short_sides or (transform.test_short_side,),
         truth=truth,
-        actions=files.actions,
         evaluated=files.evaluated,
         excluded=files.excluded,
         without_persons=int((~occupied).sum()),
+    )
+
+
+def _moments(
+    files: PersonSplit,
+    split: SplitName,
+    keys: KeyTable,
+    paths: Mapping[str, Path],
+    missing: tuple[str, ...],
+    *,
+    clip: ClipConfig,
+    tracks: bool,
+    bank: BankConfig | None,
+) -> KeyMoments:
+    """Some moments of a split; arguments as above."""
+    return KeyMoments(
+        keys=keys,
+        centers_us=files.centers_us(keys),
+        videos=reader_pool(paths, files.data),
+        window=ClipWindow(**dict(clip)),
+        actions=files.actions,
         missing=missing,
         notes=files.notes,
         tracks=files.tracks() if tracks else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
@@ -32,47 +33,43 @@ from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes, Trut
 from evaluation.tube_dataset import TubeTruth
 
 
-class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
-    """Clips around key moments.
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class KeyMoments:
+    """Key moments, and what makes clips of them.
 
     Attributes:
-        keys: the moments.
+        keys: K moments.
+        centers_us: (K,) when they are, in microseconds from the first frame of their video file; None where moments
+            are frame numbers, from 1.
+        videos: where the frames come from.
+        window: which frames make a clip.
         actions: every action that the truth may hold.
         missing: videos that are not there and take no part (only where the settings allow it).
         notes: what is odd in the files but tolerated, one sentence each.
-        videos: where the frames come from.
+        tracks: who is where around the moments, to give every person a box for each frame; None gives one.
+        bank: what a network remembers; None for one that remembers nothing.
     """
 
-    def __init__(
-        self,
-        *,
-        keys: Sequence[FrameKey],
-        centers_us: IntArray | None,
-        videos: ReaderPool,
-        window: ClipWindow,
-        actions: ActionList,
-        missing: Sequence[str],
-        notes: Sequence[str],
-        bank: BankReader | None = None,
-    ) -> None:
-        """Keep the parts.
+    keys: Sequence[FrameKey]
+    centers_us: IntArray | None
+    videos: ReaderPool
+    window: ClipWindow
+    actions: ActionList
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    tracks: Tracks | None = None
+    bank: BankReader | None = None
 
-        Args:
-            keys: K moments.
-            centers_us: (K,) when they are, in microseconds from the first frame of their video file; None where
-                moments are frame numbers, from 1.
-            window: which frames make a clip.
-            actions, missing, notes, videos: see the class.
-            bank: what a network remembers; None for one that remembers nothing.
-        """
-        self._bank = bank
-        self.keys = keys
-        self.actions = actions
-        self.missing = tuple(missing)
-        self.notes = tuple(notes)
-        self._centers_us = centers_us
-        self.videos = videos
-        self._window = window
+
+class KeyMomentDataset(Dataset["ClipSample | Unreadable"]):
+    """Clips around key moments; keys, videos, actions, missing and notes are those of KeyMoments."""
+
+    def __init__(self, moments: KeyMoments) -> None:
+        """Take the moments."""
+        self.keys, self.videos, self.actions = moments.keys, moments.videos, moments.actions
+        self.missing, self.notes = moments.missing, moments.notes
+        self._centers_us, self._window = moments.centers_us, moments.window
+        self._tracks, self._bank = moments.tracks, moments.bank
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -130,54 +127,37 @@ class TrainingSet(KeyMomentDataset):
 
     def __init__(
         self,
+        moments: KeyMoments,
         *,
         people: TruePersons,
         proposals: PersonTable | None,
-        centers_us: IntArray | None,
-        videos: ReaderPool,
-        window: ClipWindow,
         transform: TrainTransform,
-        actions: ActionList,
         num_actions: int,
         match_iou: float,
         max_boxes: int,
         seed: int,
-        missing: Sequence[str] = (),
-        notes: Sequence[str] = (),
         neighbors_per_sample: int = 1,
-        tracks: Tracks | None = None,
-        bank: BankReader | None = None,
     ) -> None:
         """Keep the parts.
 
         Args:
+            moments: those of `people`.
             people: truth of K moments.
             proposals: detected persons of the same moments; None trains on the truth alone.
-            centers_us, videos, window, actions, missing, notes, bank: as in KeyMomentDataset.
             transform: what happens to clips and boxes.
-            num_actions: columns of the labels; `actions` says which label is which column.
+            num_actions: columns of the labels; the actions say which label is which column.
             match_iou: a proposal takes the labels of a true person that it overlaps at least so much.
             max_boxes: boxes a clip.
             seed: with epoch and index, it decides everything random about a sample.
             neighbors_per_sample: neighboring key frames that make one sample, which shows a random one of them.
-            tracks: who is where around the moments, to give every person a box for each frame; None gives one.
         """
-        super().__init__(
-            keys=people.keys,
-            centers_us=centers_us,
-            videos=videos,
-            window=window,
-            actions=actions,
-            missing=missing,
-            notes=notes,
-            bank=bank,
-        )
-        self._neighbors_per_sample, self._tracks = neighbors_per_sample, tracks
+        super().__init__(moments)
+        self._neighbors_per_sample = neighbors_per_sample
         self._people, self._proposals = people, proposals
         self._transform = transform
         self.num_actions, self._match_iou, self._max_boxes, self._seed = num_actions, match_iou, max_boxes, seed
-        self._column_of = np.zeros(actions.largest_id + 1, dtype=np.int64)
-        self._column_of[list(actions.ids)] = actions.columns
+        self._column_of = np.zeros(self.actions.largest_id + 1, dtype=np.int64)
+        self._column_of[list(self.actions.ids)] = self.actions.columns
 
     def __len__(self) -> int:
         return -(-len(self.keys) // self._neighbors_per_sample)
@@ -261,38 +241,22 @@ class EvaluationSet(KeyMomentDataset):
 
     def __init__(
         self,
+        moments: KeyMoments,
         *,
         persons: PersonTable,
-        centers_us: IntArray | None,
-        videos: ReaderPool,
-        window: ClipWindow,
         short_sides: Sequence[int],
         truth: TruthRows | TubeTruth,
-        actions: ActionList,
         evaluated: ActionList,
         excluded: frozenset[FrameKey],
         without_persons: int,
-        missing: Sequence[str] = (),
-        notes: Sequence[str] = (),
-        tracks: Tracks | None = None,
-        bank: BankReader | None = None,
     ) -> None:
-        """Keep the parts; those of KeyMomentDataset as there, `persons` at least one a moment, `tracks` as above."""
-        super().__init__(
-            keys=persons.keys_in_order,
-            centers_us=centers_us,
-            videos=videos,
-            window=window,
-            actions=actions,
-            missing=missing,
-            notes=notes,
-            bank=bank,
-        )
+        """Keep the parts; `persons`, at least one a moment, are those of the moments, in order."""
+        super().__init__(moments)
         self.persons: Mapping[FrameKey, PersonBoxes] = persons
         self.truth, self.evaluated, self.excluded = truth, evaluated, excluded
         self.without_persons = without_persons
         self.short_sides = tuple(short_sides)
-        self._table, self._tracks = persons, tracks
+        self._table = persons
         self._frames = ScaledFrames(partial(resized_frames, short_sides=self.short_sides))
 
     def __getitem__(self, draw: Draw) -> ClipSample | Unreadable:

@@ -11,6 +11,7 @@ import torch
 from actiondet.config import DetectionDataConfig
 from actiondet.config.schema import ClipConfig, TransformConfig
 from actiondet.data import Draw, TrainingSet, TrainSampler, Unreadable, build_loader, build_test_set, build_training_set
+from actiondet.data.key_frames import KeyMoments
 from actiondet.data.transforms import TrainTransform
 from actiondet.datasets.sources import ReaderPool
 from actiondet.datasets.tables import KeyTable, TruePersons, select_persons
@@ -92,7 +93,9 @@ def training_set(
         "max_boxes": 32,
         "seed": 0,
     }
-    return TrainingSet(**(settings | changes))
+    settings |= changes
+    moments = {name: settings.pop(name) for name in ("centers_us", "videos", "window", "actions")}
+    return TrainingSet(KeyMoments(keys=keys, **moments), **settings)
 
 
 def clip(dataset: TrainingSet, index: int, epoch: int = 0) -> ClipSample:

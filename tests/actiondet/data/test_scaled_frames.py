@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from actiondet.data import Draw, EvaluationSet, OrderedSampler, Unreadable
+from actiondet.data.key_frames import KeyMoments
 from actiondet.data.labeled_videos import VideoViews
 from actiondet.data.loading import Batches
 from actiondet.data.transforms import BoxedClip, WholeFrameTransform
@@ -61,13 +62,17 @@ def evaluation_set(*videos: str, short_sides: Sequence[int] = (24,)) -> Evaluati
     found = [PersonBoxes(key, np.array([BOX], np.float32), np.ones(1, np.float32)) for key in keys]
     actions = ActionList((1,), ("a",), (None,))
     settings: dict[str, Any] = {"truth": None, "excluded": frozenset(), "without_persons": 0}
-    return EvaluationSet(
-        persons=select_persons(keys, found, threshold=0, at_most=9),
+    moments = KeyMoments(
+        keys=keys,
         centers_us=keys.moment,
         videos=ReaderPool({name: Path(name) for name in videos}, Film),  # type: ignore[arg-type]
         window=ClipWindow(frames=8, stride=2, clip_fps=10, frame_jitter=False),
-        short_sides=short_sides,
         actions=actions,
+    )
+    return EvaluationSet(
+        moments,
+        persons=select_persons(keys, found, threshold=0, at_most=9),
+        short_sides=short_sides,
         evaluated=actions,
         **settings,
     )
