@@ -23,6 +23,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
+    def arguments(self) -> dict[str, Any]:
+        """The settings of a network, layer or detector, which takes them as arguments of the same names."""
+        return {name: value for name, value in self if name != "name"}
+
 
 class Choice(Settings):
     """Base of every member of an open family; `name` distinguishes them."""

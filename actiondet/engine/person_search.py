@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from actiondet.config import PersonsConfig
 from actiondet.engine.log import log_line, shared_bar
 from actiondet.parts import Arrays, PartStore, file_stamp
 from actiondet.persons.build import build_persons
-from actiondet.persons.finished import SearchCounts, note_finished, read_finished
+from actiondet.persons.finished import SearchReport, note_finished, read_finished
 from actiondet.persons.key_frames import SearchedMoments
 from actiondet.persons.search import search_video
 from actiondet.persons.videos import SearchedVideo
@@ -23,26 +22,6 @@ from evaluation.command_line import describe
 from evaluation.errors import InputError
 from evaluation.formats.person_boxes import write_proposals
 from evaluation.records import FrameKey, PersonBoxes
-
-
-@dataclass(frozen=True)
-class SearchReport:
-    """What a search came to.
-
-    Attributes:
-        videos: how many were searched.
-        moments: how many frames were looked at.
-        persons: how many boxes were found.
-        faults: the sentence that says why, for each video that could not be searched.
-    """
-
-    videos: int
-    moments: int
-    persons: int
-    faults: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"found {self.persons} persons at {self.moments} key frames of {self.videos} videos"
 
 
 def search_videos(
@@ -80,10 +59,10 @@ def search_videos(
     settings = _settings(persons, moments)
     parts = PartStore(out, settings, pack=_packed, unpack=_unpacked)
     if out.exists() and not overwrite and not parts.folder.exists():
-        found = read_finished(out, settings, videos)
+        report = read_finished(out, settings, videos)
         if fabric.is_global_zero:
             log_line(f"{out} is finished already; --overwrite makes it again")
-        return SearchReport(len(videos), found.moments, found.persons, ())
+        return report
     # A video that has changed is another part.
     keys = {video: f"{video.name}.{'-'.join(map(str, file_stamp(video.path) or ('gone',)))}" for video in videos}
     share = {video: keys[video] for video in videos[fabric.global_rank :: fabric.world_size]}
@@ -91,7 +70,7 @@ def search_videos(
     fabric.barrier()
     _search_share(share, persons, moments, parts, fabric, batch)
     if not fabric.is_global_zero:
-        return SearchReport(len(videos), 0, 0, ())
+        return SearchReport(len(videos), 0, 0)
     parts.wait_for(keys.values())
     return _finish(keys, parts, out, settings)
 
@@ -170,7 +149,8 @@ def _finish(
 
     write_proposals(out, counted())
     log_line(f"wrote {out}")
+    report = SearchReport(len(keys) - len(faults), count["moments"], count["persons"], tuple(faults.values()))
     if not faults:
-        note_finished(out, settings, list(keys), SearchCounts(count["moments"], count["persons"]))
+        note_finished(out, settings, list(keys), report)
         parts.remove()
-    return SearchReport(len(keys) - len(faults), count["moments"], count["persons"], tuple(faults.values()))
+    return report

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import singledispatch
-from typing import Any
 
-from actiondet.config.choice import Settings
 from actiondet.config.networks import (
     AcarHeadConfig,
     AcrnHeadConfig,
@@ -111,34 +109,29 @@ def build_head(config: HeadConfig, backbone: Backbone, num_actions: int) -> Pers
     raise TypeError(f"no builder for the head settings {type(config).__name__}; register one with build_head")
 
 
-def plain_arguments(config: Settings) -> dict[str, Any]:
-    """The settings of a network or layer, which takes them as arguments of the same names."""
-    return {name: value for name, value in config if name != "name"}
-
-
 @build_backbone.register
 def _(config: SlowOnlyConfig) -> Backbone:
-    return SlowOnly(**plain_arguments(config) | {"nonlocal_blocks": _nonlocal_spec(config.nonlocal_blocks)})
+    return SlowOnly(**config.arguments() | {"nonlocal_blocks": _nonlocal_spec(config.nonlocal_blocks)})
 
 
 @build_backbone.register
 def _(config: SlowFastConfig) -> Backbone:
-    return SlowFast(**plain_arguments(config) | {"nonlocal_blocks": _nonlocal_spec(config.nonlocal_blocks)})
+    return SlowFast(**config.arguments() | {"nonlocal_blocks": _nonlocal_spec(config.nonlocal_blocks)})
 
 
 @build_backbone.register
 def _(config: MViTConfig) -> Backbone:
-    return MViT(**plain_arguments(config))
+    return MViT(**config.arguments())
 
 
 @build_backbone.register
 def _(config: VitConfig) -> Backbone:
-    return Vit(**plain_arguments(config))
+    return Vit(**config.arguments())
 
 
 @build_head.register
 def _(config: RoIHeadConfig, backbone: Backbone, num_actions: int) -> PersonHead:
-    settings = plain_arguments(config) | {"channels": backbone.channels, "stride": backbone.stride}
+    settings = config.arguments() | {"channels": backbone.channels, "stride": backbone.stride}
     of_tracks = {name: settings.pop(name) for name in ("track_head", "conv_channels")}
     if config.bank is not None:
         channels = sum(backbone.channels) * (2 if config.context else 1)
@@ -152,13 +145,13 @@ def _(config: RoIHeadConfig, backbone: Backbone, num_actions: int) -> PersonHead
 
 @build_head.register
 def _(config: AcrnHeadConfig, backbone: Backbone, num_actions: int) -> PersonHead:
-    settings = plain_arguments(config)
+    settings = config.arguments()
     return AcrnHead(channels=backbone.channels, stride=backbone.stride, num_actions=num_actions, **settings)
 
 
 @build_head.register
 def _(config: AcarHeadConfig, backbone: Backbone, num_actions: int) -> PersonHead:
-    settings = plain_arguments(config)
+    settings = config.arguments()
     return AcarHead(channels=backbone.channels, stride=backbone.stride, num_actions=num_actions, **settings)
 
 
@@ -179,4 +172,4 @@ def _bank_operator(config: BankConfig, channels: int) -> BankOperator:
 
 
 def _nonlocal_spec(config: NonLocalConfig | None) -> NonLocalSpec | None:
-    return None if config is None else NonLocalSpec(**plain_arguments(config))
+    return None if config is None else NonLocalSpec(**config.arguments())

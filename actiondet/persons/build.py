@@ -88,7 +88,7 @@ def build_persons(config: PersonsConfig, device: str = "cpu") -> PersonDetector:
 def _(config: SsdPersons, device: str = "cpu") -> PersonDetector:
     from actiondet.persons.ssd import SsdPersonDetector
 
-    return SsdPersonDetector(threshold=config.threshold, label=config.label)
+    return SsdPersonDetector(**config.arguments())
 
 
 @build_persons.register
@@ -104,27 +104,14 @@ def _(config: TorchvisionPersons, device: str = "cpu") -> PersonDetector:
 def _(config: DetectronPersons, device: str = "cpu") -> PersonDetector:
     from actiondet.persons.detectron import load_detectron
 
-    return load_detectron(config.config, config.weights, label=config.label, threshold=config.threshold, device=device)
+    return load_detectron(**config.arguments(), device=device)
 
 
 @build_persons.register
 def _(config: OnnxPersons, device: str = "cpu") -> PersonDetector:
     from actiondet.persons.own_onnx import load_own_detector
 
-    return load_own_detector(
-        config.model,
-        label=config.label,
-        outputs=config.outputs,
-        scores=config.scores,
-        fit=config.fit,
-        size=config.size,
-        channels=config.channels,
-        mean=config.mean,
-        std=config.std,
-        max_overlap=config.max_overlap,
-        threshold=config.threshold,
-        device=device,
-    )
+    return load_own_detector(**config.arguments(), device=device)
 
 
 @build_persons.register

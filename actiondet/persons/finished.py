@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +15,39 @@ from evaluation.files import write_text
 
 
 @dataclass(frozen=True)
-class SearchCounts:
-    """What a search found.
+class SearchReport:
+    """What a search came to.
 
     Attributes:
+        videos: how many were searched.
         moments: how many frames were looked at.
         persons: how many boxes were found.
+        faults: the sentence that says why, for each video that could not be searched.
     """
 
+    videos: int
     moments: int
     persons: int
+    faults: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"found {self.persons} persons at {self.moments} key frames of {self.videos} videos"
 
 
 def note_finished(
-    out: Path, settings: Mapping[str, object], videos: Sequence[SearchedVideo], counts: SearchCounts
+    out: Path, settings: Mapping[str, object], videos: Sequence[SearchedVideo], report: SearchReport
 ) -> None:
     """Write what made `out` beside it."""
     record = {
         "settings": settings,
         "videos": _stamps(videos),
         "bytes": out.stat().st_size,
-        "found": asdict(counts),
+        "found": {"moments": report.moments, "persons": report.persons},
     }
     write_text(_record(out), json.dumps(record) + "\n")
 
 
-def read_finished(out: Path, settings: Mapping[str, object], videos: Sequence[SearchedVideo]) -> SearchCounts:
+def read_finished(out: Path, settings: Mapping[str, object], videos: Sequence[SearchedVideo]) -> SearchReport:
     """What the very same search found that made `out`.
 
     Raises:
@@ -49,7 +56,7 @@ def read_finished(out: Path, settings: Mapping[str, object], videos: Sequence[Se
     try:
         record: dict[str, Any] = json.loads(_record(out).read_text(encoding="utf-8"))
         theirs, stamps, size = record["settings"], record["videos"], record["bytes"]
-        counts = SearchCounts(**record["found"])
+        report = SearchReport(len(videos), **record["found"])
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{out} exists already; --overwrite replaces it") from None
     if size != out.stat().st_size:
@@ -62,7 +69,7 @@ def read_finished(out: Path, settings: Mapping[str, object], videos: Sequence[Se
     changed = sorted(name for name in {*stamps, *found} if stamps.get(name) != found.get(name))
     if changed:
         raise InputError(f"{out} exists already, of other videos ({some(changed, 3)}); --overwrite replaces it")
-    return counts
+    return report
 
 
 def _record(out: Path) -> Path:

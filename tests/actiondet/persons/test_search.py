@@ -19,10 +19,11 @@ import torch
 
 from actiondet.config import PersonsConfig
 from actiondet.engine.devices import launch
-from actiondet.engine.person_search import SearchReport, search_videos
+from actiondet.engine.person_search import search_videos
 from actiondet.persons import search as search_module
 from actiondet.persons.base import Frame
 from actiondet.persons.build import build_persons
+from actiondet.persons.finished import SearchReport
 from actiondet.persons.key_frames import parse_moments
 from actiondet.persons.videos import FRAME_NUMBERED, Form, choose_videos
 from actiondet.video import index_video
