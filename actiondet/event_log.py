@@ -6,7 +6,6 @@ import csv
 import json
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import TextIO
 
 from actiondet.tubes.events import Event
@@ -72,8 +71,6 @@ class EventLog:
     def __enter__(self) -> EventLog:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._owned:
             self._file.close()

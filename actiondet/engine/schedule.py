@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from actiondet.config.schema import ScheduleConfig, TrainConfig
 from actiondet.data.multigrid_plan import Plan
@@ -113,14 +113,7 @@ def scaled_learning_rate(base_lr: float, *, batch: int, processes: int, accumula
 
 def schedule_factor(schedule: ScheduleConfig, *, epoch: int, step: int, steps_per_epoch: int, epochs: int) -> float:
     """What the learning rate is multiplied by at `step` (from 0) of `epoch` (from 0): warm-up times policy."""
-    warmup = warmup_factor(
-        schedule.warmup_epochs,
-        start=schedule.warmup_start,
-        by=schedule.warmup_by,
-        epoch=epoch,
-        step=step,
-        steps_per_epoch=steps_per_epoch,
-    )
+    warmup = warmup_factor(schedule, epoch=epoch, step=step, steps_per_epoch=steps_per_epoch)
     moment = float(epoch) if schedule.update_every == "epoch" else epoch + step / steps_per_epoch
     if schedule.policy == "step":
         passed = sum(edge <= moment for edge in schedule.steps)
@@ -131,22 +124,14 @@ def schedule_factor(schedule: ScheduleConfig, *, epoch: int, step: int, steps_pe
     return warmup
 
 
-def warmup_factor(
-    warmup_epochs: float,
-    *,
-    start: float,
-    by: Literal["iteration", "epoch"],
-    epoch: int,
-    step: int,
-    steps_per_epoch: int,
-) -> float:
-    """Rises linearly from `start`; the last warm-up iteration (or epoch) is already at 1."""
-    done, length = (
-        (epoch, warmup_epochs) if by == "epoch" else (epoch * steps_per_epoch + step, warmup_epochs * steps_per_epoch)
-    )
+def warmup_factor(schedule: ScheduleConfig, *, epoch: int, step: int, steps_per_epoch: int) -> float:
+    """Rises linearly from `warmup_start`; the last warm-up iteration (or epoch) is already at 1."""
+    done, length = epoch, schedule.warmup_epochs
+    if schedule.warmup_by == "iteration":
+        done, length = epoch * steps_per_epoch + step, length * steps_per_epoch
     if length <= 1:
         return 1.0
-    return start + (1 - start) * min(1.0, done / (length - 1))
+    return schedule.warmup_start + (1 - schedule.warmup_start) * min(1.0, done / (length - 1))
 
 
 def cosine_factor(moment: float, *, begin: float, end: float, final: float) -> float:

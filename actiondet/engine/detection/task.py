@@ -38,14 +38,14 @@ class DetectionTask:
     def __init__(self, config: DetectionConfig, fabric: Fabric) -> None:
         self.config = config
         self.fabric = fabric
-        self._network = build_detector(config.model)
+        self.network = build_detector(config.model)
         self._train = build_training_set(
             config.data,
             clip=config.clip,
             transform=config.transform,
             num_actions=config.model.num_actions,
             seed=config.train.seed,
-            tracks=self._network.head.follows_tracks,
+            tracks=self.network.head.follows_tracks,
             bank=config.model.bank,
         )
         threshold = config.train.repeat_threshold
@@ -63,7 +63,7 @@ class DetectionTask:
             clip=config.clip,
             transform=config.transform,
             num_actions=config.model.num_actions,
-            tracks=self._network.head.follows_tracks,
+            tracks=self.network.head.follows_tracks,
             short_sides=config.test.short_sides,
             bank=config.model.bank,
         )
@@ -82,11 +82,6 @@ class DetectionTask:
         if fabric.is_global_zero and threshold is not None:
             length = len(self._sampler) * fabric.world_size
             log_line(f"repeat-factor sampling: {length} clips an epoch instead of {len(self._train)}")
-
-    @property
-    def network(self) -> ActionDetector:
-        """The detector."""
-        return self._network
 
     def loader(self, *, epoch: int, start: int) -> DataLoader[Loaded[ClipBatch]]:
         """Key moments in the epoch's random order."""

@@ -49,7 +49,7 @@ class RecognitionTask:
         self.config = config
         self.fabric = fabric
         self._epoch = self._batch = 0  # of the batch whose loss comes next
-        self._network = build_recognizer(config.model)
+        self.network = build_recognizer(config.model)
         self._train = build_train_videos(
             config.data,
             clip=config.clip,
@@ -83,11 +83,6 @@ class RecognitionTask:
         if any(missing) and fabric.is_global_zero:
             log_missing(missing, of)
         check_missing(missing[0], of[0], limit=config.data.max_unreadable)
-
-    @property
-    def network(self) -> ActionRecognizer:
-        """The recognizer."""
-        return self._network
 
     def loader(self, *, epoch: int, start: int) -> DataLoader[Loaded[VideoBatch]]:
         """Videos in the epoch's random order."""
