@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from actiondet.datasets.repeats import epoch_length, repeated_order
 from actiondet.records import ClipBatch, ClipMemory, ClipSample, PlannedClip, PlannedClips, VideoBatch
 from evaluation.errors import InputError
-from evaluation.records import FloatArray, FrameKey, IntArray
+from evaluation.records import FloatArray, FrameKey
 
 Batch = TypeVar("Batch", ClipBatch, VideoBatch)
 
@@ -160,6 +160,9 @@ class TrainSampler(Sampler[Draw]):
 
     Together the processes go through one order, whatever their number; where it does not share out evenly, the last
     turn is filled from its beginning. Nothing depends on the number of workers.
+
+    Attributes:
+        samples: of this process in an epoch.
     """
 
     def __init__(
@@ -179,13 +182,13 @@ class TrainSampler(Sampler[Draw]):
             raise ValueError(f"{len(factors)} factors for {length} samples; expected one for each")
         self._length, self._seed, self._rank, self._world_size = length, seed, rank, world_size
         self._factors = factors
-        self._samples = -(-(length if factors is None else epoch_length(factors)) // world_size)
+        self.samples = -(-(length if factors is None else epoch_length(factors)) // world_size)
         self._epoch = self._start = 0
 
     def set_position(self, *, epoch: int, start: int = 0) -> None:
         """Choose the epoch, and how many samples of this process to leave out at its beginning (to resume there)."""
-        if not 0 <= start <= self._samples:
-            raise ValueError(f"start {start} lies outside an epoch of {self._samples} samples")
+        if not 0 <= start <= self.samples:
+            raise ValueError(f"start {start} lies outside an epoch of {self.samples} samples")
         self._epoch, self._start = epoch, start
 
     def __iter__(self) -> Iterator[Draw]:
@@ -194,20 +197,14 @@ class TrainSampler(Sampler[Draw]):
             repeats = np.zeros_like(order)
         else:
             order, repeats = repeated_order(self._factors, np.random.default_rng((self._seed, self._epoch)))
-        whole = self._samples * self._world_size
+        whole = self.samples * self._world_size
         mine = slice(self._start * self._world_size + self._rank, whole, self._world_size)
         pairs = zip(np.resize(order, whole)[mine].tolist(), np.resize(repeats, whole)[mine].tolist(), strict=True)
         return (Draw(self._epoch, index, repeat=repeat) for index, repeat in pairs)
 
     def __len__(self) -> int:
         """Samples that this process has left in the epoch."""
-        return self._samples - self._start
-
-
-def shared_order(length: int, *, seed: int, epoch: int, rank: int, world_size: int) -> IntArray:
-    """What process `rank` reads of `length` samples in `epoch`: every world_size-th of one random order."""
-    order: IntArray = np.random.default_rng((seed, epoch)).permutation(length)
-    return np.resize(order, -(-length // world_size) * world_size)[rank::world_size]
+        return self.samples - self._start
 
 
 class OrderedSampler(Sampler[Draw]):

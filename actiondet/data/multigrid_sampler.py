@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from torch.utils.data import Sampler
 
-from actiondet.data.loading import ClipShape, Draw, shared_order
+from actiondet.data.loading import ClipShape, Draw, TrainSampler
 from actiondet.data.multigrid_plan import Plan, ShortCycleStep, batches, count_batches, short_cycle, short_sides
 
 
@@ -16,21 +16,16 @@ class MultigridSampler(Sampler[list[Draw]]):
     Nothing depends on the number of workers, and every process reads as many batches as the others.
     """
 
-    def __init__(
-        self, length: int, *, plan: Plan, short_cycle: bool, batch: int, seed: int, rank: int = 0, world_size: int = 1
-    ) -> None:
+    def __init__(self, sampler: TrainSampler, *, plan: Plan, short_cycle: bool, batch: int) -> None:
         """Stand at the beginning of epoch 0.
 
         Args:
-            length: videos of the data set.
+            sampler: of the videos, whose order the batches follow.
             plan: of the training.
             short_cycle: whether the size changes within an epoch.
             batch: clips of a process at the full size.
-            seed: with the epoch, it decides the order.
-            rank, world_size: which process this is, and of how many.
         """
-        self._length, self._plan, self._short_cycle, self._batch = length, plan, short_cycle, batch
-        self._seed, self._rank, self._world_size = seed, rank, world_size
+        self._sampler, self._plan, self._short_cycle, self._batch = sampler, plan, short_cycle, batch
         self._epoch = self._start = 0
 
     def set_position(self, *, epoch: int, start: int = 0) -> None:
@@ -39,14 +34,13 @@ class MultigridSampler(Sampler[list[Draw]]):
 
     def batches_in(self, epoch: int) -> int:
         """How many batches this process reads in `epoch`."""
-        return count_batches(-(-self._length // self._world_size), self._turns(epoch))
+        return count_batches(self._sampler.samples, self._turns(epoch))
 
     def __iter__(self) -> Iterator[list[Draw]]:
         stage, turns = self._plan.stage_at(self._epoch), self._turns(self._epoch)
-        mine = shared_order(
-            self._length, seed=self._seed, epoch=self._epoch, rank=self._rank, world_size=self._world_size
-        )
-        for position, (number, indices) in enumerate(batches(mine.tolist(), turns)):
+        self._sampler.set_position(epoch=self._epoch)
+        mine = [draw.index for draw in self._sampler]
+        for position, (number, indices) in enumerate(batches(mine, turns)):
             if position >= self._start:
                 turn = turns[number]
                 shape = ClipShape(stage.frames, stage.strides, turn.crop, turn.short_side)

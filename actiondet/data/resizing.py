@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-
-import numpy as np
 import torch
 from torch import Tensor
+
+from actiondet.video.scaling import neighbors
 
 
 def resized_anywhere(video: Tensor, size: tuple[int, int]) -> Tensor:
@@ -32,21 +31,9 @@ def resized_anywhere(video: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _along_last(video: Tensor, length: int) -> Tensor:
     """Resize the last dimension."""
-    places, weights, bits = _taps(video.shape[-1], length)
+    before, after, weights, bits = neighbors(video.shape[-1], length)
     total = torch.full((), 2.0 ** (bits - 1), device=video.device)  # half a level: rounds
-    for place, weight in zip(places, weights, strict=True):
+    for place, weight in zip((before, after), weights, strict=True):
         values = video.index_select(-1, torch.from_numpy(place).to(video.device)).float()
         total = total + values * torch.from_numpy(weight).to(video.device)
     return (total * 2.0**-bits).floor().clamp(max=255).to(torch.uint8)
-
-
-@functools.lru_cache(maxsize=256)
-def _taps(before: int, after: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """(2, after) the two places that each result comes from, their whole weights as float32, and the weights' bits."""
-    source = np.maximum((np.arange(after) + 0.5) * (before / after) - 0.5, 0)
-    low = np.minimum(source.astype(np.int64), before - 1)
-    share = np.clip(source - low, 0, 1)
-    shares = np.stack([1 - share, share])
-    bits = 14 if shares.max() * 2**15 + 0.5 >= 2**15 else 15  # the largest weight is to fit 16 bits
-    places = np.stack([low, np.minimum(low + 1, before - 1)])
-    return places, np.floor(shares * 2**bits + 0.5).astype(np.float32), bits

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2.functional import horizontal_flip, resize  # type: ignore[attr-defined]
+from torchvision.transforms.v2.functional import crop, horizontal_flip, resize  # type: ignore[attr-defined]
 
 from actiondet.data.transforms import Frames, as_clip, cropped, resized
 from actiondet.records import PlannedClip
@@ -96,12 +96,6 @@ def scaled(frames: Frames, short_side: int) -> Tensor:
     return video
 
 
-def cut(video: Tensor, window: Window) -> Tensor:
-    """The `window` of (T, 3, H, W)."""
-    top, left, height, width = window
-    return video[..., top : top + height, left : left + width]
-
-
 @dataclass(frozen=True, kw_only=True)
 class VideoTrainTransform:
     """Random scale, random crop, random mirror image; the same for all frames of a clip unless `per_frame`.
@@ -181,4 +175,4 @@ class VideoTestTransform:
         """(T, 3, H, W) frames whose short side is `short_side` to clips (crops, 3, T, side, side)."""
         height, width = video.shape[-2:]
         windows = square_windows(height, width, side=self.side, crops=self.crops, rounding=self.rounding)
-        return torch.stack([as_clip(cut(video, window)) for window in windows])
+        return torch.stack([as_clip(crop(video, *window)) for window in windows])

@@ -202,13 +202,7 @@ def _whole_videos(rows: DetectionRows) -> Iterator[tuple[DetectionRows, FloatArr
     """Some whole videos at a time, and the distances of their moments."""
     codes = np.asarray(rows.video.codes, dtype=np.int64)
     for some in _batches(codes):
-        part = DetectionRows(
-            video=rows.video[some],
-            moment=rows.moment[some],
-            boxes=rows.boxes[some],
-            labels=rows.labels[some],
-            scores=rows.scores[some],
-        )
+        part = rows[some]
         yield part, _distances(codes[some], part.moment, len(rows.video.categories))
 
 

@@ -68,32 +68,34 @@ class _Plan(NamedTuple):
 
 @cache
 def _plan(height: int, width: int, new_height: int, new_width: int) -> _Plan:
-    left, right, of_left, of_right = _neighbors(width, new_width)
-    above, below, of_above, of_below = _neighbors(height, new_height)
+    left, right, of_columns, column_bits = neighbors(width, new_width)
+    above, below, of_rows, row_bits = neighbors(height, new_height)
     rows = np.unique(np.concatenate([above, below]))
     columns = (np.concatenate([left, right])[:, None] * 3 + np.arange(3)).ravel()
-    across = np.tile(np.repeat(np.concatenate([of_left, of_right]), 3), (len(rows), 1))
-    down = np.repeat(np.stack([of_above, of_below], axis=1), 3 * new_width, axis=1)
+    across = np.tile(np.repeat(of_columns.ravel() / 2**column_bits, 3), (len(rows), 1))
+    down = np.repeat(of_rows.T / 2**row_bits, 3 * new_width, axis=1)
     return _Plan(rows, columns, across, np.searchsorted(rows, above), np.searchsorted(rows, below), down)
 
 
-class _Neighbors(NamedTuple):
-    """Of each new place the two old ones beside it, and their weights."""
+class Neighbors(NamedTuple):
+    """Of each of N new places the two old ones beside it, and how much of each, in torch's whole numbers."""
 
     before: npt.NDArray[np.intp]
     after: npt.NDArray[np.intp]
-    of_before: npt.NDArray[np.float32]
-    of_after: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32]
+    """(2, N) of both; they add up to about 2**bits."""
+    bits: int
 
 
-def _neighbors(length: int, new_length: int) -> _Neighbors:
+@cache
+def neighbors(length: int, new_length: int) -> Neighbors:
+    """What torch mixes where it resizes 8-bit pictures along an axis, bilinear without antialias."""
     places = np.maximum(length / new_length * (np.arange(new_length) + 0.5) - 0.5, 0)
     before = np.minimum(places.astype(np.intp), length - 1)
-    share = places - before
-    both = np.stack([1 - share, share])
-    steps = 2**14 if 0.5 + both.max() * 2**15 >= 2**15 else 2**15  # the largest weight fits into 15 bits
-    of_before, of_after = (np.floor(0.5 + both * steps) / steps).astype(np.float32)
-    return _Neighbors(before, np.minimum(before + 1, length - 1), of_before, of_after)
+    shares = np.stack([1 - (places - before), places - before])
+    bits = 14 if 0.5 + shares.max() * 2**15 >= 2**15 else 15  # the largest weight fits into 15 bits
+    weights = np.floor(0.5 + shares * 2**bits).astype(np.float32)
+    return Neighbors(before, np.minimum(before + 1, length - 1), weights, bits)
 
 
 def _mixed(values: Image, weights: npt.NDArray[np.float32]) -> Image:

@@ -58,13 +58,7 @@ class MultigridTask(RecognitionTask):
         self._groups: dict[int, ProcessGroup] = {}
         self._plan = plan_multigrid(config, multigrid, processes=fabric.world_size)
         self._stages_sampler = MultigridSampler(
-            len(self._train),
-            plan=self._plan,
-            short_cycle=multigrid.short_cycle,
-            batch=config.train.batch,
-            seed=config.train.seed,
-            rank=fabric.global_rank,
-            world_size=fabric.world_size,
+            self._sampler, plan=self._plan, short_cycle=multigrid.short_cycle, batch=config.train.batch
         )
         self.schedule = MultigridSchedule(self._plan, self._stages_sampler, config.train, multigrid.validations)
         for stage in self._plan.stages:

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from actiondet.models.heads.person import PersonHead
-from actiondet.models.heads.pooling import cut_boxes, joined_maps, with_nobody
+from actiondet.models.heads.person import BoxHead
+from actiondet.models.heads.pooling import joined_maps, with_nobody
 from actiondet.models.heads.roi import ActionLogits
 from evaluation.errors import InputError
 
 
-class AcarHead(PersonHead):
+class AcarHead(BoxHead):
     """Each person beside every cell of the clip's map; at each cell, the persons of a clip attend to each other.
 
     As its authors build it, boxes are shares of the picture that are laid on all cells of the map, where the picture
@@ -24,10 +24,7 @@ class AcarHead(PersonHead):
     Args:
         channels: channels of each pathway's map (`backbone.channels`).
         num_actions: logits per person.
-        stride: pixels of the clip per cell of the maps (`backbone.stride`).
-        roi_size: cells of a person's map.
-        aligned: RoIAlign with the half-cell correction.
-        sampling_ratio: samples per cell and axis; 0 takes one per cell of the map.
+        stride, roi_size, aligned, sampling_ratio: as in BoxHead.
         reduced_channels: what the joined maps are reduced to.
         relation_channels: width of the relations.
         layers: how often the persons attend to each other.
@@ -57,15 +54,11 @@ class AcarHead(PersonHead):
         bias: bool = True,
         exclusive_actions: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(stride=stride, roi_size=roi_size, aligned=aligned, sampling_ratio=sampling_ratio)
         if exclusive_actions == 1 or exclusive_actions > num_actions:
             raise ValueError(
                 f"exclusive_actions {exclusive_actions}: expected 0, or from 2 to {num_actions}, the number of actions"
             )
-        self.stride = stride
-        self.roi_size = roi_size
-        self.aligned = aligned
-        self.sampling_ratio = sampling_ratio
         self.reduced_channels = reduced_channels
         self.halved = halved
         self.exclusive_actions = exclusive_actions
@@ -109,10 +102,9 @@ class AcarHead(PersonHead):
         people = self.cut(maps, boxes, clip_index)
         return torch.cat([F.relu(self.person(people)), self.relate(people, maps, clip_index)], dim=1)
 
-    def cut(self, maps: Tensor, boxes: Tensor, clip_index: Tensor) -> Tensor:
+    def cut(self, maps: Tensor, boxes: Tensor, map_index: Tensor) -> Tensor:
         """The largest of each channel in every box: (P, reduced_channels)."""
-        people = cut_boxes(maps, boxes, clip_index, self.roi_size, self.stride, self.sampling_ratio, self.aligned)
-        return people.amax(dim=(2, 3)).to(maps.dtype)
+        return super().cut(maps, boxes, map_index).amax(dim=(2, 3)).to(maps.dtype)
 
     def relate(self, people: Tensor, maps: Tensor, clip_index: Tensor) -> Tensor:
         """(P, reduced_channels) people and the (B, reduced_channels, H', W') maps to (P, relation_channels)."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torchvision.ops import roi_align
 
 from actiondet.models.heads.bank import BankOperator
 from actiondet.records import Memory
@@ -55,3 +56,31 @@ class PersonHead(nn.Module):
     def classify_vectors(self, people: Tensor, memory: Memory | None = None) -> Tensor:
         """(sum of P_i, num_actions) logits of what `vectors` returned; `memory` is for a head with a feature bank."""
         raise InputError(f"a {type(self).__name__} has no feature bank")
+
+
+class BoxHead(PersonHead):
+    """A head that cuts people out of a map by RoIAlign.
+
+    Args:
+        stride: pixels of the clip per cell of the maps (`backbone.stride`).
+        roi_size: cells of a person's map: 8 in MMAction2 and PaddleVideo, 7 in PySlowFast, pytorchvideo and ACAR-Net.
+        aligned: with the half-cell correction (all but Caffe2's, pytorchvideo's and ACAR-Net's weights).
+        sampling_ratio: samples per cell and axis; 0 takes one per cell of the map, as all published weights do.
+    """
+
+    def __init__(self, *, stride: int, roi_size: int, aligned: bool, sampling_ratio: int) -> None:
+        super().__init__()
+        self.stride, self.roi_size = stride, roi_size
+        self.aligned, self.sampling_ratio = aligned, sampling_ratio
+
+    def cut(self, maps: Tensor, boxes: Tensor, map_index: Tensor) -> Tensor:
+        """(B, C, H', W') maps and (P, 4) boxes, in pixels of the clips, to (P, C, roi_size, roi_size).
+
+        It is in float32 at least. `map_index` (P,) int64 says which map each box is cut from. A box without area gives
+        zeros where `aligned` (as in the references).
+        """
+        if boxes.ndim != 2:
+            raise ValueError(f"boxes of shape {tuple(boxes.shape)}; expected (P, 4), this head follows no tracks")
+        maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half-precision boxes would miss by pixels
+        rois = torch.cat([map_index[:, None].to(maps), boxes.to(maps)], dim=1)  # (P, 5)
+        return roi_align(maps, rois, self.roi_size, 1 / self.stride, self.sampling_ratio, self.aligned)

@@ -1,4 +1,4 @@
-"""How feature maps lose their time axis, or their size, and how boxes are cut out of them."""
+"""How feature maps lose their time axis, or their size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torchvision.ops import roi_align
 
 TemporalPool = Literal["avg", "max"]
 
@@ -25,36 +24,6 @@ def pool_time(feature: Tensor, mode: TemporalPool) -> Tensor:
 def pool_over(values: Tensor, axis: int, mode: TemporalPool) -> Tensor:
     """The mean or the largest of `values` along one axis, which goes."""
     return values.mean(dim=axis) if mode == "avg" else values.amax(dim=axis)
-
-
-def cut_boxes(
-    maps: Tensor,
-    boxes: Tensor,
-    map_index: Tensor,
-    roi_size: int,
-    stride: int,
-    sampling_ratio: int,
-    aligned: bool,
-) -> Tensor:
-    """RoIAlign.
-
-    Args:
-        maps: (B, C, H, W).
-        boxes: (P, 4) in pixels of the clips; none of them is fine.
-        map_index: (P,) int64, the map that each box is cut from.
-        roi_size: cells of a box.
-        stride: pixels per cell of the maps.
-        sampling_ratio: samples per cell and axis; 0 takes one per cell of the map.
-        aligned: with the half-cell correction. A box without area then gives zeros (as in the references).
-
-    Returns:
-        (P, C, roi_size, roi_size), in float32 at least.
-    """
-    if boxes.ndim != 2:
-        raise ValueError(f"boxes of shape {tuple(boxes.shape)}; expected (P, 4), this head follows no tracks")
-    maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half-precision boxes would miss by pixels
-    rois = torch.cat([map_index[:, None].to(maps), boxes.to(maps)], dim=1)  # (P, 5)
-    return roi_align(maps, rois, roi_size, 1 / stride, sampling_ratio, aligned)
 
 
 def average_cells(maps: Tensor, size: int) -> Tensor:

@@ -10,22 +10,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from actiondet.models.heads.bank import BankOperator
-from actiondet.models.heads.person import PersonHead
-from actiondet.models.heads.pooling import TemporalPool, average_cells, cut_boxes, joined_maps
+from actiondet.models.heads.person import BoxHead
+from actiondet.models.heads.pooling import TemporalPool, average_cells, joined_maps
 from actiondet.models.precision import has_float64
 from actiondet.records import Memory
 
 
-class RoIHead(PersonHead):
+class RoIHead(BoxHead):
     """RoIAlign of the time-pooled maps, the strongest response of each channel, and a linear layer or two.
 
     Args:
         channels: channels of each pathway's map (`backbone.channels`).
         num_actions: logits per person.
-        stride: pixels of the clip per cell of the maps (`backbone.stride`).
-        roi_size: cells of a person's map: 8 in MMAction2 and PaddleVideo, 7 in PySlowFast and pytorchvideo.
-        aligned: RoIAlign with the half-cell correction (all but Caffe2's and pytorchvideo's weights).
-        sampling_ratio: samples per cell and axis; 0 takes one per cell of the map, as all published weights do.
+        stride, roi_size, aligned, sampling_ratio: as in BoxHead.
         temporal_pool: how a map loses its time axis before RoIAlign.
         box_margin: shares of their width and height by which boxes grow at test, half on each side; None: none.
         context: put the whole image, averaged to the same size, beside every person (twice the channels).
@@ -53,11 +50,7 @@ class RoIHead(PersonHead):
         dropout_at: Literal["cells", "vector"] = "cells",
         bank: BankOperator | None = None,
     ) -> None:
-        super().__init__()
-        self.stride = stride
-        self.roi_size = roi_size
-        self.aligned = aligned
-        self.sampling_ratio = sampling_ratio
+        super().__init__(stride=stride, roi_size=roi_size, aligned=aligned, sampling_ratio=sampling_ratio)
         self.temporal_pool = temporal_pool
         self.box_margin = box_margin
         self.context = context
@@ -85,10 +78,6 @@ class RoIHead(PersonHead):
             surroundings = average_cells(maps.to(people.dtype), self.roi_size)  # (B, C, S, S)
             people = torch.cat([people, surroundings[clip_index]], dim=1)  # (P, 2 C, S, S)
         return people.to(features[0].dtype)
-
-    def cut(self, maps: Tensor, boxes: Tensor, map_index: Tensor) -> Tensor:
-        """(B, C, H', W') maps and (P, 4) boxes to (P, C, roi_size, roi_size): `cut_boxes`."""
-        return cut_boxes(maps, boxes, map_index, self.roi_size, self.stride, self.sampling_ratio, self.aligned)
 
     def widened(self, boxes: Tensor, height: int, width: int) -> Tensor:
         """Boxes grown by `box_margin` at test, within the picture.

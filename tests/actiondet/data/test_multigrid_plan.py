@@ -167,7 +167,8 @@ def test_processes_see_equally_many_batches_of_different_videos(both: bool) -> N
     for epoch in range(sharing.epochs):
         seen = []
         for rank in (0, 1):
-            sampler = MultigridSampler(97, plan=sharing, short_cycle=both, batch=1, seed=0, rank=rank, world_size=2)
+            videos_of_rank = TrainSampler(97, seed=0, rank=rank, world_size=2)
+            sampler = MultigridSampler(videos_of_rank, plan=sharing, short_cycle=both, batch=1)
             sampler.set_position(epoch=epoch)
             batches_of_rank = list(sampler)
             assert len(batches_of_rank) == len(sampler) == sampler.batches_in(epoch) > 0
