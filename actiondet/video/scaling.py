@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -87,7 +87,7 @@ class Neighbors(NamedTuple):
     bits: int
 
 
-@cache
+@lru_cache(maxsize=256)
 def neighbors(length: int, new_length: int) -> Neighbors:
     """What torch mixes where it resizes 8-bit pictures along an axis, bilinear without antialias."""
     places = np.maximum(length / new_length * (np.arange(new_length) + 0.5) - 0.5, 0)

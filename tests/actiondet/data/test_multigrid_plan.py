@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from actiondet.data.loading import TrainSampler
 from actiondet.data.multigrid_plan import (
     LONG_FACTORS,
     SHORT_FACTORS,
