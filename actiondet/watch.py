@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from types import FrameType
-from typing import Protocol, TypeGuard, cast
+from typing import TypeGuard, cast
 
 from actiondet.drawing import DrawingStyle
 from actiondet.live_drawing import LiveDrawing
@@ -35,16 +35,10 @@ LiveSource = str | os.PathLike[str] | LiveStream | Iterable[tuple[float, Frame]]
 _KEPT_DELAYS = 1000
 
 
-class Cut(Protocol):
-    """Frames to the clips around their key frames; see `clips_of_frames`."""
-
-    def __call__(self, arriving: Iterable[tuple[int, Frame]]) -> Iterator[MomentClip]: ...  # noqa: D102
-
-
-class Detect(Protocol):
-    """Clips of a source to what is found at their key frames."""
-
-    def __call__(self, clips: Iterator[MomentClip], name: str) -> Iterator[FoundMoment]: ...  # noqa: D102
+Cut = Callable[[Iterable[tuple[int, Frame]]], Iterator[MomentClip]]
+"""Frames to the clips around their key frames; see `clips_of_frames`."""
+Detect = Callable[[Iterator[MomentClip], str], Iterator[FoundMoment]]
+"""Clips of a source, and its name, to what is found at their key frames."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from actiondet.tubes.following import Look
-from actiondet.tubes.tracking import MIN_IOU, track_persons
+from actiondet.tubes.tracking import track_persons
 from evaluation.records import ActionDetections, FloatArray, IntArray, PersonBoxes
 
 
@@ -48,15 +48,10 @@ class CarriedPersons:
         self._looks = _without_gaps(looks)
 
     @classmethod
-    def linked(cls, detections: Sequence[ActionDetections], *, min_iou: float = MIN_IOU) -> CarriedPersons:
-        """Match the persons of consecutive moments, without looks between them.
-
-        Args:
-            detections: of one video, moments rising.
-            min_iou: boxes of consecutive moments that overlap less, when drawn twice as large, are different persons.
-        """
+    def linked(cls, detections: Sequence[ActionDetections]) -> CarriedPersons:
+        """Match the persons of consecutive moments of one video, without looks between them."""
         persons = [PersonBoxes(each.key, each.boxes, each.person_scores) for each in detections]
-        identities = track_persons(persons, min_iou=min_iou)
+        identities = track_persons(persons)
         return cls(detections, [Look(*each) for each in zip(persons, identities, strict=True)])
 
     def at(self, time: int) -> tuple[ActionDetections, IntArray]:

@@ -15,6 +15,7 @@ ENLARGED = 2.0
 """A second apart, a walking person does not overlap with where he was. Both boxes are therefore matched at twice
 their size, which reaches half a body's width and height to each side."""
 MIN_IOU = 0.15
+"""Boxes of one person, enlarged, that overlap less at the next moment are different persons."""
 
 _PERSON = np.dtype(
     [
@@ -34,7 +35,6 @@ def track_persons(
     moments: Sequence[PersonBoxes],
     *,
     max_gap: int = 0,
-    min_iou: float = MIN_IOU,
     known: Sequence[IntArray] | None = None,
 ) -> list[IntArray]:
     """Number the persons of one video, so that boxes of one person have one number.
@@ -46,7 +46,6 @@ def track_persons(
     Args:
         moments: rising in time; moments at which nobody was found count.
         max_gap: how many moments a person may be missing in between and still be the same one.
-        min_iou: enlarged boxes that overlap less are different persons.
         known: identities where they are known, (P,) for each moment, -1 where not; a moment holds each at most once.
             Persons known to be the same are linked wherever they are (within `max_gap`), persons known to be
             different never.
@@ -57,7 +56,7 @@ def track_persons(
     Raises:
         ValueError: moments that do not rise.
     """
-    tracker = PersonTracker(max_gap=max_gap, min_iou=min_iou)
+    tracker = PersonTracker(max_gap=max_gap)
     if known is None:
         return [tracker.update(each) for each in moments]
     return [tracker.update(each, names) for each, names in zip(moments, known, strict=True)]
@@ -66,9 +65,9 @@ def track_persons(
 class PersonTracker:
     """Numbers persons while they arrive; `track_persons` says how, and what the arguments are."""
 
-    def __init__(self, *, max_gap: int = 0, min_iou: float = MIN_IOU) -> None:
+    def __init__(self, *, max_gap: int = 0) -> None:
         """Start without persons."""
-        self._max_gap, self._min_iou = max_gap, min_iou
+        self._max_gap = max_gap
         self._running = np.zeros(0, dtype=_PERSON)  # those who may be found again
         self._place, self._count = 0, 0  # of the next moment; identities given so far
         self._latest: int | None = None
@@ -111,7 +110,7 @@ class PersonTracker:
             overlaps[different] = 0.0
             overlaps[partners >= 0] = 0.0
             overlaps[:, partners[partners >= 0]] = 0.0
-            partners = np.where(partners < 0, pair_most(overlaps, self._min_iou), partners)
+            partners = np.where(partners < 0, pair_most(overlaps, MIN_IOU), partners)
         return partners.astype(np.int64)
 
     def _continue(self, here: _Persons, partners: IntArray) -> None:

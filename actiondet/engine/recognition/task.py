@@ -24,10 +24,10 @@ from actiondet.engine.indexing import index_videos
 from actiondet.engine.left_out import check_missing, log_missing
 from actiondet.engine.log import TOP_1, log_line
 from actiondet.engine.recognition.testing import (
+    Views,
     build_test_videos,
     build_video_loader,
     score_videos,
-    validation_views,
 )
 from actiondet.engine.schedule import PlainSchedule, Schedule
 from actiondet.engine.task import Forward
@@ -70,7 +70,7 @@ class RecognitionTask:
         batches = Batches(self._sampler, config.train.batch)
         self.schedule: Schedule = PlainSchedule(config.train, len(batches))
         self._loader = make_loader(self._train, batches, workers=config.train.workers, collate=collate_videos)
-        self._val = build_test_videos(config, validation_views(config))
+        self._val = build_test_videos(config, Views(clips=1, crops=1, side=config.transform.val_crop))
         index_videos([self._train.videos.sources, self._val.videos.sources], fabric)
         self._val_loader = build_video_loader(self._val, config, fabric)
         classes = self._train.videos.classes

@@ -78,16 +78,6 @@ class ViewScores:
         return ViewScores(self.scores[rows], self.videos[rows], self.views[rows])
 
 
-def validation_views(config: RecognitionConfig) -> Views:
-    """The middle clip and its center crop: what training validates on."""
-    return Views(clips=1, crops=1, side=config.transform.val_crop)
-
-
-def chosen_views(config: RecognitionConfig) -> Views:
-    """The views that the settings ask for."""
-    return Views(clips=config.test.clips, crops=config.test.crops, side=config.test.crop)
-
-
 def view_transform(config: RecognitionConfig, views: Views) -> VideoTestTransform:
     """How the views of a clip are cut out."""
     return VideoTestTransform(
@@ -147,7 +137,8 @@ def run_recognition_test(
         True
     """
     network = network_for_testing(load_trained(weights, config), fabric)
-    dataset = build_test_videos(config, chosen_views(config))
+    views = Views(clips=config.test.clips, crops=config.test.crops, side=config.test.crop)
+    dataset = build_test_videos(config, views)
     index_videos([dataset.videos.sources], fabric)
     parts = None
     if dump is not None:
