@@ -242,33 +242,25 @@ class BankReader:
 
 
 class VideoMemory:
-    """The bank of a video under way.
+    """The bank of a video under way: of each second, persons of the first moment are kept, as `build-bank` does it."""
 
-    Attributes:
-        window: which slots there are.
-    """
-
-    def __init__(self, window: BankWindow, *, channels: int, every: float = 1.0) -> None:
+    def __init__(self, window: BankWindow, *, channels: int) -> None:
         """Begin with nothing.
 
         Args:
             window: which slots a memory has.
             channels: of the features.
-            every: seconds; of each so many, persons of the first moment are kept, as `actiondet build-bank` does it.
         """
         self.window = window
-        self._every = round(every * SECOND_US)
         self._times = np.zeros(0, dtype=np.int64)
         self._scores = np.zeros(0, dtype=np.float32)
         self._features: HalfArray = np.zeros((0, channels), dtype=np.float16)
-        self._period: int | None = None
+        self._second: int | None = None
 
     def wants(self, time: int) -> bool:
-        """Whether this is the first moment of its period; times rise from call to call."""
-        period = time // self._every
-        first = period != self._period
-        self._period = period
-        return first
+        """Whether this is the first moment of its second; times rise from call to call."""
+        before, self._second = self._second, time // SECOND_US
+        return self._second != before
 
     def add(self, time: int, scores: FloatArray, features: HalfArray) -> None:
         """Keep the persons of a moment, later than those before: (P,) scores and (P, C) features."""

@@ -204,16 +204,9 @@ def _people(truth: TubeTruth, path: str) -> tuple[TruePersons, int]:
     # Whole pixels divided by the size and back may miss the border by a rounding.
     beyond = int((np.abs(inside - rows.boxes) > 1e-6).any(axis=1).sum())
     order = np.lexsort((rows.moment, np.asarray(rows.video.codes)))
-    rows = replace(
-        rows,
-        video=rows.video[order],
-        moment=rows.moment[order],
-        boxes=inside[order],
-        labels=rows.labels[order],
-        # Tubes of two labels on one person have the same boxes; that is how labels of one person are recognized.
-        persons=np.full(len(rows), -1, dtype=np.int64),
-    )
-    return gather_persons(rows), beyond
+    # Tubes of two labels on one person have the same boxes; that is how labels of one person are recognized.
+    rows = replace(rows, boxes=inside, persons=np.full(len(rows), -1, dtype=np.int64))
+    return gather_persons(rows[order]), beyond
 
 
 def _oddities(persons: FramePersons) -> Iterator[str]:

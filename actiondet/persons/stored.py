@@ -12,21 +12,21 @@ from actiondet.persons.base import Frame
 from evaluation.errors import InputError, some
 from evaluation.records import FrameKey, PersonBoxes
 
+_REACH = 500_000
+"""Microseconds that a stored moment is away at most from the keys that it answers for: boxes come every second."""
+
 
 class StoredPersonDetector:
     """Answers with the stored boxes of the nearest moment; the frames are not looked at."""
 
-    def __init__(self, stored: Iterable[PersonBoxes], *, threshold: float = 0.5, reach: int = 500_000) -> None:
+    def __init__(self, stored: Iterable[PersonBoxes], *, threshold: float = 0.5) -> None:
         """Sort the stored records by video and moment.
 
         Args:
             stored: one record for each moment.
             threshold: persons with a lower score are dropped.
-            reach: a stored moment answers for keys at most so far away, in the unit of the moments; half a
-                second of microseconds suits boxes of every second.
         """
         self._threshold = threshold
-        self._reach = reach
         self._of_video: dict[str, list[PersonBoxes]] = defaultdict(list)
         for persons in sorted(stored, key=lambda persons: persons.key):
             self._of_video[persons.key.video].append(persons)
@@ -50,7 +50,7 @@ class StoredPersonDetector:
             key=lambda persons: abs(persons.key.moment - key.moment),
             default=None,
         )
-        if near is None or abs(near.key.moment - key.moment) > self._reach:
+        if near is None or abs(near.key.moment - key.moment) > _REACH:
             return PersonBoxes(key, np.zeros((0, 4), dtype=np.float32), np.zeros(0, dtype=np.float32))
         kept = np.flatnonzero(near.scores >= self._threshold)
         kept = kept[np.argsort(-near.scores[kept], kind="stable")]
