@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from evaluation.frame_ap import frame_map as frame_map
     from evaluation.label_lists import LABEL_LISTS as LABEL_LISTS
     from evaluation.label_lists import label_list as label_list
+    from evaluation.name_column import NameColumn as NameColumn
     from evaluation.persons import PersonApResult as PersonApResult
     from evaluation.persons import person_ap as person_ap
     from evaluation.protocols import PROTOCOLS as PROTOCOLS

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
-
-import pandas as pd
+from collections.abc import Sequence
+from typing import Any
 
 from evaluation.formats.action_list import ActionList
 
@@ -26,15 +27,30 @@ def action_types(actions: ActionList, *, by_id: bool) -> tuple[str | None, ...]:
     return tuple(_AVA_TYPES[bisect_left(_LAST_IDS, label)] if label <= _LAST_IDS[-1] else None for label in actions.ids)
 
 
-def group_means(per_class: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per type: type, mean_ap (of the actions that have an AP), actions (how many these are).
+def group_means(types: Sequence[str | None], ap: Sequence[float]) -> dict[str, list[Any]]:
+    """Return the columns type, mean_ap (of the actions that have an AP) and actions (how many these are).
 
     Args:
-        per_class: with columns type and ap; actions without a type belong to no group.
+        types: (L) of the actions; those without a type belong to no group.
+        ap: (L) of the actions; NaN for none.
     """
-    typed = per_class.dropna(subset=["type"])
-    means: pd.DataFrame = typed.groupby("type", sort=False)["ap"].agg(mean_ap="mean", actions="count").reset_index()
-    return means
+    groups: dict[str, list[float]] = {}
+    for kind, value in zip(types, ap, strict=True):
+        if kind is not None:
+            groups.setdefault(kind, []).extend([] if math.isnan(value) else [value])
+    means = [_compensated_sum(group) / len(group) if group else math.nan for group in groups.values()]
+    return {"type": list(groups), "mean_ap": means, "actions": [len(group) for group in groups.values()]}
+
+
+def _compensated_sum(values: Sequence[float]) -> float:
+    """Kahan's sum, in which pandas takes the mean of a group: the last digit of published means depends on it."""
+    total = lost = 0.0
+    for value in values:
+        change = value - lost
+        grown = total + change
+        lost = grown - total - change
+        total = grown
+    return total
 
 
 def _is_ava(actions: ActionList) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from evaluation.action_groups import action_types, group_means
 from evaluation.ap_result import ApResult, Claims, ap_table, find_thresholds
@@ -16,10 +15,14 @@ from evaluation.formats.action_list import ActionList
 from evaluation.frame_matching import FrameMatches, ScoredRows, match_frames
 from evaluation.moments import MomentCodes
 from evaluation.protocols import MMACTION2, Protocol, ProtocolName, Ties, find_protocol
+from evaluation.ragged import first_equals
 from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
 from evaluation.row_order import stable_number_order
 from evaluation.selection import CodedRows, ListedTruth, listed_truth
-from evaluation.tables import notes_text, plain, table_text
+from evaluation.tables import notes_text, plain, records, table_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -58,9 +61,9 @@ class FrameMapResult(ApResult):
         headings = [{"name": "action", "ap": "AP"}.get(name, name.replace("ap@", "AP@")) for name in columns]
         rows = zip(*map(plain, columns.values()), strict=True)
         lines.append(table_text(headings, rows, numeric={*headings} - {"action", "type"}))
-        groups = self.groups
-        if len(groups):
-            of_types = groups.itertuples(index=False)
+        groups = self.group_columns
+        if groups["type"]:
+            of_types = zip(*groups.values(), strict=True)
             lines += ["", table_text(["type", "mAP", "actions"], of_types, numeric={"mAP", "actions"})]
         lines += [*notes_text(self.notes), ""]
         others = [threshold for threshold in self.thresholds if threshold != self.threshold]
@@ -74,9 +77,18 @@ class FrameMapResult(ApResult):
         return np.arange(len(self.ids))
 
     @property
+    def group_columns(self) -> dict[str, list[Any]]:
+        """Mean AP per type of action: type, mean_ap and actions; empty where the list has no types."""
+        return group_means(self.types, self.ap[self.thresholds.index(self.threshold)].tolist())
+
+    @property
     def groups(self) -> pd.DataFrame:
-        """Mean AP per type of action (columns type, mean_ap, actions); empty where the list has no types."""
-        return group_means(self.per_class)
+        """`group_columns` as a table."""
+        import pandas as pd  # scoring does without it, and starts in half the time
+
+        kinds = {"type": object, "mean_ap": np.float64, "actions": np.int64}
+        table: pd.DataFrame = pd.DataFrame(self.group_columns).astype(kinds)
+        return table
 
     @property
     def title(self) -> str:
@@ -85,7 +97,7 @@ class FrameMapResult(ApResult):
 
     def summary(self) -> dict[str, Any]:
         """What `to_json` writes."""
-        groups = [dict(zip(self.groups, map(plain, row), strict=True)) for row in self.groups.itertuples(index=False)]
+        groups = records(self.group_columns)
         return {**super().summary(), "protocol": self.protocol.name, "ties": self.ties, "groups": groups}
 
 
@@ -282,9 +294,8 @@ def notes_on_truth(truth: TruthRows, actions: ActionList) -> list[str]:
     unlisted = ~np.isin(truth.labels, actions.ids)
     if unlisted.any():
         notes.append(f"{unlisted.sum()} truths have an action that is not in the action list and do not count.")
-    frame = pd.DataFrame({"video": truth.video.codes, "moment": truth.moment, "label": truth.labels})
-    frame[["x1", "y1", "x2", "y2"]] = truth.boxes
-    twins = frame.duplicated().sum()
+    first = first_equals(truth.video.codes, truth.moment, truth.labels, *truth.boxes.T)
+    twins = np.count_nonzero(first != np.arange(len(first)))
     if twins:
         notes.append(f"{twins} truths repeat a box and action of their timestamp: no detection can find them.")
     return notes

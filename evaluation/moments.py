@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import pandas as pd
 
 from evaluation.errors import InputError
 from evaluation.records import DetectionRows, FrameKey, IntArray, TruthRows
@@ -58,7 +57,7 @@ class MomentCodes:
         offset = np.array([self._video[name] * self._span - self._first for name in names], dtype=np.int64)
         if len(table) == 0:
             return np.empty(0, dtype=np.int64)
-        return offset[np.asarray(table.video.codes)] + table.moment
+        return offset[table.video.codes] + table.moment
 
     def of_keys(self, keys: Iterable[FrameKey]) -> IntArray:
         """Return the codes of some keys."""
@@ -78,8 +77,20 @@ def numbered_in_order(codes: IntArray) -> tuple[IntArray, IntArray]:
     if len(codes) == 0:
         return codes, codes
     heads = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
-    numbers, distinct = pd.factorize(codes[heads])
-    return np.repeat(numbers, np.diff(heads, append=len(codes))), distinct
+    distinct, first, place = np.unique(codes[heads], return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    numbers = np.empty_like(order)
+    numbers[order] = np.arange(len(order))
+    return np.repeat(numbers[place], np.diff(heads, append=len(codes))), distinct[order]
+
+
+def places_of(codes: IntArray, among: IntArray) -> IntArray:
+    """Return the (N,) place of every code in `among`, whose codes are all different; -1 where it is not there."""
+    if len(among) == 0:
+        return np.full(len(codes), -1)
+    order = np.argsort(among, kind="stable")
+    place = order[np.minimum(np.searchsorted(among, codes, sorter=order), len(order) - 1)]
+    return np.where(among[place] == codes, place, -1)
 
 
 def annotated_moments(truth: TruthRows, *, without: Iterable[FrameKey] = ()) -> list[FrameKey]:
@@ -89,7 +100,8 @@ def annotated_moments(truth: TruthRows, *, without: Iterable[FrameKey] = ()) -> 
         truth: annotated boxes.
         without: moments to leave out (the excluded ones).
     """
-    names = [str(name) for name in truth.video.categories]
-    frame = pd.DataFrame({"video": np.asarray(truth.video.codes), "moment": truth.moment}).drop_duplicates()
-    keys = {FrameKey(names[video], int(moment)) for video, moment in zip(frame["video"], frame["moment"], strict=True)}
+    _, rows = np.unique(MomentCodes.of([truth], []).of_rows(truth), return_index=True)
+    keys = {
+        FrameKey(video, moment) for video, moment in zip(truth.video[rows], truth.moment[rows].tolist(), strict=True)
+    }
     return sorted((keys | set(truth.empty_moments)) - set(without))

@@ -180,7 +180,7 @@ def _largest_map(
     """Mean over the actions of the share of their rows that some box overlaps enough: no recall is larger."""
     names = [str(name) for name in truth.video.categories]
     boxes_at = {person.key: person.boxes for person in persons}
-    frame = pd.DataFrame({"video": np.asarray(truth.video.codes), "moment": truth.moment, "label": truth.labels})
+    frame = pd.DataFrame({"video": truth.video.codes, "moment": truth.moment, "label": truth.labels})
     counts = np.zeros(len(frame), dtype=bool)
     found = np.zeros(len(frame), dtype=bool)
     for (video, moment), rows in frame.groupby(["video", "moment"], sort=False).indices.items():
@@ -197,7 +197,7 @@ def _largest_map(
 
 def _annotations(truth: TruthRows, image_of: dict[FrameKey, int]) -> list[dict[str, object]]:
     names = [str(name) for name in truth.video.categories]
-    frame = pd.DataFrame({"video": np.asarray(truth.video.codes), "moment": truth.moment})
+    frame = pd.DataFrame({"video": truth.video.codes, "moment": truth.moment})
     frame[["x1", "y1", "x2", "y2"]] = truth.boxes
     frame = frame.drop_duplicates()
     keys = [FrameKey(names[v], int(m)) for v, m in zip(frame["video"], frame["moment"], strict=True)]

@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from evaluation import row_values as values
 from evaluation.errors import InputError
+from evaluation.name_column import NameColumn, RowChoice
 
 if TYPE_CHECKING:
-    import pandas as pd  # only AVA's million rows need it; scoring tubes starts in half the time without
+    import pandas as pd
 
     from evaluation.formats.action_list import ActionList
 
@@ -145,18 +146,19 @@ class BoxRows:
     """What N (box, label) pairs have in common, found or annotated.
 
     Attributes:
-        video: (N,) pandas Categorical of video names.
+        video: (N,) names of videos; a pandas Categorical becomes such a column.
         moment: (N,) int64, unit as in FrameKey.
         boxes: (N, 4) float64 unit boxes.
         labels: (N,) int64.
     """
 
-    video: pd.Categorical
+    video: NameColumn
     moment: IntArray
     boxes: FloatArray
     labels: IntArray
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "video", NameColumn.of(self.video))
         rows = len(self.video)
         expect_shape(self.moment, "moment", rows)
         expect_shape(self.boxes, "boxes", rows, 4)
@@ -181,7 +183,7 @@ class DetectionRows(BoxRows):
     `rows[a:b]`, `rows[mask]` and `rows[places]` choose rows, `select` chooses by video, label and score.
 
     Attributes:
-        video: (N,) pandas Categorical of video names.
+        video: (N,) names of videos; a pandas Categorical becomes such a column.
         moment: (N,) int64, unit as in FrameKey.
         boxes: (N, 4) float64 unit boxes.
         labels: (N,) int64.
@@ -242,7 +244,7 @@ class DetectionRows(BoxRows):
     def from_arrays(
         cls,
         *,
-        video: npt.ArrayLike | pd.Series | pd.Categorical,
+        video: npt.ArrayLike | pd.Series | pd.Categorical | NameColumn,
         time: npt.ArrayLike,
         boxes: npt.ArrayLike,
         labels: npt.ArrayLike,
@@ -307,7 +309,7 @@ class DetectionRows(BoxRows):
         moments = np.array([each.key.moment for each in detections], dtype=np.int64)
         boxes = np.concatenate([np.zeros((0, 4)), *(each.boxes for each in detections)])
         return cls(
-            video=values.categorical(np.repeat(codes, counts), tuple(videos)),
+            video=NameColumn(np.repeat(codes, counts), tuple(videos)),
             moment=np.repeat(moments, counts),
             boxes=boxes.repeat(len(columns), axis=0),
             labels=np.tile(np.asarray(actions.ids, dtype=np.int64), len(boxes)),
@@ -322,7 +324,7 @@ class TruthRows(BoxRows):
     `rows[a:b]`, `rows[mask]` and `rows[places]` choose rows and keep `empty_moments`.
 
     Attributes:
-        video: (N,) pandas Categorical of video names.
+        video: (N,) names of videos; a pandas Categorical becomes such a column.
         moment: (N,) int64, unit as in FrameKey.
         boxes: (N, 4) float64 unit boxes.
         labels: (N,) int64.
@@ -371,7 +373,7 @@ class TruthRows(BoxRows):
     def from_arrays(
         cls,
         *,
-        video: npt.ArrayLike | pd.Series | pd.Categorical,
+        video: npt.ArrayLike | pd.Series | pd.Categorical | NameColumn,
         time: npt.ArrayLike,
         boxes: npt.ArrayLike,
         labels: npt.ArrayLike,
@@ -438,31 +440,30 @@ class TruthRows(BoxRows):
         return frame
 
 
-RowChoice = slice | npt.NDArray[np.bool_] | npt.NDArray[np.integer]
-"""A slice, an (N,) mask, or places of rows."""
-
-
 def _chosen(
-    video: pd.Categorical, labels: IntArray, videos: Collection[str] | None, wanted: Collection[int] | None
+    video: NameColumn, labels: IntArray, videos: Collection[str] | None, wanted: Collection[int] | None
 ) -> npt.NDArray[np.bool_]:
     """(N,) which rows are of some videos and labels; None takes all."""
     chosen = np.ones(len(labels), dtype=np.bool_)
     if videos is not None:
         known = np.array([str(name) in videos for name in video.categories] + [False], dtype=np.bool_)
-        chosen &= known[np.asarray(video.codes)]
+        chosen &= known[video.codes]
     if wanted is not None:
         chosen &= np.isin(labels, list(wanted))
     return chosen
 
 
 def _box_columns(
-    video: npt.ArrayLike | pd.Series | pd.Categorical, time: npt.ArrayLike, boxes: npt.ArrayLike, labels: npt.ArrayLike
+    video: npt.ArrayLike | pd.Series | pd.Categorical | NameColumn,
+    time: npt.ArrayLike,
+    boxes: npt.ArrayLike,
+    labels: npt.ArrayLike,
 ) -> dict[str, Any]:
     """What rows of boxes have in common, by name, of the arguments of `from_arrays`."""
     unit_boxes = values.box_column(boxes)
     rows = len(unit_boxes)
     return {
-        "video": values.categorical(*values.name_codes(video, rows)),
+        "video": NameColumn(*values.name_codes(video, rows)),
         "moment": values.moment_column(time, rows),
         "boxes": unit_boxes,
         "labels": values.id_column(labels, "label", rows),
@@ -471,11 +472,9 @@ def _box_columns(
 
 def _joined_boxes(parts: Sequence[DetectionRows] | Sequence[TruthRows]) -> dict[str, Any]:
     """What rows of boxes have in common, by name, of all parts one after the other."""
-    codes, names = values.joined_names(
-        [(np.asarray(part.video.codes), part.video.categories.tolist()) for part in parts]
-    )
+    codes, names = values.joined_names([(part.video.codes, part.video.categories.tolist()) for part in parts])
     return {
-        "video": values.categorical(codes, names),
+        "video": NameColumn(codes, names),
         "moment": np.concatenate([np.zeros(0, np.int64), *(part.moment for part in parts)]),
         "boxes": np.concatenate([np.zeros((0, 4)), *(part.boxes for part in parts)]),
         "labels": np.concatenate([np.zeros(0, np.int64), *(part.labels for part in parts)]),
@@ -483,9 +482,9 @@ def _joined_boxes(parts: Sequence[DetectionRows] | Sequence[TruthRows]) -> dict[
 
 
 def _frame_of(rows: DetectionRows | TruthRows) -> pd.DataFrame:
-    import pandas as pd  # scoring tubes does without it, and starts in half the time
+    import pandas as pd  # scoring does without it, and starts in half the time
 
-    frame: pd.DataFrame = pd.DataFrame({"video": rows.video, "time": rows.moment / 1e6})
+    frame: pd.DataFrame = pd.DataFrame({"video": rows.video.to_pandas(), "time": rows.moment / 1e6})
     frame[list(values.SIDES)] = rows.boxes
     frame["label"] = rows.labels
     return frame

@@ -181,14 +181,14 @@ def name_codes(video: Any, rows: int) -> tuple[IntArray, tuple[str, ...]]:
     Raises:
         InputError: naming the first row, from 0, without a name; or another number of rows.
     """
-    import pandas as pd  # scoring tubes from files does without it, and starts in half the time
-
     if isinstance(video, str):
         return np.zeros(rows, dtype=np.int64), (composed(video),)
-    categorical = getattr(video, "array", video)  # of a Series
-    if isinstance(categorical, pd.Categorical):
-        codes, given = np.asarray(categorical.codes), categorical.categories.tolist()
+    column = getattr(video, "array", video)  # of a Series
+    if hasattr(column, "codes") and hasattr(column, "categories"):  # a NameColumn, or a pandas Categorical
+        codes, given = np.asarray(column.codes), column.categories.tolist()
     else:
+        import pandas as pd  # scoring from files does without it, and starts in half the time
+
         codes, distinct = pd.factorize(np.asarray(video, dtype=object))
         given = list(distinct)
     if codes.shape != (rows,):
@@ -202,13 +202,6 @@ def name_codes(video: Any, rows: int) -> tuple[IntArray, tuple[str, ...]]:
         place.setdefault(composed(str(name)), len(place))
     places = np.array([place[composed(str(name))] for name in given], dtype=np.int64)
     return places[codes] if rows else np.zeros(0, dtype=np.int64), tuple(place)
-
-
-def categorical(codes: npt.NDArray[np.integer], names: Sequence[str]) -> pd.Categorical:
-    """A column of names: row i has names[codes[i]]."""
-    import pandas as pd  # scoring tubes from files does without it, and starts in half the time
-
-    return pd.Categorical.from_codes(codes, pd.Index(list(names), dtype="object"))
 
 
 def joined_names(parts: Sequence[tuple[npt.NDArray[np.integer], Sequence[str]]]) -> tuple[IntArray, tuple[str, ...]]:

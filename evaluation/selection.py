@@ -8,14 +8,13 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from evaluation.boxes import BoolArray
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
-from evaluation.moments import MomentCodes, numbered_in_order
+from evaluation.moments import MomentCodes, numbered_in_order, places_of
 from evaluation.protocols import Protocol
-from evaluation.ragged import row_ranges
+from evaluation.ragged import first_equals, row_ranges
 from evaluation.records import FloatArray, FrameKey, IntArray, TruthRows
 from evaluation.row_order import MomentRows, best_rows, heap_ranks, stable_group_order, stable_number_order
 from evaluation.row_values import is_inverted
@@ -209,7 +208,7 @@ def ranked_rows(
     row = np.flatnonzero(column >= 0)
     image, image_codes = numbered_in_order(_taken(detections.code, row))
     if protocol.moment_order == "truth" and truth.known is not None:
-        by_truth = np.argsort(pd.Index(pd.unique(truth.known)).get_indexer(pd.Index(image_codes)))
+        by_truth = np.argsort(places_of(image_codes, numbered_in_order(truth.known)[1]))
         image, image_codes = np.argsort(by_truth)[image], image_codes[by_truth]
     rows = MomentRows(detections, row, image, _taken(detections.scores, row))
     known_moments, left_out = _known_moments(image, image_codes, codes, truth)
@@ -230,7 +229,7 @@ def ranked_rows(
     moments = max(len(image_codes), 1)
     group = image[part]
     group += np.repeat(np.arange(len(actions)) * moments, np.bincount(columns, minlength=len(actions)))
-    image_of_truth = pd.Index(image_codes).get_indexer(pd.Index(truth.code))
+    image_of_truth = places_of(truth.code, image_codes)
     truth_group = np.where(image_of_truth >= 0, truth.column.astype(np.int64) * moments + image_of_truth, -1)
     contested = _rows_of_groups(group, truth_group)
     if protocol.row_order != "file":
@@ -291,9 +290,10 @@ def _truth_order(truth: TruthRows, code: IntArray, rows: IntArray, protocol: Pro
     order: IntArray = np.argsort(-score, kind="stable")
     if protocol.row_order == "score":
         return order
-    image, _ = pd.factorize(code[rows])
-    twins = pd.DataFrame({"image": image, "label": labels, "score": score}).duplicated(keep=False).to_numpy()
-    ranks = heap_ranks(None, MomentRows(truth, rows, image, score), np.unique(image[twins]))
+    image, _ = numbered_in_order(code[rows])
+    first = first_equals(image, labels, score)
+    again = first != np.arange(len(first))
+    ranks = heap_ranks(None, MomentRows(truth, rows, image, score), np.unique(image[again]))
     result: IntArray = np.lexsort((ranks, -score))
     return result
 

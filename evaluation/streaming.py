@@ -146,7 +146,7 @@ class FrameAP:
         first[number[::-1]] = listed[::-1]
         moments = self._numbers(
             [str(name) for name in detections.video.categories],
-            np.asarray(detections.video.codes)[first],
+            detections.video.codes[first],
             detections.moment[first],
         )
         self._append(
@@ -240,7 +240,7 @@ class FrameAP:
         starts = np.flatnonzero(np.diff(number[order], prepend=-1))
         digests = _digests(truth[order], starts)
         rows = order[starts]
-        codes, moments = np.asarray(truth.video.codes)[rows].tolist(), truth.moment[rows].tolist()
+        codes, moments = truth.video.codes[rows].tolist(), truth.moment[rows].tolist()
         new = np.ones(len(starts), dtype=np.bool_)
         for index, (code, moment, digest) in enumerate(zip(codes, moments, digests, strict=True)):
             seen = (names[code] + moment + 2**63 << 64) + digest
@@ -259,7 +259,7 @@ class FrameAP:
         if len(truth) == 0:
             return truth
         names = np.array([str(name) for name in truth.video.categories], dtype=object)
-        video = np.argsort(np.argsort(names))[np.asarray(truth.video.codes)]
+        video = np.argsort(np.argsort(names))[truth.video.codes]
         order = np.lexsort((truth.moment, video))
         number, _ = numbered_in_order(MomentCodes.of([truth], []).of_rows(truth)[order])
         starts = np.flatnonzero(np.diff(number, prepend=-1))

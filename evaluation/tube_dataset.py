@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.errors import InputError
+from evaluation.name_column import NameColumn
 from evaluation.records import DetectionRows, FloatArray, IntArray, TruthRows, expect_shape
 from evaluation.row_values import (
     LARGEST_ID,
     box_column,
-    categorical,
     check_pixels,
     is_inverted,
     name_codes,
@@ -157,7 +157,7 @@ class TubeTruth:
         tubes = self.of_videos(videos)
         video = np.repeat(tubes.video, tubes.lengths)
         return TruthRows(
-            video=categorical(video, videos),
+            video=NameColumn(video, videos),
             moment=tubes.moments.astype(np.int64),
             boxes=_unit(tubes.boxes, video, videos, self.sizes),
             labels=np.repeat(tubes.labels, tubes.lengths),
@@ -246,7 +246,7 @@ class FrameDetections:
         known = self.known
         video = self.video[known]
         return DetectionRows(
-            video=categorical(video, self.videos),
+            video=NameColumn(video, self.videos),
             moment=self.moments[known],
             boxes=_unit(self.boxes[known], video, self.videos, sizes),
             labels=self.labels[known],
@@ -326,7 +326,7 @@ class FrameDetections:
         place = {name: index for index, name in enumerate(videos)}
         names = [str(name) for name in rows.video.categories]
         places = np.array([place.get(name, -1) for name in names], dtype=np.int64)
-        codes = np.asarray(rows.video.codes)
+        codes = rows.video.codes
         table = np.array([sizes.get(name, (1, 1)) for name in names], dtype=np.float64).reshape(-1, 2)
         return cls(
             videos=tuple(videos),

@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.errors import InputError
+from evaluation.name_column import NameColumn
 from evaluation.ragged import row_ranges
 from evaluation.records import FloatArray, Int32Array, IntArray, Tube, expect_shape
 from evaluation.row_values import (
     LARGEST_ID,
     SIDES,
     box_column,
-    categorical,
     check_pixels,
     frame_boxes,
     id_column,
@@ -336,7 +336,7 @@ class TubeSet:
 
         tube = np.repeat(np.arange(len(self)), self.lengths)
         frame: pd.DataFrame = pd.DataFrame(
-            {"video": categorical(self.video[tube], self.videos), "tube": tube, "frame": self.moments}
+            {"video": NameColumn(self.video[tube], self.videos).to_pandas(), "tube": tube, "frame": self.moments}
         )
         frame[list(SIDES)] = self.boxes
         frame["label"], frame["score"], frame["box_score"] = self.labels[tube], self.scores[tube], self.box_scores

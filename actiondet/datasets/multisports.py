@@ -203,7 +203,7 @@ def _people(truth: TubeTruth, path: str) -> tuple[TruePersons, int]:
     inside = np.clip(rows.boxes, 0, 1)
     # Whole pixels divided by the size and back may miss the border by a rounding.
     beyond = int((np.abs(inside - rows.boxes) > 1e-6).any(axis=1).sum())
-    order = np.lexsort((rows.moment, np.asarray(rows.video.codes)))
+    order = np.lexsort((rows.moment, rows.video.codes))
     # Tubes of two labels on one person have the same boxes; that is how labels of one person are recognized.
     rows = replace(rows, boxes=inside, persons=np.full(len(rows), -1, dtype=np.int64))
     return gather_persons(rows[order]), beyond

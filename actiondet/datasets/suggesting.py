@@ -72,7 +72,7 @@ class Labeled:
             known = np.array([label in column for label in rows.labels.tolist()], dtype=bool)
             columns = np.array([column[label] for label in rows.labels[known].tolist()], dtype=np.int64)
             counts += np.bincount(columns, minlength=len(ids))
-            codes, persons = np.asarray(rows.video.codes)[known], np.column_stack([rows.moment, rows.boxes])[known]
+            codes, persons = rows.video.codes[known], np.column_stack([rows.moment, rows.boxes])[known]
             for code in np.unique(codes):
                 chosen = codes == code
                 people = len(np.unique(persons[chosen], axis=0))

@@ -193,7 +193,7 @@ def gather_persons(truth: TruthRows) -> TruePersons:
     are equal. Files exist that write the same number for everybody; such a number names nobody.
     """
     table = pd.DataFrame(np.asarray(truth.boxes), columns=BOX)
-    by_moment = pd.DataFrame({"video": np.asarray(truth.video.codes), "moment": truth.moment}).groupby(
+    by_moment = pd.DataFrame({"video": truth.video.codes, "moment": truth.moment}).groupby(
         ["video", "moment"], sort=False
     )
     table["place"] = by_moment.ngroup()
@@ -210,7 +210,7 @@ def gather_persons(truth: TruthRows) -> TruePersons:
 
     moments = table.drop_duplicates("place").index.to_numpy()
     names = tuple(map(str, truth.video.categories))
-    keys = KeyTable(names, np.asarray(truth.video.codes, dtype=np.int64)[moments], truth.moment[moments])
+    keys = KeyTable(names, truth.video.codes[moments].astype(np.int64), truth.moment[moments])
     return TruePersons(
         keys,
         offsets(np.bincount(people["place"].to_numpy(), minlength=len(keys))),

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 
 from actiondet.tubes.chains import chain_rows
 from actiondet.tubes.finishing import Chains, fill_gaps, finish
 from actiondet.tubes.options import LinkOptions, Preset, named
 from actiondet.tubes.suppression import suppress
+from evaluation.name_column import NameColumn
 from evaluation.ragged import offsets
 from evaluation.records import ActionDetections, DetectionRows, FloatArray, IntArray, Tube
 from evaluation.tube_dataset import FrameDetections
@@ -117,7 +117,7 @@ def _link_part(
 ) -> Iterator[Tube]:
     """Link the rows of some whole videos, whose moments have these (V,) distances."""
     wanted = np.flatnonzero(rows.scores >= options.min_score)
-    video = np.asarray(rows.video.codes, dtype=np.int64)[wanted]
+    video = rows.video.codes.astype(np.int64)[wanted]
     names = [str(name) for name in rows.video.categories]
     low = int(rows.labels.min(initial=0))
     labels = int(rows.labels.max(initial=0)) + 1 - low
@@ -200,7 +200,7 @@ def _batches(groups: IntArray) -> Iterator[IntArray]:
 
 def _whole_videos(rows: DetectionRows) -> Iterator[tuple[DetectionRows, FloatArray]]:
     """Some whole videos at a time, and the distances of their moments."""
-    codes = np.asarray(rows.video.codes, dtype=np.int64)
+    codes = rows.video.codes.astype(np.int64)
     for some in _batches(codes):
         part = rows[some]
         yield part, _distances(codes[some], part.moment, len(rows.video.categories))
@@ -234,11 +234,10 @@ def _joined(parts: list[tuple[str, int, FloatArray, IntArray, FloatArray]]) -> t
     names = list(dict.fromkeys(part[0] for part in parts))
     place = {name: index for index, name in enumerate(names)}
     lengths = [len(part[3]) for part in parts]
-    categories: pd.Index = pd.Index(names, dtype="object")
     codes = np.array([place[part[0]] for part in parts], dtype=np.int64)
     moments = np.array([part[1] for part in parts], dtype=np.int64)
     rows = DetectionRows(
-        video=pd.Categorical.from_codes(np.repeat(codes, lengths), categories),
+        video=NameColumn(np.repeat(codes, lengths), names),
         moment=np.repeat(moments, lengths),
         boxes=np.concatenate([np.zeros((0, 4)), *(part[2] for part in parts)]),
         labels=np.concatenate([np.zeros(0, np.int64), *(part[3] for part in parts)]),

@@ -141,7 +141,7 @@ def _check_csv_labels(path: str, truth: TubeTruth, num_actions: int, report: Rep
 def _boxes(path: str, truth: TubeTruth, report: Report) -> pd.DataFrame:
     """The sound boxes of the split: columns video, moment (frame from 1), x1 ... y2, label, person (tube)."""
     rows = truth.rows(truth.test_videos)
-    table: pd.DataFrame = pd.DataFrame({"video": rows.video.astype(str), "moment": rows.moment, "label": rows.labels})
+    table: pd.DataFrame = pd.DataFrame({"video": np.asarray(rows.video), "moment": rows.moment, "label": rows.labels})
     table[BOX] = rows.boxes
     table["person"] = rows.persons
     if len(table) == 0:

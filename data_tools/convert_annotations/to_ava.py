@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from data_tools.convert_annotations.key_frames import VideoMoments, boxes_of, occurrences
 from evaluation.errors import InputError, some
 from evaluation.formats.action_list import ActionList, write_action_list
 from evaluation.formats.ava import write_ava_csv, write_excluded
 from evaluation.formats.person_boxes import write_proposals
+from evaluation.name_column import NameColumn
 from evaluation.records import FrameKey, PersonBoxes, TruthRows
 from evaluation.video_names import composed
 
@@ -166,7 +166,7 @@ def truth_rows(videos: Sequence[VideoMoments], actions: ActionList, *, offset_us
             if len(rows) == before:
                 empty.append(FrameKey(video.video, offset_us + moment))
     return TruthRows(
-        video=pd.Categorical([row[0] for row in rows]),
+        video=NameColumn.of_names([row[0] for row in rows]),
         moment=np.array([row[1] for row in rows], dtype=np.int64),
         boxes=np.array([row[2] for row in rows], dtype=np.float64).reshape(-1, 4),
         labels=np.array([row[3] for row in rows], dtype=np.int64),

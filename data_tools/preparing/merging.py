@@ -16,6 +16,7 @@ from evaluation.errors import InputError
 from evaluation.files import atomic_path
 from evaluation.formats.ava import read_ava_csv, write_ava_csv
 from evaluation.formats.person_boxes import read_proposals, write_proposals
+from evaluation.name_column import NameColumn
 from evaluation.records import FrameKey, PersonBoxes, TruthRows
 
 AVA_FILES = annotation_files("2.2")
@@ -44,7 +45,7 @@ def lay_official(given: Sequence[Path], ava: Path, folder: Path) -> list[str]:
 
 def moments_of(truth: TruthRows) -> list[FrameKey]:
     """Every annotated moment once, those without persons too."""
-    table = pd.DataFrame({"video": truth.video, "moment": truth.moment}).drop_duplicates()
+    table = pd.DataFrame({"video": truth.video.to_pandas(), "moment": truth.moment}).drop_duplicates()
     keys = [FrameKey(str(video), int(moment)) for video, moment in zip(table["video"], table["moment"], strict=True)]
     return [*dict.fromkeys([*keys, *truth.empty_moments])]
 
@@ -54,11 +55,9 @@ def rename(truth: TruthRows, clip_of: Mapping[FrameKey, str]) -> TruthRows:
     rows = zip(np.asarray(truth.video, dtype=object), truth.moment.tolist(), strict=True)
     names = [clip_of.get(FrameKey(video, moment)) for video, moment in rows]
     kept = np.array([name is not None for name in names], dtype=bool)
-    clips = [name for name in names if name is not None]
     return replace(
         truth[kept],
-        # Categories of one type whatever the version of pandas, so that they can be joined and compared.
-        video=pd.Categorical(clips, categories=pd.Index(list(dict.fromkeys(clips)), dtype=object)),
+        video=NameColumn.of_names([name for name in names if name is not None]),
         empty_moments=tuple(FrameKey(clip_of[key], key.moment) for key in truth.empty_moments if key in clip_of),
     )
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 import os
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from evaluation.boxes import BoolArray
 from evaluation.errors import InputError
 from evaluation.files import open_table
+from evaluation.formats.csv_plain import read_plain
 from evaluation.formats.csv_runs import CsvRuns, find_runs
+from evaluation.name_column import NameColumn
 from evaluation.records import FloatArray, IntArray
 from evaluation.row_values import (
     LARGEST_ID,
@@ -30,7 +30,6 @@ from evaluation.row_values import (
     PIXELS,
     SIDES,
     bad_coordinates,
-    categorical,
     moments_of,
 )
 from evaluation.video_names import composed
@@ -40,14 +39,7 @@ _NAMES = ["video", *_NUMBERS]
 
 # Few enough rows that a chunk stays in the processor's caches, enough that the work per chunk does not show.
 _CHUNK_ROWS = 200_000
-_BLOCK_BYTES = 1 << 23
-
-# Scores and coordinates must be the very floats that Python's float() gives. From 3.1 on that is what pandas
-# does by itself, and asking for it is deprecated.
-_EXACT: dict[str, Any] = (
-    {} if tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1) else {"float_precision": "round_trip"}
-)
-
+_BLOCK_BYTES = 1 << 21
 _LAYOUT: dict[str, Any] = {
     "header": None,
     "names": _NAMES,
@@ -57,7 +49,6 @@ _LAYOUT: dict[str, Any] = {
     "keep_default_na": False,  # a video may be called "NA"
     "na_values": {name: [""] for name in _NAMES},
     "low_memory": False,
-    **_EXACT,
 }
 """How pandas reads such a file."""
 
@@ -77,7 +68,7 @@ class CsvColumns:
         empty: (N,) bool: rows of two columns, or with nothing in the others.
     """
 
-    video: pd.Categorical
+    video: NameColumn
     moment: IntArray
     boxes: FloatArray
     labels: IntArray
@@ -115,23 +106,19 @@ def read_columns(path: str | os.PathLike[str], check: RowCheck) -> CsvColumns:
     _keep_freed_memory()
     categories: dict[str, int] = {}
     columns = _GrowingColumns()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # all that pandas says of too many columns
-        try:
-            with open_table(path) as file:
-                file.seek(_add_runs(path, file, columns, categories))
-                with pd.read_csv(file, chunksize=_CHUNK_ROWS, **_LAYOUT) as chunks:
-                    for chunk in chunks:
-                        columns.add(_checked(chunk, categories), _rows_expected(path, file, len(chunk)))
-        except pd.errors.EmptyDataError:
-            pass
-        except InputError:
-            raise
-        except (ValueError, pd.errors.ParserWarning) as fault:  # parser, decoding and conversion errors are ValueErrors
-            raise first_fault(path, check, str(fault)) from None
+    try:
+        with open_table(path) as file:
+            place = _add_blocks(path, file, columns, categories)
+            if place is not None:
+                file.seek(place)
+                _add_chunks(path, file, columns, categories)
+    except InputError:
+        raise
+    except (ValueError, Warning) as fault:  # parser, decoding and conversion errors are ValueErrors
+        raise first_fault(path, check, str(fault)) from None
     filled = columns.filled()
     return CsvColumns(
-        video=categorical(filled.video, tuple(categories)),
+        video=NameColumn(filled.video, tuple(categories)),
         moment=filled.moment,
         boxes=filled.box.T,
         labels=filled.labels,
@@ -140,31 +127,64 @@ def read_columns(path: str | os.PathLike[str], check: RowCheck) -> CsvColumns:
     )
 
 
-def _add_runs(path: str | os.PathLike[str], file: TextIO, columns: _GrowingColumns, categories: dict[str, int]) -> int:
-    """Read runs of rows into `columns`, as long as the file has them; return the place of the first byte after."""
+def _add_blocks(
+    path: str | os.PathLike[str], file: TextIO, columns: _GrowingColumns, categories: dict[str, int]
+) -> int | None:
+    """Read rows as long as they are plain; return the place of the first byte after them, None at the file's end."""
     place, begun = 0, b""
     while True:
         read = file.buffer.read(_BLOCK_BYTES)
         text = begun + read
+        if not text:
+            return None
         stop = text.rfind(b"\n") + 1 if read else len(text)
-        block = text[:stop] if read or not text else text + b"\n"
-        runs = find_runs(block) if block else None
-        heads = None if runs is None else _heads(runs, categories)
-        if runs is None or heads is None:
+        block = text[:stop] if read else text + b"\n"
+        if not block or not _add_block(path, file, block, columns, categories):
             return place
-        room = columns.room(len(runs.labels), _rows_expected(path, file, len(runs.labels)))
-        _fill(room, runs, heads)
         place, begun = place + stop, text[stop:]
 
 
-def _heads(runs: CsvRuns, categories: dict[str, int]) -> _Chunk | None:
-    """Return the heads of runs; None where a line is not a row, or the head of a longer run lacks a column."""
-    frame = pd.read_csv(io.BytesIO(runs.heads), **_LAYOUT)
-    if len(frame) != len(runs.head):
-        return None
-    heads = _checked(frame, categories)
-    longer = np.diff(runs.head, append=len(runs.labels)) > 1
-    return None if np.isnan(heads.last[longer]).any() else heads
+def _add_block(
+    path: str | os.PathLike[str], file: TextIO, block: bytes, columns: _GrowingColumns, categories: dict[str, int]
+) -> bool:
+    """Read whole lines, runs of rows at a time if there are any; return whether that could be done."""
+    runs = find_runs(block)
+    if runs is not None:
+        plain = read_plain(runs.heads)
+        heads = None if plain is None else _checked(*plain, categories)
+        # Where the head of a longer run lacks column 8, what looks like labels and scores is columns 6 and 7.
+        if heads is not None and not np.isnan(heads.last[np.diff(runs.head, append=len(runs.labels)) > 1]).any():
+            _fill(columns.room(len(runs.labels), _rows_expected(path, file, len(runs.labels))), runs, heads)
+            return True
+    plain = read_plain(block)
+    if plain is not None:
+        rows = _checked(*plain, categories)
+        columns.add(rows, _rows_expected(path, file, len(rows.moment)))
+    return plain is not None
+
+
+def _add_chunks(
+    path: str | os.PathLike[str], file: TextIO, columns: _GrowingColumns, categories: dict[str, int]
+) -> None:
+    """Read the rest of a file, whatever its rows are like."""
+    import pandas as pd  # most files do without it, and programs start in half the time
+
+    # Scores and coordinates must be the very floats that Python's float() gives. From 3.1 on that is what pandas does
+    # by itself, and asking for it is deprecated.
+    version = tuple(int(part) for part in pd.__version__.split(".")[:2])
+    exact: dict[str, Any] = {} if version >= (3, 1) else {"float_precision": "round_trip"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # all that pandas says of too many columns
+        try:
+            with pd.read_csv(file, chunksize=_CHUNK_ROWS, **_LAYOUT, **exact) as chunks:
+                for chunk in chunks:
+                    if chunk["video"].isna().any():
+                        raise _FaultyRowsError("a row has no video name")
+                    numbers = [chunk[name].to_numpy() for name in _NUMBERS]
+                    part = _checked(chunk["video"].to_numpy(), numbers, categories)
+                    columns.add(part, _rows_expected(path, file, len(chunk)))
+        except pd.errors.EmptyDataError:
+            pass
 
 
 def _fill(room: _Chunk, runs: CsvRuns, heads: _Chunk) -> None:
@@ -235,14 +255,17 @@ def _keep_freed_memory() -> None:
     np.empty(31 << 20, dtype=np.uint8)
 
 
-def _checked(chunk: pd.DataFrame, categories: dict[str, int]) -> _Chunk:
-    """Return a chunk's columns; `categories` maps names to codes and grows."""
-    codes, videos = _factorized(chunk["video"].to_numpy())
-    seconds = chunk["time"].to_numpy()
-    if codes.min(initial=0) < 0 or not (np.abs(seconds) <= LARGEST_TIME).all():
-        raise _FaultyRowsError("a row has no video name or no time")
-    box = [chunk[name].to_numpy() for name in SIDES]
-    labels, last = chunk["label"].to_numpy(), chunk["last"].to_numpy()
+def _checked(names: npt.NDArray[np.object_], numbers: Sequence[FloatArray], categories: dict[str, int]) -> _Chunk:
+    """Return the columns of some rows.
+
+    Args:
+        names: (N,) column 1.
+        numbers: seven times (N,): columns 2 to 8.
+        categories: maps names to codes and grows.
+    """
+    seconds, *box, labels, last = numbers
+    if not (np.abs(seconds) <= LARGEST_TIME).all():
+        raise _FaultyRowsError("a row has no time")
     empty = np.isnan(box[0])
     given = box
     if empty.any():
@@ -257,15 +280,14 @@ def _checked(chunk: pd.DataFrame, categories: dict[str, int]) -> _Chunk:
     ids = known.astype(np.int64)
     if np.any(ids != known):
         raise _FaultyRowsError("a label is not an id")
-    names = [categories.setdefault(composed(name), len(categories)) for name in videos]
-    return _Chunk(np.array(names, dtype=np.int32)[codes], moments_of(seconds), box, ids, last, empty)
+    return _Chunk(_codes(names, categories), moments_of(seconds), box, ids, last, empty)
 
 
-def _factorized(names: npt.NDArray[np.object_]) -> tuple[IntArray, npt.NDArray[np.object_]]:
-    """Codes of names, -1 where there is none, and the names; rows of one video are neighbors, mostly."""
+def _codes(names: npt.NDArray[np.object_], categories: dict[str, int]) -> npt.NDArray[np.int32]:
+    """(N,) codes of names; rows of one video are neighbors, mostly."""
     heads = np.flatnonzero(np.concatenate([np.ones(min(len(names), 1), np.bool_), names[1:] != names[:-1]]))
-    codes, videos = pd.factorize(names[heads])
-    return np.repeat(codes, np.diff(heads, append=len(names))), videos
+    codes = [categories.setdefault(composed(name), len(categories)) for name in names[heads]]
+    return np.repeat(np.array(codes, dtype=np.int32), np.diff(heads, append=len(names)))
 
 
 def first_fault(path: str | os.PathLike[str], check: RowCheck, otherwise: str) -> InputError:

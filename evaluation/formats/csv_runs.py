@@ -1,7 +1,7 @@
 """Runs of rows in an AVA-style CSV file that differ in label and score alone: all that is said of one box.
 
-A detector writes its scores of 60 or 80 actions for every box. Of such a run the first row, the head, is left to a
-full parser; of the others label and score are read here, for all rows of a block at once, eight bytes as one integer.
+A detector writes its scores of 60 or 80 actions for every box. Of such a run the first row, the head, is read whole; of
+the others label and score are read here, for all rows of a block at once.
 """
 
 from __future__ import annotations
@@ -13,15 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.boxes import BoolArray
+from evaluation.formats.csv_numbers import (
+    MARGIN,
+    ByteArray,
+    bytes_after,
+    highest_byte,
+    padded,
+    read_numbers,
+    windows,
+    words_before,
+)
 from evaluation.records import FloatArray, IntArray
 
-_Words = npt.NDArray[np.uint64]
-
-_WIDEST = 64
-_MARGIN = _WIDEST
-"""Bytes around a block, so that as many can be read before and after every place in it."""
+_WIDEST = MARGIN
 _NEWLINE = ord("\n")
-_COMMA_ZERO = int.from_bytes(b",0", "little")
 
 
 class CsvRuns(NamedTuple):
@@ -43,41 +48,31 @@ class CsvRuns(NamedTuple):
 def find_runs(block: bytes) -> CsvRuns | None:
     """Find the runs of a block of whole lines.
 
-    A row continues the one before it if both end in a label of one or two digits and a score between 0 and 1 of one to
-    seven decimals, and what comes before these is the same in every byte. That it has six columns is for the parser
-    of the heads to find out. Scores are exact: the quotient of two integers that float64 holds is what float() gives.
+    A row continues the one before it if both end in a label of one or two digits and a score that `read_numbers` reads,
+    and what comes before these is the same in every byte. That it has six columns is for the reader of the heads to
+    find out.
 
     Args:
         block: ends with a line's end.
 
     Returns:
-        None where most rows are heads, and where there is what the parser must see whole: quotes, a byte-order mark at
-        the beginning, lines of less than seven bytes.
+        None where most rows are heads, and where there is what must be seen whole: quotes, a byte-order mark at the
+        beginning, lines of less than seven bytes.
     """
     if b'"' in block or block.startswith(BOM_UTF8):
         return None
-    padding = -len(block) % 8
-    bytes_ = np.frombuffer(b"".join((bytes(_MARGIN), block, bytes(_MARGIN + padding))), dtype=np.uint8)
+    bytes_ = padded(block)
     ends = _line_ends(bytes_)
     if ends is None:
         return None
-    starts = np.concatenate([[_MARGIN], ends[:-1] + 1])
-    windows = _windows(bytes_, 8)
-
-    # "...,12,0.0193": the last point, the digits after it, a comma and a zero before it, the label before these.
-    tail = windows[ends - 8].view(np.uint64)
-    decimals = 7 - _last_place(tail, ".")
-    simple = (decimals >= 1) & (decimals <= 7)
-    decimals[~simple] = 1
-    numerators, sound = _integers(tail, decimals)
-    simple &= sound
-    comma = ends - decimals - 3
-    comma[~simple] = _MARGIN
-    pairs = windows[comma - 6].view("<u2").reshape(-1, 4)
-    simple &= pairs[:, 3] == _COMMA_ZERO
-    labels = _LABELS[pairs[:, 2]]
+    starts = np.concatenate([[MARGIN], ends[:-1] + 1])
+    lengths = _score_lengths(bytes_, ends)
+    scores, simple = read_numbers(bytes_, ends - lengths, ends)
+    comma = ends - lengths - 1
+    pairs = windows(bytes_, 4)[comma - 4].view("<u2").reshape(-1, 2)
+    labels = _LABELS[pairs[:, 1]]
     long = labels >= 100
-    simple &= (labels >= 0) & (~long | (pairs[:, 1] >> 8 == ord(",")))
+    simple &= (labels >= 0) & (~long | (pairs[:, 0] >> 8 == ord(",")))
     labels[long] -= 100
     lengths = comma - 2 - long - starts
     simple &= lengths >= 8
@@ -86,80 +81,50 @@ def find_runs(block: bytes) -> CsvRuns | None:
     least, most = int(lengths[simple].min(initial=_WIDEST)), int(lengths[simple].max(initial=0))
     width = 1 << (least.bit_length() - 1)
     starts[~simple] = 0
-    windows = _windows(bytes_, width)
+    texts = windows(bytes_, width)
     for place in range(0, most, width):
         at = starts + (place if place <= least - width else np.clip(lengths - width, 0, place))
-        same &= _equal_to_next(windows[at])
+        same &= _equal_to_next(texts[at])
     head = np.flatnonzero(np.concatenate([[True], ~same]))
     if 2 * len(head) > len(ends):
         return None
-    first = np.concatenate([[0], ends[:-1] + 1 - _MARGIN])[head].tolist()
-    last = (ends[head] + 1 - _MARGIN).tolist()
+    first = np.concatenate([[0], ends[:-1] + 1 - MARGIN])[head].tolist()
+    last = (ends[head] + 1 - MARGIN).tolist()
     return CsvRuns(
         heads=b"".join([block[start:stop] for start, stop in zip(first, last, strict=True)]),
         head=head,
         labels=labels.astype(np.int64),
-        scores=numerators / _POWERS[decimals],
+        scores=scores,
     )
 
 
-def _windows(bytes_: npt.NDArray[np.uint8], width: int) -> npt.NDArray[np.void]:
-    """Return the `width` bytes from each place on, without a copy."""
-    windows: npt.NDArray[np.void] = np.ndarray(len(bytes_) - width + 1, dtype=f"V{width}", buffer=bytes_, strides=(1,))
-    return windows
+def _score_lengths(bytes_: ByteArray, ends: IntArray) -> IntArray:
+    """Return how many bytes come after the last comma before each end; 0 where it is too far away."""
+    for words in (1, 2, 3):
+        lengths = bytes_after(words_before(bytes_, ends, words), ",")
+        far = lengths >= 8 * words
+        if 8 * np.count_nonzero(far) < len(far):
+            break
+    lengths[far] = 0
+    return lengths
 
 
-def _equal_to_next(windows: npt.NDArray[np.void]) -> BoolArray:
-    """Return (N - 1,) whether each of N windows of 8, 16, 32 or 64 bytes is the next one."""
-    words = windows.itemsize // 8
-    texts = windows.view(np.uint64).reshape(-1, words)
-    equal: BoolArray = (texts[1:] == texts[:-1]).view(f"u{words}").ravel() == int.from_bytes(b"\1" * words, "little")
+def _equal_to_next(texts: npt.NDArray[np.void]) -> BoolArray:
+    """Return (N - 1,) whether each of N texts of 8, 16, 32 or 64 bytes is the next one."""
+    words = texts.itemsize // 8
+    rows = texts.view(np.uint64).reshape(-1, words)
+    equal: BoolArray = (rows[1:] == rows[:-1]).view(f"u{words}").ravel() == int.from_bytes(b"\1" * words, "little")
     return equal
 
 
-def _line_ends(bytes_: npt.NDArray[np.uint8]) -> IntArray | None:
+def _line_ends(bytes_: ByteArray) -> IntArray | None:
     """Return the places of all line feeds, rising; None where two are less than eight bytes apart or there is none."""
     words = (bytes_ == _NEWLINE).view(np.uint64)
     found = np.flatnonzero(words != 0)
     ones = words[found]
     if len(found) == 0 or bool((ones & (ones - np.uint64(1))).any()):
         return None
-    return found * 8 + _highest_byte(ones)
-
-
-def _highest_byte(words: _Words) -> IntArray:
-    """Return the place, from 0, of the highest byte that is not 0, from the exponent of the word as a float.
-
-    Of words in whose bytes at most one bit is set, the same in all; a word of 0 gives a negative place.
-    """
-    return (words.astype(np.float64).view(np.int64) >> 52) - 1023 >> 3
-
-
-def _last_place(words: _Words, letter: str) -> IntArray:
-    """Return the place in each word, from 0, of the last byte that is `letter`; negative where none is."""
-    other = words ^ _repeated(ord(letter))
-    low = _repeated(0x7F)
-    equal: _Words = np.invert(((other & low) + low) | other | low)  # 0x80 in bytes that are, 0 in others
-    return _highest_byte(equal)
-
-
-def _integers(words: _Words, digits: IntArray) -> tuple[_Words, BoolArray]:
-    """Return the integers that the last `digits` bytes of words write, and which are digits indeed."""
-    shift = (64 - 8 * digits).astype(np.uint64)
-    values = ((words ^ _repeated(ord("0"))) >> shift) << shift
-    sound: BoolArray = ((values + _repeated(0x76)) | values) & _repeated(0x80) == 0
-    # Eight digits to four pairs, to one number: D. Lemire, "Quickly parsing eight digits", 2022.
-    pairs = values * np.uint64(10) + (values >> np.uint64(8))
-    mask = np.uint64(0x000000FF000000FF)
-    high = (pairs & mask) * np.uint64(100 + (1_000_000 << 32))
-    low = ((pairs >> np.uint64(16)) & mask) * np.uint64(1 + (10_000 << 32))
-    return (high + low) >> np.uint64(32), sound
-
-
-def _repeated(byte: int) -> np.uint64:
-    """A word of eight equal bytes."""
-    word: np.uint64 = np.uint64(byte * 0x0101010101010101)
-    return word
+    return found * 8 + highest_byte(ones)
 
 
 def _label_table() -> npt.NDArray[np.int16]:
@@ -173,4 +138,3 @@ def _label_table() -> npt.NDArray[np.int16]:
 
 
 _LABELS = _label_table()
-_POWERS = np.array([10**power for power in range(9)], dtype=np.float64)

@@ -138,7 +138,7 @@ def thinned(truth: TruthRows, actions: ActionList, *, ratio: float, random: np.r
     order = np.argsort(-numbers, kind="stable")
     shares = ratio ** -np.linspace(0, 1, len(order))  # of the most frequent action's examples
     persons = np.unique(
-        np.stack([np.asarray(truth.video.codes), truth.moment, truth.persons], axis=1), axis=0, return_inverse=True
+        np.stack([truth.video.codes, truth.moment, truth.persons], axis=1), axis=0, return_inverse=True
     )[1].reshape(-1)
     rows_of = np.split(np.argsort(persons, kind="stable"), np.cumsum(np.bincount(persons))[:-1])
     draw = random.permutation(len(rows_of)).tolist()

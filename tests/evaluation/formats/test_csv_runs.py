@@ -29,17 +29,21 @@ ODD = (
     "\ufeffv,902,0.1,0.2,0.3,0.4,7,0.5",
     "v,902,0.1,0.2,0.3,7,0.5",
     "v,902,0.1,0.2,0.3,0.4,0.4,7,0.5",
+    "v,902,-0.1,0.2,0.3,0.4,7,0.5",
     "v\r902,0.1,0.2,0.3,0.4,7,0.5",
 )
 """Rows that a run cannot hold, some of them no rows at all."""
 
 
-def run_of(generator: np.random.Generator) -> list[str]:
-    """Rows of one box."""
+def run_of(generator: np.random.Generator, *, all_digits: bool = False) -> list[str]:
+    """Rows of one box, with rounded scores or as this project writes them."""
     box = ",".join(f"{side:.3f}" for side in generator.random(4))
     name, time = generator.choice(["v", "w_long_name_of_a_video", "ü"]), generator.integers(900, 904)
     labels = generator.choice(99, size=generator.integers(4, 12), replace=False)
     scores = [f"{score:.{generator.integers(1, 8)}f}" for score in generator.random(len(labels))]
+    if all_digits:
+        box = ",".join(repr(side) for side in generator.random(4).tolist())
+        scores = [repr(score) for score in (10 ** generator.uniform(-7, 0, len(labels))).astype(np.float32).tolist()]
     return [f"{name},{time},{box},{label},{score}" for label, score in zip(labels, scores, strict=True)]
 
 
@@ -59,7 +63,7 @@ def columns_of(path: Path) -> list[object]:
 @pytest.mark.parametrize("odd", [(), *((row,) for row in ODD), ODD[:9]])
 def test_runs_read_like_rows(odd: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(len(odd) + len("".join(odd)))
-    lines = [line for _ in range(60) for line in run_of(generator)]
+    lines = [line for number in range(60) for line in run_of(generator, all_digits=number % 10 == 0)]
     for row in odd:
         lines.insert(int(generator.integers(len(lines))), row)
         lines.insert(int(generator.integers(len(lines))), row)
@@ -72,13 +76,16 @@ def test_runs_read_like_rows(odd: tuple[str, ...], tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(csv_columns, "_BLOCK_BYTES", block_bytes)
         found += [columns_of(plain), columns_of(packed)]
     monkeypatch.setattr(csv_columns, "find_runs", lambda block: None)
+    found.append(columns_of(plain))
+    monkeypatch.setattr(csv_columns, "read_plain", lambda block: None)  # pandas reads all
     for columns in found:
         assert columns == columns_of(plain)
 
 
-def test_most_rows_of_a_detector_are_in_runs_and_exact() -> None:
+@pytest.mark.parametrize("all_digits", [False, True])
+def test_most_rows_of_a_detector_are_in_runs_and_exact(all_digits: bool) -> None:
     generator = np.random.default_rng(0)
-    lines = [line for _ in range(50) for line in run_of(generator)]
+    lines = [line for _ in range(50) for line in run_of(generator, all_digits=all_digits)]
     runs = csv_runs.find_runs("".join(f"{line}\n" for line in lines).encode())
     assert runs is not None
     assert 5 * len(runs.head) < len(lines)
