@@ -6,7 +6,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,27 +26,6 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     # A shell that starts the tests in the background lets them, and every program they start, ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-KILLED = """
-import os, runpy, signal, sys
-from actiondet.parts import PartStore
-
-put = PartStore.put
-
-def put_and_die(self, *arguments):
-    put(self, *arguments)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-PartStore.put = put_and_die
-runpy.run_path(sys.argv.pop(1), run_name="__main__")
-"""
-
-
-@pytest.fixture(scope="session")
-def dies_at_first_part() -> list[str]:
-    """The beginning of a command: the program whose path follows is killed when it has kept its first part."""
-    return [sys.executable, "-c", KILLED]
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import pytest
 import torch
 
 from actiondet import VideoPipeline, export_network
-from actiondet.config import DetectionConfig, load_config
+from actiondet.config import DetectionConfig, dump_config, load_config
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
 from actiondet.exported import OnnxNetwork
 from actiondet.exported_detector import OnnxScorer
@@ -24,6 +25,7 @@ from actiondet.video import VideoWriter
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
 from evaluation.records import FrameKey, PersonBoxes
+from tests.programs import run_program
 
 pytest.importorskip("onnxscript")
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +58,15 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a network, best.pt, and what it is exported to, det.onnx: a quarter of a minute of work."""
+    folder = tmp_path_factory.mktemp("exported")
+    config, weights = trained(folder)
+    export_network(config, weights, folder / "det.onnx", format="onnx")
+    return folder
+
+
 class Crowd:
     """As many persons as half seconds have passed."""
 
@@ -68,16 +79,22 @@ class Crowd:
         return PersonBoxes(key, boxes.reshape(-1, 4), np.linspace(0.9, 0.5, count, dtype=np.float32))
 
 
-@pytest.mark.parametrize(
-    "settings", [[], ["model.head.roi=track", "test.flip=true", "test.person_score=multiply"]], ids=["static", "track"]
-)
-def test_detections_are_those_of_torch(settings: list[str], video: Path, tmp_path: Path) -> None:
+def test_detections_are_those_of_torch(exported: Path, video: Path) -> None:
+    assert_detections_are_those_of_torch(exported, video)
+
+
+def test_detections_along_tracks_are_those_of_torch(video: Path, tmp_path: Path) -> None:
+    settings = ("model.head.roi=track", "test.flip=true", "test.person_score=multiply")
     config, weights = trained(tmp_path, *settings)
     export_network(config, weights, tmp_path / "det.onnx", format="onnx")
-    looked = VideoPipeline.from_checkpoint(weights, persons=Crowd(), every=0.5)(video)
-    exported = VideoPipeline.from_exported(tmp_path / "det.onnx", persons=Crowd(), every=0.5)
-    assert exported.actions.names == looked.actions.names
-    found = exported(video)
+    assert_detections_are_those_of_torch(tmp_path, video)
+
+
+def assert_detections_are_those_of_torch(folder: Path, video: Path) -> None:
+    looked = VideoPipeline.from_checkpoint(folder / "best.pt", persons=Crowd(), every=0.5)(video)
+    pipeline = VideoPipeline.from_exported(folder / "det.onnx", persons=Crowd(), every=0.5)
+    assert pipeline.actions.names == looked.actions.names
+    found = pipeline(video)
     assert sum(map(len, found)) == 0 + 1 + 2 + 3 + 4 + 5
     for each, other in zip(found, looked, strict=True):
         assert each.key == other.key
@@ -90,16 +107,18 @@ def test_detections_are_those_of_torch(settings: list[str], video: Path, tmp_pat
     ]
 
 
-def test_what_a_file_cannot_do_is_said(tmp_path: Path) -> None:
+def test_what_a_file_cannot_do_is_said(exported: Path, tmp_path: Path) -> None:
     import onnx
 
-    config, weights = trained(tmp_path, "test.short_sides=[40, 48]")
-    export_network(config, weights, tmp_path / "det.onnx", format="onnx")
+    config, _ = trained(tmp_path, "test.short_sides=[40, 48]")
+    model = onnx.load(exported / "det.onnx")
+    (entry,) = (entry for entry in model.metadata_props if entry.key == "config")
+    entry.value = dump_config(config)  # all that differs from an export of this configuration
+    onnx.save(model, tmp_path / "det.onnx")
     with pytest.raises(InputError, match=r"det\.onnx: .* short sides \[40, 48\], but .* sees 48 pixels alone"):
         OnnxScorer(OnnxNetwork(tmp_path / "det.onnx"))
     with pytest.raises(InputError, match=r"no provider 'NpuExecutionProvider'; expected cpu, cuda, .*CPUExecution"):
         OnnxNetwork(tmp_path / "det.onnx", device="NpuExecutionProvider")
-    model = onnx.load(tmp_path / "det.onnx")
     kept = [entry for entry in model.metadata_props if entry.key not in ("names", "config")]
     del model.metadata_props[:]
     model.metadata_props.extend(kept)
@@ -120,18 +139,22 @@ runpy.run_path({tool!r}, run_name="__main__")
 """
 
 
-def run_demo(folder: Path, *arguments: str, absent: Sequence[str] = ABSENT) -> subprocess.CompletedProcess[str]:
-    code = WITHOUT.format(absent=absent, root=str(ROOT), tool=str(ROOT / "tools/demo.py"), arguments=arguments)
+def run_with_torch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run_program(ROOT / "tools/demo.py", *arguments, cwd=folder)
+
+
+def run_without_torch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = WITHOUT.format(absent=ABSENT, root=str(ROOT), tool=str(ROOT / "tools/demo.py"), arguments=arguments)
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
 
 
-def test_the_demo_needs_no_torch(video: Path, tmp_path: Path) -> None:
-    config, weights = trained(tmp_path)
-    export_network(config, weights, tmp_path / "det.onnx", format="onnx")
+def test_the_demo_needs_no_torch(exported: Path, video: Path, tmp_path: Path) -> None:
+    for name in ("best.pt", "det.onnx"):
+        shutil.copy(exported / name, tmp_path)
     boxes = ("--person-setting", "threshold=0.06", "--every", "0.5", "--event-threshold", "0.3")
-    for name, network, absent in (
-        ("exported", ("--model", "det.onnx", "--device", "cpu"), ABSENT),
-        ("torch", ("--weights", "best.pt", "--device", "cpu"), ()),
+    for name, network, without_torch in (
+        ("exported", ("--model", "det.onnx", "--device", "cpu"), True),
+        ("torch", ("--weights", "best.pt", "--device", "cpu"), False),
     ):
         files = (
             "--threshold",
@@ -145,7 +168,8 @@ def test_the_demo_needs_no_torch(video: Path, tmp_path: Path) -> None:
             "--events",
             f"{name}.jsonl",
         )
-        done = run_demo(tmp_path, str(video), *network, *boxes, *files, absent=absent)
+        run = run_without_torch if without_torch else run_with_torch
+        done = run(tmp_path, str(video), *network, *boxes, *files)
         assert done.returncode == 0, done.stderr
         assert ("by CPU" in done.stdout) == (name == "exported")
     persons, of_torch = (
@@ -166,19 +190,17 @@ def test_the_demo_needs_no_torch(video: Path, tmp_path: Path) -> None:
     assert events == expected_events
     assert events
     assert (tmp_path / "exported.mp4").stat().st_size == pytest.approx((tmp_path / "torch.mp4").stat().st_size, rel=0.1)
-    done = run_demo(tmp_path, str(video), "--model", "det.onnx", "--weights", "best.pt")
+    done = run_without_torch(tmp_path, str(video), "--model", "det.onnx", "--weights", "best.pt")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "--model det.onnx is a whole network; leave out --weights" in done.stderr
 
 
-def test_the_example_for_other_programs_runs_with_numpy_and_onnxruntime_alone(tmp_path: Path) -> None:
-    config, weights = trained(tmp_path)
-    export_network(config, weights, tmp_path / "det.onnx", format="onnx")
+def test_the_example_for_other_programs_runs_with_numpy_and_onnxruntime_alone(exported: Path) -> None:
     page = (ROOT / "tools/README.md").read_text()
     (example,) = re.findall(r"^```python\n(import json.*?^import onnxruntime.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert len(example.splitlines()) <= 35
     blocked = (*ABSENT, "actiondet", "evaluation", "cv2", "pandas", "scipy", "pydantic", "av")
     code = "import sys\n" + "".join(f"sys.modules[{name!r}] = None\n" for name in blocked) + example
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=exported)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"(action \d+ 0\.\d+\n){2}", done.stdout)

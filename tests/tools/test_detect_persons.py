@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 
 from evaluation.formats.person_boxes import read_proposals
+from tests.programs import die_at_first_part, run_copies
 
 ROOT = Path(__file__).parents[2]
 # A detector of the user's own, slow enough to be stopped: the person's right edge is the mean of the frame.
@@ -69,7 +70,6 @@ def test_a_killed_run_goes_on_and_two_processes_end_with_the_file_of_one(
     films: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    dies_at_first_part: list[str],
 ) -> None:
     monkeypatch.syspath_prepend(str(films))
     command, _ = program(films, tmp_path / "whole.pkl")
@@ -77,14 +77,13 @@ def test_a_killed_run_goes_on_and_two_processes_end_with_the_file_of_one(
     assert len(read_proposals(tmp_path / "whole.pkl")) == 3 + 4 + 4 + 5 + 6
 
     settings = ("--batch", "1")
-    command, environment = program(films, tmp_path / "boxes.pkl", *settings)
-    killed = subprocess.run([*dies_at_first_part, *command[1:]], env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
-    assert killed.returncode == -signal.SIGKILL
+    command, _ = program(films, tmp_path / "boxes.pkl", *settings)
+    assert run_copies(*command[1:], before=die_at_first_part).returncode == -signal.SIGKILL
     (parts,) = tmp_path.glob("boxes.pkl.*.parts")
     assert len(list(parts.glob("v*.npz"))) == 1
     assert not (tmp_path / "boxes.pkl").exists()
 
-    command, _ = program(films, tmp_path / "boxes.pkl", *settings, processes=2)
+    command, environment = program(films, tmp_path / "boxes.pkl", *settings, processes=2)
     again = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("found 22 persons at 22 key frames of 5 videos") == 1

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +15,7 @@ from actiondet.engine.action_names import named_actions
 from actiondet.engine.checkpoint import Checkpoint, save_checkpoint
 from actiondet.models.build import build_detector
 from evaluation.formats.multisports import read_multisports, read_video_detections, write_multisports
+from tests.programs import die_at_first_part, run_copies
 
 ROOT = Path(__file__).parents[2]
 CONFIG = str(ROOT / "configs/toy/multisports_slowfast_r18.yaml")
@@ -106,19 +104,9 @@ def test_what_belongs_to_the_other_kind_of_set_is_refused(
     assert "--smooth 4: expected an odd number of frames" in capsys.readouterr().err
 
 
-def exit_code(launcher: list[str], *arguments: str) -> int:
-    """Run tools/test_det.py by `launcher`."""
-    return subprocess.run(
-        [*launcher, str(ROOT / "tools/test_det.py"), *arguments],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-    ).returncode
-
-
 @pytest.mark.slow
 def test_a_killed_test_resumes_and_two_processes_write_the_same_file(
-    settings: list[str], toy: Path, weights: Path, tmp_path: Path, dies_at_first_part: list[str]
+    settings: list[str], toy: Path, weights: Path, tmp_path: Path
 ) -> None:
     # The two training videos are tested: there is only one for validation.
     truth = toy / "multisports/multisports_GT.pkl"
@@ -127,17 +115,17 @@ def test_a_killed_test_resumes_and_two_processes_write_the_same_file(
     write_multisports(swapped, replace(official, test_videos=official.train_videos))
     persons = toy / "multisports/person_boxes/train.pkl"
     settings = [*settings, f"data.val.truth={swapped}", f"data.val.proposals={persons}"]
-    arguments = [*settings, "--weights", str(weights), "--min-score", "0.01", "--out"]
-    assert exit_code([sys.executable], *arguments, str(tmp_path / "whole")) == 0
+    program = [ROOT / "tools/test_det.py", *settings, "--weights", weights, "--min-score", "0.01", "--out"]
+    assert run_copies(*program, tmp_path / "whole").returncode == 0
 
-    assert exit_code(dies_at_first_part, *arguments, str(tmp_path / "killed")) == -signal.SIGKILL
+    killed = run_copies(*program, tmp_path / "killed", before=die_at_first_part)
+    assert killed.returncode == -signal.SIGKILL
     (part,) = (tmp_path / "killed").glob("*.parts/**/[!.]*.npz")
     kept = part.stat().st_mtime_ns
     assert not (tmp_path / "killed/frame_detections.pkl").exists()
-    assert exit_code([sys.executable], *arguments, str(tmp_path / "killed")) == 0
+    assert run_copies(*program, tmp_path / "killed").returncode == 0
     assert kept < (tmp_path / "killed/frame_detections.pkl").stat().st_mtime_ns
 
-    two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    assert exit_code(two, *arguments, str(tmp_path / "two")) == 0
+    assert run_copies(*program, tmp_path / "two", processes=2).returncode == 0
     whole, *others = ((tmp_path / name / "frame_detections.pkl").read_bytes() for name in ("whole", "killed", "two"))
     assert all(each == whole for each in others)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +21,7 @@ from actiondet.engine.action_names import named_actions
 from actiondet.video import VideoWriter
 from evaluation.errors import InputError
 from evaluation.formats.video_scores import read_video_scores
+from tests.programs import die_at_first_part, run_copies
 
 ROOT = Path(__file__).parents[2]
 CONFIG = str(ROOT / "configs/toy/recognition_slowonly.yaml")
@@ -313,15 +311,12 @@ def test_a_killed_test_goes_on_and_ends_with_the_same_numbers(
     tmp_path: Path,
     run_tool: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
-    dies_at_first_part: list[str],
 ) -> None:
     arguments = [CONFIG, *settings(films), "test.batch=1", "--weights", str(trained / "best.pt")]
     assert run_tool("test_rec.py", *arguments, "--dump", str(tmp_path / "whole.pkl")) == 0
     whole = capsys.readouterr().out
     again = [*arguments, "--dump", str(tmp_path / "killed.pkl")]
-    program = [*dies_at_first_part, str(ROOT / "tools/test_rec.py"), *again]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(program, env=environment, capture_output=True, text=True, cwd=ROOT)
+    done = run_copies(ROOT / "tools/test_rec.py", *again, before=die_at_first_part)
     assert done.returncode == -signal.SIGKILL, done.stderr
     (folder,) = tmp_path.glob("killed.pkl.*.parts")
     assert [path.name for path in folder.iterdir()] == ["000000.npz"]
@@ -339,26 +334,19 @@ def test_a_killed_test_goes_on_and_ends_with_the_same_numbers(
 
 @pytest.mark.slow
 def test_two_processes_score_as_one_and_one_takes_over_from_two_that_were_killed(
-    films: Path, trained: Path, tmp_path: Path, dies_at_first_part: list[str]
+    films: Path, trained: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "killed.py").write_text(dies_at_first_part[-1])
-    tool = str(ROOT / "tools/test_rec.py")
-    for dump, processes, program, killed in [
-        ("one", 1, [tool], False),
-        ("two", 2, [tool], False),
-        ("taken_over", 2, [str(tmp_path / "killed.py"), tool], True),
-        ("taken_over", 1, [tool], False),
+    for dump, processes, killed in [
+        ("one", 1, False),
+        ("two", 2, False),
+        ("taken_over", 2, True),
+        ("taken_over", 1, False),
     ]:
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        more = ["test.batch=1", "--weights", str(trained / "best.pt"), "--dump", str(tmp_path / f"{dump}.pkl")]
-        done = subprocess.run(
-            [*launcher, *program, CONFIG, *settings(films), *more],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-        )
-        assert (done.returncode != 0) == killed, done.stderr
+        arguments = [CONFIG, *settings(films), "test.batch=1", "--weights", trained / "best.pt"]
+        arguments += ["--dump", tmp_path / f"{dump}.pkl"]
+        before = die_at_first_part if killed else None
+        done = run_copies(ROOT / "tools/test_rec.py", *arguments, processes=processes, before=before)
+        assert done.returncode == (-signal.SIGKILL if killed else 0), done.stderr
     assert "going on with an interrupted test" in done.stdout
     scores = [read_video_scores(tmp_path / f"{dump}.pkl") for dump in ("one", "two", "taken_over")]
     assert scores[0].videos == scores[1].videos == scores[2].videos

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from actiondet.engine.devices import launch
 from actiondet.engine.train import train
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
+from tests.programs import run_copies
 
 ROOT = Path(__file__).parents[3]
 
@@ -115,28 +117,29 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "none.pt")
 
 
-LIMITED = """
-import resource, sys
+SAVE = """
+import sys
+from dataclasses import replace
 from pathlib import Path
 import torch
-from actiondet.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from dataclasses import replace
+from actiondet.engine.checkpoint import load_checkpoint, save_checkpoint
 from evaluation.command_line import run_tool
 path = Path(sys.argv[1])
-checkpoint = load_checkpoint(path)
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-run_tool(lambda: save_checkpoint(replace(checkpoint, weights={"a": torch.zeros(1_000_000)}), path))
+run_tool(lambda: save_checkpoint(replace(load_checkpoint(path), weights={"a": torch.zeros(1_000_000)}), path))
 """
 
 
 def test_a_full_disk_ends_in_a_sentence_and_leaves_the_old_checkpoint(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    save_checkpoint(checkpoint, tmp_path / "last.pt")
-    before = (tmp_path / "last.pt").read_bytes()
-    program = [sys.executable, "-c", LIMITED, str(tmp_path / "last.pt")]
-    done = subprocess.run(program, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (2, f"-c: {tmp_path / 'last.pt'}: File too large\n")
-    assert (tmp_path / "last.pt").read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+    folder = tmp_path / "run"
+    folder.mkdir()
+    save_checkpoint(checkpoint, folder / "last.pt")
+    before = (folder / "last.pt").read_bytes()
+    (tmp_path / "save.py").write_text(SAVE)
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100_000, 100_000))
+    done = run_copies(tmp_path / "save.py", folder / "last.pt", before=limit)
+    assert (done.returncode, done.stderr) == (2, f"save.py: {folder / 'last.pt'}: File too large\n")
+    assert (folder / "last.pt").read_bytes() == before
+    assert [path.name for path in folder.iterdir()] == ["last.pt"]
 
 
 @pytest.fixture

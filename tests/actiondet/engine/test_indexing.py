@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,6 +17,7 @@ from actiondet.engine.detection.task import DetectionTask
 from actiondet.engine.devices import launch
 from actiondet.video import open_video
 from actiondet.video.kept_index import FILE_NAME, KeptIndices, Packed, packed_index
+from tests.programs import run_copies
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = str(ROOT / "configs/toy/slowonly_r18.yaml")
@@ -76,9 +75,8 @@ def test_a_training_indexes_its_videos(videos: Path, tiny_config: Callable[..., 
 
 
 def test_two_processes_index_ahead(videos: Path, settings: list[str]) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += [str(ROOT / "tools/index_videos.py"), CONFIG, *settings, f"data.videos={videos}"]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""})
+    program = ROOT / "tools/index_videos.py"
+    done = run_copies(program, CONFIG, *settings, f"data.videos={videos}", processes=2)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"the indices are in {videos / FILE_NAME}\n"
     assert KeptIndices(videos).lacking([os.fspath(path) for path in sorted(videos.glob("*.mp4"))]) == []

@@ -24,6 +24,7 @@ from actiondet.engine.run import Run
 from actiondet.engine.stopping import StopSignals
 from actiondet.engine.train import train
 from evaluation.errors import StoppedBySignal
+from tests.programs import run_copies
 
 Config = Callable[..., DetectionConfig]
 
@@ -89,10 +90,8 @@ def test_runs_that_are_ended_anywhere_resume_bit_by_bit(
     config = Path(__file__).parents[3] / "configs/toy/slowonly_r18.yaml"
     more = ["train.epochs=2", "train.batch=1", f"train.workers={workers}", "train.save_minutes=1e-6"]
     more += [f"train.precision={precision}"]
-    program = [sys.executable, str(Path(__file__).with_name("ended_runs.py")), str(tmp_path), str(processes)]
-    program += [str(times), str(seed), str(config), *settings, *more]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(program, capture_output=True, text=True, env=environment)
+    program = Path(__file__).with_name("ended_runs.py")
+    done = run_copies(program, tmp_path, processes, times, seed, config, *settings, *more)
     assert done.returncode == 0, done.stderr
     runs = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(runs) == 3 * times

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from actiondet.engine.train import train
 from actiondet.models.build import build_detector
 from evaluation.errors import InputError
 from evaluation.formats.action_list import read_action_list
+from tests.programs import die_at_first_part, run_copies
 
 ROOT = Path(__file__).parents[4]
 Config = Callable[..., DetectionConfig]
@@ -83,21 +82,18 @@ def test_a_bank_that_is_there_is_not_replaced(first: tuple[DetectionConfig, Path
 
 
 def test_a_killed_building_goes_on_and_ends_with_the_same_file(
-    first: tuple[DetectionConfig, Path], tmp_path: Path, toy: Path, dies_at_first_part: list[str]
+    first: tuple[DetectionConfig, Path], tmp_path: Path
 ) -> None:
     whole = build(first, "train", tmp_path / "whole.safetensors")
     config, weights = first
     from actiondet.config import dump_config
 
     (tmp_path / "config.yaml").write_text(dump_config(config))
-    program = ["tools/build_bank.py", str(tmp_path / "config.yaml"), "--weights", str(weights), "--splits", "train"]
-    program += ["--out", str(tmp_path / "out")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    killed = subprocess.run([*dies_at_first_part, *program], cwd=ROOT, env=environment, capture_output=True)
-    assert killed.returncode < 0
+    program = [ROOT / "tools/build_bank.py", tmp_path / "config.yaml", "--weights", weights, "--splits", "train"]
+    program += ["--out", tmp_path / "out"]
+    assert run_copies(*program, before=die_at_first_part).returncode == -signal.SIGKILL
     assert len(list((tmp_path / "out").glob("*.parts/*.npz"))) == 1
-    workers = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    ended = subprocess.run([*workers, *program], cwd=ROOT, env=environment, capture_output=True, text=True)
+    ended = run_copies(*program, processes=2)
     assert ended.returncode == 0, ended.stderr
     ours, theirs = load_file(whole.path), load_file(tmp_path / "out" / "train.safetensors")
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
