@@ -40,6 +40,8 @@ _NAMES = ["video", *_NUMBERS]
 # Few enough rows that a chunk stays in the processor's caches, enough that the work per chunk does not show.
 _CHUNK_ROWS = 200_000
 _BLOCK_BYTES = 1 << 21
+_PLAIN_BYTES = 1 << 24
+"""So much of a file without runs is read sooner than pandas is imported; of more, pandas reads the rest faster."""
 _LAYOUT: dict[str, Any] = {
     "header": None,
     "names": _NAMES,
@@ -130,8 +132,9 @@ def read_columns(path: str | os.PathLike[str], check: RowCheck) -> CsvColumns:
 def _add_blocks(
     path: str | os.PathLike[str], file: TextIO, columns: _GrowingColumns, categories: dict[str, int]
 ) -> int | None:
-    """Read rows as long as they are plain; return the place of the first byte after them, None at the file's end."""
+    """Read runs, or little that is plain; return the place of the first byte after, None at the file's end."""
     place, begun = 0, b""
+    size = os.path.getsize(path)
     while True:
         read = file.buffer.read(_BLOCK_BYTES)
         text = begun + read
@@ -139,15 +142,22 @@ def _add_blocks(
             return None
         stop = text.rfind(b"\n") + 1 if read else len(text)
         block = text[:stop] if read else text + b"\n"
-        if not block or not _add_block(path, file, block, columns, categories):
+        small = size - place <= _PLAIN_BYTES
+        if not block or not _add_block(path, file, block, columns, categories, without_runs=small):
             return place
         place, begun = place + stop, text[stop:]
 
 
 def _add_block(
-    path: str | os.PathLike[str], file: TextIO, block: bytes, columns: _GrowingColumns, categories: dict[str, int]
+    path: str | os.PathLike[str],
+    file: TextIO,
+    block: bytes,
+    columns: _GrowingColumns,
+    categories: dict[str, int],
+    *,
+    without_runs: bool,
 ) -> bool:
-    """Read whole lines, runs of rows at a time if there are any; return whether that could be done."""
+    """Read whole lines, runs of rows at a time or, if wanted, without runs; return whether that could be done."""
     runs = find_runs(block)
     if runs is not None:
         plain = read_plain(runs.heads)
@@ -156,7 +166,7 @@ def _add_block(
         if heads is not None and not np.isnan(heads.last[np.diff(runs.head, append=len(runs.labels)) > 1]).any():
             _fill(columns.room(len(runs.labels), _rows_expected(path, file, len(runs.labels))), runs, heads)
             return True
-    plain = read_plain(block)
+    plain = read_plain(block) if without_runs else None
     if plain is not None:
         rows = _checked(*plain, categories)
         columns.add(rows, _rows_expected(path, file, len(rows.moment)))
