@@ -296,8 +296,10 @@ def _checked(names: npt.NDArray[np.object_], numbers: Sequence[FloatArray], cate
 def _codes(names: npt.NDArray[np.object_], categories: dict[str, int]) -> npt.NDArray[np.int32]:
     """(N,) codes of names; rows of one video are neighbors, mostly."""
     heads = np.flatnonzero(np.concatenate([np.ones(min(len(names), 1), np.bool_), names[1:] != names[:-1]]))
-    codes = [categories.setdefault(composed(name), len(categories)) for name in names[heads]]
-    return np.repeat(np.array(codes, dtype=np.int32), np.diff(heads, append=len(names)))
+    texts = names[heads].tolist()
+    code_of = {text: categories.setdefault(composed(text), len(categories)) for text in dict.fromkeys(texts)}
+    codes = np.fromiter(map(code_of.__getitem__, texts), np.int32, len(texts))
+    return np.repeat(codes, np.diff(heads, append=len(names)))
 
 
 def first_fault(path: str | os.PathLike[str], check: RowCheck, otherwise: str) -> InputError:
