@@ -81,9 +81,7 @@ class Cut:
                 f"{index.path}: lasts {index.duration_us / 1e6:.2f} s, expected at most {self.longest_us / 1e6:g} s by "
                 "its name; it was cut at some other place (at a keyframe, without re-encoding?): cut it again"
             )
-        chosen = choose_frames(
-            index, start_us=self.start_us, end_us=self.end_us, shortest_us=self.shortest_us, fps=self.fps
-        )
+        chosen = self.choose(index)
         with atomic_path(folder / self.name) as temporary:
             if self._needs_no_coding(index):
                 link_or_copy(self.source, temporary)
@@ -93,6 +91,12 @@ class Cut:
                 self._write_as_can_be(temporary, index, chosen)
             _check_count(temporary, len(chosen), self.source)
         return len(chosen)
+
+    def choose(self, index: VideoIndex) -> IntArray:
+        """The shown frames that make the piece, see `choose_frames`."""
+        return choose_frames(
+            index, start_us=self.start_us, end_us=self.end_us, shortest_us=self.shortest_us, fps=self.fps
+        )
 
     def _needs_no_coding(self, index: VideoIndex) -> bool:
         """The source is already what is asked for: re-encoding would only blur it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -44,7 +43,7 @@ class Journal:
         row += [outcome.order, outcome.reason.replace("\n", " ")]
         self._rows[outcome.name] = row
         if self._file is not None:
-            self._file.write(_line(row))
+            csv.writer(self._file, lineterminator="\n").writerow(row)
             self._file.flush()
 
     def finish(self) -> None:
@@ -65,13 +64,7 @@ class Journal:
 
     def _write(self, rows: Iterable[list[str]]) -> None:
         with atomic_path(self.path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            file.writelines(map(_line, [_HEADING, *rows]))
-
-
-def _line(row: list[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(row)
-    return text.getvalue()
+            csv.writer(file, lineterminator="\n").writerows([_HEADING, *rows])
 
 
 def _read(path: Path) -> dict[str, list[str]]:

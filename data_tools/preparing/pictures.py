@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
 
 from actiondet.video import FrameFolder, index_video
 from data_tools.disk import remove
-from data_tools.preparing.cut import choose_frames, read_in_order, scaled_size
+from data_tools.preparing.cut import Cut, read_in_order, scaled_size
 from evaluation.errors import InputError
 
 TEMPLATE = "img_{:05d}.jpg"
@@ -21,25 +19,12 @@ TEMPLATE = "img_{:05d}.jpg"
 _QUALITY = 95
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pictures:
-    """A job: a folder of pictures; the attributes are those of `Cut`, with a rate that must be given."""
-
-    source: str | None
-    name: str
-    fps: Fraction
-    start_us: int = 0
-    end_us: int | None = None
-    shortest_us: int = 0
-    short_side: int | None = None
-
-    @property
-    def order(self) -> str:
-        """Rate and size; the name says the rest."""
-        return f"{self.fps} fps, " + ("own size" if self.short_side is None else f"short side {self.short_side}")
+class Pictures(Cut):
+    """A job: a folder of pictures of a piece of a video; it has a rate, and no coding."""
 
     def is_whole(self, folder: Path, frames: int) -> bool:
         """Whether the folder is there with so many pictures, none missing in between."""
+        assert self.fps is not None  # pictures have no times of their own
         try:
             return len(FrameFolder(folder / self.name, TEMPLATE, fps=self.fps).index) == frames
         except (InputError, OSError):
@@ -54,9 +39,7 @@ class Pictures:
         assert self.source is not None
         cv2.setNumThreads(1)
         index = index_video(self.source)
-        chosen = choose_frames(
-            index, start_us=self.start_us, end_us=self.end_us, shortest_us=self.shortest_us, fps=self.fps
-        )
+        chosen = self.choose(index)
         size = scaled_size(index, self.short_side)
         with _atomic_folder(folder / self.name) as temporary:
             for place, (_, image) in enumerate(read_in_order(index, chosen, size), start=1):
