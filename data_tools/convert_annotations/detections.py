@@ -26,12 +26,13 @@ from actiondet.video import VideoIndex, index_video
 from actiondet.video.sampling import nearest_frames
 from data_tools.convert_annotations.annotated import AnnotatedVideo, RawBox, Remark, annotated_video
 from data_tools.convert_annotations.clips import file_of_video
+from data_tools.convert_annotations.key_frames import Person, boxes_of
 from evaluation.boxes import iou_matrix
 from evaluation.errors import InputError
 from evaluation.formats.action_list import ActionList
 from evaluation.formats.ava import read_ava_results
 from evaluation.formats.multisports import read_video_detections
-from evaluation.records import FloatArray, FrameKey, IntArray, PersonBoxes
+from evaluation.records import FrameKey, IntArray, PersonBoxes
 from evaluation.video_names import composed
 
 # Boxes of tubes that overlap more are one person who does several things.
@@ -50,17 +51,8 @@ class Thresholds:
         return score >= self.of.get(name, self.general)
 
 
-@dataclass(frozen=True)
-class _Sighting:
-    """A person at a moment: unit box, identity (-1 unknown) and actions."""
-
-    box: tuple[float, float, float, float]
-    identity: int
-    actions: frozenset[str]
-
-
-_Moments = dict[int, list[_Sighting]]
-"""By microseconds after the first frame, or by frames from 0 (tubes)."""
+_Moments = dict[int, list[Person]]
+"""Who is there, by microseconds after the first frame, or by frames from 0 (tubes)."""
 
 
 def read_detections(
@@ -138,11 +130,11 @@ def _read_json(path: Path, thresholds: Thresholds) -> tuple[str, _Moments]:
     return name, moments
 
 
-def _json_person(person: Any, thresholds: Thresholds) -> _Sighting:
+def _json_person(person: Any, thresholds: Thresholds) -> Person:
     x1, y1, x2, y2 = (float(side) for side in person["box"])
     scores = {str(action["name"]): float(action["score"]) for action in person["actions"]}
     doing = frozenset(name for name, score in scores.items() if thresholds.reached(name, score))
-    return _Sighting((x1, y1, x2, y2), int(person["identity"]), doing)
+    return Person((x1, y1, x2, y2), int(person["identity"]), doing)
 
 
 def _read_csv(path: Path, actions: ActionList, thresholds: Thresholds) -> dict[str, _Moments]:
@@ -165,7 +157,7 @@ def _read_csv(path: Path, actions: ActionList, thresholds: Thresholds) -> dict[s
     found: dict[str, _Moments] = {}
     for (code, moment, x1, y1, x2, y2), done in zip(persons.tolist(), doing, strict=True):
         at = found.setdefault(names[int(code)], {}).setdefault(int(moment), [])
-        at.append(_Sighting((x1, y1, x2, y2), -1, frozenset(done)))
+        at.append(Person((x1, y1, x2, y2), -1, frozenset(done)))
     return found
 
 
@@ -190,7 +182,7 @@ def _read_dump(path: Path, actions: ActionList, thresholds: Thresholds) -> dict[
         )
         x1, y1, x2, y2 = boxes[row].tolist()
         at = found.setdefault(composed(str(name)), {}).setdefault(int(moment[row]), [])
-        at.append(_Sighting((x1, y1, x2, y2), -1, doing))
+        at.append(Person((x1, y1, x2, y2), -1, doing))
     return found
 
 
@@ -219,16 +211,16 @@ def _read_tubes(path: Path, videos: Path, actions: ActionList, thresholds: Thres
         yield _on_frames(path, name, index, found[name])
 
 
-def _add(persons: list[_Sighting], box: tuple[float, float, float, float], action: str) -> None:
+def _add(persons: list[Person], box: tuple[float, float, float, float], action: str) -> None:
     """Give the action to the person who is in the place of `box`, or add one; two tubes of one action are two."""
     if persons:
         overlaps = iou_matrix(np.array([box]), np.array([person.box for person in persons]))[0]
         overlaps = np.where([action in person.actions for person in persons], 0, overlaps)
         best = int(overlaps.argmax())
         if overlaps[best] >= _SAME_PERSON:
-            persons[best] = _Sighting(persons[best].box, -1, persons[best].actions | {action})
+            persons[best] = Person(persons[best].box, -1, persons[best].actions | {action})
             return
-    persons.append(_Sighting(box, -1, frozenset([action])))
+    persons.append(Person(box, -1, frozenset([action])))
 
 
 def _shown_at(path: Path, name: str, index: VideoIndex, moments: _Moments) -> _Moments:
@@ -248,8 +240,8 @@ def _shown_at(path: Path, name: str, index: VideoIndex, moments: _Moments) -> _M
 
 def _on_frames(path: Path, name: str, index: VideoIndex, shown: _Moments) -> AnnotatedVideo:
     frames = sorted(shown)
-    persons = [PersonBoxes(FrameKey(name, frame), *_boxes_of(shown[frame])) for frame in frames]
-    followed = track_persons(persons)
+    boxes = {frame: boxes_of(shown[frame]).astype(np.float32) for frame in frames}
+    followed = track_persons([PersonBoxes(FrameKey(name, at), of, np.ones(len(of))) for at, of in boxes.items()])
     size = (index.width, index.height)
     found = [
         RawBox(frame, person.identity if person.identity >= 0 else identity, _pixels(person.box, size), _said(person))
@@ -260,15 +252,10 @@ def _on_frames(path: Path, name: str, index: VideoIndex, shown: _Moments) -> Ann
     return annotated_video(name, str(path), size, annotated, found, clip=True)
 
 
-def _boxes_of(persons: Sequence[_Sighting]) -> tuple[FloatArray, FloatArray]:
-    boxes = np.array([person.box for person in persons], dtype=np.float32).reshape(-1, 4)
-    return boxes, np.ones(len(boxes), dtype=np.float32)
-
-
 def _pixels(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:
     (x1, y1, x2, y2), (width, height) = box, size
     return x1 * width, y1 * height, x2 * width, y2 * height
 
 
-def _said(person: _Sighting) -> Remark:
+def _said(person: Person) -> Remark:
     return Remark("person", tuple((name, True) for name in sorted(person.actions)))
