@@ -11,76 +11,72 @@ from typing import NoReturn
 
 from evaluation.command_line import run_tool
 
-# By group: the program, the module that holds its `main`, and what it does.
 PROGRAMS = {
     "look at videos": {
-        "demo": ("actiondet.cli.demo", "find the persons of a video, name their actions, draw both"),
-        "predict": ("actiondet.cli.predict", "name what whole videos show"),
-        "detect-persons": ("actiondet.cli.detect_persons", "find the persons of many videos and write their boxes"),
-        "explain": ("actiondet.cli.explain", "show where and when a detector looks for an action of a person"),
-        "link-tubes": ("actiondet.cli.link_tubes", "link frame detections into tubes"),
-        "suggest-videos": ("actiondet.cli.suggest_videos", "rank unlabeled videos by what annotating them would teach"),
+        "demo": "find the persons of a video, name their actions, draw both",
+        "predict": "name what whole videos show",
+        "detect-persons": "find the persons of many videos and write their boxes",
+        "explain": "show where and when a detector looks for an action of a person",
+        "link-tubes": "link frame detections into tubes",
+        "suggest-videos": "rank unlabeled videos by what annotating them would teach",
     },
     "train and test": {
-        "train-det": ("actiondet.cli.train_det", "train an action detector"),
-        "test-det": ("actiondet.cli.test_det", "test an action detector"),
-        "train-rec": ("actiondet.cli.train_rec", "train a recognizer of whole videos"),
-        "test-rec": ("actiondet.cli.test_rec", "test a recognizer of whole videos"),
-        "compare-runs": ("actiondet.cli.compare_runs", "hold training runs against each other"),
-        "export": ("actiondet.cli.export", "write a trained network as ONNX or torch.export file"),
-        "build-bank": ("actiondet.cli.build_bank", "keep what a network sees of persons, for networks that remember"),
-        "convert-checkpoint": (
-            "actiondet.cli.convert_checkpoint",
-            "convert weights of another toolkit, or describe them",
-        ),
-        "benchmark": ("actiondet.cli.benchmark", "measure speed and memory on this machine"),
+        "train-det": "train an action detector",
+        "test-det": "test an action detector",
+        "train-rec": "train a recognizer of whole videos",
+        "test-rec": "test a recognizer of whole videos",
+        "compare-runs": "hold training runs against each other",
+        "export": "write a trained network as ONNX or torch.export file",
+        "build-bank": "keep what a network sees of persons, for networks that remember",
+        "convert-checkpoint": "convert weights of another toolkit, or describe them",
+        "benchmark": "measure speed and memory on this machine",
     },
     "evaluate": {
-        "eval-ava": ("actiondet.cli.eval_ava", "AVA frame-mAP"),
-        "eval-multisports": ("actiondet.cli.eval_multisports", "MultiSports frame-mAP and video-mAP"),
-        "compare-results": ("actiondet.cli.compare_results", "whether two results differ by more than chance"),
-        "choose-thresholds": (
-            "actiondet.cli.choose_thresholds",
-            "choose the score at which each action is called",
-        ),
-        "eval-persons": ("actiondet.cli.eval_persons", "AP and recall of person boxes"),
-        "eval-rec": ("actiondet.cli.eval_rec", "top-1 and top-5 of a dump of scores"),
+        "eval-ava": "AVA frame-mAP",
+        "eval-multisports": "MultiSports frame-mAP and video-mAP",
+        "compare-results": "whether two results differ by more than chance",
+        "choose-thresholds": "choose the score at which each action is called",
+        "eval-persons": "AP and recall of person boxes",
+        "eval-rec": "top-1 and top-5 of a dump of scores",
     },
     "configurations": {
-        "zoo": ("actiondet.cli.zoo", "list the packaged configurations and their published weights"),
-        "copy-config": ("actiondet.cli.copy_config", "write a packaged configuration to a file of your own"),
+        "zoo": "list the packaged configurations and their published weights",
+        "copy-config": "write a packaged configuration to a file of your own",
     },
     "data": {
-        "toy": ("data_tools.toy.__main__", "make the toy data set"),
-        "index-videos": ("actiondet.cli.index_videos", "index the videos of a data set ahead of its training"),
-        "check-dataset": ("data_tools.check_dataset.__main__", "find the faults of a data set before training does"),
-        "convert-annotations": (
-            "data_tools.convert_annotations.__main__",
-            "convert annotations of CVAT, COCO, YOLO, AVA",
-        ),
-        "prepare-ava": ("data_tools.prepare_ava", "cut and list AVA"),
-        "prepare-ava-kinetics": ("data_tools.prepare_ava_kinetics", "cut and list AVA-Kinetics"),
-        "prepare-jhmdb": ("data_tools.prepare_jhmdb", "check and list JHMDB"),
-        "prepare-kinetics": ("data_tools.prepare_kinetics", "cut and list Kinetics-400, 600 and 700"),
-        "prepare-multisports": ("data_tools.prepare_multisports", "check and list MultiSports"),
-        "prepare-ucf101": ("data_tools.prepare_ucf101", "check and list UCF101 and UCF101-24"),
+        "toy": "make the toy data set",
+        "index-videos": "index the videos of a data set ahead of its training",
+        "check-dataset": "find the faults of a data set before training does",
+        "convert-annotations": "convert annotations of CVAT, COCO, YOLO, AVA",
+        "prepare-ava": "cut and list AVA",
+        "prepare-ava-kinetics": "cut and list AVA-Kinetics",
+        "prepare-jhmdb": "check and list JHMDB",
+        "prepare-kinetics": "cut and list Kinetics-400, 600 and 700",
+        "prepare-multisports": "check and list MultiSports",
+        "prepare-ucf101": "check and list UCF101 and UCF101-24",
     },
 }
-"""What `actiondet --help` lists."""
+"""What each program does, as `actiondet --help` lists them, by group."""
 
 
 def usage() -> str:
     """The programs in groups, a line each."""
     lines = ["usage: actiondet PROGRAM ...   (actiondet PROGRAM --help describes one)", "", str(__doc__)]
     for group, programs in PROGRAMS.items():
-        lines += ["", f"{group}:", *(f"  {name:22}{text}" for name, (_, text) in programs.items())]
+        lines += ["", f"{group}:", *(f"  {name:22}{text}" for name, text in programs.items())]
     lines += ["", "options:", "  --help                show this", "  --version             show the version"]
     return "\n".join(lines)
 
 
-def _modules() -> dict[str, str]:
-    """The module of each program."""
-    return {name: module for programs in PROGRAMS.values() for name, (module, _) in programs.items()}
+_KNOWN = [name for programs in PROGRAMS.values() for name in programs]
+
+
+def _module(name: str) -> str:
+    """The module that holds the `main` of a program."""
+    module = name.replace("-", "_")
+    if name in ("toy", "check-dataset", "convert-annotations"):
+        return f"data_tools.{module}.__main__"
+    return f"data_tools.{module}" if name.startswith("prepare-") else f"actiondet.cli.{module}"
 
 
 def _to_complete() -> list[str]:
@@ -88,11 +84,11 @@ def _to_complete() -> list[str]:
     import argcomplete
 
     words = os.environ["COMP_LINE"][: int(os.environ["COMP_POINT"])].split(" ")
-    if len(words) > 2 and words[1] in _modules():
+    if len(words) > 2 and words[1] in _KNOWN:
         os.environ["_ARGCOMPLETE"] = "2"  # the program's own words begin at the second
         return [words[1]]
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("program", choices=sorted(_modules()))
+    parser.add_argument("program", choices=sorted(_KNOWN))
     for option in ("--help", "--version"):
         parser.add_argument(option, action="store_true")
     argcomplete.autocomplete(parser)
@@ -116,15 +112,14 @@ def _main() -> int | None:
 
         print(f"actiondet {__version__}")
         return 0
-    known = _modules()
     name = arguments[0].removesuffix(".py").replace("_", "-")
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
+    if name not in _KNOWN:
+        near = difflib.get_close_matches(name, _KNOWN, n=1)
         hint = f"did you mean '{near[0]}'?" if near else "`actiondet --help` lists the programs"
         print(f"actiondet: no program '{arguments[0]}'; {hint}", file=sys.stderr)
         return 2
     sys.argv = [f"actiondet {name}", *arguments[1:]]
-    code: int | None = importlib.import_module(known[name]).main()
+    code: int | None = importlib.import_module(_module(name)).main()
     return code
 
 

@@ -7,6 +7,7 @@ Several processes: torchrun --nproc-per-node N tools/index_videos.py CONFIG ...
 
 from __future__ import annotations
 
+from actiondet.command_line import add_config
 from evaluation.arguments import Parser
 from evaluation.command_line import run_tool
 
@@ -18,11 +19,7 @@ def main() -> None:
             "actiondet index-videos ava22/slowfast_r50_8x8_k400 data.videos=videos",
         ],
     )
-    parser.add_argument("config", help="YAML file of configs/")
-    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings that win over the file's")
-    parser.add_argument(
-        "--import", dest="modules", action="append", default=[], metavar="M", help="load a module first"
-    )
+    add_config(parser)
     arguments = parser.parse_intermixed_args()
 
     from actiondet.config.load import load_config_by_task
