@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from data_tools.check_dataset.findings import Report
+from data_tools.check_dataset.names import words_of
 
 _SIDE = re.compile(r"\b(left|right)(?:wards?)?\b")
 # "turn left" and "wave left hand" do not say where a person goes.
@@ -81,7 +82,7 @@ def check_sides(path: str, table: pd.DataFrame, names: Mapping[int, str], report
     sides = {
         label: -1 if found[1] == "left" else 1
         for label, name in names.items()
-        if (found := _SIDE.search(_words(name))) and _GOES.search(_words(name))
+        if (found := _SIDE.search(words_of(name))) and _GOES.search(words_of(name))
     }
     if not sides:
         return
@@ -163,7 +164,3 @@ def check_alike_in_splits(
             f"{distance(shift):.2f}, as they are {now:.2f})",
             "are both splits numbered alike?",
         )
-
-
-def _words(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("_", " ")).lower()

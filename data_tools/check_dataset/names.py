@@ -28,3 +28,8 @@ def check_names(where: str, names: Mapping[int, str], report: Report) -> None:
             some([f"ids {' and '.join(map(str, labels))} are both called '{names[labels[0]]}'" for labels in shared]),
             "give every action one id and a name of its own: an action under two ids is learned half under each",
         )
+
+
+def words_of(name: str) -> str:
+    """The words of a name such as walk_left or WalkLeft, in lower case."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("_", " ")).lower()

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from actiondet.config import DetectionConfig, RecognitionConfig
 from data_tools.check_dataset.findings import Report
+from data_tools.check_dataset.names import words_of
 from data_tools.check_dataset.videos import VideoFacts
 from evaluation.errors import some
 
-_SIDES = re.compile(r"\b(left|right|leftward|rightward)s?\b", re.IGNORECASE)
+_SIDES = re.compile(r"\b(left|right|leftward|rightward)s?\b")
 
 
 def check_settings(config: DetectionConfig | RecognitionConfig, names: Sequence[str], report: Report) -> None:
@@ -19,7 +20,7 @@ def check_settings(config: DetectionConfig | RecognitionConfig, names: Sequence[
     weights = config.train.weights
     if weights is not None and weights != "published" and not Path(weights).is_file():
         report.error("weights-missing", "train.weights", f"{weights} does not exist", "give a checkpoint, or null")
-    sided = [name for name in names if _SIDES.search(_words(name))]
+    sided = [name for name in names if _SIDES.search(words_of(name))]
     if sided and config.transform.flip > 0:
         report.warn(
             "flip-of-sides",
@@ -45,8 +46,3 @@ def check_span(config: DetectionConfig, videos: Mapping[str, VideoFacts], report
             f"a clip spans {seconds[0]:.1f} s, and {shorter} of {len(sound)} videos are shorter",
             "lower clip.stride or clip.frames, or raise clip.clip_fps: the first and last frames would repeat",
         )
-
-
-def _words(name: str) -> str:
-    """Part a name such as walk_left or WalkLeft into words."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("_", " "))

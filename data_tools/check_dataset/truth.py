@@ -12,7 +12,7 @@ from data_tools.check_dataset.rows import BOX
 from evaluation.boxes import paired_iou
 from evaluation.errors import some
 from evaluation.formats.action_list import ActionList
-from evaluation.ragged import row_ranges
+from evaluation.matching import group_pairs
 
 # Shares of the frame; and the IoU above which two boxes of a moment hardly show two persons.
 _TINY = 0.004
@@ -130,12 +130,8 @@ def _check_sizes(path: str, places: pd.DataFrame, report: Report) -> None:
             "was it drawn by accident?",
         )
     boxes = places[BOX].to_numpy(dtype=np.float64)
-    groups = list(places.groupby(["video", "moment"], sort=False).indices.values())
-    sizes = np.array([len(rows) for rows in groups])
-    # Every box beside every other one of its moment.
-    left = np.repeat(np.concatenate([*groups, np.empty(0, np.int64)]), np.repeat(sizes, sizes))
-    begins = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    right = np.concatenate([*groups, np.empty(0, np.int64)])[row_ranges(begins, np.repeat(sizes, sizes))]
+    moment = places.groupby(["video", "moment"], sort=False).ngroup().to_numpy()
+    left, right = group_pairs(moment, moment)  # every box beside every one of its moment
     apart = left < right
     left, right = left[apart], right[apart]
     twice = np.nan_to_num(paired_iou(boxes[left], boxes[right])) > _SAME_PERSON
