@@ -1,29 +1,15 @@
 """How fast is it, here and now? python tools/benchmark.py dense|imbalance|memory|model|relations|tracks|train ...
 
-Every kind of measurement is a module of tools/benchmarks/, with `add_arguments(parser)` and `run(arguments)`.
+Every kind of measurement is a module of tools/benchmarks/ with `add_arguments(parser)` and `run(arguments)`.
 """
 
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 from evaluation.arguments import Parser
 from evaluation.command_line import run_tool
-
-KINDS = (
-    "demo",
-    "dense",
-    "events",
-    "identities",
-    "imbalance",
-    "memory",
-    "model",
-    "multigrid",
-    "read",
-    "relations",
-    "tracks",
-    "train",
-)
 
 
 def main() -> None:
@@ -35,8 +21,10 @@ def main() -> None:
         ],
     )
     kinds = parser.add_subparsers(required=True, metavar="KIND")
-    for kind in KINDS:
+    for kind in sorted(path.stem for path in Path(__file__).with_name("benchmarks").glob("[!_]*.py")):
         module = importlib.import_module(f"actiondet.cli.benchmarks.{kind}")
+        if not hasattr(module, "run"):
+            continue
         assert module.__doc__ is not None
         part = kinds.add_parser(kind, help=module.__doc__.splitlines()[0], description=module.__doc__)
         module.add_arguments(part)
