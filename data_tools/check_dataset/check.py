@@ -19,7 +19,7 @@ from data_tools.check_dataset.key_frames import (
     read_excluded_moments,
 )
 from data_tools.check_dataset.lengths import check_lengths
-from data_tools.check_dataset.motion import Annotations, check_motion
+from data_tools.check_dataset.motion import check_motion
 from data_tools.check_dataset.movement import check_movement
 from data_tools.check_dataset.names import check_names
 from data_tools.check_dataset.person_ids import check_person_ids
@@ -229,7 +229,7 @@ def _check_videos(
     for split, table in tables.items():
         check_times(truths[split], table, {name: start / 1e6 for name, start in starts.items()}, looked, report)
         instants = table["moment"].to_numpy() - table["video"].map(starts).to_numpy(dtype=np.int64)
-        annotations.append(Annotations(truths[split], table, instants))
+        annotations.append((truths[split], table.assign(instant=instants)))
     evidence = check_motion(annotations, readable(looked), data.pictures, processes, report)
     for split, table in tables.items():
         ours = {name: looked[name] for name in table["video"].unique() if name in looked}

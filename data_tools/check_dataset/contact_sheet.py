@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 
 from actiondet.config.data_sets import FrameFolderConfig
 from actiondet.datasets.thumbnails import narrowed
@@ -17,7 +16,6 @@ from actiondet.video import nearest_frames, open_video
 from actiondet.video.lettering import Lettering
 from actiondet.video.picture_sheet import write_picture_sheet
 from actiondet.video.pixels import Image
-from data_tools.check_dataset.rows import BOX
 from evaluation.errors import InputError
 from evaluation.records import IntArray
 
@@ -63,64 +61,6 @@ def nearest_to(instant_us: int) -> ChooseFrame:
         return int(nearest_frames(times, np.array([instant_us]))[0])
 
     return choose
-
-
-def moment_tiles(
-    tables: Mapping[str, pd.DataFrame],
-    videos: Mapping[str, Path],
-    names: Mapping[int, str],
-    *,
-    tiles: int,
-    frame_of: Callable[[str, int], ChooseFrame],
-    spoken: Callable[[int], str],
-) -> list[Tile]:
-    """Up to `tiles` key moments, spread evenly over the splits.
-
-    Args:
-        tables: boxes of each split: columns video, moment, x1 ... y2, label (-1: nobody).
-        videos: where the videos lie.
-        names: of the labels.
-        tiles: how many.
-        frame_of: which frame shows a moment of a video.
-        spoken: how a moment is written.
-    """
-    chosen = []
-    for split, table in tables.items():
-        usable = table[table["video"].isin(list(videos))]
-        groups = list(usable.groupby(["video", "moment"], sort=True).indices.items())
-        for number in _spread(len(groups), tiles // len(tables)):
-            (video, moment), rows = groups[number]
-            boxed = usable.iloc[rows]
-            boxed = boxed[boxed["label"] >= 0]
-            boxes = tuple(
-                (tuple(box), tuple(names.get(int(label), str(label)) for label in labels))
-                for box, labels in boxed.groupby(BOX, sort=False)["label"]
-            )
-            caption = f"{split} {video} {spoken(int(moment))}"
-            chosen.append(Tile(videos[video], frame_of(video, int(moment)), caption, boxes))
-    return chosen
-
-
-def video_tiles(
-    tables: Mapping[str, pd.DataFrame], videos: Mapping[str, Path], names: Sequence[str], *, tiles: int
-) -> list[Tile]:
-    """The middle frames of up to `tiles` labeled videos, spread evenly over the splits and their labels."""
-    chosen = []
-    for split, table in tables.items():
-        usable = table[table["video"].isin(list(videos))].sort_values("label", kind="stable")
-        for number in _spread(len(usable), tiles // len(tables)):
-            row = usable.iloc[number]
-            label = int(row["label"])
-            title = names[label] if label < len(names) else str(label)
-            caption = f"{split} {row['video']}"
-            chosen.append(Tile(videos[row["video"]], middle_frame, caption, title=title))
-    return chosen
-
-
-def _spread(count: int, most: int) -> list[int]:
-    if count == 0:
-        return []
-    return [int(number) for number in np.unique(np.linspace(0, count - 1, max(1, most)).astype(int))]
 
 
 def write_contact_sheet(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from data_tools.check_dataset.rows import BOX
 from data_tools.check_dataset.still_pictures import check_stills
 from data_tools.check_dataset.videos import spread
 from data_tools.workers import results_in_order
-from evaluation.records import IntArray
 
 # Key moments that are looked at: of a video, and in all of those that have too few to be judged one by one.
 _OF_VIDEO, _OF_SHORT, _SHORT = 12, 160, 5
@@ -27,23 +25,8 @@ _EXPLAINS, _BETTER, _SURE = 0.15, 1.25, 4.5
 _FEWEST = 12
 
 
-@dataclass(frozen=True, eq=False)
-class Annotations:
-    """The boxes of one split of a set.
-
-    Attributes:
-        path: the truth, for messages.
-        table: its boxes, columns video, x1 ... y2, label.
-        instants: (N,) when each is to be seen, in microseconds after the first frame of its video.
-    """
-
-    path: str
-    table: pd.DataFrame
-    instants: IntArray
-
-
 def check_motion(
-    splits: Sequence[Annotations],
+    splits: Sequence[tuple[str, pd.DataFrame]],
     videos: Mapping[str, Path],
     pictures: FrameFolderConfig | None,
     processes: int,
@@ -52,7 +35,8 @@ def check_motion(
     """Compare where something happens with the boxes, as they are and read in other ways; each split, and each video.
 
     Args:
-        splits: the boxes.
+        splits: file of the truth, for messages, and its boxes: columns video, x1 ... y2, label, and instant, when each
+            is to be seen, in microseconds after the first frame of its video.
         videos: files or folders of those that can be read.
         pictures: layout of the folders; None: they are files.
         processes: videos that are read side by side.
@@ -61,22 +45,21 @@ def check_motion(
     Returns:
         How well boxes and pictures fit, video by video.
     """
-    jobs = [_choose(split, videos, pictures) for split in splits]
+    jobs = [_choose(table, videos, pictures) for _, table in splits]
     every = [job for ours in jobs for job in ours]
     looked = results_in_order(gather, every, processes if len(every) > 3 else 1)
     evidence = iter(looked)
     of_splits = [[next(evidence) for _ in ours] for ours in jobs]
-    for split, ours in zip(splits, of_splits, strict=True):
-        check_stills(split.path, ours, report)
-        if not _check_split(split.path, ours, report):
-            check_films(split.path, ours, looked, report)
+    for (path, _), ours in zip(splits, of_splits, strict=True):
+        check_stills(path, ours, report)
+        if not _check_split(path, ours, report):
+            check_films(path, ours, looked, report)
     return looked
 
 
-def _choose(split: Annotations, videos: Mapping[str, Path], pictures: FrameFolderConfig | None) -> list[FilmJob]:
+def _choose(table: pd.DataFrame, videos: Mapping[str, Path], pictures: FrameFolderConfig | None) -> list[FilmJob]:
     """Some moments of every video, spread over its length; where they are few, of some of the videos."""
-    rows = split.table.assign(instant=split.instants)
-    rows = rows[(rows["label"] >= 0) & rows["video"].isin(list(videos))]
+    rows = table[(table["label"] >= 0) & table["video"].isin(list(videos))]
     moments = {str(name): np.unique(ours) for name, ours in rows.groupby("video", sort=False)["instant"]}
     short = {name: videos[name] for name, instants in moments.items() if len(instants) < _SHORT}
     left_out = short.keys() - spread(short, _OF_SHORT).keys()

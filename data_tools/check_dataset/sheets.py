@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.config.data_sets import AvaConfig, FrameFolderConfig
 from actiondet.datasets.key_frames import SECOND_US, start_us
-from data_tools.check_dataset.contact_sheet import (
-    ChooseFrame,
-    MarkedBox,
-    Tile,
-    middle_frame,
-    moment_tiles,
-    nearest_to,
-    video_tiles,
-)
+from data_tools.check_dataset.contact_sheet import ChooseFrame, MarkedBox, Tile, middle_frame, nearest_to
 from data_tools.check_dataset.findings import Report
+from data_tools.check_dataset.rows import BOX
 
 
 class Pictures:
@@ -53,11 +48,33 @@ class Pictures:
 
     def spread(self, tiles: int) -> list[Tile]:
         """Up to `tiles` of them, spread evenly over the splits."""
-        if self._labeled:
-            return video_tiles(self.tables, self.videos, list(self._names.values()), tiles=tiles)
-        return moment_tiles(
-            self.tables, self.videos, self._names, tiles=tiles, frame_of=self._frame_of, spoken=self._spoken
-        )
+        of_split = self._labeled_videos if self._labeled else self._key_frames
+        return [
+            tile
+            for split, table in self.tables.items()
+            for tile in of_split(split, table[table["video"].isin(list(self.videos))], tiles // len(self.tables))
+        ]
+
+    def _key_frames(self, split: str, table: pd.DataFrame, most: int) -> Iterator[Tile]:
+        """Key frames, with the boxes and labels of their persons."""
+        groups: list[Any] = list(table.groupby(["video", "moment"], sort=True).indices.items())
+        for number in _spread(len(groups), most):
+            (video, moment), rows = groups[number]
+            boxed = table.iloc[rows]
+            boxes = tuple(
+                (tuple(box), tuple(self._names.get(int(label), str(label)) for label in labels))
+                for box, labels in boxed[boxed["label"] >= 0].groupby(BOX, sort=False)["label"]
+            )
+            caption = f"{split} {video} {self._spoken(int(moment))}"
+            yield Tile(self.videos[video], self._frame_of(video, int(moment)), caption, boxes)
+
+    def _labeled_videos(self, split: str, table: pd.DataFrame, most: int) -> Iterator[Tile]:
+        """The middle frames of labeled videos, spread over their labels."""
+        table = table.sort_values("label", kind="stable")
+        for number in _spread(len(table), most):
+            video, label = table["video"].iloc[number], int(table["label"].iloc[number])
+            title = self._names.get(label, str(label))
+            yield Tile(self.videos[video], middle_frame, f"{split} {video}", title=title)
 
     def at(self, video: str, seconds: float, boxes: Sequence[MarkedBox]) -> Tile:
         """The frame of a row of a file in AVA's form, with (4,) unit boxes and the names of what they are."""
@@ -76,3 +93,9 @@ class Pictures:
 
     def _spoken(self, moment: int) -> str:
         return f"{moment / SECOND_US:g} s" if isinstance(self._data, AvaConfig) else f"frame {moment}"
+
+
+def _spread(count: int, most: int) -> list[int]:
+    if count == 0:
+        return []
+    return [int(number) for number in np.unique(np.linspace(0, count - 1, max(1, most)).astype(int))]

@@ -13,7 +13,7 @@ from actiondet.config.data_sets import MultiSportsConfig
 from actiondet.datasets.multisports import chosen_labels, chosen_tubes
 from data_tools.check_dataset.findings import Report
 from data_tools.check_dataset.key_frames import check_leaks
-from data_tools.check_dataset.motion import Annotations, check_motion
+from data_tools.check_dataset.motion import check_motion
 from data_tools.check_dataset.movement import check_movement
 from data_tools.check_dataset.names import check_names
 from data_tools.check_dataset.proposals import check_against_truth, check_persons, read_or_report
@@ -263,7 +263,7 @@ def _check_files(
         check_tube_videos(paths_of[split], truth, tables[split], looked, report)
         rates = tables[split]["video"].map({name: looked[name].rate for name in paths})
         instants = ((tables[split]["moment"] - 1) * 1e6 / rates).fillna(0).round().to_numpy(dtype=np.int64)
-        annotations.append(Annotations(paths_of[split], tables[split], instants))
+        annotations.append((paths_of[split], tables[split].assign(instant=instants)))
     check_motion(annotations, paths, None, processes, report)
     check_leaks(videos, paths_of, looked, report)
     check_span(config, looked, report)

@@ -11,7 +11,7 @@ import pytest
 
 from actiondet.video import VideoWriter
 from data_tools.check_dataset.findings import Report
-from data_tools.check_dataset.motion import Annotations, check_motion
+from data_tools.check_dataset.motion import check_motion
 
 SIZE, SECONDS, RATE = (128, 96), 5, 30
 Box = tuple[float, float, float, float]
@@ -47,7 +47,8 @@ def look(film: Path, box: Callable[[float], Box], shift: float = 0.0, rate: floa
     table = pd.concat([table.assign(video=name) for name in ("film", "copy")])
     report = Report()
     times = np.rint((instants * rate + shift) * 1e6).astype(np.int64)
-    check_motion([Annotations("truth.csv", table, np.tile(times, 2))], {"film": film, "copy": film}, None, 1, report)
+    table["instant"] = np.tile(times, 2)
+    check_motion([("truth.csv", table)], {"film": film, "copy": film}, None, 1, report)
     return report
 
 
