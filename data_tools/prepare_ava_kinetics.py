@@ -57,10 +57,8 @@ def main() -> int:
     if summary.stopped is None:
         clip_of = {key: clip.name for key, clip in chosen.items() if f"videos/{clip.name}.mp4" in summary.ready}
         there = {Path(name).stem for name in summary.ready}
-        merged = merging.write_merged(
-            arguments.out / "annotations", official, kinetics, clip_of, there & set(films), proposals
-        )
-        print(merged)
+        annotations = arguments.out / "annotations"
+        print(merging.write_merged(annotations, official, kinetics, clip_of, there & set(films), proposals))
     return summary.exit_code(allow_missing=arguments.allow_missing)
 
 

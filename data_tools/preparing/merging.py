@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,27 +62,6 @@ def rename(truth: TruthRows, clip_of: Mapping[FrameKey, str]) -> TruthRows:
     )
 
 
-@dataclass(frozen=True)
-class Merged:
-    """What was written.
-
-    Attributes:
-        files: their paths.
-        moments: key moments of the Kinetics clips, of training and validation.
-        with_boxes: how many of them have person boxes.
-    """
-
-    files: tuple[Path, ...]
-    moments: tuple[int, int]
-    with_boxes: tuple[int, int]
-
-    def __str__(self) -> str:
-        lines = [f"wrote {', '.join(path.name for path in self.files)} in {self.files[0].parent}"]
-        for split, count, boxes in zip(("training", "validation"), self.moments, self.with_boxes, strict=True):
-            lines.append(f"Kinetics, {split}: {count} key frames, {boxes} of them with person boxes (--proposals)")
-        return "\n".join(lines)
-
-
 def write_merged(
     folder: Path,
     official: Path,
@@ -90,7 +69,7 @@ def write_merged(
     clip_of: Mapping[FrameKey, str],
     films: Collection[str],
     proposals: Mapping[FrameKey, PersonBoxes],
-) -> Merged:
+) -> str:
     """Write the annotations that configs/ava_kinetics reads, and those of the Kinetics validation clips.
 
     Args:
@@ -100,6 +79,9 @@ def write_merged(
         clip_of: the clip of each of their moments whose clip is there.
         films: AVA's films that are there.
         proposals: person boxes of Kinetics, by clip or by id of the whole video.
+
+    Returns:
+        What was written, in words.
     """
     ava = [read_ava_csv(official / name).select(videos=films) for name in AVA_FILES.truth]
     clips = [rename(truth, clip_of) for truth in kinetics]
@@ -117,12 +99,14 @@ def write_merged(
             with atomic_path(folder / name) as temporary:
                 shutil.copyfile(official / name, temporary)
             names.append(name)
-    with_boxes = []
-    for truth, ava_name, merged_name in zip(
-        kinetics, AVA_FILES.proposals, (AVA_FILES.proposals[0], MERGED_VAL_PROPOSALS), strict=True
+    said = []
+    boxes = zip(AVA_FILES.proposals, (AVA_FILES.proposals[0], MERGED_VAL_PROPOSALS), strict=True)
+    for split, truth, of_clips, (ava_name, merged_name) in zip(
+        ("training", "validation"), kinetics, clips, boxes, strict=True
     ):
         found = _boxes_of_clips(truth, clip_of, proposals)
-        with_boxes.append(len(found))
+        count = len(moments_of(of_clips))
+        said.append(f"Kinetics, {split}: {count} key frames, {len(found)} of them with person boxes (--proposals)")
         persons = read_proposals(official / ava_name) if (official / ava_name).is_file() else {}
         if persons:
             write_proposals(folder / ava_name, persons.values())
@@ -130,12 +114,7 @@ def write_merged(
         if persons or found:
             write_proposals(folder / merged_name, [*persons.values(), *found])
             names.append(merged_name)
-    moments = [len(moments_of(split)) for split in clips]
-    return Merged(
-        tuple(folder / name for name in dict.fromkeys(names)),
-        (moments[0], moments[1]),
-        (with_boxes[0], with_boxes[1]),
-    )
+    return "\n".join([f"wrote {', '.join(dict.fromkeys(names))} in {folder}", *said])
 
 
 def _boxes_of_clips(
