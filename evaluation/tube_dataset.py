@@ -215,7 +215,9 @@ class FrameDetections:
 
     def part(self, start: int, stop: int) -> FrameDetections:
         """Return the rows `start` to `stop` - 1, without a copy."""
-        rows = slice(start, stop)
+        return self._take(slice(start, stop))
+
+    def _take(self, rows: slice | npt.NDArray[np.bool_]) -> FrameDetections:
         return replace(
             self,
             video=self.video[rows],
@@ -231,15 +233,7 @@ class FrameDetections:
         first = min(int(self.moments.min(initial=0)), int(tubes.moments.min(initial=0)))
         span = max(int(self.moments.max(initial=0)), int(tubes.moments.max(initial=0))) - first + 1
         annotated = np.repeat(tubes.video * span, tubes.lengths) + tubes.moments - first
-        kept = self.known & np.isin(self.video * span + self.moments - first, annotated)
-        return FrameDetections(
-            videos=self.videos,
-            video=self.video[kept],
-            moments=self.moments[kept],
-            boxes=self.boxes[kept],
-            labels=self.labels[kept],
-            scores=self.scores[kept],
-        )
+        return self._take(self.known & np.isin(self.video * span + self.moments - first, annotated))
 
     def rows(self, sizes: Sizes) -> DetectionRows:
         """Return the rows of known videos with unit boxes."""

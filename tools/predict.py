@@ -24,13 +24,6 @@ if TYPE_CHECKING:
 Recognize = Callable[[Path], "FloatArray"]
 
 
-def find_inputs(path: Path) -> list[Path]:
-    """The video itself, or the videos below a folder."""
-    from actiondet.datasets.sources import videos_below
-
-    return videos_below(path) if path.is_dir() else [path]
-
-
 def by_torch(arguments: argparse.Namespace, clips: int, crops: int) -> tuple[Recognize, tuple[str, ...]]:
     """What scores a video, and the names of the scores."""
     from actiondet.config import load_recognition_config
@@ -123,9 +116,10 @@ def main() -> int:
         parser.error(f"--device {arguments.device} runs exported networks; give --model")
 
     from actiondet.config import import_modules
+    from actiondet.datasets.sources import videos_below
 
     import_modules(arguments.modules)
-    videos = find_inputs(arguments.input)
+    videos = videos_below(arguments.input) if arguments.input.is_dir() else [arguments.input]
     if arguments.model:
         recognizer, classes = by_onnx(arguments, int(clips))
     else:
