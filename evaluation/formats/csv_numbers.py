@@ -75,17 +75,26 @@ def read_numbers(bytes_: ByteArray, starts: IntArray, ends: IntArray) -> tuple[F
         (N,) the very floats that float() gives; and (N,) which they are. The others have a sign, another exponent or
         too many digits, or are no numbers.
     """
+    values, sound = _read(bytes_, starts, ends, None)
+    left = np.flatnonzero(~sound & (ends - starts >= 5))
+    if len(left):
+        # Of numbers such as 8.302e-05 what comes before the exponent is divided by so much more.
+        last = words_before(bytes_, ends[left], 1)[0]
+        powers, of_power = _integers(last, np.full(len(left), 2))
+        scientific = of_power & ((last >> np.uint64(32)).astype(np.uint16) == int.from_bytes(b"e-", "little"))
+        left = left[scientific]
+        values[left], sound[left] = _read(bytes_, starts[left], ends[left] - 4, powers[scientific])
+    return values, sound
+
+
+def _read(
+    bytes_: ByteArray, starts: IntArray, ends: IntArray, powers: WordArray | None
+) -> tuple[FloatArray, BoolArray]:
+    """`read_numbers` without exponents, each divided by ten to one of `powers`."""
     lengths = ends - starts
     sound: BoolArray = (lengths >= 1) & (lengths <= _WIDEST)
     longest = int(lengths.max(initial=1, where=sound))
     words = words_before(bytes_, ends, -(-longest // 8))
-    powers: WordArray | None = None
-    scientific = (words[0] >> np.uint64(32)).astype(np.uint16) == int.from_bytes(b"e-", "little")
-    if longest > 4 and scientific.any():
-        powers, of_power = _integers(words[0], np.where(scientific, 2, 0))
-        sound &= of_power & ~(scientific & (lengths < 5))
-        ends, lengths = ends - 4 * scientific, np.maximum(lengths - 4 * scientific, 1)
-        words = words_before(bytes_, ends, len(words))
     decimals = bytes_after(words, ".")
     whole = lengths - decimals - 1  # digits before the point
     pointless = whole < 0

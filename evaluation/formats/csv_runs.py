@@ -100,7 +100,8 @@ def find_runs(block: bytes) -> CsvRuns | None:
 
 def _score_lengths(bytes_: ByteArray, ends: IntArray) -> IntArray:
     """Return how many bytes come after the last comma before each end; 0 where it is too far away."""
-    for words in (1, 2, 3):
+    first = bytes_[MARGIN : ends[0]].tobytes().rpartition(b",")[2]
+    for words in range(min(len(first) // 8 + 1, 3), 4):
         lengths = bytes_after(words_before(bytes_, ends, words), ",")
         far = lengths >= 8 * words
         if 8 * np.count_nonzero(far) < len(far):
