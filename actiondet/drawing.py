@@ -16,9 +16,11 @@ import supervision as sv
 
 from actiondet.ahead import ahead, closed
 from actiondet.tubes.carrying import PersonsOverTime
-from actiondet.video import VideoIndex, VideoWriter, stream_frames
+from actiondet.video import VideoIndex, VideoWriter
 from actiondet.video.label_places import place_labels
 from actiondet.video.lettering import Lettering, usual_font
+from actiondet.video.planes import Undrawn
+from actiondet.video.streaming import ShownFrame, stream_with_planes
 from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
@@ -265,7 +267,7 @@ def draw_video(
         >>> fault = actiondet.draw_video(index, "drawn.mp4", persons, actions=result.actions, style=style)
     """
     return draw_frames(
-        stream_frames(index.path, index),
+        stream_with_planes(index),
         out,
         persons,
         size=(index.width, index.height),
@@ -281,7 +283,7 @@ def draw_video(
 
 
 def draw_frames(
-    frames: Iterable[tuple[int, Frame]],
+    frames: Iterable[ShownFrame],
     out: str | Path,
     persons: PersonsOverTime,
     *,
@@ -298,7 +300,7 @@ def draw_frames(
     """Draw on each of some frames, and write them as a video; arguments and faults as in `draw_video`, and:
 
     Args:
-        frames: time in microseconds, and picture.
+        frames: with their times.
         size: width and height of the frames in pixels.
         rate: frames a second.
         sound_of: the video file whose sound is taken over; its first frame is the first of `frames`.
@@ -308,17 +310,18 @@ def draw_frames(
     first: int | None = None
     size = drawer.width, drawer.height
 
-    def drawn() -> Iterator[tuple[int, Frame]]:
+    def drawn() -> Iterator[tuple[int, Frame, Undrawn | None]]:
         with closed(frames):
-            for time, frame in frames:
+            for time, frame, planes in frames:
                 true = truth.at(start + time)[0] if truth is not None else None
-                yield time, drawer.draw(frame, *persons.at(start + time), true)
+                picture = drawer.draw(frame, *persons.at(start + time), true)
+                yield time, picture, Undrawn(frame, planes) if planes is not None and drawer.factor == 1 else None
 
     with VideoWriter(out, rate, *size, sound_of=sound_of, crf=style.quality, pixel_aspect=pixel_aspect) as writer:
         # Frames are drawn while those before are encoded.
-        for time, picture in ahead(drawn(), _PICTURES_AHEAD):
+        for time, picture, undrawn in ahead(drawn(), _PICTURES_AHEAD):
             first = time if first is None else first
-            writer.write(picture, time_us=time - first)
+            writer.write(picture, time_us=time - first, undrawn=undrawn)
             if on_frame is not None:
                 on_frame()
     return writer.sound_fault

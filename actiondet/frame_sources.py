@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from actiondet.ahead import ahead
-from actiondet.video import VideoIndex, index_video, stream_frames
+from actiondet.video import VideoIndex, index_video
 from actiondet.video.clip_stream import Frame, MomentClip, Resize, moment_times, stream_clips
 from actiondet.video.described import PlayedVideo
 from actiondet.video.frame_clips import clips_of_frames
+from actiondet.video.streaming import ShownFrame, stream_with_planes
 from actiondet.video.windows import ClipWindow
 from evaluation.errors import InputError, shown
 from evaluation.video_names import composed
@@ -66,13 +67,13 @@ class FileSource:
         )
         return ahead(clips, _CLIPS_AHEAD)
 
-    def frames(self) -> Iterator[tuple[int, Frame]]:
-        """Every frame and its time; see FrameSource.
+    def frames(self) -> Iterator[ShownFrame]:
+        """Every frame; see FrameSource.
 
         The file is decoded again. To keep its frames until they can be drawn would take half a gigabyte and more (six
         seconds at 1920x1080), and decoding is an eighth of what drawing a frame costs (tools/README.md, Faster demo).
         """
-        return ahead(stream_frames(self._index.path, self._index), _FRAMES_AHEAD)
+        return ahead(stream_with_planes(self._index), _FRAMES_AHEAD)
 
 
 class ArrivingSource:
@@ -116,8 +117,8 @@ class ArrivingSource:
             looks=looks,
         )
 
-    def frames(self) -> Iterator[tuple[int, Frame]]:
-        """Every frame and its time, the first time, and once more where the frames are kept; see FrameSource.
+    def frames(self) -> Iterator[ShownFrame]:
+        """Every frame, the first time, and once more where the frames are kept; see FrameSource.
 
         Raises:
             InputError: the frames came from an iterator, and are gone; or they are not frames.
@@ -127,7 +128,7 @@ class ArrivingSource:
                 f"{self.name}: its frames came from an iterator and are gone; give them as a list or an array, or draw "
                 "each with draw(frame, at=seconds)"
             )
-        return self._checked()
+        return (ShownFrame(time, frame) for time, frame in self._checked())
 
     def _checked(self) -> Iterator[tuple[int, Frame]]:
         before: int | None = None
@@ -148,8 +149,8 @@ class ArrivingSource:
         if before is None:
             raise InputError(f"{self.name}: no frames; expected one or more")
 
-    def _noted(self, frames: Iterator[tuple[int, Frame]]) -> Iterator[tuple[int, Frame]]:
-        for time, frame in frames:
+    def _noted(self, frames: Iterator[ShownFrame]) -> Iterator[tuple[int, Frame]]:
+        for time, frame, _ in frames:
             if not self._count:
                 self._first = time
                 self.height, self.width = frame.shape[:2]

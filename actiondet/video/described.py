@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Protocol
 
-from actiondet.video.pixels import Image
+from actiondet.video.streaming import ShownFrame
 
 
 class DescribedVideo(Protocol):
@@ -48,5 +48,5 @@ class PlayedVideo(DescribedVideo, Protocol):
     def first_shown(self) -> float:
         """Seconds on the file's own clock at which its first frame is shown."""
 
-    def frames(self) -> Iterator[tuple[int, Image]]:
-        """Every frame and its time in microseconds, from the beginning at each call."""
+    def frames(self) -> Iterator[ShownFrame]:
+        """Every frame, from the beginning at each call."""

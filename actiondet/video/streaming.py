@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from av.video.frame import VideoFrame
 
 from actiondet.video.containers import decode_packet, opened_video, video_packets
 from actiondet.video.index import VideoIndex, index_video
 from actiondet.video.pixels import Image, RgbConverter
+from actiondet.video.planes import Planes, planes_of
+
+
+class ShownFrame(NamedTuple):
+    """A frame at its time, microseconds after the first one.
+
+    Attributes:
+        time: in microseconds.
+        image: (H, W, 3) uint8 RGB as shown.
+        planes: what it was converted from, if a writer can take it.
+    """
+
+    time: int
+    image: Image
+    planes: Planes | None = None
+
+
+class Unconverted:
+    """A decoded frame, whose picture is made when it is called."""
+
+    def __init__(self, frame: VideoFrame, converter: RgbConverter, planes: Planes | None) -> None:
+        """Keep what is needed; `planes` are those of the frame."""
+        self._frame, self._converter = frame, converter
+        self.planes = planes
+
+    def __call__(self) -> Image:
+        """(H, W, 3) uint8 RGB as shown."""
+        return self._converter.convert(self._frame)
 
 
 def stream_frames(path: str | os.PathLike[str], index: VideoIndex | None = None) -> Iterator[tuple[int, Image]]:
@@ -35,7 +65,20 @@ def stream_frames(path: str | os.PathLike[str], index: VideoIndex | None = None)
         yield time, picture()
 
 
-def stream_unconverted(index: VideoIndex) -> Iterator[tuple[int, Callable[[], Image]]]:
+def stream_with_planes(index: VideoIndex) -> Iterator[ShownFrame]:
+    """As `stream_frames`, for those who draw on the frames and write them.
+
+    Args:
+        index: the video.
+
+    Raises:
+        InputError: as `stream_frames`.
+    """
+    for time, picture in stream_unconverted(index):
+        yield ShownFrame(time, picture(), picture.planes)
+
+
+def stream_unconverted(index: VideoIndex) -> Iterator[tuple[int, Unconverted]]:
     """As `stream_frames`, for those who look at a few frames only: converting to RGB costs nearly as much as decoding.
 
     Args:
@@ -50,6 +93,7 @@ def stream_unconverted(index: VideoIndex) -> Iterator[tuple[int, Callable[[], Im
     if index.packets is None:
         raise ValueError(f"{index.path} is not a video file")
     converter = RgbConverter(index)
+    upright = not index.rotation and not index.mirrored
     with opened_video(index.path, threads=0) as (container, stream):
         packets = enumerate(video_packets(container, stream))
         ended = False
@@ -59,4 +103,5 @@ def stream_unconverted(index: VideoIndex) -> Iterator[tuple[int, Callable[[], Im
             for frame in decode_packet(stream, packet, number):
                 shown = index.packets.frame_of_packet[frame.pts]
                 if shown >= 0:
-                    yield int(index.frame_times[shown]), partial(converter.convert, frame)
+                    planes = planes_of(frame, stream.codec_context) if upright else None
+                    yield int(index.frame_times[shown]), Unconverted(frame, converter, planes)

@@ -19,6 +19,7 @@ from actiondet.tubes.carrying import CarriedPersons
 from actiondet.tubes.events import Event
 from actiondet.video import VideoWriter
 from actiondet.video.browsers import plays_in_browsers
+from actiondet.video.streaming import ShownFrame
 from actiondet.video_page import PageVideo, video_for_page, write_video_page
 from evaluation.formats.action_list import ActionList
 from evaluation.records import ActionDetections, FloatArray, FrameKey, IntArray
@@ -143,7 +144,7 @@ class Source:
 
     def frames(self):  # type: ignore[no-untyped-def]
         for time in (0, 100_000):
-            yield time, np.zeros((self.height, self.width, 3), dtype=np.uint8)
+            yield ShownFrame(time, np.zeros((self.height, self.width, 3), dtype=np.uint8))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 from actiondet import drawing, frame_sources
 from actiondet.config import dump_config, load_config
 from actiondet.video import VideoWriter, clip_stream, streaming
+from actiondet.video.pixels import RgbConverter
 from evaluation.formats.person_boxes import write_proposals
 from evaluation.records import FrameKey, PersonBoxes
 
@@ -33,6 +34,7 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> Any:
         (frame_sources, ("stream_clips",)),
         (drawing.ActionDrawer, ("draw",)),
         (VideoWriter, ("write", "close")),
+        (RgbConverter, ("convert",)),
     ):
         for name in names:
             monkeypatch.setattr(home, name, getattr(home, name))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from actiondet.persons.base import PersonDetector
     from actiondet.pipeline import Scorer
     from actiondet.video.clip_stream import Clip, Frame, MomentClip
+    from actiondet.video.streaming import Unconverted
     from evaluation.records import FloatArray, FrameKey, PersonBoxes
 
 STAGES = ("decode", "resize", "persons", "network", "draw", "encode")
@@ -166,18 +167,20 @@ class Stages:
         """Time decoding, drawing and encoding, which a pipeline does not take from outside."""
         from actiondet import drawing, frame_sources
         from actiondet.video import clip_stream, streaming
+        from actiondet.video.pixels import RgbConverter
         from actiondet.video.writer import VideoWriter
 
         unconverted = streaming.stream_unconverted
 
-        def decoded(*arguments: Any) -> Iterator[tuple[int, Callable[[], Frame]]]:
+        def decoded(*arguments: Any) -> Iterator[tuple[int, Unconverted]]:
             frames = unconverted(*arguments)
             advance = self.timed("decode", lambda: next(frames, None))
             while (item := advance()) is not None:
-                yield item[0], self.timed("decode", item[1])
+                yield item
 
         for home in (clip_stream, streaming):
             setattr(home, "stream_unconverted", decoded)  # noqa: B010 - a name that the module imports
+        RgbConverter.convert = self.timed_method("decode", RgbConverter.convert)  # type: ignore[method-assign]
         cut = clip_stream.stream_clips
 
         def noted(*arguments: Any, **named: Any) -> Iterator[MomentClip]:
