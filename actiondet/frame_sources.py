@@ -71,7 +71,7 @@ class FileSource:
         """Every frame; see FrameSource.
 
         The file is decoded again. To keep its frames until they can be drawn would take half a gigabyte and more (six
-        seconds at 1920x1080), and decoding is an eighth of what drawing a frame costs (tools/README.md, Faster demo).
+        seconds at 1920x1080), and decoding is an eighth of the work or less (tools/README.md, Faster demo).
         """
         return ahead(stream_with_planes(self._index), _FRAMES_AHEAD)
 
