@@ -1,9 +1,16 @@
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from time import sleep
+
 import numpy as np
 import pytest
 
-from actiondet.drawing import ActionDrawer, DrawingStyle, short_names
+from actiondet.drawing import ActionDrawer, DrawingStyle, draw_frames, short_names
+from actiondet.video import VideoWriter
+from actiondet.video.streaming import ShownFrame
 from evaluation.formats.ava import ActionList
-from evaluation.records import ActionDetections, FrameKey
+from evaluation.records import ActionDetections, FrameKey, IntArray
 
 ACTIONS = ActionList((1, 3), ("walk", "wave"), (None, None))
 
@@ -171,3 +178,29 @@ def test_the_size_of_a_label_is_that_which_is_drawn() -> None:
         width, height = artist._size(f"{names[0]} 0.90\nwave 0.80")
         assert columns.max() - columns.min() + 1 == pytest.approx(width, abs=6)
         assert 120 - rows.min() == pytest.approx(height, rel=0.3)
+
+
+def test_frames_wait_for_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nobody:
+        def at(self, time: int) -> tuple[ActionDetections, IntArray]:
+            return detections(), np.zeros(0, dtype=np.int64)
+
+    made, written, waiting = [], [], []
+
+    def frames() -> Iterator[ShownFrame]:
+        for number in range(30):
+            made.append(number)
+            yield ShownFrame(40_000 * number, np.zeros((480, 640, 3), dtype=np.uint8))
+
+    def write(*_: object, **__: object) -> None:
+        sleep(0.002)  # the other side goes ahead as far as it may
+        waiting.append(len(made) - len(written))
+        written.append(len(written))
+
+    monkeypatch.setattr(VideoWriter, "write", write)
+    monkeypatch.setattr(VideoWriter, "close", lambda _: None)
+    style, out = DrawingStyle(), tmp_path / "drawn.mp4"
+    draw_frames(frames(), out, Nobody(), size=(640, 480), rate=Fraction(25), actions=ACTIONS, style=style)
+    assert written == list(range(30))
+    # At most one is written, two wait drawn, and one is drawn.
+    assert max(waiting) <= 4
