@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from evaluation.formats.action_list import ActionList
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # AVA's list of scored actions has no types; its full list has, and they are ranges of ids: 1-14, 15-63, 64-80.
 _LAST_IDS = (14, 63, 80)
@@ -27,8 +30,19 @@ def action_types(actions: ActionList, *, by_id: bool) -> tuple[str | None, ...]:
     return tuple(_AVA_TYPES[bisect_left(_LAST_IDS, label)] if label <= _LAST_IDS[-1] else None for label in actions.ids)
 
 
-def group_means(types: Sequence[str | None], ap: Sequence[float]) -> dict[str, list[Any]]:
-    """Return the columns type, mean_ap (of the actions that have an AP) and actions (how many these are).
+def group_means(per_class: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per type: type, mean_ap (of the actions that have an AP), actions (how many these are).
+
+    Args:
+        per_class: with columns type and ap; actions without a type belong to no group.
+    """
+    typed = per_class.dropna(subset=["type"])
+    means: pd.DataFrame = typed.groupby("type", sort=False)["ap"].agg(mean_ap="mean", actions="count").reset_index()
+    return means
+
+
+def rounded_group_means(types: Sequence[str | None], ap: Sequence[float]) -> list[tuple[str, float, int]]:
+    """Return the rows of `group_means`, as a report shows them, without pandas: the last digits may differ.
 
     Args:
         types: (L) of the actions; those without a type belong to no group.
@@ -38,19 +52,7 @@ def group_means(types: Sequence[str | None], ap: Sequence[float]) -> dict[str, l
     for kind, value in zip(types, ap, strict=True):
         if kind is not None:
             groups.setdefault(kind, []).extend([] if math.isnan(value) else [value])
-    means = [_compensated_sum(group) / len(group) if group else math.nan for group in groups.values()]
-    return {"type": list(groups), "mean_ap": means, "actions": [len(group) for group in groups.values()]}
-
-
-def _compensated_sum(values: Sequence[float]) -> float:
-    """Kahan's sum, in which pandas takes the mean of a group: the last digit of published means depends on it."""
-    total = lost = 0.0
-    for value in values:
-        change = value - lost
-        grown = total + change
-        lost = grown - total - change
-        total = grown
-    return total
+    return [(kind, math.fsum(v) / len(v) if v else math.nan, len(v)) for kind, v in groups.items()]
 
 
 def _is_ava(actions: ActionList) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluation.action_groups import action_types, group_means
+from evaluation.action_groups import action_types, group_means, rounded_group_means
 from evaluation.ap_result import ApResult, Claims, ap_table, find_thresholds
 from evaluation.doubts import ScoreRange, doubts_about_rows
 from evaluation.formats.action_list import ActionList
@@ -19,7 +19,7 @@ from evaluation.ragged import first_equals
 from evaluation.records import DetectionRows, FloatArray, FrameKey, IntArray, TruthRows
 from evaluation.row_order import stable_number_order
 from evaluation.selection import CodedRows, ListedTruth, listed_truth
-from evaluation.tables import notes_text, plain, records, table_text
+from evaluation.tables import notes_text, plain, table_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,10 +61,9 @@ class FrameMapResult(ApResult):
         headings = [{"name": "action", "ap": "AP"}.get(name, name.replace("ap@", "AP@")) for name in columns]
         rows = zip(*map(plain, columns.values()), strict=True)
         lines.append(table_text(headings, rows, numeric={*headings} - {"action", "type"}))
-        groups = self.group_columns
-        if groups["type"]:
-            of_types = zip(*groups.values(), strict=True)
-            lines += ["", table_text(["type", "mAP", "actions"], of_types, numeric={"mAP", "actions"})]
+        groups = rounded_group_means(self.types, self.ap[self.thresholds.index(self.threshold)].tolist())
+        if groups:
+            lines += ["", table_text(["type", "mAP", "actions"], groups, numeric={"mAP", "actions"})]
         lines += [*notes_text(self.notes), ""]
         others = [threshold for threshold in self.thresholds if threshold != self.threshold]
         lines += [f"mAP@{threshold:g} {self.mean_at(threshold):.4f}" for threshold in others]
@@ -77,18 +76,9 @@ class FrameMapResult(ApResult):
         return np.arange(len(self.ids))
 
     @property
-    def group_columns(self) -> dict[str, list[Any]]:
-        """Mean AP per type of action: type, mean_ap and actions; empty where the list has no types."""
-        return group_means(self.types, self.ap[self.thresholds.index(self.threshold)].tolist())
-
-    @property
     def groups(self) -> pd.DataFrame:
-        """`group_columns` as a table."""
-        import pandas as pd  # scoring does without it, and starts in half the time
-
-        kinds = {"type": object, "mean_ap": np.float64, "actions": np.int64}
-        table: pd.DataFrame = pd.DataFrame(self.group_columns).astype(kinds)
-        return table
+        """Mean AP per type of action (columns type, mean_ap, actions); empty where the list has no types."""
+        return group_means(self.per_class)
 
     @property
     def title(self) -> str:
@@ -97,7 +87,7 @@ class FrameMapResult(ApResult):
 
     def summary(self) -> dict[str, Any]:
         """What `to_json` writes."""
-        groups = records(self.group_columns)
+        groups = [dict(zip(self.groups, map(plain, row), strict=True)) for row in self.groups.itertuples(index=False)]
         return {**super().summary(), "protocol": self.protocol.name, "ties": self.ties, "groups": groups}
 
 

@@ -44,9 +44,9 @@ def test_reading_scoring_and_printing_load_no_pandas(tmp_path: Path) -> None:
         "from evaluation import frame_map, label_list, read_ava_csv, read_ava_results\n"
         f"truth, found = read_ava_csv(r'{tmp_path / 'truth.csv'}'), read_ava_results(r'{tmp_path / 'found.csv'}')\n"
         "result = frame_map(truth, found, actions=label_list('ava-2.2-evaluated'))\n"
-        "print(result.summary()['groups'][0], str(result)[-14:], 'pandas' in sys.modules)"
+        "print(str(result)[-14:], 'pandas' in sys.modules)"
     )
-    assert run(code) == "{'type': 'PERSON_MOVEMENT', 'mean_ap': 1.0, 'actions': 1} mAP@0.5 1.0000 False"
+    assert run(code) == "mAP@0.5 1.0000 False"
 
 
 def test_public_functions_are_functions_whoever_imports_modules_first() -> None:
