@@ -21,6 +21,7 @@ from actiondet.video.label_places import place_labels
 from actiondet.video.lettering import Lettering, usual_font
 from actiondet.video.planes import Undrawn
 from actiondet.video.streaming import ShownFrame, stream_with_planes
+from actiondet.video.writer import ConvertedPicture
 from evaluation.boxes import unit_to_pixel
 from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
@@ -307,7 +308,6 @@ def draw_frames(
         pixel_aspect: width of a pixel over its height.
     """
     drawer = ActionDrawer(width=size[0], height=size[1], actions=actions, style=style)
-    first: int | None = None
     size = drawer.width, drawer.height
 
     def drawn() -> Iterator[tuple[int, Frame, Undrawn | None]]:
@@ -318,10 +318,20 @@ def draw_frames(
                 yield time, picture, Undrawn(frame, planes) if planes is not None and drawer.factor == 1 else None
 
     with VideoWriter(out, rate, *size, sound_of=sound_of, crf=style.quality, pixel_aspect=pixel_aspect) as writer:
-        # Frames are drawn while those before are encoded.
-        for time, picture, undrawn in ahead(drawn(), _PICTURES_AHEAD):
-            first = time if first is None else first
-            writer.write(picture, time_us=time - first, undrawn=undrawn)
-            if on_frame is not None:
-                on_frame()
+
+        def converted() -> Iterator[ConvertedPicture]:
+            first: int | None = None
+            with closed(drawn_ahead):
+                for time, picture, undrawn in drawn_ahead:
+                    first = time if first is None else first
+                    yield writer.convert(picture, time - first, undrawn=undrawn)
+
+        # A frame is drawn while the one before is converted and those before are encoded.
+        drawn_ahead = ahead(drawn(), _PICTURES_AHEAD)
+        converted_ahead = ahead(converted(), _PICTURES_AHEAD)
+        with closed(converted_ahead):
+            for each in converted_ahead:
+                writer.write_converted(each)
+                if on_frame is not None:
+                    on_frame()
     return writer.sound_fault

@@ -124,5 +124,8 @@ def _be_copy(
         }
     if before is not None:
         before()
+    import torch
+
+    torch.set_num_threads(1)  # the threads of OpenMP stay behind in the process that was copied
     sys.argv = command
     _run(command[0])

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -26,6 +27,13 @@ _SNAP = Fraction(1, 1000)
 # Half of veryfast's work for files a fifth larger: superfast without B-frames, but with the macroblock tree, without
 # which files are twice as large.
 _FOR_PLAYERS = {"preset": "superfast", "x264-params": "bframes=0:mbtree=1:rc-lookahead=10"}
+
+
+class ConvertedPicture(NamedTuple):
+    """A picture as the encoder takes it, and when it is shown, in seconds after the first one."""
+
+    picture: VideoFrame
+    seconds: Fraction
 
 
 class VideoWriter:
@@ -80,7 +88,7 @@ class VideoWriter:
             raise ValueError(f"cannot write {width}x{height} at {rate} frames a second")
         self._shape = (height, width, 3)
         self._reformatter = VideoReformatter()
-        self._written = 0
+        self._converted = self._written = 0
         self._last_tick = -1
         self._finished = False
         # A multiple of the rate, so that constant-rate files are exact, and fine enough for any other timing.
@@ -106,19 +114,28 @@ class VideoWriter:
             undrawn: what the picture was drawn on; where it is still as it was, the decoder's values are written. Those
                 of the first picture decide the colors of the file; without them it is BT.709.
         """
+        self.write_converted(self.convert(frame, time_us, undrawn=undrawn))
+
+    def convert(self, frame: Image, time_us: int | None = None, *, undrawn: Undrawn | None = None) -> ConvertedPicture:
+        """Make the next picture for `write_converted`, which may write those before at the same time; see `write`."""
         if frame.shape != self._shape or frame.dtype != np.uint8:
             raise ValueError(f"frame is {frame.dtype} {frame.shape}, expected uint8 {self._shape}")
-        if undrawn is not None and self._written == 0:
+        if undrawn is not None and self._converted == 0:
             self._mark(undrawn.planes.colors)
-        constant = self._written / self._rate
+        constant = self._converted / self._rate
         seconds = constant if time_us is None else Fraction(time_us, 1_000_000)
         if abs(seconds - constant) <= _SNAP:
             seconds = constant
         self._last_tick = max(round(seconds * self._ticks_a_second), self._last_tick + 1)
+        self._converted += 1
+        return ConvertedPicture(self._picture(frame, undrawn), seconds)
+
+    def write_converted(self, converted: ConvertedPicture) -> None:
+        """Append a picture of `convert`, in the order in which they were made."""
         self._written += 1
         if self._sound is not None:
-            self._sound.write_until(seconds)
-        self._encode(self._picture(frame, undrawn))
+            self._sound.write_until(converted.seconds)
+        self._encode(converted.picture)
 
     @property
     def sound_fault(self) -> str | None:
@@ -206,13 +223,13 @@ class VideoWriter:
         if undrawn is not None and undrawn.planes.colors == self._colors:
             picture = VideoFrame.from_numpy_buffer(redrawn_planes(undrawn, image), format="yuv420p")
         else:
-            picture = self._converted(image)
+            picture = self._in_yuv(image)
         picture.pts = self._last_tick
         picture.time_base = Fraction(1, self._ticks_a_second)
         picture.duration = round(self._ticks_a_second / self._rate)
         return picture
 
-    def _converted(self, image: Image) -> VideoFrame:
+    def _in_yuv(self, image: Image) -> VideoFrame:
         height, width, _ = self._shape
         if height % 2 or width % 2:
             image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
