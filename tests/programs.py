@@ -84,6 +84,21 @@ def run_copies(
     return subprocess.CompletedProcess(command, code, said, complained)
 
 
+def be_rank(rank: int, processes: int, port: int) -> None:
+    """Make this process one of so many, as torchrun starts them; `port` is that of their store."""
+    if processes > 1:
+        os.environ |= {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "TORCHELASTIC_USE_AGENT_STORE": "True",
+            "TORCHELASTIC_RUN_ID": "test",
+            "WORLD_SIZE": str(processes),
+            "LOCAL_WORLD_SIZE": str(processes),
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+        }
+
+
 def die_at_first_part() -> None:
     """For `before` of `run_copies`: let the process be killed when it has kept its first part."""
     from actiondet.parts import PartStore
@@ -111,17 +126,7 @@ def _be_copy(
         with (folder / f"{rank}.{stream}").open("w") as file:
             os.dup2(file.fileno(), place)
     sys.stdout, sys.stderr = (os.fdopen(place, "w", buffering=1, closefd=False) for place in (1, 2))
-    if processes > 1:
-        os.environ |= {
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-            "TORCHELASTIC_USE_AGENT_STORE": "True",
-            "TORCHELASTIC_RUN_ID": "test",
-            "WORLD_SIZE": str(processes),
-            "LOCAL_WORLD_SIZE": str(processes),
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-        }
+    be_rank(rank, processes, port)
     if before is not None:
         before()
     import torch

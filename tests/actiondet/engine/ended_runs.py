@@ -1,6 +1,6 @@
 """Train in one process or in two, end them by signals at random points, and resume.
 
-    python ended_runs.py FOLDER PROCESSES TIMES SEED CONFIG key=value ...
+    python -m tests.actiondet.engine.ended_runs FOLDER PROCESSES TIMES SEED CONFIG key=value ...
 
 Trains once without a stop into FOLDER/whole. Then, TIMES for each of KILL, TERM and INT, it trains into
 FOLDER/<signal>_<n>, sends the signal to one process or to all when that process has come to a random point, and
@@ -27,6 +27,7 @@ from actiondet.engine import checkpoint, train
 from actiondet.engine.detection.task import DetectionTask
 from actiondet.engine.devices import launch
 from evaluation.command_line import run_tool
+from tests.programs import be_rank
 
 
 @dataclass(frozen=True)
@@ -110,17 +111,7 @@ def trained(
         child = os.fork()
         if child == 0:
             os.setpgid(0, group)
-            if processes > 1:
-                os.environ |= {
-                    "MASTER_ADDR": "127.0.0.1",
-                    "MASTER_PORT": str(store.port),
-                    "TORCHELASTIC_USE_AGENT_STORE": "True",
-                    "TORCHELASTIC_RUN_ID": "test",
-                    "WORLD_SIZE": str(processes),
-                    "LOCAL_WORLD_SIZE": str(processes),
-                    "RANK": str(rank),
-                    "LOCAL_RANK": str(rank),
-                }
+            be_rank(rank, processes, store.port)
             code = 1
             try:
                 code = one_process(folder, arguments, rank, end, resume)
