@@ -312,10 +312,11 @@ def draw_frames(
 
     def drawn() -> Iterator[tuple[int, Frame, Undrawn | None]]:
         with closed(frames):
-            for time, frame, planes in frames:
-                true = truth.at(start + time)[0] if truth is not None else None
-                picture = drawer.draw(frame, *persons.at(start + time), true)
-                yield time, picture, Undrawn(frame, planes) if planes is not None and drawer.factor == 1 else None
+            for shown in frames:
+                time = start + shown.time
+                true = truth.at(time)[0] if truth is not None else None
+                picture = drawer.draw(shown.image, *persons.at(time), true)
+                yield shown.time, picture, shown.undrawn if drawer.factor == 1 else None
 
     with VideoWriter(out, rate, *size, sound_of=sound_of, crf=style.quality, pixel_aspect=pixel_aspect) as writer:
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from actiondet.video.containers import opened_video
 from actiondet.video.described import PlayedVideo
-from actiondet.video.planes import Undrawn
 from actiondet.video.writer import VideoWriter
 
 # What all current browsers play, by the suffix, from which they take a file's type when it lies on the disk.
@@ -49,8 +48,8 @@ def write_for_browsers(
     with VideoWriter(
         out, video.rate, video.width, video.height, sound_of=video.sound, pixel_aspect=video.pixel_aspect, crf=23
     ) as writer:
-        for time, frame, planes in video.frames():
-            first = time if first is None else first
-            writer.write(frame, time - first, undrawn=None if planes is None else Undrawn(frame, planes))
+        for shown in video.frames():
+            first = shown.time if first is None else first
+            writer.write(shown.image, shown.time - first, undrawn=shown.undrawn)
             if on_frame is not None:
                 on_frame()

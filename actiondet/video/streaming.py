@@ -11,7 +11,7 @@ from av.video.frame import VideoFrame
 from actiondet.video.containers import decode_packet, opened_video, video_packets
 from actiondet.video.index import VideoIndex, index_video
 from actiondet.video.pixels import Image, RgbConverter
-from actiondet.video.planes import Planes, planes_of
+from actiondet.video.planes import Planes, Undrawn, planes_of
 
 
 class ShownFrame(NamedTuple):
@@ -26,6 +26,11 @@ class ShownFrame(NamedTuple):
     time: int
     image: Image
     planes: Planes | None = None
+
+    @property
+    def undrawn(self) -> Undrawn | None:
+        """What a writer needs to keep the decoder's values where nothing is drawn; None without planes."""
+        return None if self.planes is None else Undrawn(self.image, self.planes)
 
 
 class Unconverted:
