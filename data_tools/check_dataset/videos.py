@@ -80,7 +80,7 @@ def look_at_videos(
         look: decode at most so many videos, spread evenly; None decodes all.
 
     Returns:
-        What was seen of those that were decoded, by name; None where there is no folder of videos.
+        What was seen of those that were decoded, by name; None without a folder of videos.
     """
     folder, pictures = Path(data.videos), None if isinstance(data, MultiSportsConfig) else data.pictures
     if not folder.is_dir():

@@ -73,7 +73,7 @@ def read_numbers(bytes_: ByteArray, starts: IntArray, ends: IntArray) -> tuple[F
 
     Returns:
         (N,) the very floats that float() gives; and (N,) which they are. The others have a sign, another exponent or
-        too many digits, or are no numbers.
+        too many digits, or are not numbers.
     """
     values, sound = _read(bytes_, starts, ends, None)
     left = np.flatnonzero(~sound & (ends - starts >= 5))
