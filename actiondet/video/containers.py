@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import av
 import av.error
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -15,6 +17,8 @@ from av.video.stream import VideoStream
 
 from actiondet.video.file_check import check_file
 from evaluation.errors import InputError
+
+AnyStream = TypeVar("AnyStream", VideoStream, AudioStream)
 
 # Containers whose table of contents names the streams. A frame need not be decoded to know them.
 _LISTING_SUFFIXES = {".mp4", ".m4v", ".mov"}
@@ -78,13 +82,19 @@ def _best_video(container: InputContainer, path: str, threads: int) -> VideoStre
     return stream
 
 
+def packets_of(container: InputContainer, stream: AnyStream) -> Iterator[Packet[AnyStream]]:
+    """The packets of `stream`, in the file's order."""
+    # A generator of PyAV leaks memory if it is dropped before its end. `yield from` closes it with this one.
+    yield from container.demux(stream)
+
+
 def video_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
     """The packets of `stream` in the file's order.
 
     A packet's number is its place in this sequence. Empty packets (a "dropped frame" of AVI) have none: they show
     nothing, and a decoder would take them for the end of the stream.
     """
-    for packet in container.demux(stream):
+    for packet in packets_of(container, stream):
         if packet.size > 0:
             yield packet
 

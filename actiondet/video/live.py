@@ -17,6 +17,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from actiondet.video.containers import packets_of
 from actiondet.video.playlists import OwnHost
 from evaluation.errors import InputError
 
@@ -220,7 +221,7 @@ class LiveStream:
         stream.thread_type = "SLICE"  # threads for whole frames would hold some of them back
         lag = _Lag(self._clock)
         behind = skipping = False
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream):
             if self._stopped.is_set():
                 return
             self._check_host()

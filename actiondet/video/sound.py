@@ -12,7 +12,7 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 
-from actiondet.video.containers import open_video_stream
+from actiondet.video.containers import open_video_stream, packets_of
 from actiondet.video.index import VideoIndex
 
 # What an mp4 file can hold at most rates and browsers or common players play; anything else is re-encoded, as AAC.
@@ -79,7 +79,7 @@ class SoundTrack:
 
     def _shifted(self, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
         last = None
-        for packet in self._container.demux(self._stream):
+        for packet in packets_of(self._container, self._stream):
             if packet.pts is None or packet.dts is None or (last is not None and packet.dts <= last):
                 continue
             last = packet.dts
@@ -112,7 +112,7 @@ class SoundTrack:
         yield from stream.encode(None)
 
     def _decoded(self) -> Iterator[AudioFrame]:
-        for packet in self._container.demux(self._stream):
+        for packet in packets_of(self._container, self._stream):
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:
