@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -303,7 +306,7 @@ def make_loader(
 
 
 def prepare_worker(_worker: int) -> None:
-    """Let a worker use one thread, ignore Ctrl-C, and outlive one SIGTERM.
+    """Let a worker use one thread, ignore Ctrl-C, and outlive one SIGTERM of others than the first process.
 
     Terminals and schedulers signal all processes. The first process may finish a step, for which it needs the worker,
     and then ends it.
@@ -313,4 +316,15 @@ def prepare_worker(_worker: int) -> None:
     # What the first process has made is shared memory until it is written to, as each look for garbage does.
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL))
+    first_process = multiprocessing.parent_process()
+    # macOS does not say who has sent a signal; there a worker ends at the first one.
+    if first_process is not None and hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_by_sigterm, args=(first_process.pid,), daemon=True).start()
+
+
+def _end_by_sigterm(first_process: int | None) -> None:
+    """End this worker at a SIGTERM of the first process, which then waits for its end, or at the second of others."""
+    if signal.sigwaitinfo({signal.SIGTERM}).si_pid != first_process:
+        signal.sigwaitinfo({signal.SIGTERM})
+    os._exit(0)

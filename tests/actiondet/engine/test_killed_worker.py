@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,8 +44,7 @@ def test_a_worker_outlives_the_signal_that_a_scheduler_sends_to_all(
     def step_and_signal(run: object, group: object) -> float:
         if not signaled:
             signaled.extend(each.pid for each in multiprocessing.active_children() if each.pid is not None)
-            for process in [*signaled, os.getpid()]:
-                os.kill(process, signal.SIGTERM)
+            subprocess.run(["kill", "-TERM", *map(str, [*signaled, os.getpid()])], check=True)
         return take_step(run, group)  # type: ignore[arg-type]
 
     signaled: list[int] = []
@@ -53,6 +54,24 @@ def test_a_worker_outlives_the_signal_that_a_scheduler_sends_to_all(
         train(config, folder=tmp_path, fabric=launch())
     assert signaled
     train(config, folder=tmp_path, fabric=launch(), resume=True)
+
+
+FAULT = """
+from torch.utils.data import DataLoader
+from actiondet.data.loading import prepare_worker
+
+if __name__ == "__main__":
+    loader = DataLoader(range(100), num_workers=2, worker_init_fn=prepare_worker, persistent_workers=True)
+    for number, _ in enumerate(loader):
+        if number == 5:
+            raise RuntimeError("a fault of the program")
+"""
+
+
+def test_a_fault_of_the_program_ends_it_while_workers_live() -> None:
+    ended = subprocess.run([sys.executable, "-c", FAULT], capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "RuntimeError: a fault of the program"
 
 
 def test_other_faults_pass() -> None:
