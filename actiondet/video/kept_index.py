@@ -163,11 +163,10 @@ class KeptIndices:
         return self._table
 
     def _digests(self, paths: Iterable[str]) -> npt.NDArray[np.uint64]:
-        """(N,) of the names below the folder, which are the same on every machine."""
-        begin = 0 if self._folder == "." else len(self._folder.rstrip(os.sep)) + 1
-        raw = b"".join(
-            hashlib.blake2b(path[begin:].encode("utf-8", "surrogateescape"), digest_size=8).digest() for path in paths
-        )
+        """(N,) of the names below the folder, which are the same on every machine; of whole paths elsewhere."""
+        begin = "" if self._folder == "." else os.path.join(self._folder, "")
+        names = (path.removeprefix(begin).encode("utf-8", "surrogateescape") for path in paths)
+        raw = b"".join(hashlib.blake2b(name, digest_size=8).digest() for name in names)
         return np.frombuffer(raw, dtype="<u8")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -214,7 +213,10 @@ def _read(path: Path) -> _Table | None:
         file = os.open(path, os.O_RDONLY)
     except OSError:
         return None
-    table = _mapped(file)
+    try:
+        table = _mapped(file)
+    except (OSError, ValueError):  # a folder, or another process cuts it off
+        table = None
     if table is None:
         os.close(file)
     else:
@@ -232,7 +234,7 @@ def _mapped(file: int) -> _Table | None:
         return None
     numbers = np.frombuffer(mmap.mmap(file, after, access=mmap.ACCESS_READ), dtype="<i8", offset=_HEAD)
     ends = numbers[3 * count :]
-    if size != after + int(ends[-1]):
+    if size != after + int(ends[-1]) or ends[0] != 0 or (np.diff(ends) < 0).any():
         return None
     return _Table(
         digests=numbers[:count].view("<u8"),

@@ -126,8 +126,9 @@ def test_all_files_are_looked_at_where_one_of_a_few_has_changed(folder: Path) ->
         lambda content: content[:-1],
         lambda content: content[:40],
         lambda content: b"x" + content[1:],
+        lambda content: content[:136] + b"\xff" * 7 + b"\x7f" + content[144:],
     ],
-    ids=["empty", "cut off", "cut short", "another file"],
+    ids=["empty", "cut off", "cut short", "another file", "an end beyond the file"],
 )
 def test_a_damaged_file_is_ignored_and_written_again(folder: Path, damage: Callable[[bytes], bytes]) -> None:
     keep(folder)
@@ -172,3 +173,21 @@ def test_several_may_add_at_the_same_time(folder: Path) -> None:
         FILE_NAME,
         f"{FILE_NAME}.lock",
     ]
+
+
+def test_a_folder_of_the_file_s_name_is_no_index(folder: Path) -> None:
+    (folder / FILE_NAME).mkdir()
+    assert KeptIndices(folder).lacking(paths(folder)) == paths(folder)
+    with pytest.raises(IsADirectoryError):
+        keep(folder)
+
+
+def test_videos_elsewhere_are_told_apart(folder: Path, tmp_path: Path, stamped: ModuleType) -> None:
+    names = []
+    for frames, place in ((5, "one"), (6, "two")):
+        (tmp_path / place).mkdir()
+        names.append(os.fspath(stamped.write_stamped(tmp_path / place / "long.mp4", frames)))
+    kept = KeptIndices(folder)
+    kept.add({name: packed_index(name) for name in names})
+    found = [KeptIndices(folder).find(name) for name in names]
+    assert [index and len(index) for index in found] == [5, 6]
