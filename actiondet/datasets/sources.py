@@ -95,7 +95,7 @@ class ReaderPool:
             known = {} if self.kept is None else {"index": self.kept.find(path)}
             self._readers[video] = self._make_reader(path, **known)
             if len(self._readers) > KNOWN_READERS:
-                self._readers.popitem(last=False)
+                self.forget(next(iter(self._readers)))
         self._readers.move_to_end(video)
         self._recent[video] = None
         self._recent.move_to_end(video)

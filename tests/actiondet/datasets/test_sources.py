@@ -117,6 +117,13 @@ def test_of_a_large_set_only_the_indices_used_last_are_kept(monkeypatch: pytest.
     assert pool.reader("b") is not b
 
 
+def test_more_files_may_be_open_than_indices_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actiondet.datasets.sources.KNOWN_READERS", 1)
+    pool = videos(at_once=2)
+    readers = [pool.reader(name) for name in "abc"]
+    assert [each.closed for each in readers] == [1, 1, 0]  # type: ignore[attr-defined]
+
+
 def test_a_forgotten_video_is_looked_at_anew() -> None:
     pool = videos()
     first = pool.reader("a")
