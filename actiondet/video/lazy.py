@@ -9,11 +9,13 @@ from weakref import WeakSet
 
 from actiondet.video.base import VideoReader
 from actiondet.video.index import VideoIndex
+from evaluation.errors import InputError
 
 Handle = TypeVar("Handle")
 
 _opened: WeakSet[LazyReader[Any]] = WeakSet()
 _inherited: list[object] = []
+_NO_FILE = -1
 
 
 def _forget_handles() -> None:
@@ -31,6 +33,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_handles)
 
 
+def _size(path: str) -> int:
+    """Of a file in bytes."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return _NO_FILE
+
+
 class LazyReader(VideoReader, Generic[Handle]):
     """A reader whose file is opened at the first `read`, and again in every process that it is forked or pickled into.
 
@@ -41,6 +51,7 @@ class LazyReader(VideoReader, Generic[Handle]):
     def __init__(self, index: VideoIndex) -> None:
         super().__init__(index)
         self._handle: Handle | None = None
+        self._size = _size(index.path)
 
     @abstractmethod
     def _open(self) -> Handle:
@@ -51,6 +62,11 @@ class LazyReader(VideoReader, Generic[Handle]):
 
     def _open_here(self) -> Handle:
         if self._handle is None:
+            if _size(self.index.path) not in (self._size, _NO_FILE):
+                raise InputError(
+                    f"{self.index.path}: is another file than the one whose frames were counted; leave videos as they "
+                    "are while they are used, and repeat the command"
+                )
             self._handle = self._open()
             _opened.add(self)
         return self._handle

@@ -119,7 +119,9 @@ class _Decoder:
                     return None
             if self._ended:
                 return None
-            packet = next(self._incoming, None)
+            # A file that is still recorded may hold more by now than when it was indexed.
+            known = self._next_packet < len(self._table.frame_of_packet)
+            packet = next(self._incoming, None) if known else None
             self._ended = packet is None
             shows = -1 if packet is None else self._table.frame_of_packet[self._next_packet]
             # Numbers are asked in rising order: what is shown before this one and helps no other frame is not needed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from av.video.frame import VideoFrame
@@ -100,7 +101,8 @@ def stream_unconverted(index: VideoIndex) -> Iterator[tuple[int, Unconverted]]:
     converter = RgbConverter(index)
     upright = not index.rotation and not index.mirrored
     with opened_video(index.path, threads=0) as (container, stream):
-        packets = enumerate(video_packets(container, stream))
+        # A file that is still recorded may hold more by now than when it was indexed.
+        packets = enumerate(islice(video_packets(container, stream), len(index.packets.frame_of_packet)))
         ended = False
         while not ended:
             number, packet = next(packets, (-1, None))

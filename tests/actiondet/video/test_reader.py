@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from actiondet.video import VideoIndex, VideoReader, index_video, open_video
+from actiondet.video import VideoIndex, VideoReader, index_video, open_video, stream_frames
 from actiondet.video.containers import decode_packet, open_video_stream, video_packets
 from actiondet.video.pyav_reader import PyavReader
 from evaluation.errors import InputError
@@ -207,6 +207,32 @@ def damaged_in_the_middle(stamped: ModuleType, path: Path) -> VideoIndex:
     content[middle : middle + 1500] = b"\xff" * 1500
     path.write_bytes(content)
     return index
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_another_file_in_the_place_of_the_first_is_refused(
+    reader: Literal["decord", "pyav"], stamped: ModuleType, tmp_path: Path
+) -> None:
+    if reader == "decord":
+        pytest.importorskip("decord")
+    path = stamped.write_stamped(tmp_path / "a.mp4", 10)
+    video = open_video(path, reader)
+    stamped.write_stamped(path, 30)
+    with pytest.raises(InputError, match=r"a\.mp4: is another file than the one whose frames were counted"):
+        video.read([9])
+
+
+def test_a_file_that_grows_keeps_the_frames_that_it_had(stamped: ModuleType, tmp_path: Path) -> None:
+    content = stamped.write_stamped(tmp_path / "whole.ts", 60, options={"preset": "veryfast", "bf": "3"}).read_bytes()
+    path = tmp_path / "growing.ts"
+    path.write_bytes(content[: len(content) // 2])
+    with open_video(path) as reader:
+        reader.read([0])
+        path.write_bytes(content)
+        count = len(reader.index)
+        assert [stamped.read_stamp(image) for image in reader.read(range(count - 2))] == list(range(count - 2))
+        assert len(reader.read([count - 1])) == 1
+        assert len(list(stream_frames(path, reader.index))) == count
 
 
 def test_decord_refuses_frames_in_a_damaged_part_in_one_sentence(stamped: ModuleType, tmp_path: Path) -> None:
