@@ -93,9 +93,14 @@ class FrameFolder(VideoReader):
 
     def _picture(self, number: int) -> Image:
         file = self.file(number)
-        picture = cv2.imread(os.fspath(file), cv2.IMREAD_COLOR)
+        try:  # not cv2.imread: it takes no name that is not UTF-8
+            picture = cv2.imdecode(np.fromfile(os.fspath(file), np.uint8), cv2.IMREAD_COLOR)
+        except FileNotFoundError:
+            raise InputError(f"{file}: no such file") from None
+        except (IsADirectoryError, cv2.error):  # an empty file, or more pixels than OpenCV takes
+            picture = None
         if picture is None:
-            raise InputError(f"{file}: " + ("is not a picture that can be read" if file.exists() else "no such file"))
+            raise InputError(f"{file}: is not a picture that can be read")
         return cast("Image", cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
 
     def _count(self) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 from fractions import Fraction
 from pathlib import Path
@@ -118,3 +119,16 @@ def test_unreadable_and_unequal_pictures_are_named(stamped: ModuleType, tmp_path
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere: no such folder"):
         FrameFolder(tmp_path / "nowhere")
+
+
+def test_names_need_not_be_utf_8(stamped: ModuleType, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    fill(tmp_path / "clip", stamped, ["1.png"]).rename(folder)
+    assert FrameFolder(folder, "{}.png").read([0]).shape == (1, 64, 96, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"P6 100000 100000 255\n"], ids=["empty", "of too many pixels"])
+def test_what_opencv_refuses_is_no_picture(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(content)
+    with pytest.raises(InputError, match=r"1\.png: is not a picture that can be read"):
+        FrameFolder(tmp_path, "{}.png")
