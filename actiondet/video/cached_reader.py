@@ -13,8 +13,11 @@ import numpy as np
 from actiondet.video.base import VideoReader
 from actiondet.video.index import IntArray, VideoIndex
 from actiondet.video.pixels import Image
+from evaluation.errors import InputError
 
 _EMPTY, _TAKEN = -1, -2
+_AT_ONCE = 64
+"""Frames that are decoded together: few, so that a long video takes little memory beside that in which it is kept."""
 # Without a reserve: the memory may be larger than the machine's, as long as it is not filled.
 _FLAGS = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
 
@@ -99,9 +102,13 @@ class CachedReader(VideoReader):
         kept = self._shared.find(index)
         if kept is None and (room := self._shared.take(index)) is not None:
             try:
-                room[:] = self._reader.read(range(len(index)))
+                for start in range(0, len(index), _AT_ONCE):
+                    part = room[start : start + _AT_ONCE]
+                    part[:] = self._reader.read(range(start, start + len(part)))
                 self._shared.finish(index, room)
                 kept = room
+            except (InputError, OSError):
+                pass  # a frame is damaged; those that are asked for may be whole
             finally:
                 self._reader.close()
                 if kept is None:

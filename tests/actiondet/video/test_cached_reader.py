@@ -97,3 +97,26 @@ def test_a_broken_video_gives_its_room_back(film: Path, tmp_path: Path) -> None:
         CachedReader(reader, room).read([0])
     path.write_bytes(film.read_bytes())
     assert room.take(reader.index) is not None
+
+
+def test_a_damaged_place_costs_the_frames_there_alone(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = open_video(film, reader="pyav")
+    expected = reader.read([4])
+    whole = reader.read
+
+    def damaged(frames: Sequence[int]) -> Image:
+        if 15 in frames:
+            raise InputError("frame 15 cannot be decoded")
+        return whole(frames)
+
+    monkeypatch.setattr(reader, "read", damaged)
+    kept = CachedReader(reader, shared(SIZE, film))
+    assert np.array_equal(kept.read([4]), expected)
+    with pytest.raises(InputError, match="frame 15"):
+        kept.read([4, 15])
+
+
+def test_a_long_video_is_decoded_in_parts(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actiondet.video.cached_reader._AT_ONCE", 7)
+    reader = open_video(film, reader="pyav")
+    assert np.array_equal(CachedReader(reader, shared(SIZE, film)).read(range(20)), reader.read(range(20)))
