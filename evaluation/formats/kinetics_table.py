@@ -68,7 +68,13 @@ def read_kinetics_table(path: str | os.PathLike[str]) -> list[KineticsClip]:
             f"{path}: has no column {', '.join(lacking)}; expected the official table with the heading "
             f"{','.join(_COLUMNS)}"
         )
-    return [_clip(record, os.fspath(path), reader.line_num) for record in reader if record["label"]]
+    try:
+        return [_clip(record, os.fspath(path), reader.line_num) for record in reader if record["label"]]
+    except csv.Error as fault:
+        raise InputError(
+            f"{path}, line {reader.line_num}: {fault}; expected rows {','.join(_COLUMNS)} (is a quotation mark left "
+            "open before it?)"
+        ) from None
 
 
 def _clip(record: dict[str, str], path: str, line: int) -> KineticsClip:

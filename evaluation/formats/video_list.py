@@ -118,7 +118,7 @@ def _rows(path: str | os.PathLike[str], content: str) -> Iterator[tuple[int, lis
                 first = False  # a heading
                 continue
             raise InputError(
-                f"{path}, line {line}: '{text.strip()}'; expected `path label`, `folder frames label` "
+                f"{path}, line {line}: '{text.strip()[:200]}'; expected `path label`, `folder frames label` "
                 "or `video_id, num_frames, label_index`, the label a number from 0"
             )
         first = False
@@ -127,15 +127,21 @@ def _rows(path: str | os.PathLike[str], content: str) -> Iterator[tuple[int, lis
 
 def _fields(text: str) -> tuple[list[str], str]:
     if "," in text:
-        fields = [field.strip() for field in next(csv.reader([text], skipinitialspace=True))]
+        fields = _parted_by_commas(text)
         if NUMBER.fullmatch(fields[-1]):  # else the comma is part of a path in a list parted by blanks
             return fields, ",".join(fields[:-1])
-    whole, _, label = text.strip().replace("\t", " ").rpartition(" ")
-    head, blank, count = whole.rstrip().rpartition(" ")
-    return [head.rstrip(), count, label] if blank and NUMBER.fullmatch(count) else [
-        whole.rstrip(),
-        label,
-    ], whole.rstrip()
+    words = text.rsplit(None, 2)
+    whole = text.rsplit(None, 1)[0].strip() if len(words) > 1 else ""
+    if len(words) == 3 and NUMBER.fullmatch(words[1]):
+        return [words[0].strip(), *words[1:]], whole
+    return [whole, words[-1]], whole
+
+
+def _parted_by_commas(text: str) -> list[str]:
+    try:
+        return [field.strip() for field in next(csv.reader([text], skipinitialspace=True))]
+    except csv.Error:  # longer than any path
+        return [text]
 
 
 def read_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:

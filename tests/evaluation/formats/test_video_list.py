@@ -25,6 +25,7 @@ def written(folder: Path, text: str) -> Path:
     [
         ("a/b.mp4 3\nc.avi 0\n", ["a/b.mp4", "c.avi"], [3, 0], None),
         ("my video 7.mp4 3\n\nother.mp4\t1\n", ["my video 7.mp4", "other.mp4"], [3, 1], None),
+        ("my\tvideo.mp4\t007\n", ["my\tvideo.mp4"], [7], None),
         ("a/b.mp4,3\n/abs/c.mp4,0\n", ["a/b.mp4", "/abs/c.mp4"], [3, 0], None),
         ("train/a 300 5\ntrain/b 1 6\n", ["train/a", "train/b"], [5, 6], [300, 1]),
         ("video_id, num_frames, label_index\nxyz, 250, 12\nuvw, 9, 0\n", ["xyz", "uvw"], [12, 0], [250, 9]),
@@ -50,6 +51,7 @@ def test_every_dialect_of_a_list_is_read(
         ("a.mp4 -1\n", "line 1"),
         ("a.mp4 99999999999999999999\n", "line 1"),
         ("a.mp4\n", "line 1"),
+        pytest.param("a" * 140_000 + ",2\n", "line 1: 'a{200}'", id="longer than any path"),
         ("\n", "lists no videos"),
         ("video_id,num_frames,label_index\n", "lists no videos"),
     ],
@@ -146,3 +148,9 @@ def test_a_pickle_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s.pkl").write_bytes(pickle.dumps({"videos": ["a"]}))
     with pytest.raises(InputError, match="holds no video scores"):
         read_video_scores(tmp_path / "s.pkl")
+
+
+def test_a_quotation_mark_that_is_left_open_is_looked_for(tmp_path: Path) -> None:
+    rows = 'label,youtube_id,time_start,time_end,split\n"yoga,a,1,2,train\n' + "zumba,b,1,2,train\n" * 10_000
+    with pytest.raises(InputError, match="quotation mark left open"):
+        read_kinetics_table(written(tmp_path, rows))
