@@ -21,8 +21,17 @@ _PATIENCE = 30.0  # seconds without an answer
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: $ACTIONDET_CACHE, or ~/.cache/actiondet."""
-    return Path(os.environ.get("ACTIONDET_CACHE") or Path.home() / ".cache" / "actiondet")
+    """Where downloads are kept: $ACTIONDET_CACHE, or ~/.cache/actiondet.
+
+    Raises:
+        InputError: the user has no home folder.
+    """
+    try:
+        return Path(os.environ.get("ACTIONDET_CACHE") or Path.home() / ".cache" / "actiondet")
+    except RuntimeError:
+        raise InputError(
+            "the user has no home folder to keep files in; set the variable ACTIONDET_CACHE to a folder for them"
+        ) from None
 
 
 def download(url: str, folder: Path | None = None) -> Path:

@@ -77,6 +77,16 @@ def test_without_a_network_the_message_says_where_to_put_the_file(
         download(host.url("missing.pth"))
 
 
+def test_without_a_home_folder_the_variable_for_another_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("ACTIONDET_CACHE", raising=False)
+    monkeypatch.setattr(Path, "home", unknown)
+    with pytest.raises(InputError, match="set the variable ACTIONDET_CACHE"):
+        cache_folder()
+
+
 def test_only_the_word_published_stands_for_a_download(
     host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
