@@ -33,7 +33,7 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> Any:
         (streaming, ("stream_unconverted",)),
         (frame_sources, ("stream_clips",)),
         (drawing.ActionDrawer, ("draw",)),
-        (VideoWriter, ("write", "close")),
+        (VideoWriter, ("convert", "write_converted", "close")),
         (RgbConverter, ("convert",)),
     ):
         for name in names:

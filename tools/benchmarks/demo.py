@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from actiondet.video.streaming import Unconverted
     from evaluation.records import FloatArray, FrameKey, PersonBoxes
 
-STAGES = ("decode", "resize", "persons", "network", "draw", "encode")
+STAGES = ("decode", "resize", "persons", "network", "draw", "convert", "encode")
+"""Decoding makes RGB of the frames, converting makes YUV of the drawn ones."""
 TORCH_WAYS = ("float32", "bfloat16", "compiled")
 
 
@@ -190,8 +191,8 @@ class Stages:
 
         setattr(frame_sources, "stream_clips", noted)  # noqa: B010
         drawing.ActionDrawer.draw = self.timed_method("draw", drawing.ActionDrawer.draw)  # type: ignore[method-assign]
-        for name in ("write", "close"):
-            setattr(VideoWriter, name, self.timed_method("encode", getattr(VideoWriter, name)))
+        for name, stage in {"convert": "convert", "write_converted": "encode", "close": "encode"}.items():
+            setattr(VideoWriter, name, self.timed_method(stage, getattr(VideoWriter, name)))
 
     def timed_method(self, stage: str, method: Callable[..., Any]) -> Any:
         """As `timed`, for a method of a class."""
