@@ -143,6 +143,8 @@ class _Decoder:
         wanted = self._table.start_packets[place]
         key = int(self._table.start_keys[place])
         times = self._table.start_times[[place, max(place - 1, 0)]].tolist()
+        if not self._table.marked_by_pts and len(self._table.start_packets) == 1:
+            times = []  # the first packet may have no mark, or that of another
         for time in [key, *times] if self._found_as_shown else times:
             packets = self._seek(time, key)
             if packets is not None:

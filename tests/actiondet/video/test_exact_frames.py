@@ -38,6 +38,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "fragmented.mp4": {"options": H264, "container_options": {"movflags": "frag_keyframe+empty_moov"}},
     "uneven.mp4": {"options": H264, "times_ms": UNEVEN_MS},
     "uneven.mkv": {"options": H264, "times_ms": UNEVEN_MS},
+    "same_times.mkv": {"options": {**H264, "bf": "3"}, "times_ms": [number // 2 for number in range(FRAMES)]},
     "mpeg4_b_frames.avi": {"codec": "mpeg4", "options": MPEG4},
     "mpeg4_b_frames.mp4": {"codec": "mpeg4", "options": MPEG4},
     "h264_b_frames.avi": {"options": {**H264, "bf": "3"}},
