@@ -41,8 +41,8 @@ def open_video_stream(path: str, *, threads: int = 1, probe: bool = True) -> tup
     check_file(path)
     probe = probe or os.path.splitext(path)[1].lower() not in _LISTING_SUFFIXES
     try:
-        # "12:30.mp4" alone would be a file of protocol 12
-        container = av.open(os.path.abspath(path), options={} if probe else _UNPROBED)
+        # "12:30.mp4" alone would be a file of protocol 12. Titles may be in any encoding.
+        container = av.open(os.path.abspath(path), options={} if probe else _UNPROBED, metadata_errors="replace")
     except av.error.FFmpegError as fault:
         if isinstance(fault, OSError):  # no permission, a broken disk: the system's own words are the clearest
             raise
@@ -93,10 +93,18 @@ def video_packets(container: InputContainer, stream: VideoStream) -> Iterator[Pa
 
     A packet's number is its place in this sequence. Empty packets (a "dropped frame" of AVI) have none: they show
     nothing, and a decoder would take them for the end of the stream.
+
+    Raises:
+        InputError: the container is damaged. OSError: the disk is.
     """
-    for packet in packets_of(container, stream):
-        if packet.size > 0:
-            yield packet
+    try:
+        for packet in packets_of(container, stream):
+            if packet.size > 0:
+                yield packet
+    except av.error.FFmpegError as fault:
+        if isinstance(fault, OSError):
+            raise
+        raise InputError(f"{container.name}: is damaged, FFmpeg finds its way no further ({fault.strerror})") from None
 
 
 def decode_packet(stream: VideoStream, packet: Packet[VideoStream] | None, number: int = -1) -> list[VideoFrame]:

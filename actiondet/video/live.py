@@ -196,17 +196,21 @@ class LiveStream:
         """
         patience = min(_SILENCE, max(1.0, self._reconnect))
         if chosen is not None or self._any_host:
-            return av.open(address, format=chosen, options=options, timeout=(patience, patience))
+            return av.open(
+                address, format=chosen, options=options, timeout=(patience, patience), metadata_errors="replace"
+            )
         options["format_whitelist"] = _FORMATS
         try:
-            return av.open(address, options=options, timeout=(patience, patience))
+            return av.open(address, options=options, timeout=(patience, patience), metadata_errors="replace")
         except av.error.ArgumentError:  # FFmpeg's word for a format that is not in the list
             if not address.lower().startswith("http"):
                 raise OSError(_OTHER_FORMAT) from None
         options |= {"format_whitelist": f"hls,{_FORMATS}", "http_persistent": "0", "http_multiple": "0"}
         self._own = OwnHost(address, name=self.name, patience=patience)
         try:
-            return av.open(address, options=options, io_open=self._own, timeout=(patience, patience))
+            return av.open(
+                address, options=options, io_open=self._own, timeout=(patience, patience), metadata_errors="replace"
+            )
         except av.error.FFmpegError as fault:
             self._check_host()
             if isinstance(fault, av.error.ArgumentError):

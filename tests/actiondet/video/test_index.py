@@ -123,6 +123,24 @@ def test_what_is_no_video_is_refused_in_one_clear_sentence(tmp_path: Path, make:
     assert "\n" not in str(fault.value)
 
 
+def test_titles_may_be_in_any_encoding(stamped: ModuleType, tmp_path: Path) -> None:
+    path = stamped.write_stamped(tmp_path / "clip.mp4", 5)
+    content = path.read_bytes()
+    assert b"Lavf" in content
+    path.write_bytes(content.replace(b"Lavf", "Café".encode("latin-1")))
+    assert len(index_video(path)) == 5
+
+
+def test_a_fragment_that_points_elsewhere_is_reported(stamped: ModuleType, tmp_path: Path) -> None:
+    options = {"movflags": "frag_keyframe+empty_moov"}
+    path = stamped.write_stamped(tmp_path / "clip.mp4", 30, options={"g": "10"}, container_options=options)
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"tfhd") + 12] = 0x5E  # first byte of the place of its data
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"clip\.mp4: is damaged, FFmpeg finds its way no further"):
+        index_video(path)
+
+
 def test_a_text_file_is_no_video_even_if_ffmpeg_could_play_it(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("nothing to see here\n" * 200)
