@@ -64,7 +64,7 @@ class DrawingStyle:
         quality: of the video file, 0 to 51 (CRF of H.264): 18 looks like the source, 28 is small.
 
     Raises:
-        InputError: no such quality.
+        InputError: no such threshold, number or quality.
 
     Example:
         >>> result = actiondet.VideoPipeline.from_checkpoint("detector.pt", every=0.5)("street.mp4")
@@ -82,6 +82,10 @@ class DrawingStyle:
     def __post_init__(self) -> None:
         if not 0 <= self.quality <= 51:
             raise InputError(f"quality {self.quality}: expected 0 (no loss) to 51 (smallest file), such as 20")
+        if not 0 <= self.threshold <= 1:
+            raise InputError(f"threshold {self.threshold:g}: expected a score from 0 to 1, such as 0.5")
+        if self.top < 1:
+            raise InputError(f"top {self.top}: expected 1 action or more")
 
 
 class ActionDrawer:

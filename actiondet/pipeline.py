@@ -5,6 +5,7 @@ The network stands behind `Scorer`, of torch or of onnxruntime: with an exported
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -144,7 +145,7 @@ class VideoPipeline:
         Raises:
             InputError: `every` or `batch` is not positive.
         """
-        if every <= 0 or batch <= 0:
+        if not (0 < every < math.inf and batch > 0):
             raise InputError(f"every={every:g} seconds and batch={batch}: expected both to be above 0")
         self.actions = scorer.actions
         self._scorer, self._persons = scorer, persons

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import textwrap
@@ -94,6 +95,28 @@ class _Paragraphs(argparse.HelpFormatter):
             lines += [indent + line] if line or (lines and lines[-1]) else []
             paragraph = []
         return "\n".join(lines).rstrip()
+
+
+def number(text: str) -> float:
+    """A finite number from the command line; float() takes "nan" and "inf", too."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a finite number")
+    return value
+
+
+def positive(text: str) -> int:
+    """A number of 1 or more from the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number, 1 or more")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """A number of 0 or more from the command line, such as a seed."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number, 0 or more")
+    return int(text)
 
 
 def add_json(parser: argparse._ActionsContainer, what: str = "the results") -> None:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from actiondet.command_line import add_config, add_weights
-from evaluation.arguments import Parser
+from evaluation.arguments import Parser, number
 from evaluation.command_line import run_tool
 
 
@@ -31,7 +31,7 @@ def main() -> int:
         "--splits", nargs="+", choices=["train", "val"], default=["train", "val"], help="default: train val"
     )
     parser.add_argument(
-        "--every", type=float, default=1.0, metavar="S", help="look at the first key frame of every S seconds (1)"
+        "--every", type=number, default=1.0, metavar="S", help="look at the first key frame of every S seconds (1)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace banks that are there")
     arguments = parser.parse_intermixed_args()

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.arguments import Parser, add_outputs, write_outputs
+from evaluation.arguments import Parser, add_outputs, natural, number, write_outputs
 from evaluation.command_line import run_tool
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--labels", metavar="L.pbtxt", help="the actions that count (AVA)")
     parser.add_argument("--excluded", metavar="E.csv", help="timestamps that do not count (AVA)")
     parser.add_argument("--split", type=int, default=1, help="which test split of tubes, from 1")
-    parser.add_argument("--threshold", type=float, default=0.5, metavar="IOU", help="IoU of a hit (default: 0.5)")
+    parser.add_argument("--threshold", type=number, default=0.5, metavar="IOU", help="IoU of a hit (default: 0.5)")
     parser.add_argument("--rounds", type=int, default=1000, help="draws of videos (default: %(default)s)")
-    parser.add_argument("--level", type=float, default=0.95, help="of the intervals (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
+    parser.add_argument("--level", type=number, default=0.95, help="of the intervals (default: %(default)s)")
+    parser.add_argument("--seed", type=natural, default=0, help="of the draws (default: %(default)s)")
     add_outputs(parser, what="the comparison", picture="the differences and their intervals")
     return parser.parse_args()
 

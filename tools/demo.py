@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actiondet.command_line import add_import
-from evaluation.arguments import STANDARD_OUTPUT, Parser, add_json, json_target
+from evaluation.arguments import STANDARD_OUTPUT, Parser, add_json, json_target, number
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 from evaluation.files import check_font, check_targets
@@ -111,17 +111,17 @@ def parse_arguments() -> argparse.Namespace:
     )
     times = parser.add_argument_group("times, in seconds")
     times.add_argument(
-        "--every", type=float, default=1.0, metavar="S", help="between key frames (1); 0.5 follows walkers better"
+        "--every", type=number, default=1.0, metavar="S", help="between key frames (1); 0.5 follows walkers better"
     )
     times.add_argument(
         "--persons-every",
-        type=float,
+        type=number,
         metavar="S",
         help=f"between looks of the person detector, which follow everybody ({LOOK_EVERY:g}; stored boxes: --every)",
     )
     times.add_argument(
         "--start",
-        type=float,
+        type=number,
         metavar="S",
         help="time of the first frame in stored boxes and csv (default: with stored boxes the data set's, else 0)",
     )
@@ -136,7 +136,7 @@ def parse_arguments() -> argparse.Namespace:
     shown.add_argument(
         "--html", metavar="PAGE", help="a page that plays the video with boxes, and its events; opens in any browser"
     )
-    shown.add_argument("--threshold", type=float, default=0.5, help="lowest score of an action that is named (0.5)")
+    shown.add_argument("--threshold", type=number, default=0.5, help="lowest score of an action that is named (0.5)")
     shown.add_argument("--top", type=int, default=3, metavar="N", help="most actions named for a person (3)")
     shown.add_argument("--color", choices=["action", "person"], default="person", help="what colors mean (person)")
     shown.add_argument(
@@ -150,12 +150,12 @@ def parse_arguments() -> argparse.Namespace:
     events = parser.add_argument_group("events: who does what, from when to when")
     events.add_argument("--events", metavar="FILE", help=".jsonl or .csv, a line as each ends; - for standard output")
     events.add_argument("--events-begin", action="store_true", help="also a line when an event begins")
-    events.add_argument("--event-threshold", type=float, default=0.5, metavar="X", help="score that begins one (0.5)")
+    events.add_argument("--event-threshold", type=number, default=0.5, metavar="X", help="score that begins one (0.5)")
     events.add_argument("--event-thresholds", metavar="JSON", help='of single actions: {"wave": 0.4, ...}')
-    events.add_argument("--event-seconds", type=float, default=0.0, metavar="S", help="drop shorter ones (0)")
-    events.add_argument("--event-gap", type=float, default=1.0, metavar="S", help="join across gaps up to S (1)")
+    events.add_argument("--event-seconds", type=number, default=0.0, metavar="S", help="drop shorter ones (0)")
+    events.add_argument("--event-gap", type=number, default=1.0, metavar="S", help="join across gaps up to S (1)")
     live = parser.add_argument_group("cameras and streams")
-    live.add_argument("--latency", type=float, default=2.0, metavar="S", help="most seconds that key frames wait (2)")
+    live.add_argument("--latency", type=number, default=2.0, metavar="S", help="most seconds that key frames wait (2)")
     live.add_argument(
         "--reconnect", type=float, default=10.0, metavar="S", help="end after S seconds without a frame (10); inf"
     )

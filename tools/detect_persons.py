@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from actiondet.command_line import add_import
-from evaluation.arguments import Parser
+from evaluation.arguments import Parser, number
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 
@@ -55,7 +55,7 @@ def parse_arguments() -> argparse.Namespace:
         help="keys by seconds, ava: 'video,0902' (default), pyslowfast: CSV; by frames from 1, multisports: "
         "'v_x_c001,0001' (its authors), mmaction2: 'sport/v_x_c001.mp4,0001'",
     )
-    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="time of the first frame; 900 for AVA")
+    parser.add_argument("--start", type=number, default=0.0, metavar="S", help="time of the first frame; 900 for AVA")
     parser.add_argument(
         "--kinetics-clips", action="store_true", help="files called <id>_<start>_<end> begin at their own second"
     )

@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.arguments import Parser, add_outputs, add_page, check_page, write_outputs
+from evaluation.arguments import Parser, add_outputs, add_page, check_page, number, write_outputs
 from evaluation.command_line import run_tool
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
     add_page(parser)
     parser.add_argument(
         "--video-start",
-        type=float,
+        type=number,
         default=900.0,
         metavar="SECONDS",
         help="the time in the annotations at which the files of --videos begin (default: 900, as AVA is cut)",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from evaluation.arguments import Parser, add_outputs, write_outputs
+from evaluation.arguments import Parser, add_outputs, number, write_outputs
 from evaluation.command_line import run_tool
 
 
@@ -23,7 +23,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--excluded", metavar="E.csv", help="timestamps that do not count")
     parser.add_argument("--labels", metavar="L.pbtxt", help="the actions that count for the largest mAP (default: all)")
     parser.add_argument(
-        "--threshold", type=float, default=0.0, metavar="S", help="leave boxes of a lower score out (default: 0)"
+        "--threshold", type=number, default=0.0, metavar="S", help="leave boxes of a lower score out (default: 0)"
     )
     add_outputs(parser, picture="precision-recall curves")
     return parser.parse_args()

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from actiondet.command_line import add_import
-from evaluation.arguments import Parser
+from evaluation.arguments import Parser, number
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 from evaluation.files import check_font, check_targets
@@ -25,14 +25,14 @@ def main() -> None:
         ],
     )
     parser.add_argument("video", help="any video file that FFmpeg reads")
-    parser.add_argument("--at", type=float, required=True, metavar="S", help="the moment, seconds from the beginning")
+    parser.add_argument("--at", type=number, required=True, metavar="S", help="the moment, seconds from the beginning")
     parser.add_argument("--person", type=int, metavar="N", help="number, as the demo has it (default: the only one)")
     parser.add_argument("--action", metavar="NAME", help="name or id of the action (default: the person's best)")
     parser.add_argument("--weights", required=True, metavar="F", help="checkpoint; with --config, also 'published'")
     parser.add_argument("--config", metavar="C", help="zoo name or YAML file of the network")
     parser.add_argument("--persons", metavar="NAME", help="ssd, torchvision, detectron2 (default: the config's)")
     parser.add_argument(
-        "--persons-every", type=float, default=0.2, metavar="S", help="between looks of the person detector (0.2)"
+        "--persons-every", type=number, default=0.2, metavar="S", help="between looks of the person detector (0.2)"
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, ... (default: a GPU where there is one)")
     parser.add_argument("--out", metavar="P", help="P.png and P.mp4 are written (default: VIDEO_explained)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from evaluation.arguments import Parser
+from evaluation.arguments import Parser, number
 from evaluation.command_line import run_tool
 
 
@@ -33,18 +33,18 @@ def parse_arguments() -> argparse.Namespace:
         help="named settings; the options below change single ones (default: %(default)s)",
     )
     settings = parser.add_argument_group("settings of actiondet.tubes.options.LinkOptions; a step is a frame")
-    settings.add_argument("--min-score", type=float, metavar="S", help="look at no box below this score")
+    settings.add_argument("--min-score", type=number, metavar="S", help="look at no box below this score")
     settings.add_argument("--suppress", choices=["drop", "decay", "keep"], help="what happens to boxes too close")
-    settings.add_argument("--suppress-iou", type=float, metavar="IOU", help="closer than this is too close")
+    settings.add_argument("--suppress-iou", type=number, metavar="IOU", help="closer than this is too close")
     settings.add_argument("--boxes-per-step", type=int, metavar="N", help="boxes of a label in a frame")
-    settings.add_argument("--link-iou", type=float, metavar="IOU", help="overlap that continues a tube")
+    settings.add_argument("--link-iou", type=number, metavar="IOU", help="overlap that continues a tube")
     settings.add_argument("--prefer", choices=["iou", "score"], help="who gets which box")
     settings.add_argument("--max-gap", type=int, metavar="STEPS", help="how long a tube may go unseen")
-    settings.add_argument("--trim", type=float, metavar="SHARE", help="cut where the score is below this share")
+    settings.add_argument("--trim", type=number, metavar="SHARE", help="cut where the score is below this share")
     settings.add_argument("--smooth", type=int, metavar="STEPS", help="window of the average over boxes, odd")
     settings.add_argument("--min-length", type=int, metavar="STEPS", help="drop shorter tubes")
-    settings.add_argument("--prior-steps", type=float, metavar="STEPS", help="unseen steps that weigh on the score")
-    settings.add_argument("--min-tube-score", type=float, metavar="S", help="drop weaker tubes")
+    settings.add_argument("--prior-steps", type=number, metavar="STEPS", help="unseen steps that weigh on the score")
+    settings.add_argument("--min-tube-score", type=number, metavar="S", help="drop weaker tubes")
     return parser.parse_args()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actiondet.command_line import add_config
-from evaluation.arguments import Parser
+from evaluation.arguments import Parser, number
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 from evaluation.files import atomic_path, check_targets
@@ -43,8 +43,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--videos", required=True, type=Path, metavar="DIR", help="folder of unlabeled videos")
     parser.add_argument("--out", type=Path, default=Path("suggestions.csv"), metavar="CSV", help="%(default)s")
     parser.add_argument("--sheet", type=Path, metavar="PNG", help="draw the first suggestions")
-    parser.add_argument("--stretch", type=float, metavar="S", help="rank stretches of S seconds, not whole videos")
-    parser.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between key frames (1)")
+    parser.add_argument("--stretch", type=number, metavar="S", help="rank stretches of S seconds, not whole videos")
+    parser.add_argument("--every", type=number, default=1.0, metavar="S", help="seconds between key frames (1)")
     parser.add_argument("--show", type=int, default=12, metavar="N", help="suggestions printed and drawn (12)")
     parser.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU where there is one)")
     return parser.parse_intermixed_args()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from actiondet.command_line import add_config, add_weights
-from evaluation.arguments import Parser
+from evaluation.arguments import Parser, number
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 
@@ -54,7 +54,7 @@ def main() -> None:
         help="average each person's scores over N frames along the track, an odd number (default: %(default)s, none)",
     )
     frames.add_argument(
-        "--min-score", type=float, default=0.005, metavar="S", help="write scores from S on (default: %(default)s)"
+        "--min-score", type=number, default=0.005, metavar="S", help="write scores from S on (default: %(default)s)"
     )
     frames.add_argument("--labels-per-box", type=int, metavar="N", help="write the N best scores of a box at most")
     parser.add_argument("--dump", action="store_true", help="also write dense_scores.npz: every score of every person")

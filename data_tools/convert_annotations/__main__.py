@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.arguments import Parser
+from evaluation.arguments import Parser, number
 from evaluation.command_line import run_tool
 from evaluation.errors import InputError
 
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         help="data set that --to ava has written: replace the videos that it has, add the others; ids and split stay",
     )
     parser.add_argument("--videos", type=Path, metavar="DIR", help="folder of the videos that were annotated")
-    parser.add_argument("--fps", type=float, metavar="N", help="their frames a second, if you have no video files")
+    parser.add_argument("--fps", type=number, metavar="N", help="their frames a second, if you have no video files")
     parser.add_argument(
         "--every",
         default="1",
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--start",
-        type=float,
+        type=number,
         metavar="SECONDS",
         help="time of every first frame (default 0; --from ava: 900)",
     )
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     labels.add_argument("--actions", type=Path, metavar="PBTXT", help="names and ids (default: those found, A to Z)")
     split = parser.add_argument_group("training and validation")
     split.add_argument(
-        "--val-share", type=float, default=0.2, metavar="X", help="share of the key frames (default 0.2)"
+        "--val-share", type=number, default=0.2, metavar="X", help="share of the key frames (default 0.2)"
     )
     split.add_argument(
         "--val-videos",
@@ -86,10 +86,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     boxes.add_argument("--vid-stride", type=int, default=1, metavar="N", help="that of `yolo track` (default 1)")
     found = parser.add_argument_group("from detections, and to cvat")
-    found.add_argument("--threshold", type=float, default=0.5, metavar="X", help="score that actions need (0.5)")
+    found.add_argument("--threshold", type=number, default=0.5, metavar="X", help="score that actions need (0.5)")
     found.add_argument("--thresholds", nargs="+", default=[], metavar="NAME=X", help="that of single actions")
     found.add_argument(
-        "--tolerance", type=float, default=0.02, metavar="X", help="share of its diagonal that a box may be off (0.02)"
+        "--tolerance", type=number, default=0.02, metavar="X", help="share of its diagonal that a box may be off (0.02)"
     )
     persons = parser.add_argument_group("from a truth to coco")
     persons.add_argument("--frames", type=Path, metavar="DIR", help="extract the pictures that the json names to here")

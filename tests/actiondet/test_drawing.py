@@ -9,6 +9,7 @@ import pytest
 from actiondet.drawing import ActionDrawer, DrawingStyle, draw_frames, short_names
 from actiondet.video import VideoWriter
 from actiondet.video.streaming import ShownFrame
+from evaluation.errors import InputError
 from evaluation.formats.ava import ActionList
 from evaluation.records import ActionDetections, FrameKey, IntArray
 
@@ -204,3 +205,17 @@ def test_frames_wait_for_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert written == list(range(30))
     # At most one is written, two wait converted, one is converted, two wait drawn, and one is drawn.
     assert max(waiting) <= 7
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"threshold": 2.0}, "threshold 2: expected a score from 0 to 1"),
+        ({"threshold": float("nan")}, "threshold nan: expected a score from 0 to 1"),
+        ({"top": 0}, "top 0: expected 1 action or more"),
+        ({"quality": 99}, r"quality 99: expected 0 \(no loss\) to 51"),
+    ],
+)
+def test_a_style_that_cannot_be_drawn_is_refused(wrong: dict[str, float], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        DrawingStyle(**wrong)  # type: ignore[arg-type]

@@ -68,6 +68,23 @@ def test_every_program_takes_the_common_options(
     assert ("--json" in text) == ("--json FILE" in text)
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("demo street.mp4 --out drawn.mp4 --every nan", "argument --every: 'nan'; expected a finite number"),
+        ("test-det toy/slowonly_r18 --out scores --min-score inf", "argument --min-score: 'inf'; expected a finite"),
+        ("benchmark read --rounds 0", "argument --rounds: '0'; expected a whole number, 1 or more"),
+        ("compare-results --seed -1 a.csv b.csv", "argument --seed: '-1'; expected a whole number, 0 or more"),
+        ("demo street.mp4 --out drawn.mp4 --top two", "argument --top: invalid int value: 'two'"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(
+    line: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert start(monkeypatch, *line.split()) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_help_loads_no_library_that_takes_long() -> None:
     code = f"""
 import sys

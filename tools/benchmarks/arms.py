@@ -11,6 +11,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from evaluation.arguments import natural, number
+
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
@@ -24,9 +26,9 @@ Result = TypeVar("Result")
 
 def add_tuning_arguments(parser: argparse.ArgumentParser, *, rates: Sequence[float]) -> None:
     """The learning rates to choose from (these, unless others are given), and the seeds to report."""
-    parser.add_argument("--rates", nargs="+", type=float, default=rates, metavar="LR", help="to choose from")
+    parser.add_argument("--rates", nargs="+", type=number, default=rates, metavar="LR", help="to choose from")
     parser.add_argument(
-        "--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N", help="of the reported trainings"
+        "--seeds", nargs="+", type=natural, default=[1, 2, 3], metavar="N", help="of the reported trainings"
     )
 
 

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.arguments import add_json, json_target
+from evaluation.arguments import add_json, json_target, number
 
 if TYPE_CHECKING:
     from actiondet.persons.base import PersonDetector
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ways", nargs="+", choices=TORCH_WAYS, default=["float32"], help="of the network in torch (float32)"
     )
-    parser.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between key frames (1)")
+    parser.add_argument("--every", type=number, default=1.0, metavar="S", help="seconds between key frames (1)")
     add_json(parser, "the rows")
 
 

@@ -16,7 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.arguments import add_json, write_json_to
+from evaluation.arguments import add_json, positive, write_json_to
 
 if TYPE_CHECKING:
     import torch
@@ -51,10 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py dense`."""
     parser.add_argument("config", metavar="CONFIG", help="YAML file of configs/")
     parser.add_argument("--video", type=Path, metavar="F", help="a video of yours (default: a film made for this)")
-    parser.add_argument("--size", type=int, nargs=2, default=(1280, 720), metavar=("W", "H"), help="of the film")
-    parser.add_argument("--frames", type=int, default=200, metavar="N", help="of the film (200)")
-    parser.add_argument("--stride", type=int, default=1, metavar="N", help="a clip around every n-th frame (1)")
-    parser.add_argument("--rounds", type=int, default=2, metavar="N", help="of each way, the best counts (2)")
+    parser.add_argument("--size", type=positive, nargs=2, default=(1280, 720), metavar=("W", "H"), help="of the film")
+    parser.add_argument("--frames", type=positive, default=200, metavar="N", help="of the film (200)")
+    parser.add_argument("--stride", type=positive, default=1, metavar="N", help="a clip around every n-th frame (1)")
+    parser.add_argument("--rounds", type=positive, default=2, metavar="N", help="of each way, the best counts (2)")
     add_json(parser)
 
 

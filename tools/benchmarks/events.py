@@ -15,6 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from evaluation.arguments import natural, number, positive
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -39,10 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights", required=True, metavar="F", help="of a network of the toy set, as `make demo` trains"
     )
-    parser.add_argument("--films", type=int, default=16, metavar="N", help="of each of the two sets (16)")
-    parser.add_argument("--seconds", type=int, default=11, metavar="S", help="of each film (11)")
-    parser.add_argument("--every", type=float, default=0.5, metavar="S", help="between key frames (0.5)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of films and noise")
+    parser.add_argument("--films", type=positive, default=16, metavar="N", help="of each of the two sets (16)")
+    parser.add_argument("--seconds", type=positive, default=11, metavar="S", help="of each film (11)")
+    parser.add_argument("--every", type=number, default=0.5, metavar="S", help="between key frames (0.5)")
+    parser.add_argument("--seed", type=natural, default=0, metavar="N", help="of films and noise")
 
 
 @dataclass(frozen=True, eq=False)

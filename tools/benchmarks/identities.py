@@ -16,6 +16,8 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from evaluation.arguments import natural, positive
+
 if TYPE_CHECKING:
     from data_tools.toy.films import Film
     from evaluation.records import IntArray, PersonBoxes
@@ -33,10 +35,10 @@ FARTHEST = 0.5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py identities`."""
     parser.add_argument(
-        "--films", type=int, default=20, metavar="N", help="of each kind to choose on, and to report (20)"
+        "--films", type=positive, default=20, metavar="N", help="of each kind to choose on, and to report (20)"
     )
-    parser.add_argument("--seconds", type=int, default=11, metavar="S", help="of each film (11)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of films and noise")
+    parser.add_argument("--seconds", type=positive, default=11, metavar="S", help="of each film (11)")
+    parser.add_argument("--seed", type=natural, default=0, metavar="N", help="of films and noise")
 
 
 def run(arguments: argparse.Namespace) -> None:

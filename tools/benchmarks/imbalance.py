@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.arguments import add_json, write_json_to
+from evaluation.arguments import add_json, natural, number, positive, write_json_to
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,9 +60,11 @@ class Run:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py imbalance`."""
-    parser.add_argument("--ratio", type=float, default=50.0, metavar="R", help="examples of the most frequent (50)")
-    parser.add_argument("--epochs", type=int, default=6, metavar="N", help="of each run (6)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="runs of each way (0 1 2)")
+    parser.add_argument("--ratio", type=number, default=50.0, metavar="R", help="examples of the most frequent (50)")
+    parser.add_argument("--epochs", type=positive, default=6, metavar="N", help="of each run (6)")
+    parser.add_argument(
+        "--seeds", type=natural, nargs="+", default=[0, 1, 2], metavar="N", help="runs of each way (0 1 2)"
+    )
     parser.add_argument("--size", default="small", choices=["tiny", "small", "medium"], help="of the toy set (small)")
     parser.add_argument("--settings", nargs="*", default=[], metavar="key=value", help="settings of all runs")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark_imbalance"), metavar="DIR", help="run folders")

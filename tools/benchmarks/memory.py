@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from actiondet.cli.benchmarks.arms import HeadRuns, add_tuning_arguments, print_table, report_at_best_rates
 
+from evaluation.arguments import positive
+
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
@@ -40,8 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/memory"), metavar="DIR", help="films, banks and runs")
     parser.add_argument("--operator", choices=["nonlocal", "max", "avg"], default="nonlocal", help="(nonlocal)")
     add_tuning_arguments(parser, rates=[1e-3, 3e-3, 1e-2])
-    parser.add_argument("--first-epochs", type=int, default=10, metavar="N", help="of the network of the bank (10)")
-    parser.add_argument("--epochs", type=int, default=6, metavar="N", help="of each arm after that (6)")
+    parser.add_argument(
+        "--first-epochs", type=positive, default=10, metavar="N", help="of the network of the bank (10)"
+    )
+    parser.add_argument("--epochs", type=positive, default=6, metavar="N", help="of each arm after that (6)")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.arguments import add_json, write_json_to
+from evaluation.arguments import add_json, positive, write_json_to
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,13 +50,6 @@ class Row:
     peak_mib: float
     ratio: float
     largest_change: float
-
-
-def positive(text: str) -> int:
-    """A number of 1 or more from the command line."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number, 1 or more")
-    return int(text)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

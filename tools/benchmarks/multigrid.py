@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.arguments import add_json, write_json_to
+from evaluation.arguments import add_json, natural, positive, write_json_to
 from evaluation.files import write_text
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py multigrid`."""
     parser.add_argument("plain", metavar="PLAIN", nargs="?", default=PLAIN, help=f"plain recipe ({PLAIN})")
     parser.add_argument("multigrid", metavar="MULTIGRID", nargs="?", default=MULTIGRID, help=f"({MULTIGRID})")
-    parser.add_argument("--epochs", type=int, nargs="+", default=[8, 12, 16], metavar="N", help="plain schedules")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="runs of each (0 1 2)")
+    parser.add_argument("--epochs", type=positive, nargs="+", default=[8, 12, 16], metavar="N", help="plain schedules")
+    parser.add_argument("--seeds", type=natural, nargs="+", default=[0, 1, 2], metavar="N", help="runs of each (0 1 2)")
     parser.add_argument("--decode-again", action="store_true", help="decode each clip again instead of keeping videos")
     parser.add_argument("--settings", nargs="*", default=[], metavar="key=value", help="settings of all runs")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark_multigrid"), metavar="DIR", help="run folders")

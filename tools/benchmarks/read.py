@@ -15,7 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.arguments import add_json, write_json_to
+from evaluation.arguments import add_json, positive, write_json_to
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clips", nargs="+", type=clip, default=[(4, 16), (8, 8), (32, 2)], metavar="TxS", help="frames x stride"
     )
-    parser.add_argument("--rounds", type=int, default=4, metavar="N", help="clips of each file and way (4)")
+    parser.add_argument("--rounds", type=positive, default=4, metavar="N", help="clips of each file and way (4)")
     add_json(parser)
 
 
@@ -82,6 +82,8 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.videos is None:
             sets = make_films(Path(folder))
         else:
+            if not arguments.videos.is_dir():
+                raise InputError(f"--videos {arguments.videos}: is not a folder; expected one with videos")
             sets = {"as they are": sorted(path for path in arguments.videos.glob("*") if is_video(path))}
         for coding, paths in sets.items():
             if not paths:

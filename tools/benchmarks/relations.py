@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from actiondet.cli.benchmarks.arms import HeadRuns, add_tuning_arguments, print_table, report_at_best_rates
 
+from evaluation.arguments import positive
+
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
@@ -45,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/relations"), metavar="DIR", help="films and runs")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), help="what to compare")
     add_tuning_arguments(parser, rates=[1e-3, 3e-3, 1e-2])
-    parser.add_argument("--first-epochs", type=int, default=5, metavar="N", help="of the first network (5)")
-    parser.add_argument("--epochs", type=int, default=3, metavar="N", help="of each arm after that (3)")
+    parser.add_argument("--first-epochs", type=positive, default=5, metavar="N", help="of the first network (5)")
+    parser.add_argument("--epochs", type=positive, default=3, metavar="N", help="of each arm after that (3)")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from actiondet.cli.benchmarks.arms import ToyRuns, add_tuning_arguments, print_table, report_at_best_rates
 
+from evaluation.arguments import positive
+
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
@@ -29,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/tracks"), metavar="DIR", help="films and runs")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=["static", "track"], help="what to compare")
     add_tuning_arguments(parser, rates=[4e-3, 8e-3, 16e-3])
-    parser.add_argument("--epochs", type=int, default=10, metavar="N", help="of every training (10)")
+    parser.add_argument("--epochs", type=positive, default=10, metavar="N", help="of every training (10)")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.arguments import add_json, write_json_to
+from evaluation.arguments import add_json, positive, write_json_to
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,7 +87,6 @@ class Row:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of `benchmark.py train`."""
-    from actiondet.cli.benchmarks.model import positive
 
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="YAML files of configs/")
     parser.add_argument(
