@@ -91,7 +91,12 @@ def _check_labels(listing: VideoListing, named: int, num_classes: int) -> None:
 def _open_lazily(data: VideoDataConfig, paths: Mapping[str, Path]) -> ReaderPool:
     make: Callable[..., VideoReader] = partial(open_video, reader=data.reader, pictures=data.pictures)
     if data.keep_gib:
-        shared = SharedFrames(map(os.fspath, paths.values()), int(data.keep_gib * 2**30))
+        try:
+            shared = SharedFrames(map(os.fspath, paths.values()), int(data.keep_gib * 2**30))
+        except (OSError, OverflowError):
+            raise InputError(
+                f"data.keep_gib is {data.keep_gib:g}: there is no such memory; expected fewer GiB than the machine has"
+            ) from None
         make = partial(_kept, make_reader=make, shared=shared)
     return ReaderPool(paths, make, kept=KeptIndices(data.videos) if data.pictures is None else None)
 

@@ -65,3 +65,9 @@ def test_one_table_may_hold_all_parts(tmp_path: Path) -> None:
     data = VideoListConfig(videos=str(tmp_path), train=path, val=path)
     assert list_videos(data, "train").names == ("v1_000000_000001",)
     assert list_videos(data, "val").labels.tolist() == [1]
+
+
+@pytest.mark.parametrize("gib", [1e6, 1e12, float("inf")])
+def test_more_memory_than_there_can_be_is_refused(gib: float, data: VideoListConfig) -> None:
+    with pytest.raises(InputError, match=r"data\.keep_gib is .* fewer GiB"):
+        find_labeled_videos(data.model_copy(update={"keep_gib": gib}), "train", num_classes=3)
