@@ -100,7 +100,9 @@ def stream_unconverted(index: VideoIndex) -> Iterator[tuple[int, Unconverted]]:
         raise ValueError(f"{index.path} is not a video file")
     converter = RgbConverter(index)
     upright = not index.rotation and not index.mirrored
-    with opened_video(index.path, threads=0) as (container, stream):
+    # Of a recording that breaks off, threads lose the frames that they hold when the last packet turns out damaged.
+    breaks_off = not index.packets.marked_by_pts and index.packets.frame_of_packet[-1] < 0
+    with opened_video(index.path, threads=1 if breaks_off else 0) as (container, stream):
         # A file that is still recorded may hold more by now than when it was indexed.
         packets = enumerate(islice(video_packets(container, stream), len(index.packets.frame_of_packet)))
         ended = False

@@ -34,6 +34,15 @@ def test_frames_may_be_converted_later_or_never(stamped: ModuleType, tmp_path: P
     assert [stamped.read_stamp(pictures[place][1]()) for place in (29, 3, 17, 3)] == [29, 3, 17, 3]
 
 
+def test_a_recording_that_breaks_off_is_shown_to_its_end(stamped: ModuleType, tmp_path: Path) -> None:
+    path = stamped.write_stamped(tmp_path / "a.flv", 60, options={**FAST, "bf": "3"})
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    index = index_video(path)
+    assert 10 < len(index) < 50
+    assert [stamped.read_stamp(image) for _, image in stream_frames(path, index)] == list(range(len(index)))
+
+
 def test_hidden_frames_are_not_shown(stamped: ModuleType, tmp_path: Path) -> None:
     whole = stamped.write_stamped(tmp_path / "whole.mp4", 40, options={"preset": "veryfast", "g": "20"})
     cut = stamped.cut_without_encoding(whole, tmp_path / "cut.mp4", 27)
