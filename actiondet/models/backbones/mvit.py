@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from actiondet.models.backbones.mlp import MLP
+from actiondet.models.backbones.plain_sizes import with_plain_sizes
 from actiondet.models.blocks import Backbone
 from actiondet.models.convolution import Conv3d
 from actiondet.models.interpolation import resized_axis
@@ -24,7 +25,6 @@ Grid = tuple[int, int, int]
 
 _PATCH_FRAMES, _PATCH_PIXELS = 2, 4  # strides of the patch embedding
 _EPS = 1e-6
-_MOST_PATCHES = 1 << 16  # along a side, in an exported network
 
 
 class MViT(Backbone):
@@ -153,7 +153,7 @@ class MViT(Backbone):
         """(B, in_channels, T, H, W) clips to (B, N, C) tokens, the class token first, and the grid of the others."""
         x = self.patch(clips)
         if torch.compiler.is_exporting():
-            x = _with_plain_sizes(x)
+            x = with_plain_sizes(x)
         grid: Grid = (x.shape[2], x.shape[3], x.shape[4])
         x = x.flatten(2).transpose(1, 2)  # (B, T' H' W', C)
         if self.class_token is not None:
@@ -392,20 +392,6 @@ def relative_rows(table: Tensor, queries: int, keys: int) -> Tensor:
     per_query, per_key = longest / q_size, longest / k_size
     distance = query.float()[:, None] * per_query.float() - key.float() * per_key.float()
     return table[(distance + ((k_size - 1) * per_key).float()).long().to(table.device)]
-
-
-def _with_plain_sizes(x: Tensor) -> Tensor:
-    """(B, C, T, H, W) with H and W as numbers of their own, for export.
-
-    They are long expressions in the size of the picture otherwise, about which the exporter reasons for a quarter of a
-    minute a block.
-    """
-    for axis in (3, 4):
-        size = (torch.arange(x.shape[axis], device=x.device)[-1] + 1).item()
-        torch._check(size >= 2)
-        torch._check(size <= _MOST_PATCHES)
-        x = x.index_select(axis, torch.arange(size, device=x.device))
-    return x
 
 
 def _absolute_positions(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from actiondet.models.backbones.mlp import MLP
+from actiondet.models.backbones.plain_sizes import with_plain_sizes
 from actiondet.models.blocks import Backbone
 from actiondet.models.convolution import Conv3d
 
@@ -89,6 +90,8 @@ class Vit(Backbone):
             right, below = -clips.shape[4] % self.stride, -clips.shape[3] % self.stride
             clips = F.pad(clips, (0, right, 0, below))
         patches = self.patch(clips)  # (B, C, T', H', W')
+        if self.remainder == "pad" and torch.compiler.is_exporting():  # else their expressions are short
+            patches = with_plain_sizes(patches)
         shape = patches.shape
         x = patches.flatten(2).transpose(1, 2)  # (B, N, C)
         x = x + self._positions_of(shape[3], shape[4]).to(x.dtype)
