@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from actiondet.config import DetectionConfig, RecognitionConfig
 from actiondet.config.load import load_config_by_task
+from actiondet.config.networks import DetectorConfig, RecognizerConfig
 from actiondet.config.zoo import zoo_entry
 from actiondet.models.build import build_detector, build_recognizer
 from actiondet.records import Memory
@@ -93,23 +96,29 @@ def measure_row(name: str) -> ZooRow:
 
 def count(config: DetectionConfig | RecognitionConfig) -> tuple[int, float]:
     """Parameters, and billions of multiply-adds for a clip of 256x256 pixels."""
-    clips = torch.empty(1, 3, config.clip.frames, _SIDE, _SIDE, device="meta")
-    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        if isinstance(config, DetectionConfig):
-            detector = build_detector(config.model).eval()
-            shape = (_BOXES, config.clip.frames, 4) if detector.head.follows_tracks else (_BOXES, 4)
-            detector(clips, [torch.zeros(shape)], *_full_memory(config))
-            network: torch.nn.Module = detector
+    return _count(config.model, config.clip.frames)
+
+
+@cache  # some configurations differ in their data or their training alone
+def _count(config: DetectorConfig | RecognizerConfig, frames: int) -> tuple[int, float]:
+    network: torch.nn.Module
+    inputs: tuple[Any, ...] = (torch.empty(1, 3, frames, _SIDE, _SIDE, device="meta"),)
+    with torch.device("meta"):
+        if isinstance(config, DetectorConfig):
+            network = detector = build_detector(config)
+            shape = (_BOXES, frames, 4) if detector.head.follows_tracks else (_BOXES, 4)
+            inputs = (*inputs, [torch.zeros(shape)], *_full_memory(config))
         else:
-            recognizer = build_recognizer(config.model).eval()
-            recognizer(clips)
-            network = recognizer
+            network = build_recognizer(config)
+    # Around the forward pass alone: the counter would look at every weight that is drawn, too.
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.eval()(*inputs)
     return sum(parameter.numel() for parameter in network.parameters()), counter.get_total_flops() / 2e9
 
 
-def _full_memory(config: DetectionConfig) -> tuple[Memory, ...]:
+def _full_memory(config: DetectorConfig) -> tuple[Memory, ...]:
     """What a detector with a feature bank is given for one clip; nothing for one without."""
-    if (bank := config.model.bank) is None:
+    if (bank := config.bank) is None:
         return ()
     slots = bank.window * bank.persons
     features, filled = torch.zeros(1, slots, bank.channels), torch.ones(1, slots, dtype=torch.bool)
