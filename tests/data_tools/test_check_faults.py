@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from actiondet.config import load_config, load_recognition_config
 from actiondet.video import VideoWriter, stream_frames
@@ -37,11 +38,16 @@ Rows = list[list[str]]
 
 @pytest.fixture(scope="session")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A toy set in all three forms, of enough films that one can be unlike the others."""
-    folder = tmp_path_factory.mktemp("town")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sizes.SIZES, "town", SIZE)
-        making.make(folder, seed=3, size="town", processes=1)
+    """A toy set in all three forms, of enough films that one can be unlike the others; all workers read the same."""
+    home = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        home = home.parent  # each worker has a folder of its own in it
+    folder, made = home / "town", home / "town.made"
+    with FileLock(home / "town.lock"), pytest.MonkeyPatch.context() as patch:
+        if not made.exists():
+            patch.setitem(sizes.SIZES, "town", SIZE)
+            making.make(folder, seed=3, size="town", processes=1)
+            made.touch()
     return folder
 
 
