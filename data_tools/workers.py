@@ -70,6 +70,7 @@ def side_by_side(
         return
     waiting = iter(enumerate(items))
     busy: dict[Connection[Any, Any], tuple[int, _Worker[Item]]] = {}
+    let_go: list[BaseProcess] = []
 
     def give(worker: _Worker[Item] | None) -> None:
         """Hand the next item to a worker, a new one if need be; the last ones are let go."""
@@ -77,6 +78,7 @@ def side_by_side(
         if following is None:
             if worker is not None:
                 worker.connection.close()
+                let_go.append(worker.process)
             return
         worker = worker or _start(work)
         busy[worker.connection] = (following[0], worker)
@@ -105,7 +107,8 @@ def side_by_side(
     finally:
         for _, worker in busy.values():
             worker.process.kill()
-            worker.process.join()
+        for process in [*let_go, *(worker.process for _, worker in busy.values())]:
+            process.join()
 
 
 def results_in_order(
