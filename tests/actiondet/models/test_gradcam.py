@@ -19,7 +19,8 @@ from actiondet.models.heads.roi import RoIHead
 from actiondet.models.losses import action_loss
 from actiondet.models.slowonly import SlowOnly
 
-SIDE = 96
+# One more than a multiple of all strides: convolutions then look at the same places of a mirrored picture.
+SIDE = 97
 HEAD, FEET = 0, 1
 
 
@@ -108,15 +109,11 @@ def test_another_action_gives_another_map_where_it_is_seen(trained: ActionDetect
 def test_the_map_moves_with_the_person_when_the_film_is_mirrored(
     trained: ActionDetector, persons: list[Person]
 ) -> None:
-    moved = []
     for each in persons:
         heat = class_activation(trained, each.clip, each.box, person=0, column=HEAD)
         mirrored = class_activation(trained, each.clip.flip(-1), mirrored_boxes(each.box, SIDE), person=0, column=HEAD)
         assert likeness(heat, mirrored.flip(-1)) > 0.5
-        moved.append(middle(mirrored) - (SIDE - 1 - middle(heat)))
-    # Strided convolutions look at other places of a mirrored picture: up to a cell of the map aside, for all persons.
-    assert np.mean(moved) == pytest.approx(0, abs=20)
-    assert moved == pytest.approx([np.mean(moved)] * len(moved), abs=10)
+        assert middle(mirrored) == pytest.approx(SIDE - 1 - middle(heat), abs=10)
     # A person at the side is elsewhere then.
     aside = max(persons, key=lambda each: abs(float(each.box[0, [0, 2]].mean()) - SIDE / 2))
     heat = class_activation(trained, aside.clip, aside.box, person=0, column=HEAD)
