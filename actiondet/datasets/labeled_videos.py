@@ -95,7 +95,7 @@ def _open_lazily(data: VideoDataConfig, paths: Mapping[str, Path]) -> ReaderPool
             shared = SharedFrames(map(os.fspath, paths.values()), int(data.keep_gib * 2**30))
         except (OSError, OverflowError):
             raise InputError(
-                f"data.keep_gib is {data.keep_gib:g}: there is no such memory; expected fewer GiB than the machine has"
+                f"data.keep_gib is {data.keep_gib:g} and cannot be allocated; expected fewer GiB than the machine has"
             ) from None
         make = partial(_kept, make_reader=make, shared=shared)
     return ReaderPool(paths, make, kept=KeptIndices(data.videos) if data.pictures is None else None)

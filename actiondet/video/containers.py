@@ -104,7 +104,9 @@ def video_packets(container: InputContainer, stream: VideoStream) -> Iterator[Pa
     except av.error.FFmpegError as fault:
         if isinstance(fault, OSError):
             raise
-        raise InputError(f"{container.name}: is damaged, FFmpeg finds its way no further ({fault.strerror})") from None
+        raise InputError(
+            f"{container.name}: is damaged; FFmpeg cannot continue to read it ({fault.strerror})"
+        ) from None
 
 
 def decode_packet(stream: VideoStream, packet: Packet[VideoStream] | None, number: int = -1) -> list[VideoFrame]:

@@ -15,7 +15,6 @@ Handle = TypeVar("Handle")
 
 _opened: WeakSet[LazyReader[Any]] = WeakSet()
 _inherited: list[object] = []
-_NO_FILE = -1
 
 
 def _forget_handles() -> None:
@@ -33,12 +32,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_handles)
 
 
-def _size(path: str) -> int:
-    """Of a file in bytes."""
+def _size(path: str) -> int | None:
+    """Of a file in bytes; None where there is none."""
     try:
         return os.stat(path).st_size
     except OSError:
-        return _NO_FILE
+        return None
 
 
 class LazyReader(VideoReader, Generic[Handle]):
@@ -62,7 +61,7 @@ class LazyReader(VideoReader, Generic[Handle]):
 
     def _open_here(self) -> Handle:
         if self._handle is None:
-            if _size(self.index.path) not in (self._size, _NO_FILE):
+            if _size(self.index.path) not in (self._size, None):
                 raise InputError(
                     f"{self.index.path}: is another file than the one whose frames were counted; leave videos as they "
                     "are while they are used, and repeat the command"

@@ -113,6 +113,7 @@ def test_a_network_with_a_feature_bank_is_refused() -> None:
         (["--at", "1.4"], "street.mp4 at 1.4 s: several persons are there; choose one of 0, 1"),
         (["--at", "1.4", "--person", "7"], "street.mp4 at 1.4 s: person 7 is not there; expected one of 0, 1"),
         (["--at", "9"], "street.mp4: lasts 2.90 s and has no moment 9 s"),
+        (["--at", "nan"], "argument --at: 'nan'; expected a finite number"),
         (["--at", "-1"], "--at -1: expected seconds from the beginning"),
         (["--at", "1", "--persons-every", "0"], "--persons-every 0: expected seconds above 0"),
         (["--at", "0", "--action", "wav"], "action: the network has no action 'wav'; did you mean 'wave'?"),

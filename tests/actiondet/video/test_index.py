@@ -137,7 +137,7 @@ def test_a_fragment_that_points_elsewhere_is_reported(stamped: ModuleType, tmp_p
     content = bytearray(path.read_bytes())
     content[content.rindex(b"tfhd") + 12] = 0x5E  # first byte of the place of its data
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"clip\.mp4: is damaged, FFmpeg finds its way no further"):
+    with pytest.raises(InputError, match=r"clip\.mp4: is damaged; FFmpeg cannot continue to read it"):
         index_video(path)
 
 
